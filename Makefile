@@ -1,0 +1,46 @@
+# Each target makes .venv where there is none, installs what it needs, and is quick when nothing changed.
+# Another Python: make clean demo PYTHON=python3.12      More arguments: make demo ARGS=--quick, make test ARGS="-k gini"
+
+python := .venv/bin/python
+data := $(python) -m pellucid data get fashion-mnist || scripts/fashion_mnist
+# A laptop without a browser runs the rest; under CI that is a failure.
+browser := browser=$$(scripts/browser) || [ -z "$$CI" ] || exit 1
+# One thread a process: two processes of two threads slow each other down on two cores.
+pytest := PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check format clean
+
+help: ## this text
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: ## train six networks on Fashion-MNIST, measure their maps, write runs/demo/report.html
+	@scripts/environment demo
+	@$(data)
+	@$(python) -m pellucid demo $(ARGS)
+
+test: ## the tests that every change passes
+	@scripts/environment test
+	@$(data)
+	@$(browser); $(pytest) -m "not slow" $(ARGS)
+
+test-slow: ## the long tests
+	@scripts/environment test
+	@$(data)
+	@$(browser); $(pytest) -m slow $(ARGS)
+
+check: ## format, lint, types, import direction
+	@scripts/environment check
+	$(python) -m ruff format --check .
+	$(python) -m ruff check .
+	$(python) -m mypy
+	@$(python) -m pytest -q tests/test_imports.py
+
+format: ## format the code, put the imports in order
+	@scripts/environment check
+	$(python) -m ruff format .
+	$(python) -m ruff check --fix .
+
+clean: ## remove .venv, caches and built packages; runs/ and downloaded data stay
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,131 @@
+"""Projected gradient ascent on any per-sample objective, everywhere or only where a mask allows: one loop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pellucid.errors import InputError
+from pellucid.input_gradient import input_gradient
+from pellucid.randomness import Generator, normal, of, uniform
+from pellucid.types import Image, Mask, PerSample
+
+__all__ = ["PGD", "fgsm"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PGD:
+    r"""Projected gradient ascent: :math:`x' \leftarrow \Pi(x' + \alpha \, s(\nabla_{x'} o(x')))`, ``steps`` times.
+
+    :math:`s` is the sign (``linf``) or the gradient divided by its norm (``l2``); :math:`\Pi` projects on the ball of
+    radius ``eps`` around ``x``, on the features that ``mask`` allows, and on ``bounds``. The last iterate is returned.
+
+    Args:
+        eps: radius in pixel units; pixels are in [0, 1], so 8/255 is 0.0314.
+        step_size: length of one step in the same units.
+        steps: number of gradient steps; 0 returns the random start.
+        norm: the ball's norm, ``linf`` or ``l2``.
+        random_start: begin uniformly within the ball (and the mask) rather than at ``x``. A divergence from f(x)
+            has gradient zero at ``x``, so an attack on one must start at random.
+        bounds: valid pixel values.
+
+    >>> attack = PGD(eps=0.1, step_size=0.1, steps=1, random_start=False)
+    >>> attack(lambda x: x.sum((1, 2, 3)), torch.full((1, 1, 1, 2), 0.95)).tolist()
+    [[[[1.0, 1.0]]]]
+
+    Source: Madry et al. 2018.
+    """
+
+    eps: float
+    step_size: float
+    steps: int
+    norm: Literal["linf", "l2"] = "linf"
+    random_start: bool = True
+    bounds: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        low, high = self.bounds
+        if not low < high:
+            raise InputError(f"bounds must be (low, high) with low < high, got {self.bounds}")
+        if self.eps < 0 or (self.norm == "linf" and self.eps > high - low):
+            raise InputError(
+                f"eps must be in [0, {high - low:g}], got {self.eps:g}; it is in pixel units, so 8 of 255 grey levels "
+                "is 0.0314"
+            )
+        if self.step_size < 0:
+            raise InputError(f"step_size must not be negative, got {self.step_size:g}")
+        if self.steps < 0:
+            raise InputError(f"steps must not be negative, got {self.steps}")
+        if self.norm not in ("linf", "l2"):
+            raise InputError(f"norm must be linf or l2, got {self.norm!r}")
+
+    def __call__(
+        self,
+        objective: Callable[[Image], PerSample],
+        x: Image,
+        *,
+        mask: Mask | None = None,
+        generator: Generator = None,
+    ) -> Image:
+        """Change ``x`` so that the objective grows.
+
+        The caller decides the network's mode (`pellucid.modes.evaluating`); nothing of the network is changed.
+
+        Args:
+            objective: maps images to one value per sample, (n,), to be increased.
+            x: (n, c, h, w) images within ``bounds``.
+            mask: (n, 1, h, w) or shaped like ``x``; True where change is allowed. Everywhere by default.
+            generator: source of the random start.
+
+        Returns:
+            Images like ``x``, detached, within ``eps`` of it, equal to it where the mask is False.
+        """
+        x = x.detach()
+        allowed = None if mask is None else mask.to(x.dtype)
+        changed = self._project(x + self._start(x, generator), x, allowed) if self.random_start else x
+        for _ in range(self.steps):
+            gradient, _ = input_gradient(objective, changed)
+            changed = self._project(changed + self.step_size * self._direction(gradient, allowed), x, allowed)
+        return changed
+
+    def _start(self, x: Image, generator: Generator) -> Tensor:
+        if self.norm == "linf":
+            return (2 * uniform(x.shape, of(generator, "start"), device=x.device).to(x.dtype) - 1) * self.eps
+        # Uniform in the ball: a normal direction, and a radius whose d-th power is uniform.
+        direction = normal(x.shape, of(generator, "direction"), device=x.device).to(x.dtype)
+        radius = uniform((len(x), 1, 1, 1), of(generator, "radius"), device=x.device).to(x.dtype)
+        return direction / _length(direction) * radius ** (1 / x[0].numel()) * self.eps
+
+    def _direction(self, gradient: Tensor, allowed: Tensor | None) -> Tensor:
+        if self.norm == "linf":
+            return gradient.sign()
+        gradient = gradient if allowed is None else gradient * allowed
+        return gradient / _length(gradient)
+
+    def _project(self, changed: Image, x: Image, allowed: Tensor | None) -> Image:
+        delta = changed - x
+        if allowed is not None:
+            delta = delta * allowed
+        if self.norm == "linf":
+            delta = delta.clamp(-self.eps, self.eps)
+        else:
+            delta = delta * (self.eps / _length(delta)).clamp(max=1)
+        return (x + delta).clamp(*self.bounds)
+
+
+def fgsm(*, eps: float, norm: Literal["linf", "l2"] = "linf", random_start: bool = True) -> PGD:
+    """One step of length ``eps`` from a random start within the ball.
+
+    Source: Wong, Rice, Kolter 2020; without the random start, Goodfellow et al. 2015.
+
+    >>> fgsm(eps=0.1).steps
+    1
+    """
+    return PGD(eps=eps, step_size=eps, steps=1, norm=norm, random_start=random_start)
+
+
+def _length(value: Tensor) -> Tensor:
+    """Euclidean norm of each sample, (n, 1, 1, 1), never zero."""
+    return value.flatten(1).norm(dim=1).clamp(min=torch.finfo(value.dtype).tiny)[:, None, None, None]

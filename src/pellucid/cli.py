@@ -1,0 +1,222 @@
+"""The command line. Options of `train` and `evaluate` are generated from the dataclasses; nothing is named twice.
+
+The top level imports neither torch nor any command's module, so that ``pellucid --help`` answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pellucid import __version__
+from pellucid.errors import InputError
+
+__all__ = ["main"]
+
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: words after the program's name; those of the process by default.
+
+    Returns:
+        Exit code: 0 done, 2 a user's mistake (one sentence on standard error), 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    name = next((word for word in arguments if not word.startswith("-")), None)
+    if name is None or arguments[0] in ("-h", "--help", "--version"):
+        _overview().parse_args(arguments)
+        _overview().print_help()
+        return 0
+    try:
+        if name not in COMMANDS:
+            raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
+        COMMANDS[name][1](arguments[arguments.index(name) + 1 :])
+    except InputError as error:
+        return _failed(str(error), EXIT_MISTAKE)
+    except KeyboardInterrupt as error:
+        return _failed(str(error) or "interrupted; what was finished is kept", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, as `head` does
+        return 0
+    except OSError as error:  # no space, no permission, no such file
+        where = f": {error.filename}" if error.filename else ""
+        return _failed(f"{error.strerror or error}{where}; nothing was half-written", EXIT_MISTAKE)
+    return 0
+
+
+def _failed(sentence: str, code: int) -> int:
+    print(f"pellucid: {sentence}", file=sys.stderr)
+    return code
+
+
+def _overview() -> argparse.ArgumentParser:
+    lines = "\n".join(f"  {name:<9} {summary}" for name, (summary, _) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="pellucid",
+        usage="pellucid COMMAND [options]",
+        description="Train image classifiers whose saliency maps can be trusted, and measure it.",
+        epilog=f"commands:\n{lines}\n\n`pellucid COMMAND --help` tells a command's options.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pellucid {__version__}")
+    return parser
+
+
+def _parser(command: str, description: str) -> Any:
+    from jsonargparse import ArgumentParser, set_parsing_settings
+
+    set_parsing_settings(docstring_parse_attribute_docstrings=False)
+
+    class Parser(ArgumentParser):  # type: ignore[misc]
+        def error(self, message: str, ex: Exception | None = None) -> Any:  # type: ignore[override]
+            """Say a mistake in one sentence, without the usage."""
+            raise InputError(_sentence(message, ex))
+
+    return Parser(prog=f"pellucid {command}", description=description)
+
+
+def _sentence(message: str, error: BaseException | None) -> str:
+    """The first reason behind jsonargparse's message, on one line."""
+    while error is not None:
+        if isinstance(error, InputError):
+            return str(error)
+        error = error.__cause__ or error.__context__
+    sentence = " ".join(message.split())
+    if 'key "method"' in sentence:
+        sentence += "; methods are Regular, AdversarialTraining, SaliencyGuided, SCAAT, or your own by its import path"
+    return sentence
+
+
+def _add_engine(parser: Any) -> None:
+    parser.add_argument("--accelerator", default="auto", type=str, help="auto, cpu, cuda or mps")
+    parser.add_argument("--devices", default="1", type=str, help="number of processes on this machine, or auto")
+    parser.add_argument("--num-nodes", default=1, type=int, help="number of machines")
+    parser.add_argument("--strategy", default="auto", type=str, help="auto, ddp, ddp_spawn or ddp_fork")
+
+
+def _engine(parsed: Any) -> dict[str, Any]:
+    devices = parsed.devices
+    if devices != "auto" and not devices.isdigit():
+        raise InputError(f"devices must be a number or auto, got {devices!r}")
+    return {
+        "accelerator": parsed.accelerator,
+        "devices": devices if devices == "auto" else int(devices),
+        "num_nodes": parsed.num_nodes,
+        "strategy": parsed.strategy,
+    }
+
+
+def _demo(arguments: list[str]) -> None:
+    from pellucid.demo import Demo, demo
+
+    parser = _parser("demo", "Six networks on Fashion-MNIST: trained, measured, compared.")
+    parser.add_class_arguments(Demo)
+    demo(_instantiate(parser, arguments, Demo)[0])
+
+
+def _train(arguments: list[str]) -> None:
+    from jsonargparse import ActionConfigFile
+
+    from pellucid.experiment import Experiment, read_experiment
+    from pellucid.training import fit
+
+    parser = _parser("train", "Train one network into a run directory.")
+    parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
+    parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; flags after it override it")
+    parser.add_argument("--resume", action="store_true", help="continue the run that the directory holds")
+    _add_engine(parser)
+    parser.add_class_arguments(Experiment)
+    experiment, parsed = _instantiate(parser, arguments, Experiment)
+    alone = {word.partition("=")[0] for word in arguments if word.startswith("--")} <= {
+        "--resume",
+        "--accelerator",
+        "--devices",
+        "--num-nodes",
+        "--strategy",
+    }
+    if parsed.resume and alone and (parsed.run / "experiment.yaml").exists():
+        experiment = read_experiment(parsed.run)
+    fit(experiment, parsed.run, resume=parsed.resume, **_engine(parsed))
+    print(parsed.run)
+
+
+def _evaluate(arguments: list[str]) -> None:
+    from jsonargparse import ActionConfigFile
+
+    from pellucid.evaluation import Evaluation, evaluate
+
+    parser = _parser("evaluate", "Measure trained networks on their test images: one row per image.")
+    parser.add_argument("run", type=Path, nargs="+", help="finished run directories")
+    parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; flags after it override it")
+    parser.add_argument("--resume", action="store_true", help="keep the rows of an interrupted evaluation")
+    _add_engine(parser)
+    parser.add_class_arguments(Evaluation)
+    evaluation, parsed = _instantiate(parser, arguments, Evaluation)
+    for run in parsed.run:
+        evaluate(run, evaluation, resume=parsed.resume, **_engine(parsed))
+        print(run)
+
+
+def _instantiate(parser: Any, arguments: list[str], kind: Any) -> tuple[Any, Any]:
+    """The dataclass that the flags describe, and the parsed flags."""
+    import dataclasses
+
+    parsed = parser.parse_args(arguments)
+    try:
+        made = parser.instantiate(parsed)
+    except (ValueError, TypeError) as error:
+        raise InputError(_sentence(str(error), error)) from None
+    return kind(**{field.name: getattr(made, field.name) for field in dataclasses.fields(kind)}), parsed
+
+
+def _compare(arguments: list[str]) -> None:
+    from pellucid.report import compare, read_runs, render
+
+    parser = _parser("compare", "Table of measured run directories: means with 95 % intervals.")
+    parser.add_argument("run", type=Path, nargs="+", help="measured run directories")
+    parser.add_argument("--format", default="text", type=str, help="text, json, csv, latex or markdown")
+    parsed = parser.parse_args(arguments)
+    print(render(compare(read_runs(parsed.run)), parsed.format))
+
+
+def _report(arguments: list[str]) -> None:
+    from pellucid.report import write_report
+
+    parser = _parser("report", "One self-contained HTML page about measured run directories.")
+    parser.add_argument("run", type=Path, nargs="+", help="measured run directories; the first is the baseline")
+    parser.add_argument("--out", default=Path("report.html"), type=Path, help="the page")
+    parsed = parser.parse_args(arguments)
+    print(write_report(parsed.run, parsed.out))
+
+
+def _data(arguments: list[str]) -> None:
+    from pellucid.data import get, names
+
+    parser = _parser("data", "Get a dataset, or list them.")
+    parser.add_argument("action", type=str, help="get or list")
+    parser.add_argument("name", type=str, nargs="?", help="dataset to get")
+    parser.add_argument("--path", type=str, help="folder that holds its files already")
+    parsed = parser.parse_args(arguments)
+    if parsed.action == "list":
+        for line in names():
+            print(line)
+    elif parsed.action == "get" and parsed.name:
+        print(get(parsed.name, path=parsed.path))
+    else:
+        raise InputError(f"`pellucid data` takes `get NAME` or `list`, got {' '.join(arguments)!r}")
+
+
+COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
+    "demo": ("six networks on Fashion-MNIST: trained, measured, compared in a report", _demo),
+    "train": ("train one network into a run directory", _train),
+    "evaluate": ("measure trained networks, one row per test image", _evaluate),
+    "compare": ("table of measured runs", _compare),
+    "report": ("one self-contained page about measured runs", _report),
+    "data": ("get a dataset, or list them", _data),
+}

@@ -1,0 +1,241 @@
+"""One split of a dataset, by stable position."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from math import prod
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pellucid.data import sources
+from pellucid.data.choice import Data
+from pellucid.data.stored import Images, Rows, Stored
+from pellucid.errors import InputError
+from pellucid.randomness import seed_of
+
+__all__ = ["FITS", "Dataset", "load"]
+
+FITS = 2 << 30
+"""Bytes up to which a split is held decoded in memory (2 GiB)."""
+
+SAMPLE = 512
+"""Training images from which mean and standard deviation are computed, where no published numbers exist."""
+
+SHARE = 64
+"""Images that a decoding thread takes at a time."""
+
+_MOMENTS = {
+    "fashion-mnist": ((0.2860,), (0.3530,)),
+    "mnist": ((0.1307,), (0.3081,)),
+    "cifar10": ((125.3 / 255, 123.0 / 255, 113.9 / 255), (63.0 / 255, 62.1 / 255, 66.7 / 255)),
+    "pcam": ((0.7008, 0.5384, 0.6916), (0.2350, 0.2774, 0.2129)),
+}
+
+_AUGMENTATION = {"fashion-mnist": "none", "mnist": "none", "cifar10": "crop-flip", "pcam": "flips"}
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images, labels and what is known of them; position i is the ``index`` of a batch.
+
+    Args:
+        name: what a table calls the dataset; a folder's own name for image folders.
+        split: ``train`` (without the validation images), ``validation`` or ``test``.
+        classes: names of the classes.
+        shape: (c, h, w) of every image.
+        labels: (n,) int64, positions in ``classes``.
+        source: the images by position, decoded or not.
+        training: training images by position, for ``mean`` and ``std``.
+        augmentation: name of the augmentation that ``Data`` asked for.
+        workers: number of processes or threads that decode.
+    """
+
+    name: str
+    split: str
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    labels: Tensor
+    source: Images
+    training: Images
+    augmentation: str = "none"
+    workers: int = 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def image(self, i: int) -> Tensor:
+        """Image at position ``i``, uint8 (c, h, w)."""
+        return self.take([i])[0]
+
+    def take(self, indices: Sequence[int] | Tensor) -> Tensor:
+        """Images at these positions, uint8 (m, c, h, w); decodes only those where the split is not in memory."""
+        rows = torch.as_tensor(indices, dtype=torch.int64, device="cpu")
+        bad = rows[(rows < 0) | (rows >= len(self))]
+        if len(bad):
+            raise InputError(
+                f"position {int(bad[0])} is outside the {len(self)} images of {self.name}'s {self.split} split"
+            )
+        if isinstance(self.source, Tensor):
+            return self.source.index_select(0, rows)
+        if self.__dict__.get("images") is not None:
+            return self.__dict__["images"].index_select(0, rows)  # type: ignore[no-any-return]
+        return _decoded(self.source, rows.tolist(), self.shape, self.workers)
+
+    @cached_property
+    def images(self) -> Tensor | None:
+        """All images, uint8 (n, c, h, w), decoded on first use; None where they are more than `FITS` bytes."""
+        if isinstance(self.source, Tensor):
+            return self.source
+        if len(self) * prod(self.shape) > FITS:
+            return None
+        return _decoded(self.source, range(len(self)), self.shape, self.workers)
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of the training pixels in [0, 1], by channel: the published numbers, else those of a sample."""
+        return self._moments[0]
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of the training pixels in [0, 1], by channel; 1 for a constant channel."""
+        return self._moments[1]
+
+    @cached_property
+    def _moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        if self.name in _MOMENTS and len(_MOMENTS[self.name][0]) == self.shape[0]:
+            return _MOMENTS[self.name]
+        n = len(self.training)
+        rows = torch.linspace(0, n - 1, min(n, SAMPLE)).long().tolist()
+        pixels = _decoded(self.training, rows, self.shape, self.workers).transpose(0, 1).flatten(1).double() / 255
+        std = pixels.std(dim=1, correction=0)
+        return tuple(pixels.mean(dim=1).tolist()), tuple(torch.where(std > 0, std, 1.0).tolist())
+
+
+def load(data: Data, split: Literal["train", "validation", "test"]) -> Dataset:
+    """One split of a dataset. Validation images never are in ``train``, and test images in neither.
+
+    Args:
+        data: which images.
+        split: ``train``, ``validation`` or ``test``. Where the dataset has no validation split of its own,
+            ``data.validation`` training images are, chosen by ``data.split_seed``.
+
+    Raises:
+        InputError: files are missing, damaged or of another kind, or fewer images are left than asked for.
+    """
+    if split not in ("train", "validation", "test"):
+        raise InputError(f"unknown split {split!r}; known are train, validation, test")
+    read, name = _reader(data)
+    make = partial(
+        Dataset,
+        name,
+        split,
+        augmentation=_AUGMENTATION.get(data.name, "resized-crop-flip")
+        if data.augmentation == "default"
+        else data.augmentation,
+        workers=data.workers,
+    )
+    published = data.name in _MOMENTS
+    if split == "test":
+        # A folder with training and validation images alone is tested on the latter, as ImageNet is.
+        stored = _present(read("test") or read("validation"), name, split)
+        images, labels = stored.images, stored.labels
+        training = images if published else _training(data, name, _present(read("train"), name, "train"), read)[0]
+        return make(stored.classes, stored.shape, labels, images, training)
+    own = read("validation") if split == "validation" else None
+    if own is not None and read("test") is not None:
+        training = own.images if published else _present(read("train"), name, "train").images
+        return make(own.classes, own.shape, own.labels, own.images, training)
+    stored = _present(read("train"), name, "train")
+    training, left, kept = _training(data, name, stored, read)
+    if split == "validation":
+        return make(stored.classes, stored.shape, stored.labels[kept], _rows(stored.images, kept), training)
+    if data.limit is None:
+        return make(stored.classes, stored.shape, stored.labels[left], training, training)
+    if data.limit > len(left):
+        raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
+    # Drawn, not the first ones: a folder lies sorted by class.
+    chosen = left[_order(len(left), data.split_seed, "limit")[: data.limit].sort().values]
+    return make(stored.classes, stored.shape, stored.labels[chosen], _rows(stored.images, chosen), training)
+
+
+def _training(
+    data: Data, name: str, train: Stored, read: Callable[[str], Stored | None]
+) -> tuple[Images, Tensor, Tensor]:
+    """Training images without those kept for validation, their rows, and the rows of those kept."""
+    n = len(train.labels)
+    if read("validation") is not None and read("test") is not None:
+        return train.images, torch.arange(n), torch.arange(0)
+    if data.validation >= n:
+        raise InputError(f"validation must be less than the {n} training images of {name}, got {data.validation}")
+    order = _order(n, data.split_seed, "validation")
+    kept, left = order[: data.validation].sort().values, order[data.validation :].sort().values
+    return _rows(train.images, left), left, kept
+
+
+def _order(n: int, seed: int, purpose: str) -> Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(seed, purpose)))
+
+
+def _reader(data: Data) -> tuple[Callable[[str], Stored | None], str]:
+    """A function from split to what lies on disk (None where the dataset has no such split), and the dataset's name."""
+    # Readers are imported where they are needed, since h5py, Pillow and datasets take long.
+    if data.name == "folder":
+        from pellucid.data import folder
+
+        path = Path(str(data.path)).expanduser()
+        return partial(folder.read, path, size=data.size, channels=data.channels or 3), path.resolve().name
+    if data.name == "huggingface":
+        from pellucid.data import huggingface
+
+        path = Path(str(data.path))
+        return partial(huggingface.reader(str(data.path)), size=data.size, channels=data.channels or 3), path.name
+    place = Path(data.path).expanduser() if data.path is not None else sources.find(data.name)
+    if place is None:
+        looked = ", ".join(map(str, sources.places(data.name)))
+        raise InputError(
+            f"{data.name} is not on this machine (looked in {looked}); `pellucid data get {data.name}` brings it"
+        )
+    if not place.exists():
+        raise InputError(f"dataset path {place} does not exist")
+    verify = data.path is None
+    if data.name == "cifar10":
+        from pellucid.data import cifar
+
+        return partial(cifar.read, place, verify=verify), data.name
+    if data.name == "pcam":
+        from pellucid.data import pcam
+
+        return partial(pcam.read, place), data.name
+    from pellucid.data import idx
+
+    return partial(idx.read, data.name, place, verify=verify), data.name
+
+
+def _present(stored: Stored | None, name: str, split: str) -> Stored:
+    if stored is None:
+        raise InputError(f"{name} has no {split} split")
+    return stored
+
+
+def _rows(images: Images, rows: Tensor) -> Images:
+    return images.index_select(0, rows) if isinstance(images, Tensor) else Rows(images, rows)
+
+
+def _decoded(images: Images, rows: Sequence[int], shape: tuple[int, int, int], workers: int) -> Tensor:
+    if isinstance(images, Tensor):
+        return images[list(rows)]
+    decoded = torch.empty((len(rows), *shape), dtype=torch.uint8)
+
+    def fill(first: int) -> None:
+        for i in range(first, min(first + SHARE, len(rows))):
+            decoded[i] = images[rows[i]]
+
+    # Threads, since libjpeg and libpng release the interpreter's lock.
+    with ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
+        for _ in pool.map(fill, range(0, len(rows), SHARE)):
+            pass
+    return decoded

@@ -1,0 +1,169 @@
+"""Batches of a dataset on the training device, in an order that depends on the seed and the epoch alone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from pellucid.data.augmentation import Augmentation, named
+from pellucid.data.dataset import Dataset
+from pellucid.data.stored import Images
+from pellucid.errors import InputError
+from pellucid.randomness import StepDraws, seed_of
+from pellucid.types import Batch
+
+__all__ = ["Loader"]
+
+
+class Loader:
+    """Batches with images in [0, 1] and stable positions.
+
+    A split that fits in memory is held as uint8 on ``device`` and cut there; another is decoded by worker processes.
+    Both give the same batches, bit for bit.
+
+    Args:
+        dataset: the split.
+        batch_size: images of a global batch; each of ``world`` processes gets its ``rank``-th part.
+        device: where batches are made.
+        shuffle: another order in each epoch, a function of ``seed`` and the epoch; else by position.
+        seed: of the order and of the augmentation.
+        augmentation: a name or an `Augmentation`; ``default`` is the one that the dataset was loaded with.
+        rank: of this process, in [0, world).
+        world: number of processes.
+        drop_last: leave out the last, smaller batch. Otherwise a process may get fewer images of it than others, or
+            none: the number of batches is the same in all.
+        workers: processes that decode, for splits that do not fit in memory; 0 decodes in this process.
+
+    Raises:
+        InputError: the batch does not divide by ``world``, or is larger than the split while ``drop_last``.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        shuffle: bool,
+        seed: int,
+        augmentation: str | Augmentation = "none",
+        rank: int = 0,
+        world: int = 1,
+        drop_last: bool,
+        workers: int = 2,
+    ) -> None:
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, got {batch_size}")
+        if not 0 <= rank < world:
+            raise InputError(f"rank must be in [0, {world}), got {rank}")
+        if batch_size % world:
+            raise InputError(f"batch_size must be a multiple of the {world} processes, got {batch_size}")
+        if len(dataset) == 0:
+            raise InputError(f"the {dataset.split} split of {dataset.name} has no image")
+        if drop_last and batch_size > len(dataset):
+            raise InputError(
+                f"batch_size must be at most the {len(dataset)} images of the {dataset.split} split of {dataset.name}, "
+                f"got {batch_size}"
+            )
+        if augmentation == "default":
+            augmentation = dataset.augmentation
+        self.dataset = dataset
+        self.augmentation = named(augmentation) if isinstance(augmentation, str) else augmentation
+        self._augments = self.augmentation != Augmentation()
+        if self._augments and world > 1 and not drop_last:
+            raise InputError("augmentation on several processes needs drop_last, so that all draw for equal batches")
+        self.batch_size, self.shuffle, self.seed, self.drop_last = batch_size, shuffle, seed, drop_last
+        self.rank, self.world, self.workers = rank, world, workers
+        self.device = torch.device(device)
+        self._labels = dataset.labels.to(self.device)
+        self._images = None if dataset.images is None else dataset.images.to(self.device)
+        self._decoder: DataLoader[Tensor] | None = None
+        self._plan: list[list[int]] = []
+        self._turn = 0
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        n = len(self.dataset)
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """Batches of an epoch from batch ``start`` on; those before are not decoded.
+
+        Args:
+            number: of the epoch, 0 or more.
+            start: batches to skip, as a run that resumes inside an epoch does.
+        """
+        mine = self._mine(number)[start:]
+        images = self._decode(mine) if self._images is None else self._cut(self._images, mine)
+        for step, (index, image) in enumerate(zip(mine, images, strict=True), start=number * len(self) + start):
+            image = image.to(torch.float32).div_(255)
+            if self._augments:
+                draws = StepDraws(self.seed, step, self.rank, self.world).of("augment")
+                image = self.augmentation(image, draws)
+            position = index.to(self.device)
+            yield Batch(image, self._labels[position], position)
+
+    def _mine(self, number: int) -> list[Tensor]:
+        """Positions of this process's part of every batch of an epoch."""
+        n = len(self.dataset)
+        order = torch.arange(n)
+        if self.shuffle:
+            order = torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(self.seed, number, "order")))
+        local = self.batch_size // self.world
+        return [
+            order[first + self.rank * local : min(first + (self.rank + 1) * local, first + self.batch_size)]
+            for first in range(0, len(self) * self.batch_size, self.batch_size)
+        ]
+
+    def _cut(self, images: Tensor, batches: list[Tensor]) -> Iterator[Tensor]:
+        for index in batches:
+            yield images.index_select(0, index.to(self.device))
+
+    def _decode(self, batches: list[Tensor]) -> Iterator[Tensor]:
+        if self._decoder is None:
+            self._decoder = DataLoader(
+                _Decoder(self.dataset.source, self.dataset.shape),  # type: ignore[arg-type]
+                batch_sampler=self._plan,
+                num_workers=self.workers,
+                collate_fn=_same,
+                pin_memory=self.device.type == "cuda",
+                persistent_workers=self.workers > 0,
+                # torch draws the workers' seeds, which nothing uses, from here and not from the global generator.
+                generator=torch.Generator(),
+            )
+        self._plan[:] = [index.tolist() for index in batches]
+        self._turn += 1
+        turn = self._turn
+        for decoded in self._decoder:
+            if turn != self._turn:
+                raise RuntimeError("a loader that streams runs one epoch at a time; a later one has begun")
+            if isinstance(decoded, InputError):
+                raise decoded
+            yield decoded.to(self.device, non_blocking=True)
+
+
+class _Decoder:
+    """What a worker process holds."""
+
+    def __init__(self, images: Images, shape: tuple[int, int, int]) -> None:
+        self.images = images
+        self.shape = shape
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitems__(self, rows: list[int]) -> Tensor | InputError:
+        decoded = torch.empty((len(rows), *self.shape), dtype=torch.uint8)
+        try:
+            for i, row in enumerate(rows):
+                decoded[i] = self.images[row]
+        except InputError as error:
+            # Returned, since torch would wrap a raised one in the worker's traceback.
+            return error
+        return decoded
+
+
+def _same(batch: Any) -> Any:
+    return batch

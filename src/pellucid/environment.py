@@ -1,0 +1,78 @@
+"""What a run was made with: commit, versions, machine."""
+
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import pellucid
+
+__all__ = ["environment"]
+
+PACKAGES = ("torch", "lightning-fabric", "numpy", "scipy", "pyarrow", "pillow", "safetensors", "jsonargparse")
+
+
+def environment(device: torch.device, *, processes: int = 1) -> dict[str, Any]:
+    """Facts that a reader of the numbers needs, ready for JSON.
+
+    Args:
+        device: where the work runs.
+        processes: number of processes that share it.
+
+    >>> environment(torch.device("cpu"))["device"]
+    'cpu'
+    """
+    commit, dirty = _commit(Path(pellucid.__file__).parent)
+    return {
+        "pellucid": pellucid.__version__,
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "threads": torch.get_num_threads(),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu(),
+        "processes": processes,
+        "packages": {name: _version(name) for name in PACKAGES},
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def _commit(folder: Path) -> tuple[str | None, bool | None]:
+    """Commit of the checkout that holds the package, and whether it has changes; None where it is installed."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if git("ls-files", "--error-unmatch", "__init__.py") is None:
+        return None, None
+    return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))

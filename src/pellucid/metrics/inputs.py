@@ -1,0 +1,57 @@
+"""What every metric accepts; a mistake is one sentence before anything is computed."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from pellucid.errors import InputError
+
+__all__ = ["check_batch", "check_classes", "check_heatmap", "check_model"]
+
+
+def check_heatmap(heatmap: Tensor) -> None:
+    """Raise unless ``heatmap`` is (n, h, w), floating, finite and non-negative, with at least one image and pixel."""
+    if heatmap.ndim != 3 or heatmap.numel() == 0:
+        raise InputError(f"heatmap must be (n, h, w) with n, h, w >= 1, got shape {tuple(heatmap.shape)}")
+    if not heatmap.is_floating_point():
+        raise InputError(f"heatmap must be floating point, got {heatmap.dtype}")
+    low, high = heatmap.detach().aminmax()
+    if not (torch.isfinite(low) and torch.isfinite(high)):
+        raise InputError(f"heatmap must be finite, got values from {low:g} to {high:g}")
+    if low < 0:
+        raise InputError(f"heatmap must be non-negative, got {low:g}; pellucid.heatmap(attribution) makes one")
+
+
+def check_batch(x: Tensor, target: Tensor) -> None:
+    """Raise unless ``x`` is (n, c, h, w) with pixels in [0, 1] and ``target`` holds n class numbers."""
+    if x.ndim != 4 or x.numel() == 0 or not x.is_floating_point():
+        raise InputError(
+            f"images must be floating point (n, c, h, w) with at least one pixel, got {x.dtype} {tuple(x.shape)}"
+        )
+    low, high = x.detach().aminmax()
+    if not (low >= 0 and high <= 1):
+        raise InputError(f"pixels must be in [0, 1], got values from {low:g} to {high:g}")
+    if target.shape != x.shape[:1] or target.is_floating_point() or target.dtype == torch.bool:
+        raise InputError(
+            f"classes must be {len(x)} whole numbers, one per image, got {target.dtype} {tuple(target.shape)}"
+        )
+
+
+def check_classes(target: Tensor, logits: Tensor) -> None:
+    """Raise unless ``logits`` is a finite (n, k) and every target is one of its k classes."""
+    if logits.ndim != 2 or len(logits) != len(target):
+        raise InputError(f"the network must return logits ({len(target)}, classes), got shape {tuple(logits.shape)}")
+    if not torch.isfinite(logits).all():
+        raise InputError(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")
+    low, high = target.aminmax()
+    if low < 0 or high >= logits.shape[1]:
+        raise InputError(f"classes must be in [0, {logits.shape[1] - 1}], got values from {low} to {high}")
+
+
+def check_model(model: Callable[[Tensor], Tensor]) -> None:
+    """Raise if any layer is in training mode, where batch mates and dropout would change the numbers."""
+    if isinstance(model, nn.Module):
+        training = next((name or type(model).__name__ for name, m in model.named_modules() if m.training), None)
+        if training is not None:
+            raise InputError(f"the network must be in eval mode, got {training!r} in training mode; call model.eval()")

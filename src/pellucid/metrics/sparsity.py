@@ -1,0 +1,143 @@
+"""How concentrated a map is: four measures of the map alone.
+
+An all-zero map points nowhere in particular, so every measure treats it as a flat map.
+"""
+
+import io
+import math
+
+import torch
+from PIL import Image as PillowImage
+from torch import Tensor
+
+from pellucid.metrics.inputs import check_heatmap
+from pellucid.types import Heatmap, PerSample
+
+__all__ = ["compressed_size", "entropy", "gini", "pixel_entropy"]
+
+
+def gini(heatmap: Heatmap) -> PerSample:
+    r"""Gini index: 0 when all pixels weigh the same, 1 - 1/(h w) when one pixel holds everything.
+
+    With the n = h w values sorted ascending, i = 1..n:  G = sum_i (2i - n - 1) v_i / (n sum_i v_i).
+    Unchanged by scaling; half-normal noise has sqrt(2) - 1 = .414.
+
+    Args:
+        heatmap: (n, h, w), non-negative, finite; a flat map, all-zero included, has 0.
+
+    Returns:
+        (n,) in [0, 1), the map's dtype and device; higher is sparser.
+
+    Raises:
+        InputError: wrong shape or dtype, a negative value, NaN or infinity.
+
+    >>> gini(torch.tensor([[[0.0, 0.0], [0.0, 5.0]], [[1.0, 1.0], [1.0, 1.0]]]))
+    tensor([0.7500, 0.0000])
+
+    Source: Hurley and Rickard, "Comparing measures of sparsity", 2009.
+    """
+    check_heatmap(heatmap)
+    value = _peak_normalised(heatmap).flatten(1).sort(dim=1).values
+    n = value.shape[1]
+    weight = torch.arange(1 - n, n, 2, device=value.device, dtype=value.dtype) / n
+    # Paired from both ends every term is non-negative, so nothing cancels and a flat map is exactly 0.
+    paired = (weight * (value - value.flip(1))).sum(dim=1) / 2
+    return (paired / value.sum(dim=1)).to(heatmap.dtype)
+
+
+def entropy(heatmap: Heatmap) -> PerSample:
+    """Entropy of the map's grey levels in bits: 0 for one level, 8 when all 256 are equally frequent.
+
+    The map is divided by its own maximum and rounded to 0..255 (halves to even); with p_g the share of pixels of
+    level g, the value is -sum_g p_g log2 p_g. It sees how many grey levels are in use, not where they lie.
+
+    Args:
+        heatmap: (n, h, w), non-negative, finite; a flat map, all-zero included, has 0.
+
+    Returns:
+        (n,) in [0, 8] bits, the map's dtype and device; lower is sparser.
+
+    Raises:
+        InputError: wrong shape or dtype, a negative value, NaN or infinity.
+
+    >>> entropy(torch.tensor([[[0.0, 0.0], [1.0, 1.0]]]))
+    tensor([1.])
+
+    Source: the entropy column of SCAAT's table 1 (Xu et al. 2023), as its numbers imply.
+    """
+    check_heatmap(heatmap)
+    level = _grey(heatmap).flatten(1).long()
+    count = torch.zeros(len(level), 256, dtype=torch.float64 if heatmap.dtype == torch.float64 else torch.float32)
+    count = count.to(level.device).scatter_add_(1, level, torch.ones_like(level, dtype=count.dtype))
+    bits: Tensor = torch.special.entr(count / level.shape[1]).sum(dim=1) / math.log(2)
+    return bits.to(heatmap.dtype)
+
+
+def pixel_entropy(heatmap: Heatmap) -> PerSample:
+    """Entropy in bits of the map as a distribution over pixels: 0 for one pixel, log2(h w) for a flat map.
+
+    With p = heatmap / sum(heatmap):  -sum p log2 p. Unchanged by scaling and by moving pixels about.
+
+    Args:
+        heatmap: (n, h, w), non-negative, finite; an all-zero map has log2(h w), as any flat one.
+
+    Returns:
+        (n,) in [0, log2(h w)] bits, the map's dtype and device; lower is sparser.
+
+    Raises:
+        InputError: wrong shape or dtype, a negative value, NaN or infinity.
+
+    >>> pixel_entropy(torch.tensor([[[1.0, 1.0], [1.0, 1.0]], [[0.0, 0.0], [0.0, 3.0]]]))
+    tensor([2., 0.])
+    """
+    check_heatmap(heatmap)
+    value = _peak_normalised(heatmap).flatten(1)
+    share = value / value.sum(dim=1, keepdim=True)
+    bits: Tensor = torch.special.entr(share).sum(dim=1) / math.log(2)
+    return bits.to(heatmap.dtype)
+
+
+def compressed_size(heatmap: Heatmap) -> PerSample:
+    """Size of the map as a JPEG, in KiB beyond that of a flat image: what it takes to describe the map.
+
+    The map is divided by its own maximum, rounded to 0..255 and written by Pillow as a one-channel baseline JPEG at
+    native size: quality 75, standard Huffman tables, no metadata. The bytes of a flat (white) image of the same size,
+    about 340 at 28 px, are subtracted. Compare only maps of equal size.
+
+    Args:
+        heatmap: (n, h, w), non-negative, finite; a flat map, all-zero included, has 0.
+
+    Returns:
+        (n,) KiB (1024 bytes), the map's dtype and device; lower is simpler.
+
+    Raises:
+        InputError: wrong shape or dtype, a negative value, NaN or infinity.
+
+    >>> compressed_size(torch.zeros(1, 28, 28))
+    tensor([0.])
+
+    Source: the size column of SCAAT's table 1 (Xu et al. 2023); codec and quality as its numbers imply.
+    """
+    check_heatmap(heatmap)
+    level = _grey(heatmap).cpu()
+    flat = _jpeg_bytes(torch.full_like(level[0], 255))
+    extra = [(_jpeg_bytes(image) - flat) / 1024 for image in level]
+    return torch.tensor(extra, dtype=heatmap.dtype, device=heatmap.device)
+
+
+def _peak_normalised(heatmap: Tensor) -> Tensor:
+    """Divide each map by its maximum, at least in float32; an all-zero map becomes all ones."""
+    value = heatmap.to(torch.promote_types(heatmap.dtype, torch.float32))
+    peak = value.amax(dim=(1, 2), keepdim=True)
+    return torch.where(peak > 0, value / peak, torch.ones_like(value))
+
+
+def _grey(heatmap: Tensor) -> Tensor:
+    return (_peak_normalised(heatmap.detach()) * 255).round().to(torch.uint8)
+
+
+def _jpeg_bytes(level: Tensor) -> int:
+    written = io.BytesIO()
+    image = PillowImage.fromarray(level.numpy())
+    image.save(written, "JPEG", quality=75, optimize=False, progressive=False)
+    return written.tell()

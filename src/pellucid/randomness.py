@@ -1,0 +1,161 @@
+"""Random numbers as a function of what they are for, never of what was drawn before.
+
+Training draws depend on (seed, step, purpose) and are made for the global batch, of which every process takes its
+slice; evaluation draws depend on (seed, image, purpose). So resuming, another number of processes, another batch size
+or another method in between change nothing, and the global generators are never touched.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+__all__ = ["Draws", "Generator", "SampleDraws", "StepDraws", "fork", "normal", "of", "shared", "uniform"]
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """A source of random tensors whose first dimension is the batch."""
+
+    def of(self, purpose: str) -> "Draws":
+        """The same source for another purpose; its numbers are independent of this one's."""
+
+    def uniform(self, shape: Sequence[int], *, device: torch.device | str = "cpu") -> Tensor:
+        """Numbers in [0, 1)."""
+
+    def normal(self, shape: Sequence[int], *, device: torch.device | str = "cpu") -> Tensor:
+        """Standard normal numbers."""
+
+
+Generator = torch.Generator | Draws | None
+"""What every ``generator`` argument accepts; ``None`` is torch's global generator."""
+
+
+def seed_of(*key: int | str) -> int:
+    """A 63-bit seed that is a stable hash of ``key``.
+
+    >>> seed_of(0, "order") == seed_of(0, "order") != seed_of(1, "order")
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "little") >> 1
+
+
+def _seeded(device: torch.device | str, *key: int | str) -> torch.Generator:
+    return torch.Generator(device=device).manual_seed(seed_of(*key))
+
+
+@dataclass(frozen=True)
+class StepDraws:
+    """Draws of one training step: made for the global batch, then cut to the slice of ``rank``.
+
+    >>> whole = StepDraws(seed=0, step=3).uniform((4, 2))
+    >>> second = StepDraws(seed=0, step=3, rank=1, world=2).uniform((2, 2))
+    >>> torch.equal(whole[2:], second)
+    True
+    """
+
+    seed: int
+    step: int
+    rank: int = 0
+    world: int = 1
+    purpose: str = ""
+
+    def of(self, purpose: str) -> "StepDraws":
+        return replace(self, purpose=f"{self.purpose}/{purpose}")
+
+    def uniform(self, shape: Sequence[int], *, device: torch.device | str = "cpu") -> Tensor:
+        return self._slice(torch.rand(self._global(shape), generator=self._generator(device), device=device))
+
+    def normal(self, shape: Sequence[int], *, device: torch.device | str = "cpu") -> Tensor:
+        return self._slice(torch.randn(self._global(shape), generator=self._generator(device), device=device))
+
+    def _generator(self, device: torch.device | str) -> torch.Generator:
+        return _seeded(device, self.seed, self.step, self.purpose)
+
+    def _global(self, shape: Sequence[int]) -> list[int]:
+        return [shape[0] * self.world, *shape[1:]]
+
+    def _slice(self, drawn: Tensor) -> Tensor:
+        n = drawn.shape[0] // self.world
+        return drawn[self.rank * n : (self.rank + 1) * n]
+
+
+@dataclass(frozen=True)
+class SampleDraws:
+    """Draws of an evaluation batch: image ``index[i]`` has its own numbers, whoever its batch mates are.
+
+    >>> pair = SampleDraws(seed=0, index=(7, 8)).normal((2, 3))
+    >>> alone = SampleDraws(seed=0, index=(8,)).normal((1, 3))
+    >>> torch.equal(pair[1:], alone)
+    True
+    """
+
+    seed: int
+    index: tuple[int, ...]
+    purpose: str = ""
+
+    def of(self, purpose: str) -> "SampleDraws":
+        return replace(self, purpose=f"{self.purpose}/{purpose}")
+
+    def uniform(self, shape: Sequence[int], *, device: torch.device | str = "cpu") -> Tensor:
+        return self._each(shape, device, Tensor.uniform_)
+
+    def normal(self, shape: Sequence[int], *, device: torch.device | str = "cpu") -> Tensor:
+        return self._each(shape, device, Tensor.normal_)
+
+    def _each(self, shape: Sequence[int], device: torch.device | str, fill) -> Tensor:  # type: ignore[no-untyped-def]
+        drawn = torch.empty(*shape)
+        for row, index in zip(drawn, self.index, strict=True):
+            # Drawn on the CPU on every device, so that a GPU's evaluation sees the same noise.
+            fill(row, generator=_seeded("cpu", self.seed, index, self.purpose))
+        return drawn.to(device)
+
+
+def of(generator: Generator, purpose: str) -> Generator:
+    """The part of ``generator`` for one purpose; an ordinary generator has no parts and is returned as it is."""
+    return generator.of(purpose) if isinstance(generator, (StepDraws, SampleDraws)) else generator
+
+
+def shared(generator: Generator) -> Generator:
+    """The same numbers in every process, for a decision about the batch as a whole."""
+    return replace(generator, rank=0, world=1) if isinstance(generator, StepDraws) else generator
+
+
+def uniform(shape: Sequence[int], generator: Generator = None, *, device: torch.device | str = "cpu") -> Tensor:
+    """Numbers in [0, 1) of ``shape`` from any kind of generator."""
+    if generator is None or isinstance(generator, torch.Generator):
+        return torch.rand(*shape, generator=generator, device=device)
+    return generator.uniform(shape, device=device)
+
+
+def normal(shape: Sequence[int], generator: Generator = None, *, device: torch.device | str = "cpu") -> Tensor:
+    """Standard normal numbers of ``shape`` from any kind of generator."""
+    if generator is None or isinstance(generator, torch.Generator):
+        return torch.randn(*shape, generator=generator, device=device)
+    return generator.normal(shape, device=device)
+
+
+@contextmanager
+def fork(*key: int | str, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Seed torch's global generators by ``key`` inside the block and restore them after it.
+
+    For layers that draw from the global generators, such as dropout.
+
+    >>> before = torch.get_rng_state()
+    >>> with fork(0, 12, "dropout"):
+    ...     _ = torch.rand(3)
+    >>> torch.equal(before, torch.get_rng_state())
+    True
+    """
+    device = torch.device(device)
+    accelerator = [] if device.type == "cpu" else [torch.empty(0, device=device).device]
+    kind = "cuda" if device.type == "cpu" else device.type
+    with torch.random.fork_rng(devices=accelerator, device_type=kind):
+        torch.default_generator.manual_seed(seed_of(*key))
+        if accelerator:
+            getattr(torch, kind).manual_seed(seed_of(*key))
+        yield

@@ -1,0 +1,393 @@
+"""Train an experiment into a run directory, on one process or many, resumable at any moment."""
+
+import csv
+import math
+import pickle
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from pellucid.data import Dataset, Loader, load
+from pellucid.environment import environment
+from pellucid.errors import InputError
+from pellucid.experiment import Experiment, count_parameters, read_experiment, to_config, write_json, write_yaml
+from pellucid.files import whole_file
+from pellucid.methods import AdaptiveQ
+from pellucid.models import build
+from pellucid.modes import evaluating
+from pellucid.objective import Objective
+from pellucid.randomness import fork
+from pellucid.smoothing import smooth
+
+__all__ = ["Interrupted", "fit", "load_network"]
+
+STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork")
+Q_SNAPSHOTS = 20  # q of every sample is written for at most about so many epochs of a run
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped by a signal; the checkpoint holds all that was done."""
+
+
+def build_network(experiment: Experiment, dataset: Dataset) -> nn.Module:
+    """The experiment's network with its smoothing blocks and its seed's initial weights, on the CPU."""
+    with fork(experiment.seed, "init"):
+        model = build(
+            experiment.network,
+            classes=len(dataset.classes),
+            shape=dataset.shape,
+            mean=dataset.mean,
+            std=dataset.std,
+        )
+        if experiment.smoothing is not None:
+            model = smooth(model, experiment.smoothing, example=torch.zeros(1, *dataset.shape))
+    return model.to(memory_format=torch.channels_last) if experiment.channels_last else model  # type: ignore[call-overload,no-any-return]
+
+
+def load_network(run: str | Path, dataset: Dataset) -> nn.Module:
+    """The trained network of a run directory, in eval mode, on the CPU.
+
+    Args:
+        run: the directory.
+        dataset: any split of the experiment's dataset; gives classes and shape.
+
+    Raises:
+        InputError: the run is not finished, or its weights are those of another network.
+    """
+    run = Path(run)
+    model = build_network(read_experiment(run), dataset)
+    file = run / "model.safetensors"
+    if not file.is_file():
+        raise InputError(f"{run} has no model.safetensors: its training is not finished; continue it with --resume")
+    try:
+        model.load_state_dict(load_file(file))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{file} does not fit the network of {run / 'experiment.yaml'}: {reason[:300]}") from None
+    except Exception as error:  # safetensors raises its own class for a damaged file
+        raise InputError(f"{file} cannot be read, it may be truncated: {error}") from None
+    return model.eval()
+
+
+def fit(
+    experiment: Experiment,
+    run: str | Path,
+    *,
+    resume: bool = False,
+    accelerator: str = "auto",
+    devices: int | str = 1,
+    num_nodes: int = 1,
+    strategy: str = "auto",
+    progress: bool = True,
+) -> Path:
+    """Train and leave a run directory.
+
+    It holds ``experiment.yaml``, ``environment.json``, ``train.csv`` (a row per epoch), ``state.pt`` (for resuming),
+    ``q.parquet`` (SCAAT: q by epoch and index) and, once finished, ``model.safetensors``. A checkpoint is written
+    after every epoch and when SIGTERM or SIGINT arrives; a resumed run ends with the same bits on a CPU.
+
+    Args:
+        experiment: what to train.
+        run: the directory; must not hold another run.
+        resume: continue the run that the directory holds, or begin it where there is none. A finished one is left.
+        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        devices: processes on this machine, one device each.
+        num_nodes: machines.
+        strategy: ``auto``, ``ddp``, ``ddp_spawn`` or ``ddp_fork``.
+        progress: show a bar on a terminal.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        InputError: a setting that cannot be, data that is not there, a loss that is not finite.
+        Interrupted: stopped by a signal, after the checkpoint was written.
+    """
+    run = Path(run)
+    _check_directory(experiment, run, resume)
+    if (run / "model.safetensors").exists():
+        return run
+    fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision)
+    fabric.launch(_fit, experiment, run, progress)
+    return run
+
+
+def make_fabric(
+    accelerator: str, devices: int | str, num_nodes: int, strategy: str, precision: str = "32-true"
+) -> Fabric:
+    """Fabric for one process or replicas on many."""
+    if strategy not in STRATEGIES:
+        raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
+    try:
+        return Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=num_nodes,
+            strategy=strategy,
+            precision=cast(Any, precision),
+        )
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"accelerator {accelerator!r} with devices {devices!r}: {reason}") from None
+
+
+def _check_directory(experiment: Experiment, run: Path, resume: bool) -> None:
+    if run.exists() and not run.is_dir():
+        raise InputError(f"the run directory {run} is a file; give a folder")
+    if not (run / "experiment.yaml").exists():
+        if run.exists() and any(run.iterdir()):
+            raise InputError(f"{run} is not empty and holds no run; give a new or empty folder")
+        return
+    if not resume:
+        raise InputError(f"{run} holds a run already; continue it with --resume or give another folder")
+    there, asked = to_config(read_experiment(run)), to_config(experiment)
+    differing = [name for name in asked if there.get(name) != asked[name]]
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{run} was begun with another {name}: {there.get(name)} there, {asked[name]} asked for; "
+            "resume with the same settings or give another folder"
+        )
+
+
+def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> None:
+    train, validation = load(experiment.dataset, "train"), load(experiment.dataset, "validation")
+    model = build_network(experiment, train)
+
+    def loader(dataset: Dataset, *, shuffle: bool) -> Loader:
+        return Loader(
+            dataset,
+            batch_size=experiment.batch_size,
+            device=fabric.device,
+            shuffle=shuffle,
+            seed=experiment.seed,
+            augmentation=experiment.dataset.augmentation if shuffle else "none",
+            rank=fabric.global_rank,
+            world=fabric.world_size,
+            drop_last=shuffle,
+            workers=experiment.dataset.workers,
+        )
+
+    batches = loader(train, shuffle=True)
+    objective = Objective(model, experiment.method, len(train), experiment.epochs * len(batches), seed=experiment.seed)
+    # q is the same in every process already; DDP need not send rank 0's.
+    objective._ddp_params_and_buffers_to_ignore = [f"state.{name}" for name, _ in objective.state.named_buffers()]  # type: ignore[assignment]
+    optimizer = experiment.optimizer.build(objective.parameters())
+    schedule = experiment.schedule.build(optimizer, steps_per_epoch=len(batches), epochs=experiment.epochs)
+    wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
+    session = _Session(fabric, experiment, run, objective, optimizer, schedule)
+    session.restore()
+    if fabric.is_global_zero and not (run / "experiment.yaml").exists():
+        facts = environment(fabric.device, processes=fabric.world_size) | {"parameters": count_parameters(model)}
+        write_json(facts, run / "environment.json")
+        write_yaml(experiment, run / "experiment.yaml")
+    fabric.barrier()
+
+    bar = tqdm(
+        total=experiment.epochs * len(batches),
+        initial=session.epoch * len(batches) + session.batch,
+        desc=run.name,
+        unit="step",
+        dynamic_ncols=True,
+        disable=None if progress and fabric.is_global_zero else True,
+    )
+    with bar, _signals() as stop:
+        while session.epoch < experiment.epochs:
+            wrapped.train()
+            clock = time.perf_counter() - session.seconds
+            for batch in batches.epoch(session.epoch, start=session.batch):
+                losses = wrapped(*batch)
+                fabric.backward(losses["loss"])
+                wrapped_optimizer.step()
+                wrapped_optimizer.zero_grad()
+                schedule.step()
+                session.add(losses)
+                bar.update()
+                alone = fabric.world_size == 1  # else all processes ask one another at the same steps
+                if session.batch % 10 == 0 or (stop and alone):
+                    session.seconds = time.perf_counter() - clock
+                    if session.batch % 50 == 0 and fabric.is_global_zero:
+                        bar.set_postfix_str(f"loss {session.mean('loss'):.3f}")
+                    if _any(fabric, bool(stop)):
+                        session.check_finite()
+                        session.save()
+                        by = stop[0] if stop else "another process"
+                        raise Interrupted(f"stopped by {by}; continue with --resume")
+            session.seconds = time.perf_counter() - clock
+            session.check_finite()
+            scores = validation_scores(fabric, model, loader(validation, shuffle=False)) if len(validation) else {}
+            session.end_epoch(scores)
+    if fabric.is_global_zero:
+        with whole_file(run / "model.safetensors") as temporary:
+            save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, temporary)
+    fabric.barrier()
+
+
+@torch.no_grad()
+def validation_scores(fabric: Fabric, model: nn.Module, batches: Loader) -> dict[str, float]:
+    """Accuracy and cross-entropy on the validation images, over all processes."""
+    totals = torch.zeros(3, device=fabric.device, dtype=torch.float64)
+    with evaluating(model), fabric.autocast():
+        for image, label, _ in batches.epoch(0):
+            logits = model(image)
+            right = (logits.argmax(1) == label).sum()
+            loss = F.cross_entropy(logits, label, reduction="sum")
+            totals += torch.stack([right.double(), loss.double(), torch.tensor(len(label), device=fabric.device)])
+    right, loss, count = cast(Tensor, fabric.all_reduce(totals, reduce_op="sum")).tolist()
+    return {"validation_accuracy": right / count, "validation_loss": loss / count}
+
+
+class _Session:
+    """Where a run stands, and its files."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        experiment: Experiment,
+        run: Path,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+    ) -> None:
+        self.fabric, self.experiment, self.run = fabric, experiment, run
+        self.objective, self.optimizer, self.schedule = objective, optimizer, schedule
+        self.epoch = 0
+        self.batch = 0
+        self.seconds = 0.0
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.rows: list[dict[str, float]] = []
+        self.every = math.ceil(experiment.epochs / Q_SNAPSHOTS)
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        self.batch += 1
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + value.detach().float()
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def mean(self, name: str) -> float:
+        return self.sums[name].item() / self.counts[name]
+
+    def check_finite(self) -> None:
+        """Raise before anything that is not a number reaches a checkpoint."""
+        if self.batch and not math.isfinite(self.mean("loss")):
+            raise InputError(
+                f"the loss became {self.mean('loss')} in epoch {self.epoch + 1} of {self.run}; lower optimizer.lr or "
+                "the method's weight; the last checkpoint is kept"
+            )
+
+    def end_epoch(self, scores: dict[str, float]) -> None:
+        means = {name: self._over_processes(name) for name in self.sums}
+        lr = self.schedule.get_last_lr()[0]
+        facts = {"epoch": self.epoch, "step": (self.epoch + 1) * self.batch, "seconds": round(self.seconds, 3)}
+        self.rows.append(facts | means | scores | {"lr": lr})
+        self.epoch, self.batch, self.seconds, self.sums, self.counts = self.epoch + 1, 0, 0.0, {}, {}
+        if self.fabric.is_global_zero:
+            self._write_rows()
+            if isinstance(self.objective.state, AdaptiveQ) and (
+                self.epoch % self.every == 0 or self.epoch == self.experiment.epochs
+            ):
+                self._write_q(self.objective.state.q)
+        self.save()
+
+    def _over_processes(self, name: str) -> float:
+        mean = self.sums[name] / self.counts[name]
+        return cast(Tensor, self.fabric.all_reduce(mean, reduce_op="mean")).item()
+
+    def _write_rows(self) -> None:
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        with whole_file(self.run / "train.csv") as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def _write_q(self, q: Tensor) -> None:
+        file = self.run / "q.parquet"
+        kept = []
+        if file.exists():
+            table = pq.read_table(file)  # type: ignore[no-untyped-call]
+            kept = [table.filter(pa.compute.less(table["epoch"], self.epoch - 1))]
+        values = q.detach().float().cpu().numpy()
+        columns = {
+            "epoch": pa.array([self.epoch - 1] * len(values), pa.int32()),
+            "index": pa.array(range(len(values)), pa.int32()),
+            "q": pa.array(values, pa.float32()),
+        }
+        with whole_file(file) as temporary:
+            pq.write_table(pa.concat_tables([*kept, pa.table(columns)]), temporary)  # type: ignore[no-untyped-call]
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        self.fabric.barrier()
+        if not self.fabric.is_global_zero:
+            return
+        state = {
+            "objective": self.objective.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "seconds": self.seconds,
+            "sums": self.sums,
+            "counts": self.counts,
+            "rows": self.rows,
+        }
+        with whole_file(self.run / "state.pt") as temporary:
+            torch.save(state, temporary)
+
+    def restore(self) -> None:
+        """Continue where the checkpoint stands, if there is one."""
+        file = self.run / "state.pt"
+        if not file.exists():
+            return
+        try:
+            state = torch.load(file, map_location=self.fabric.device, weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+            raise InputError(f"{file} is no checkpoint of pellucid's: {' '.join(str(error).split())[:200]}") from None
+        self.objective.load_state_dict(state["objective"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.epoch, self.batch, self.seconds = state["epoch"], state["batch"], state["seconds"]
+        self.sums, self.counts, self.rows = state["sums"], state["counts"], state["rows"]
+
+
+@contextmanager
+def _signals() -> Iterator[list[str]]:
+    """A list that gets a signal's name when SIGTERM or SIGINT arrives; a second one acts as ever."""
+    received: list[str] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def note(number: int, frame: Any) -> None:
+        received.append(signal.Signals(number).name)
+        for known, handler in before.items():
+            signal.signal(known, handler)
+
+    try:
+        for number in before:
+            signal.signal(number, note)
+    except ValueError:  # not the main thread, where no signal arrives
+        before = {}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _any(fabric: Fabric, flag: bool) -> bool:
+    """Whether any process says so; all of them stop at the same step."""
+    if fabric.world_size == 1:
+        return flag
+    return bool(cast(Tensor, fabric.all_reduce(torch.tensor(float(flag)), reduce_op="sum")).item())

@@ -1,0 +1,38 @@
+"""What flows between modules, and the legend of shapes.
+
+Shapes in signatures: ``n`` images of a batch, ``c`` channels, ``h`` height, ``w`` width, ``k`` classes.
+Pixels are in [0, 1] everywhere outside the network; normalisation is the network's first layer.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+__all__ = ["Attribution", "Batch", "Heatmap", "Image", "Label", "Logits", "Mask", "PerSample", "Saliency"]
+
+Image = Float[Tensor, "n c h w"]
+Attribution = Float[Tensor, "n c h w"]
+Heatmap = Float[Tensor, "n h w"]
+Mask = Bool[Tensor, "n 1 h w"]
+Logits = Float[Tensor, "n k"]
+Label = Int[Tensor, " n"]
+PerSample = Float[Tensor, " n"]
+
+Saliency = Callable[..., Tensor]
+"""``(model, x, target, *, create_graph, generator) -> attribution``, signed and shaped like ``x``."""
+
+
+class Batch(NamedTuple):
+    """Images, their labels and their stable positions.
+
+    Attributes:
+        image: (n, c, h, w) in [0, 1].
+        label: (n,) class numbers.
+        index: (n,) positions in the training set, the same in every epoch and process.
+    """
+
+    image: Image
+    label: Label
+    index: Label

@@ -1,0 +1,28 @@
+"""What every test shares: one torch thread, hypothesis without a clock, a browser."""
+
+import os
+from collections.abc import Iterator
+
+# Before torch is imported, and for the processes that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import pytest
+from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
+
+settings.register_profile("pellucid", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("pellucid")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium at $PELLUCID_BROWSER, which `make test` finds or installs."""
+    path = os.environ.get("PELLUCID_BROWSER")
+    if not path and "CI" in os.environ:
+        pytest.fail("PELLUCID_BROWSER names no browser; under CI every page is tested")
+    if not path:
+        pytest.skip("NO BROWSER: the pages are untested; set PELLUCID_BROWSER to a Chrome or Chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path)
+        yield chromium
+        chromium.close()

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pellucid.data import Data, Dataset, dataset, load
+from pellucid.data.stored import Stored
+from pellucid.errors import InputError
+
+
+@pytest.fixture
+def numbered(monkeypatch):
+    """A training set of 50 images and a test set of 20, whose pixels are their number."""
+
+    def read(split):
+        if split == "validation":
+            return None
+        numbers = torch.arange(50) if split == "train" else torch.arange(100, 120)
+        images = numbers.to(torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
+        return Stored(images, numbers % 10, tuple("0123456789"), (1, 2, 2))
+
+    monkeypatch.setattr(dataset, "_reader", lambda data: (read, "numbers"))
+
+
+def numbers(part):
+    return part.images[:, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize("validation", [0, 1, 20, 49])
+def test_training_and_validation_images_are_a_partition(numbered, validation):
+    choice = Data(validation=validation)
+    train, kept = load(choice, "train"), load(choice, "validation")
+    assert (len(train), len(kept)) == (50 - validation, validation)
+    assert sorted(numbers(train) + numbers(kept)) == list(range(50))
+    assert numbers(load(choice, "test")) == list(range(100, 120))
+    for part in (train, kept):
+        assert part.labels.tolist() == [number % 10 for number in numbers(part)]
+
+
+def test_the_split_depends_on_its_seed_alone(numbered):
+    kept = numbers(load(Data(validation=20), "validation"))
+    assert kept == numbers(load(Data(validation=20, augmentation="flip", limit=3), "validation"))
+    assert kept != numbers(load(Data(validation=20, split_seed=1), "validation"))
+    # The validation images of a smaller validation set stay validation images.
+    assert set(numbers(load(Data(validation=5), "validation"))) < set(kept)
+
+
+def test_a_limit_takes_training_images_of_all_places(numbered):
+    train = numbers(load(Data(validation=20), "train"))
+    few = numbers(load(Data(validation=20, limit=10), "train"))
+    assert len(few) == 10
+    assert set(few) < set(train)
+    assert few == sorted(few)
+    assert max(few) > 25 > min(few)
+    assert numbers(load(Data(validation=20, limit=30), "train")) == train
+    assert len(load(Data(validation=20, limit=10), "test")) == 20
+
+
+def test_too_much_is_asked_for(numbered):
+    with pytest.raises(InputError, match="validation must be less than the 50 training images of numbers, got 50"):
+        load(Data(validation=50), "train")
+    with pytest.raises(InputError, match="limit must be at most the 30 training images of numbers, got 31"):
+        load(Data(validation=20, limit=31), "train")
+    with pytest.raises(InputError, match="unknown split 'dev'"):
+        load(Data(), "dev")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 6), max_size=9))
+def test_take_gives_the_images_in_that_order_whether_held_or_decoded(rows):
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (7, 3, 2, 2), dtype=np.uint8))
+    held = Dataset("x", "test", ("a",), (3, 2, 2), torch.zeros(7, dtype=torch.int64), images, images)
+    decoded = Dataset("x", "test", ("a",), (3, 2, 2), held.labels, _OneByOne(images), images)
+    assert torch.equal(held.take(rows), images[rows])
+    assert torch.equal(decoded.take(rows), images[rows])
+    assert torch.equal(decoded.images, images)
+    assert torch.equal(decoded.take(torch.tensor(rows, dtype=torch.int64)), images[rows])
+
+
+def test_positions_outside_the_split_are_named():
+    images = torch.zeros(7, 1, 2, 2, dtype=torch.uint8)
+    part = Dataset("x", "test", ("a",), (1, 2, 2), torch.zeros(7, dtype=torch.int64), images, images)
+    for wrong in (7, -1):
+        with pytest.raises(InputError, match=f"position {wrong} is outside the 7 images of x's test split"):
+            part.image(wrong)
+
+
+def test_a_constant_channel_has_no_deviation_to_divide_by():
+    images = torch.full((3, 1, 2, 2), 51, dtype=torch.uint8)
+    part = Dataset("x", "train", ("a",), (1, 2, 2), torch.zeros(3, dtype=torch.int64), images, images)
+    assert part.mean == pytest.approx((0.2,))
+    assert part.std == (1.0,)
+
+
+class _OneByOne:
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        return self.images[i]

@@ -1,0 +1,201 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pellucid.data.dataset
+from pellucid.data import Data, Loader, folder, load
+from pellucid.errors import InputError
+
+
+def write(path, *, splits=("train", "test"), classes=("cat", "dog"), n=4, size=(12, 12), mode="RGB", suffix="png"):
+    random = np.random.default_rng(0)
+    for split in splits:
+        for name in classes:
+            (path / split / name).mkdir(parents=True)
+            for i in range(n):
+                pixels = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+                Image.fromarray(pixels).convert(mode).save(path / split / name / f"{i:03}.{suffix}")
+    return path
+
+
+def data(path, **more):
+    return Data(**{"name": "folder", "path": str(path), "validation": 0} | more)
+
+
+def test_classes_are_the_sorted_folders_and_pixels_those_of_the_files(tmp_path):
+    write(tmp_path / "pets", classes=("dog", "ant", "cat"))
+    train = load(data(tmp_path / "pets"), "train")
+    assert train.name == "pets"
+    assert train.classes == ("ant", "cat", "dog")
+    assert train.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    for i, file in enumerate(sorted((tmp_path / "pets" / "train").glob("*/*"))):
+        assert np.array_equal(train.image(i).permute(1, 2, 0).numpy(), np.array(Image.open(file)))
+    assert torch.equal(train.take([3, 0]), train.images[[3, 0]])
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "bmp", "webp", "tiff"])
+def test_other_formats(tmp_path, suffix):
+    write(tmp_path, suffix=suffix)
+    assert load(data(tmp_path), "test").images.shape == (8, 3, 12, 12)
+
+
+def test_what_is_tested_and_what_validates(tmp_path):
+    own = write(tmp_path / "own", splits=("train", "val", "test"))
+    assert [len(load(data(own, validation=3), split)) for split in ("train", "validation", "test")] == [8, 8, 8]
+    two = write(tmp_path / "two", splits=("train", "valid"))
+    parts = [load(data(two, validation=3), split) for split in ("train", "validation", "test")]
+    assert [len(part) for part in parts] == [5, 3, 8]
+    assert len({part.mean for part in parts}) == 1
+    with pytest.raises(InputError, match="one has no test split"):
+        load(data(write(tmp_path / "one", splits=("train",))), "test")
+
+
+def test_moments_are_those_of_the_training_pixels(tmp_path):
+    train = load(data(write(tmp_path)), "train")
+    pixels = train.images.double() / 255
+    assert train.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist())
+    assert train.std == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist())
+    assert load(data(tmp_path), "test").mean == train.mean
+
+
+def picture(mode, value, size=(4, 4)):
+    return Image.new(mode, size, value)
+
+
+@pytest.mark.parametrize(
+    ("image", "colour"),
+    [
+        (picture("1", 1), (255, 255, 255)),
+        (picture("L", 100), (100, 100, 100)),
+        (picture("LA", (100, 255)), (100, 100, 100)),
+        (picture("RGBA", (10, 20, 30, 255)), (10, 20, 30)),
+        (picture("RGBA", (10, 20, 30, 0)), (255, 255, 255)),
+        (picture("RGB", (10, 20, 30)).quantize(), (10, 20, 30)),
+        (picture("CMYK", (0, 0, 0, 255)), (0, 0, 0)),
+        (picture("I;16", 65535), (255, 255, 255)),
+        (picture("I;16", 257 * 77), (77, 77, 77)),
+        (picture("I", 257 * 77), (77, 77, 77)),
+    ],
+)
+def test_every_accepted_mode_becomes_colour(image, colour):
+    pixels = folder.pixels(image, size=None, channels=3, where="x")
+    assert pixels.dtype == torch.uint8
+    assert (pixels.flatten(1) == torch.tensor(colour, dtype=torch.uint8)[:, None]).all()
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        (picture("F", 0.5), "x has mode 'F'; accepted are"),
+        (picture("HSV", 0), "x has mode 'HSV'; accepted are"),
+        (picture("I", 70000), "x has values from 70000 to 70000; 16-bit grey is 0 to 65535"),
+    ],
+)
+def test_other_modes_are_refused(image, sentence):
+    with pytest.raises(InputError, match=sentence):
+        folder.pixels(image, size=None, channels=3, where="x")
+
+
+def test_one_channel_is_luma():
+    assert folder.pixels(picture("RGB", (255, 0, 0)), size=None, channels=1, where="x").unique().tolist() == [76]
+
+
+def test_the_camera_was_turned(tmp_path):
+    upright = Image.fromarray(np.arange(96, dtype=np.uint8).reshape(4, 8, 3))
+    exif = Image.Exif()
+    exif[folder.ORIENTATION] = 6
+    upright.save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as turned:
+        pixels = folder.pixels(turned, size=None, channels=3, where="x")
+    expected = np.array(upright.transpose(Image.Transpose.ROTATE_270))
+    assert np.array_equal(pixels.permute(1, 2, 0).numpy(), expected)
+
+
+def test_resizing_keeps_the_middle_and_does_nothing_at_the_same_size():
+    wide = Image.new("RGB", (60, 20))
+    wide.paste((250, 0, 0), (20, 0, 40, 20))
+    pixels = folder.pixels(wide, size=10, channels=3, where="x")
+    assert pixels.shape == (3, 10, 10)
+    assert pixels[0, :, 1:-1].unique().tolist() == [250]
+    square = Image.fromarray(np.random.default_rng(0).integers(0, 256, (7, 7, 3), dtype=np.uint8))
+    assert np.array_equal(
+        folder.pixels(square, size=7, channels=3, where="x").permute(1, 2, 0).numpy(), np.array(square)
+    )
+
+
+def test_sizes_must_agree_unless_one_is_given(tmp_path):
+    write(tmp_path)
+    Image.new("RGB", (10, 30)).save(tmp_path / "train" / "dog" / "odd.png")
+    with pytest.raises(InputError, match=r"odd.png is 10 x 30 pixels, but the first image is 12 x 12; give a size"):
+        _ = load(data(tmp_path), "train").images
+    assert load(data(tmp_path, size=8), "train").images.shape == (9, 3, 8, 8)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_corrupt_image_is_named_wherever_it_is_decoded(tmp_path, monkeypatch, workers):
+    write(tmp_path, suffix="jpg")
+    bad = tmp_path / "train" / "dog" / "002.jpg"
+    bad.write_bytes(bad.read_bytes()[:300])
+    sentence = r"^[^\n]*dog/002.jpg is no image that can be read: [^\n]*$"
+    with pytest.raises(InputError, match=sentence):
+        _ = load(data(tmp_path), "train").images
+    monkeypatch.setattr(pellucid.data.dataset, "FITS", 0)
+    loader = Loader(load(data(tmp_path), "train"), batch_size=4, shuffle=False, seed=0, drop_last=True, workers=workers)
+    with pytest.raises(InputError, match=sentence):
+        list(loader.epoch(0))
+
+
+def test_streamed_batches_are_those_held_in_memory_in_every_epoch(tmp_path, monkeypatch):
+    write(tmp_path, n=9, size=(15, 11))
+    choice = data(tmp_path, size=10, validation=4)
+    settings = {"batch_size": 4, "shuffle": True, "seed": 0, "drop_last": False, "augmentation": "default"}
+    held = Loader(load(choice, "train"), **settings)
+    monkeypatch.setattr(pellucid.data.dataset, "FITS", 0)
+    streamed = Loader(load(choice, "train"), workers=1, **settings)
+    for epoch in range(2):
+        for a, b in zip(held.epoch(epoch), streamed.epoch(epoch), strict=True):
+            assert all(torch.equal(left, right) for left, right in zip(a, b, strict=True))
+    # An epoch that was left in its middle leaves nothing behind.
+    next(iter(streamed.epoch(2)))
+    again = [batch.index.tolist() for batch in streamed.epoch(3)]
+    assert again == [batch.index.tolist() for batch in held.epoch(3)]
+
+
+def test_two_epochs_of_one_streaming_loader_at_once_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(pellucid.data.dataset, "FITS", 0)
+    dataset = load(data(write(tmp_path)), "train")
+    loader = Loader(dataset, batch_size=2, shuffle=False, seed=0, drop_last=True, workers=0)
+    first = loader.epoch(0)
+    next(first)
+    next(loader.epoch(1))
+    with pytest.raises(RuntimeError, match="one epoch at a time"):
+        next(first)
+
+
+def test_the_reader_can_be_sent_to_a_process(tmp_path):
+    pictures = load(data(write(tmp_path)), "train").source
+    assert torch.equal(pickle.loads(pickle.dumps(pictures))[1], pictures[1])
+
+
+def test_mistakes_in_the_folders(tmp_path):
+    with pytest.raises(InputError, match="is no folder; expected one with train/CLASS"):
+        load(data(tmp_path / "nowhere"), "train")
+    with pytest.raises(InputError, match="has no folder train"):
+        load(data(tmp_path), "train")
+    (tmp_path / "train").mkdir()
+    with pytest.raises(InputError, match="train has no folder of a class"):
+        load(data(tmp_path), "train")
+    (tmp_path / "train").rmdir()
+    write(tmp_path)
+    (tmp_path / "train" / "empty").mkdir()
+    with pytest.raises(InputError, match="empty has no image; accepted are .jpg"):
+        load(data(tmp_path), "train")
+    (tmp_path / "train" / "empty").rmdir()
+    write(tmp_path, splits=("test",), classes=("bird",))
+    with pytest.raises(InputError, match="class 'bird' of .* is none of the 2 classes"):
+        load(data(tmp_path), "test")
+    with pytest.raises(InputError, match="validation must be less than the 8 training images"):
+        load(data(tmp_path, validation=8), "train")

@@ -1,0 +1,96 @@
+import sys
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pellucid.data import Data, load
+from pellucid.errors import InputError
+
+NAMES = ["cat", "dog"]
+
+
+def pictures(n=6, size=8, seed=0):
+    random = np.random.default_rng(seed)
+    return [random.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(n)]
+
+
+def table(images, labels, *, image=None, label=None):
+    features = datasets.Features(
+        {"image": image or datasets.Image(), "label": label or datasets.ClassLabel(names=NAMES)}
+    )
+    return datasets.Dataset.from_dict({"image": images, "label": labels}, features=features)
+
+
+def pil(arrays):
+    return [Image.fromarray(array) for array in arrays]
+
+
+def data(path, **more):
+    return Data(**{"name": "huggingface", "path": str(path), "validation": 0} | more)
+
+
+def test_a_saved_dataset_with_its_own_splits(tmp_path):
+    arrays = {name: pictures(seed=seed) for seed, name in enumerate(("train", "validation", "test"))}
+    saved = datasets.DatasetDict({name: table(pil(images), [0, 1] * 3) for name, images in arrays.items()})
+    saved.save_to_disk(tmp_path / "pets")
+    for split, images in arrays.items():
+        part = load(data(tmp_path / "pets"), split)
+        assert (part.name, part.classes, part.shape) == ("pets", ("cat", "dog"), (3, 8, 8))
+        assert np.array_equal(part.images.permute(0, 2, 3, 1).numpy(), np.stack(images))
+        assert part.labels.tolist() == [0, 1] * 3
+    assert load(data(tmp_path / "pets", size=4, channels=1), "test").images.shape == (6, 1, 4, 4)
+
+
+def test_one_table_is_the_training_set_and_is_cut(tmp_path):
+    table(pil(pictures()), [0, 1] * 3).save_to_disk(tmp_path / "one")
+    assert len(load(data(tmp_path / "one", validation=2), "train")) == 4
+    assert len(load(data(tmp_path / "one", validation=2), "validation")) == 2
+    with pytest.raises(InputError, match="one has no test split"):
+        load(data(tmp_path / "one"), "test")
+
+
+def test_arrays_of_floats_and_of_integers_are_the_same_images(tmp_path):
+    arrays = pictures()
+    layouts = {
+        "float-hwc": ([array / 255 for array in arrays], datasets.Array3D((8, 8, 3), "float32")),
+        "float-chw": ([(array / 255).transpose(2, 0, 1) for array in arrays], datasets.Array3D((3, 8, 8), "float32")),
+        "int-hwc": (arrays, datasets.Array3D((8, 8, 3), "uint8")),
+    }
+    for name, (images, feature) in layouts.items():
+        table(images, [0, 1] * 3, image=feature).save_to_disk(tmp_path / name)
+        loaded = load(data(tmp_path / name), "train").images
+        assert torch.equal(loaded, torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("pixel", "sentence"),
+    [(np.nan, "image 2 of .* has a pixel that is nan"), (1.5, "image 2 of .* has pixels from .* to 1.5")],
+)
+def test_pixels_that_are_none(tmp_path, pixel, sentence):
+    images = [array / 255 for array in pictures()]
+    images[2][3, 3, 1] = pixel
+    table(images, [0, 1] * 3, image=datasets.Array3D((8, 8, 3), "float32")).save_to_disk(tmp_path / "x")
+    with pytest.raises(InputError, match=sentence):
+        _ = load(data(tmp_path / "x"), "train").images
+
+
+def test_mistakes(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"huggingface dataset '.*nowhere' cannot be loaded: [^\n]+$"):
+        load(data(tmp_path / "nowhere"), "train")
+    table(pil(pictures()), [0, 1, -1] * 2).save_to_disk(tmp_path / "hidden")
+    with pytest.raises(InputError, match="label -1 of image 2 is outside the 2 classes"):
+        load(data(tmp_path / "hidden"), "train")
+    datasets.Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "text")
+    with pytest.raises(InputError, match="has no image column among text; expected Image or one of image"):
+        load(data(tmp_path / "text"), "train")
+    images = pil(pictures())
+    images[4] = Image.new("RGB", (9, 8))
+    table(images, [0, 1] * 3).save_to_disk(tmp_path / "odd")
+    with pytest.raises(InputError, match=r"image 4 of .* is 9 x 8 pixels, but the first image is 8 x 8"):
+        _ = load(data(tmp_path / "odd"), "train").images
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(InputError, match=r"needs the package datasets .* `pip install pellucid\[huggingface\]`"):
+        load(data(tmp_path / "odd"), "train")

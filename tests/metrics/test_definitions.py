@@ -1,0 +1,69 @@
+"""What columns mean: complete, storable, readable without torch."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+
+import pellucid.metrics
+from pellucid.metrics import DERIVED, Column, column_name, columns
+
+MEASURED = [
+    "gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve", "ris", "ros",
+    "stability_coverage",
+]  # fmt: skip
+
+
+def test_columns_of_the_vanilla_gradient() -> None:
+    assert list(columns()) == ["index", "label", "prediction", "score", "robust_correct", *MEASURED]
+
+
+def test_columns_of_three_saliency_methods() -> None:
+    table = columns(saliency=("vanilla_gradient", "smoothgrad", "integrated_gradients"), stability=("smoothgrad",))
+    assert "ris" not in table
+    assert "ris/integrated_gradients" not in table
+    assert [name for name in table if name.endswith("/smoothgrad")] == [f"{name}/smoothgrad" for name in MEASURED]
+    assert "morf_curve/integrated_gradients" in table
+    assert table["gini/integrated_gradients"].title == "Gini index (integrated gradients)"
+    assert table["gini/smoothgrad"].definition == table["gini"].definition
+
+
+def test_settings_are_kept_where_they_matter() -> None:
+    table = columns(perturbation={"steps": 20}, noise={"sigma": 0.05}, attack={"eps": 0.1})
+    assert {name: dict(column.parameters) for name, column in table.items() if column.parameters} == {
+        "robust_correct": {"eps": 0.1},
+        "entropy": {"bins": 256},
+        "size_kb": {"codec": "JPEG", "quality": 75},
+        **{name: {"steps": 20} for name in ("aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve")},
+        **{name: {"sigma": 0.05} for name in ("ris", "ros", "stability_coverage")},
+    }
+    assert not columns()["robust_correct"].parameters
+
+
+@pytest.mark.parametrize(("name", "column"), [*columns().items(), *DERIVED.items()])
+def test_a_definition_is_one_sentence_and_storable(name: str, column: Column) -> None:
+    assert column.title
+    assert column.title != name
+    assert column.definition.endswith(".")
+    assert ". " not in column.definition
+    assert column.direction in ("higher", "lower", "none")
+    assert Column(**json.loads(json.dumps(dataclasses.asdict(column)))) == column
+
+
+def test_column_name() -> None:
+    assert column_name("ris") == column_name("ris", "vanilla_gradient") == "ris"
+    assert column_name("ris", "mine") == "ris/mine"
+
+
+def test_definitions_import_no_torch() -> None:
+    code = "import sys; from pellucid.metrics import columns; columns(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_public_name_loads() -> None:
+    for name in pellucid.metrics.__all__:
+        assert getattr(pellucid.metrics, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'hoyer'"):
+        _ = pellucid.metrics.hoyer

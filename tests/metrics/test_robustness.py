@@ -1,0 +1,161 @@
+"""Robust correctness: known answers, properties, bad input."""
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pellucid import randomness
+from pellucid.attacks import PGD
+from pellucid.errors import InputError
+from pellucid.metrics import robust_correct
+from pellucid.randomness import SampleDraws
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def network() -> nn.Sequential:
+    with randomness.fork(0):
+        layers = nn.Sequential(nn.Conv2d(1, 6, 3), nn.Dropout(), nn.Tanh(), nn.Flatten(), nn.Linear(216, 3))
+    return layers.double().eval()
+
+
+def threshold(x: Tensor) -> Tensor:
+    """Class 0 where the mean pixel is above a half: a linear network whose margin is known."""
+    brightness = x.mean((1, 2, 3))
+    return torch.stack([10 * brightness, torch.full_like(brightness, 5)], dim=1)
+
+
+def grey(*levels: float) -> Tensor:
+    return torch.tensor(levels, dtype=torch.float64).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
+
+
+class TestKnownAnswers:
+    def test_margin_of_a_linear_network(self) -> None:
+        x = grey(0.95, 0.62, 0.58, 0.51, 0.49, 0.05)
+        attack = PGD(eps=0.1, step_size=0.05, steps=10)
+        label = torch.zeros(6, dtype=torch.int64)
+        assert robust_correct(threshold, x, label, attack).tolist() == [True, True, False, False, False, False]
+        assert robust_correct(threshold, x, label + 1, attack).tolist() == [False] * 5 + [True]
+
+    def test_without_strength_it_is_clean_correctness(self) -> None:
+        model, x = network(), random(20, 1, 8, 8)
+        label = torch.arange(20) % 3
+        clean = model(x).argmax(1) == label
+        assert 0 < clean.sum() < 20
+        none = PGD(eps=0.0, step_size=0.0, steps=2)
+        assert torch.equal(robust_correct(model, x, label, none), clean)
+
+    def test_every_restart_must_fail_and_the_clean_image_counts(self) -> None:
+        answers = iter([grey(0.9, 0.1, 0.9, 0.9), grey(0.9, 0.9, 0.1, 0.9)])
+        attack = lambda objective, x, *, generator: next(answers)  # noqa: E731
+        x = grey(0.9, 0.9, 0.9, 0.1)
+        correct = robust_correct(threshold, x, torch.zeros(4, dtype=torch.int64), attack, restarts=2)
+        assert correct.tolist() == [True, False, False, False]
+        assert correct.dtype == torch.bool
+
+    def test_the_objective_is_the_cross_entropy_of_each_sample(self) -> None:
+        model, x, label = network(), random(5, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1])
+        values: list[Tensor] = []
+
+        def attack(objective: Any, x: Tensor, *, generator: randomness.Generator) -> Tensor:
+            values.append(objective(x))
+            return x
+
+        robust_correct(model, x, label, attack)
+        expected = torch.stack([-model(one[None])[0].log_softmax(0)[t] for one, t in zip(x, label, strict=True)])
+        torch.testing.assert_close(values[0], expected)
+
+    def test_each_restart_starts_elsewhere(self) -> None:
+        seen: list[Tensor] = []
+
+        def attack(objective: Any, x: Tensor, *, generator: randomness.Generator) -> Tensor:
+            seen.append(randomness.uniform(x.shape, generator).double())
+            return seen[-1]
+
+        for generator in (SampleDraws(0, (0, 1)), torch.Generator().manual_seed(0), None):
+            seen.clear()
+            robust_correct(network(), random(2, 1, 8, 8), torch.tensor([0, 1]), attack, restarts=2, generator=generator)
+            assert not torch.equal(seen[0], seen[1])
+
+
+class TestProperties:
+    @settings(max_examples=10, deadline=None)
+    @given(order=st.permutations(range(6)), count=st.integers(1, 6))
+    def test_batch_mates_never_matter(self, order: list[int], count: int) -> None:
+        model, x = network(), random(6, 1, 8, 8)
+        label, index = model(x).argmax(1), (5, 80, 1, 7, 0, 12)
+        attack = PGD(eps=0.02, step_size=0.01, steps=3)
+        everyone = robust_correct(model, x, label, attack, generator=SampleDraws(0, index))
+        chosen = order[:count]
+        some = robust_correct(
+            model, x[chosen], label[chosen], attack, generator=SampleDraws(0, tuple(index[i] for i in chosen))
+        )
+        assert torch.equal(some, everyone[chosen])
+
+    def test_restarts_never_help_the_network(self) -> None:
+        model, x = network(), random(60, 1, 8, 8)
+        label, draws = model(x).argmax(1), SampleDraws(0, tuple(range(60)))
+        attack = PGD(eps=0.1, step_size=0.1, steps=0)
+        correct = [robust_correct(model, x, label, attack, restarts=r, generator=draws) for r in (1, 3, 9)]
+        assert (correct[0] >= correct[1]).all()
+        assert (correct[1] >= correct[2]).all()
+        assert correct[0].sum() > correct[2].sum()
+
+    def test_accuracy_falls_to_nothing_as_eps_grows(self) -> None:
+        model, x = network(), random(40, 1, 8, 8)
+        label = model(x).argmax(1)
+        share = [
+            robust_correct(model, x, label, PGD(eps=eps, step_size=eps / 4, steps=20)).double().mean().item()
+            for eps in (0.0, 0.01, 0.03, 0.5)
+        ]
+        assert share[0] == 1
+        assert share == sorted(share, reverse=True)
+        assert share[-1] < 0.05
+
+    @pytest.mark.parametrize("label", [torch.int64, torch.int32, torch.uint8])
+    def test_nothing_of_the_caller_changes(self, label: torch.dtype) -> None:
+        model, x, t = network(), random(5, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1], dtype=label)
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        kept = copy.deepcopy((x, t, model.state_dict()))
+        correct = robust_correct(model, x, t, PGD(eps=0.1, step_size=0.05, steps=3))
+        assert not correct.requires_grad
+        assert torch.equal(x, kept[0])
+        assert torch.equal(t, kept[1])
+        assert all(torch.equal(now, kept[2][name]) for name, now in model.state_dict().items())
+        assert all(p.grad is not None and torch.equal(p.grad, torch.ones_like(p)) for p in model.parameters())
+        assert not any(module.training for module in model.modules())
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"restarts": 0}, "restarts must be at least 1, got 0"),
+            ({"label": torch.tensor([0, 3])}, r"classes must be in \[0, 2\], got values from 0 to 3"),
+            ({"label": torch.tensor([0.0, 1.0])}, "classes must be 2 whole numbers.*got torch.float32"),
+            ({"x": random(2, 1, 8, 8) + 0.5}, r"pixels must be in \[0, 1\], got values from .* to 1.4"),
+            ({"model": network().train()}, "network must be in eval mode"),
+            ({"model": lambda x: x.flatten(1) * math.nan}, "logits must be finite, got nan"),
+            ({"attack": lambda objective, x, *, generator: x + 1}, r"pixels must be in \[0, 1\], got values from 1"),
+            ({"attack": lambda objective, x, *, generator: x[:1]}, r"attack must return images \(2, 1, 8, 8\), got"),
+            (
+                {"attack": lambda objective, x, *, generator: functional.pad(x, (1, 1))},
+                r"attack must return images \(2, 1, 8, 8\), got \(2, 1, 8, 10\)",
+            ),
+        ],
+    )
+    def test_one_sentence(self, change: dict[str, Any], message: str) -> None:
+        attack = PGD(eps=0.1, step_size=0.05, steps=1)
+        given = {"model": network(), "x": random(2, 1, 8, 8), "label": torch.tensor([0, 1]), "attack": attack}
+        with pytest.raises(InputError, match=message):
+            robust_correct(**(given | change))
