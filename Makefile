@@ -2,7 +2,7 @@
 # Another Python: make clean demo PYTHON=python3.12      More arguments: make demo ARGS=--quick, make test ARGS="-k gini"
 
 python := .venv/bin/python
-data := $(python) -m pellucid data get fashion-mnist || scripts/fashion_mnist
+data := $(python) -m pellucid data get fashion-mnist || scripts/fashion_mnist $(python)
 # A laptop without a browser runs the rest; under CI that is a failure.
 browser := browser=$$(scripts/browser) || [ -z "$$CI" ] || exit 1
 # One thread a process: two processes of two threads slow each other down on two cores.

@@ -252,7 +252,7 @@ def test_names_and_patterns(names: Any, expected: list[str]) -> None:
 def test_channels_follow_the_feature_map_not_the_layer() -> None:
     model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.PixelUnshuffle(2))
     smoothed = insert_smoothing(model, ["1", "2"], example=torch.rand(1, 3, 8, 8))
-    assert [smoothed[i].smoothing.mix.out_channels for i in (1, 2)] == [5, 20]
+    assert [smoothed.get_submodule(f"{i}.smoothing.mix").out_channels for i in (1, 2)] == [5, 20]
 
 
 def test_modes_statistics_and_random_state_are_untouched() -> None:
@@ -271,8 +271,24 @@ def test_modes_statistics_and_random_state_are_untouched() -> None:
         assert all(counter == 0 for counter in counters)
         assert not any(module._forward_hooks for module in network.modules())
     assert not frozen.training
-    asleep = insert_smoothing(model.eval(), "layer1", example=torch.rand(1, 3, 16, 16)).modules()
-    assert not any(module.training for module in asleep)
+    evaluated = insert_smoothing(model.eval(), "layer1", example=torch.rand(1, 3, 16, 16))
+    assert not any(module.training for module in evaluated.modules())
+
+
+class Noisy(nn.Module):
+    """Adds noise in eval mode too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn_like(x)
+
+
+def test_a_layer_that_draws_does_not_move_the_new_weights() -> None:
+    x = torch.rand(1, 2, 4, 4)
+    blocks = []
+    for first in (Noisy(), nn.Identity()):
+        torch.manual_seed(0)
+        blocks.append(insert_smoothing(nn.Sequential(first), "0", example=x).get_parameter("0.smoothing.mix.weight"))
+    assert torch.equal(*blocks)
 
 
 class Tied(nn.Module):
@@ -398,15 +414,15 @@ def test_every_filter_trains_a_step_in_every_network(
     torch.manual_seed(0)
     made: Callable[[], nn.Module]
     if name == "torch.nn:Sequential":
-        made = lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))  # noqa: E731
+        made = lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
     else:
         network = Network(name=name, options=options)
-        made = lambda: build(network, classes=5, shape=(3, size, size), mean=[0.5] * 3, std=[0.2] * 3)  # noqa: E731
+        made = lambda: build(network, classes=5, shape=(3, size, size), mean=[0.5] * 3, std=[0.2] * 3)
     x = torch.rand(2, 3, size, size)
     model = insert_smoothing(made(), layer, filter=filter, example=x[:1])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     before = {key: parameter.detach().clone() for key, parameter in model.named_parameters()}
-    nn.functional.cross_entropy(model(x), torch.tensor([0, 3])).backward()
+    torch.autograd.backward(nn.functional.cross_entropy(model(x), torch.tensor([0, 3])))
     optimizer.step()
     mixes = [key for key in before if key.endswith("smoothing.mix.weight")]
     assert len(mixes) == (4 if layer == "layer?" else 1)

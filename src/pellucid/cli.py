@@ -4,6 +4,7 @@ The top level imports neither torch nor any command's module, so that ``pellucid
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after the program's name; those of the process by default.
 
     Returns:
-        Exit code: 0 done, 2 a user's mistake (one sentence on standard error), 130 interrupted.
+        Exit code: 0 done, 2 a user's mistake (one sentence on standard error), 130 or 143 stopped by a signal.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name = next((word for word in arguments if not word.startswith("-")), None)
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _overview().parse_args(arguments)
         _overview().print_help()
         return 0
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # so that a network or method of the user's own is found beside them
     try:
         if name not in COMMANDS:
             raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
@@ -40,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _failed(str(error), EXIT_MISTAKE)
     except KeyboardInterrupt as error:
-        return _failed(str(error) or "interrupted; what was finished is kept", EXIT_INTERRUPTED)
+        code = getattr(error, "code", EXIT_INTERRUPTED)
+        return _failed(str(error) or "interrupted; what was finished is kept", code)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as `head` does
         return 0
@@ -81,6 +85,21 @@ def _parser(command: str, description: str) -> Any:
     return Parser(prog=f"pellucid {command}", description=description)
 
 
+PHRASES = {  # jsonargparse's words for types, and ours
+    r"Parser key \"([^\"]+)\":": r"\1:",
+    r"typing\.Literal\[([^\]]*)\]": r"one of \1",
+    r"<class '(\w+)'>": r"\1",
+    r"Expected an? ": "expected ",
+    r"\. Got value: ": ", got ",
+    r"^method: (?!.*init_args)(.*)$": r"method: \1; methods are Regular, AdversarialTraining, SaliencyGuided, SCAAT, or "
+    "your own by its import path",
+    r"^smoothing: Does not validate.*Given value: (.*)$": r"smoothing is given by its fields, such as "
+    r"--smoothing.layers [pool1] --smoothing.filter gaussian, got \1",
+    r"^Option '(\w+)' is not accepted$": r"the chosen method has no option '\1'; give --method first, and see "
+    "--method.help NAME",
+}
+
+
 def _sentence(message: str, error: BaseException | None) -> str:
     """The first reason behind jsonargparse's message, on one line."""
     while error is not None:
@@ -88,8 +107,8 @@ def _sentence(message: str, error: BaseException | None) -> str:
             return str(error)
         error = error.__cause__ or error.__context__
     sentence = " ".join(message.split())
-    if 'key "method"' in sentence:
-        sentence += "; methods are Regular, AdversarialTraining, SaliencyGuided, SCAAT, or your own by its import path"
+    for pattern, words in PHRASES.items():
+        sentence = re.sub(pattern, words, sentence)
     return sentence
 
 
@@ -124,7 +143,7 @@ def _train(arguments: list[str]) -> None:
     from jsonargparse import ActionConfigFile
 
     from pellucid.experiment import Experiment, read_experiment
-    from pellucid.training import fit
+    from pellucid.training import fit, is_first_process
 
     parser = _parser("train", "Train one network into a run directory.")
     parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
@@ -143,13 +162,15 @@ def _train(arguments: list[str]) -> None:
     if parsed.resume and alone and (parsed.run / "experiment.yaml").exists():
         experiment = read_experiment(parsed.run)
     fit(experiment, parsed.run, resume=parsed.resume, **_engine(parsed))
-    print(parsed.run)
+    if is_first_process():
+        print(parsed.run)
 
 
 def _evaluate(arguments: list[str]) -> None:
     from jsonargparse import ActionConfigFile
 
     from pellucid.evaluation import Evaluation, evaluate
+    from pellucid.training import is_first_process
 
     parser = _parser("evaluate", "Measure trained networks on their test images: one row per image.")
     parser.add_argument("run", type=Path, nargs="+", help="finished run directories")
@@ -160,7 +181,8 @@ def _evaluate(arguments: list[str]) -> None:
     evaluation, parsed = _instantiate(parser, arguments, Evaluation)
     for run in parsed.run:
         evaluate(run, evaluation, resume=parsed.resume, **_engine(parsed))
-        print(run)
+        if is_first_process():
+            print(run)
 
 
 def _instantiate(parser: Any, arguments: list[str], kind: Any) -> tuple[Any, Any]:
@@ -204,8 +226,8 @@ def _data(arguments: list[str]) -> None:
     parser.add_argument("--path", type=str, help="folder that holds its files already")
     parsed = parser.parse_args(arguments)
     if parsed.action == "list":
-        for line in names():
-            print(line)
+        for known in names():
+            print(f"{known.name:<14} {known.description}: {known.place or 'not here'}")
     elif parsed.action == "get" and parsed.name:
         print(get(parsed.name, path=parsed.path))
     else:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-import pellucid
+from pellucid import __version__
 
 __all__ = ["environment"]
 
@@ -28,9 +28,9 @@ def environment(device: torch.device, *, processes: int = 1) -> dict[str, Any]:
     >>> environment(torch.device("cpu"))["device"]
     'cpu'
     """
-    commit, dirty = _commit(Path(pellucid.__file__).parent)
+    commit, dirty = _commit(Path(__file__).parent)
     return {
-        "pellucid": pellucid.__version__,
+        "pellucid": __version__,
         "commit": commit,
         "dirty": dirty,
         "python": platform.python_version(),

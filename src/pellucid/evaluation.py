@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -36,7 +37,7 @@ from pellucid.metrics import (
 )
 from pellucid.randomness import SampleDraws, seed_of
 from pellucid.saliency import Channels, Explain, as_saliency, heatmap, saliency_name
-from pellucid.training import load_network, make_fabric
+from pellucid.training import launch, load_network, make_fabric
 from pellucid.types import Saliency
 
 __all__ = ["Evaluation", "evaluate"]
@@ -139,7 +140,7 @@ def evaluate(
     if resume and _is_finished(run, evaluation):
         return run
     fabric = make_fabric(accelerator, devices, num_nodes, strategy)
-    fabric.launch(_evaluate, run, evaluation, resume, progress)
+    launch(fabric, partial(_evaluate, run=run, evaluation=evaluation, resume=resume, progress=progress))
     return run
 
 
@@ -205,7 +206,7 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     maps = _gallery(model, dataset, chosen, settings, fabric.device)
     write_yaml(evaluation, run / "evaluation.yaml")
     with whole_file(run / "maps.safetensors") as temporary:
-        save_file(maps, temporary)
+        temporary.write_bytes(save(maps))
     with whole_file(run / "rows.parquet") as temporary:
         pq.write_table(rows, temporary)  # type: ignore[no-untyped-call]
     shutil.rmtree(parts)

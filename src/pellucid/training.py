@@ -1,22 +1,26 @@
 """Train an experiment into a run directory, on one process or many, resumable at any moment."""
 
 import csv
+import io
 import math
 import pickle
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from lightning_fabric import Fabric
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.multiprocessing import ProcessRaisedException
 from tqdm import tqdm
 
 from pellucid.data import Dataset, Loader, load
@@ -38,7 +42,15 @@ Q_SNAPSHOTS = 20  # q of every sample is written for at most about so many epoch
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was stopped by a signal; the checkpoint holds all that was done."""
+    """Training was stopped by a signal; the checkpoint holds all that was done.
+
+    Attributes:
+        code: exit code of a process that ends for this reason, 128 plus the signal's number.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"stopped by {name}; continue with --resume")
+        self.code = 128 + signal.Signals[name]
 
 
 def build_network(experiment: Experiment, dataset: Dataset) -> nn.Module:
@@ -120,7 +132,7 @@ def fit(
     if (run / "model.safetensors").exists():
         return run
     fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision)
-    fabric.launch(_fit, experiment, run, progress)
+    launch(fabric, partial(_fit, experiment=experiment, run=run, progress=progress))
     return run
 
 
@@ -141,6 +153,23 @@ def make_fabric(
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"accelerator {accelerator!r} with devices {devices!r}: {reason}") from None
+
+
+def launch(fabric: Fabric, work: Callable[[Fabric], None]) -> None:
+    """Do the work in every process of ``fabric``; a user's mistake found in a child process is told as one."""
+    try:
+        fabric.launch(work)
+    except ProcessRaisedException as error:
+        last = str(error).strip().splitlines()[-1]
+        name, _, sentence = last.partition(": ")
+        if name == f"{InputError.__module__}.{InputError.__qualname__}":
+            raise InputError(sentence) from None
+        raise
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that reports; the only one without a distributed run."""
+    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
 
 
 def _check_directory(experiment: Experiment, run: Path, resume: bool) -> None:
@@ -223,15 +252,14 @@ def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> N
                     if _any(fabric, bool(stop)):
                         session.check_finite()
                         session.save()
-                        by = stop[0] if stop else "another process"
-                        raise Interrupted(f"stopped by {by}; continue with --resume")
+                        raise Interrupted(stop[0] if stop else "SIGTERM")
             session.seconds = time.perf_counter() - clock
             session.check_finite()
             scores = validation_scores(fabric, model, loader(validation, shuffle=False)) if len(validation) else {}
             session.end_epoch(scores)
     if fabric.is_global_zero:
         with whole_file(run / "model.safetensors") as temporary:
-            save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, temporary)
+            temporary.write_bytes(save({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}))
     fabric.barrier()
 
 
@@ -344,8 +372,10 @@ class _Session:
             "counts": self.counts,
             "rows": self.rows,
         }
+        content = io.BytesIO()  # so that a full disk is an OSError, not one of torch's own errors
+        torch.save(state, content)
         with whole_file(self.run / "state.pt") as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(content.getbuffer())
 
     def restore(self) -> None:
         """Continue where the checkpoint stands, if there is one."""

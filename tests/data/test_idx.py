@@ -40,7 +40,7 @@ def test_parse_inverts_writing(shape, seed):
 def test_every_truncation_is_an_error(cut):
     content = packed(np.zeros((2, 2, 3), np.uint8))
     assert len(content) == 28
-    with pytest.raises(InputError, match="^images "):
+    with pytest.raises(InputError, match=r"^images "):
         idx.parse(content[:cut], "images", dimensions=3)
 
 
@@ -74,13 +74,13 @@ def test_truncated_gzip_names_the_file(tmp_path):
     write(tmp_path)
     file = tmp_path / "t10k-images-idx3-ubyte.gz"
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(InputError, match="t10k-images-idx3-ubyte.gz is damaged or truncated at"):
+    with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte.gz is damaged or truncated at"):
         load(Data(path=str(tmp_path), validation=0), "test")
 
 
 def test_other_mistakes_in_the_files(tmp_path):
     data = Data(path=str(tmp_path), validation=0)
-    with pytest.raises(InputError, match="has no file train-images-idx3-ubyte or train-images-idx3-ubyte.gz"):
+    with pytest.raises(InputError, match=r"has no file train-images-idx3-ubyte or train-images-idx3-ubyte.gz"):
         load(data, "train")
     write(tmp_path, pack=False)
     labels = tmp_path / "train-labels-idx1-ubyte"
@@ -88,10 +88,10 @@ def test_other_mistakes_in_the_files(tmp_path):
     with pytest.raises(InputError, match="label 10 of image 0 is outside the 10 classes"):
         load(data, "train")
     labels.write_bytes(packed(np.zeros(29, np.uint8)))
-    with pytest.raises(InputError, match="has 30 images, but .* has 29 labels"):
+    with pytest.raises(InputError, match=r"has 30 images, but .* has 29 labels"):
         load(data, "train")
     labels.write_bytes(b"\x89PNG")
-    with pytest.raises(InputError, match="is no idx file .* begins with 89504e47, expected 00000801"):
+    with pytest.raises(InputError, match=r"is no idx file .* begins with 89504e47, expected 00000801"):
         load(data, "train")
     with pytest.raises(InputError, match="does not exist"):
         load(Data(path=str(tmp_path / "nowhere")), "train")

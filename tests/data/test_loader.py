@@ -1,3 +1,5 @@
+from itertools import chain
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -37,7 +39,7 @@ def test_an_epoch_visits_every_image_once(n, batch, shuffle, drop, epoch):
     seen = indices(loader.epoch(epoch))
     assert len(seen) == len(loader)
     assert [len(part) for part in seen[:-1]] == [batch] * (len(seen) - 1)
-    flat = sum(seen, [])
+    flat = [*chain(*seen)]
     assert len(set(flat)) == len(flat) == (n // batch * batch if drop else n)
     if not shuffle:
         assert flat == list(range(len(flat)))
@@ -52,7 +54,7 @@ def test_processes_share_each_global_batch(world, drop, n):
     whole = indices(loader(0, 1).epoch(2))
     parts = [indices(loader(rank, world).epoch(2)) for rank in range(world)]
     assert {len(part) for part in parts} == {len(whole)}
-    assert [sum(batch, []) for batch in zip(*parts, strict=True)] == whole
+    assert [[*chain(*batch)] for batch in zip(*parts, strict=True)] == whole
 
 
 @pytest.mark.parametrize("augmentation", ["none", "flips", "crop-flip", "resized-crop-flip"])

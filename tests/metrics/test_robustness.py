@@ -56,7 +56,7 @@ class TestKnownAnswers:
 
     def test_every_restart_must_fail_and_the_clean_image_counts(self) -> None:
         answers = iter([grey(0.9, 0.1, 0.9, 0.9), grey(0.9, 0.9, 0.1, 0.9)])
-        attack = lambda objective, x, *, generator: next(answers)  # noqa: E731
+        attack = lambda objective, x, *, generator: next(answers)
         x = grey(0.9, 0.9, 0.9, 0.1)
         correct = robust_correct(threshold, x, torch.zeros(4, dtype=torch.int64), attack, restarts=2)
         assert correct.tolist() == [True, False, False, False]

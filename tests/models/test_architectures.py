@@ -153,6 +153,26 @@ def test_wide_resnet_drops_between_convolutions() -> None:
     assert not torch.equal(network(x), network(x))
 
 
+def test_first_weights_are_kaimings_and_vgg_has_small_linear_ones() -> None:
+    torch.manual_seed(0)
+    networks = [
+        ResNet(classes=10, shape=(3, 32, 32), width=16),
+        VGG(classes=100, shape=(3, 32, 32), width=16),
+        WideResNet(classes=10, shape=(3, 32, 32), depth=10, width=2),
+    ]
+    for network in networks:
+        convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+        for conv in convolutions:
+            fan_out = conv.out_channels * conv.kernel_size[0] * conv.kernel_size[1]
+            deviations = 1 / (2 * conv.weight.numel()) ** 0.5  # of the estimate of a deviation, relative
+            assert conv.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=5 * deviations)
+            assert conv.bias is None or conv.bias.abs().sum() == 0
+    head = networks[1].get_submodule("classifier")
+    assert isinstance(head, nn.Linear)
+    assert head.weight.std().item() == pytest.approx(0.01, rel=0.03)
+    assert head.bias.abs().sum() == 0
+
+
 @pytest.mark.parametrize(
     "network",
     [

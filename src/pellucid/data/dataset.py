@@ -110,9 +110,10 @@ class Dataset:
             return _MOMENTS[self.name]
         n = len(self.training)
         rows = torch.linspace(0, n - 1, min(n, SAMPLE)).long().tolist()
-        pixels = _decoded(self.training, rows, self.shape, self.workers).transpose(0, 1).flatten(1).double() / 255
+        pixels = _decoded(self.training, rows, self.shape, self.workers).transpose(0, 1).flatten(1).double()
+        # Of whole numbers, so that a constant channel has exactly no deviation.
         std = pixels.std(dim=1, correction=0)
-        return tuple(pixels.mean(dim=1).tolist()), tuple(torch.where(std > 0, std, 1.0).tolist())
+        return tuple((pixels.mean(dim=1) / 255).tolist()), tuple(torch.where(std > 0, std / 255, 1.0).tolist())
 
 
 def load(data: Data, split: Literal["train", "validation", "test"]) -> Dataset:

@@ -34,7 +34,8 @@ class Loader:
         world: number of processes.
         drop_last: leave out the last, smaller batch. Otherwise a process may get fewer images of it than others, or
             none: the number of batches is the same in all.
-        workers: processes that decode, for splits that do not fit in memory; 0 decodes in this process.
+        workers: processes that decode, for splits that do not fit in memory; 0 decodes in this process. They are
+            spawned, so a script that streams begins with ``if __name__ == "__main__"``.
 
     Raises:
         InputError: the batch does not divide by ``world``, or is larger than the split while ``drop_last``.
@@ -127,6 +128,8 @@ class Loader:
                 _Decoder(self.dataset.source, self.dataset.shape),  # type: ignore[arg-type]
                 batch_sampler=self._plan,
                 num_workers=self.workers,
+                # Spawned: a process forked from one with threads, which torch and pyarrow start, may never answer.
+                multiprocessing_context="spawn" if self.workers else None,
                 collate_fn=_same,
                 pin_memory=self.device.type == "cuda",
                 persistent_workers=self.workers > 0,

@@ -1,0 +1,88 @@
+"""Six networks on Fashion-MNIST, trained, measured and compared: the main job from one command."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pellucid.attacks import PGD, fgsm
+from pellucid.data import Data
+from pellucid.evaluation import Evaluation, evaluate
+from pellucid.experiment import Experiment
+from pellucid.methods import SCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
+from pellucid.models import Network
+from pellucid.report import compare, read_run, render, write_report
+from pellucid.smoothing import Smoothing
+from pellucid.training import fit
+
+__all__ = ["Demo", "demo", "experiments"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """What the demo does.
+
+    Args:
+        out: folder of the run directories and the report.
+        quick: a tenth of the training images and fewer measured ones: about a minute, for a first look only.
+        seed: of everything.
+    """
+
+    out: Path = Path("runs/demo")
+    quick: bool = False
+    seed: int = 0
+
+
+def experiments(choice: Demo | None = None) -> dict[str, Experiment]:
+    """The six runs by name; settings were chosen on the validation images (see ``results/demo-settings.md``).
+
+    >>> list(experiments())
+    ['regular', 'at', 'at-smoothing', 'sgt', 'scaat', 'scaat-fast']
+    """
+    choice = choice or Demo()
+    attack = PGD(eps=0.1, step_size=0.03, steps=5)
+    methods: dict[str, Method] = {
+        "regular": Regular(),
+        "at": AdversarialTraining(attack=attack),
+        "at-smoothing": AdversarialTraining(attack=attack),
+        "sgt": SaliencyGuided(),
+        "scaat": SCAAT(attack=PGD(eps=0.3, step_size=0.15, steps=4), weight=0.3),
+        "scaat-fast": SCAAT(attack=fgsm(eps=0.3), weight=1.0, share=1 / 8),
+    }
+    base = Experiment(
+        dataset=Data(name="fashion-mnist", limit=6000 if choice.quick else None),
+        network=Network(name="lenet5", normalize=False),
+        epochs=2 if choice.quick else 5,
+        seed=choice.seed,
+    )
+    runs = {name: replace(base, method=method) for name, method in methods.items()}
+    runs["at-smoothing"] = replace(runs["at-smoothing"], smoothing=Smoothing(layers=("pool1",)))
+    return runs
+
+
+def demo(choice: Demo | None = None, *, say: Callable[[str], None] = print) -> Path:
+    """Train, measure and compare; what is finished is skipped, what was killed is continued.
+
+    Args:
+        choice: what the demo does.
+        say: takes each line of the account.
+
+    Returns:
+        The report.
+    """
+    choice = choice or Demo()
+    measured = Evaluation(images=100 if choice.quick else 1000, seed=choice.seed)
+    runs = experiments(choice)
+    say(f"{len(runs)} networks, each trained on Fashion-MNIST and measured on {measured.images} test images.")
+    for number, (name, experiment) in enumerate(runs.items(), start=1):
+        run = choice.out / name
+        say(f"{number}/{len(runs)} {name}: {type(experiment.method).__name__}" + _also(experiment))
+        fit(experiment, run, resume=True)
+        evaluate(run, measured, resume=True)
+    report = write_report([choice.out / name for name in runs], choice.out / "report.html")
+    say(render(compare([read_run(choice.out / name) for name in runs]), "text"))
+    say(f"The report lies at {report}; open it in a browser.")
+    return report
+
+
+def _also(experiment: Experiment) -> str:
+    return "" if experiment.smoothing is None else f" with {experiment.smoothing.filter} smoothing"

@@ -1,0 +1,28 @@
+"""Run directories in; tables and one self-contained HTML page out. Imports no torch."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pellucid.report.formats import render
+    from pellucid.report.page import write_report
+    from pellucid.report.runs import Run, read_run, read_runs
+    from pellucid.report.table import compare, summarise
+
+__all__ = ["Run", "compare", "read_run", "read_runs", "render", "summarise", "write_report"]
+
+_MODULE_OF = {
+    "Run": "runs",
+    "compare": "table",
+    "read_run": "runs",
+    "read_runs": "runs",
+    "render": "formats",
+    "summarise": "table",
+    "write_report": "page",
+}
+
+
+def __getattr__(name: str) -> Any:  # on first use, so that a table in a terminal does not load matplotlib
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

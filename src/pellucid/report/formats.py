@@ -1,0 +1,205 @@
+"""A comparison written down: text for a terminal, CSV, LaTeX, Markdown or JSON."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
+
+from pellucid.errors import InputError
+from pellucid.report.measures import ARROWS, MEASURES, direction, measure_of, saliency_of, saliency_title, written
+from pellucid.statistics import Interval
+
+__all__ = ["Format", "render"]
+
+Comparison = Mapping[str, Mapping[str, Any]]
+Format = Literal["text", "csv", "latex", "markdown", "json"]
+
+
+def render(comparison: Comparison, form: Format) -> str:
+    """Write a comparison in one of five forms.
+
+    Args:
+        comparison: what `compare` returned.
+        form: ``text`` for a terminal, ``csv`` (full precision, a row per run), ``latex`` (booktabs), ``markdown`` or
+            ``json``.
+
+    Returns:
+        The text, without a newline at its end.
+
+    Raises:
+        InputError: another form.
+    """
+    writers = {"text": _text, "csv": _csv, "latex": _latex, "markdown": _markdown, "json": _json}
+    if form not in writers:
+        raise InputError(f"format must be one of {', '.join(get_args(Format))}, got {form!r}")
+    return writers[form](comparison).rstrip("\n")
+
+
+def _interval(metrics: Mapping[str, Mapping[str, Any]], name: str) -> Interval | None:
+    if name not in metrics:
+        return None
+    values = metrics[name]
+    mean, low, high = (math.nan if values[key] is None else values[key] for key in ("mean", "low", "high"))
+    return Interval(mean, low, high, values["n"])
+
+
+def _names(comparison: Comparison) -> list[str]:
+    """Metrics that any run has: one table for the runs, even where one was measured with fewer maps."""
+    found = {name: None for run in comparison.values() for name in run["metrics"]}
+    order = list(MEASURES)
+    methods = list(dict.fromkeys(saliency_of(name) or "" for name in found))
+    return sorted(found, key=lambda name: (methods.index(saliency_of(name) or ""), order.index(measure_of(name).name)))
+
+
+def _trained(run: Mapping[str, Any]) -> str:
+    return str(run["method"]) if run["smoothing"] is None else f"{run['method']} + {run['smoothing']}"
+
+
+def _cell(metrics: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    interval = _interval(metrics, name)
+    if interval is None or not interval.n:
+        return "–"
+    mean, low, high = written(interval, name)
+    return f"{mean} [{low}, {high}]"
+
+
+def _head(name: str) -> str:
+    measure = measure_of(name)
+    unit = f"({measure.unit})" if measure.unit else ""
+    return " ".join(part for part in (measure.title, unit, ARROWS[direction(name)]) if part)
+
+
+def _sections(comparison: Comparison) -> dict[str | None, list[str]]:
+    """Metric names by saliency method; None holds the accuracies, which need no map."""
+    sections: dict[str | None, list[str]] = {}
+    for name in _names(comparison):
+        sections.setdefault(saliency_of(name), []).append(name)
+    return sections
+
+
+def _json(comparison: Comparison) -> str:
+    return json.dumps(comparison, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _csv(comparison: Comparison) -> str:
+    names = _names(comparison)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    ends = ("", "_low", "_high", "_n")
+    writer.writerow(["run", "method", "smoothing", *(name + end for name in names for end in ends)])
+    for key, run in comparison.items():
+        cells = [
+            "" if name not in run["metrics"] else run["metrics"][name][part]
+            for name in names
+            for part in ("mean", "low", "high", "n")
+        ]
+        writer.writerow([key, run["method"], run["smoothing"], *cells])
+    return out.getvalue()
+
+
+def _text(comparison: Comparison, *, width: int = 100) -> str:
+    """Blocks of columns that fit ``width``: the accuracies, then the metrics of each saliency method's maps."""
+    runs = list(comparison.values())
+    keys = _padded(["Run", *map(_printable, comparison)], str.ljust)
+    trained = _padded(["Trained with", *(_printable(_trained(run)) for run in runs)], str.ljust)
+    blocks = []
+    for method, names in _sections(comparison).items():
+        columns = [_padded([_head(name), *(_cell(run["metrics"], name) for run in runs)], str.rjust) for name in names]
+        waiting = columns if method else [trained, *columns]
+        while waiting:
+            block = [keys]
+            while waiting and (
+                len(block) == 1 or len("  ".join(column[0] for column in [*block, waiting[0]])) <= width
+            ):
+                block.append(waiting.pop(0))
+            head, *lines = ("  ".join(cells).rstrip() for cells in zip(*block, strict=True))
+            rule = "─" * len("  ".join(column[0] for column in block))
+            title = [f"{saliency_title(method)} maps"] if method else []
+            blocks.append([*title, head, rule, *lines])
+    counts = {values["n"] for run in runs for values in run["metrics"].values()}
+    note = f"Mean [95 % bootstrap interval] over {max(counts)} test images; ↑ higher is better, ↓ lower is better."
+    return "\n\n".join(["\n".join(block) for block in blocks] + [note])
+
+
+def _padded(texts: list[str], align: Callable[[str, int], str]) -> list[str]:
+    return [align(text, max(map(len, texts))) for text in texts]
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def _markdown(comparison: Comparison) -> str:
+    tables = []
+    for method, names in _sections(comparison).items():
+        lines = [["Run", "Trained with", *(_escape_markdown(_head(name)) for name in names)]]
+        lines.append(["---", "---", *("---:" for _ in names)])
+        for key, run in comparison.items():
+            texts = [_escape_markdown(_printable(text)) for text in (key, _trained(run))]
+            lines.append([*texts, *(_cell(run["metrics"], name) for name in names)])
+        title = [f"{saliency_title(method)} maps:\n"] if method else []
+        tables.append("\n".join([*title, *(f"| {' | '.join(cells)} |" for cells in lines)]))
+    return "\n\n".join(tables)
+
+
+def _escape_markdown(text: str) -> str:
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{letter}" if letter in "\\`*_[]|~#" else letter for letter in text)
+
+
+_LATEX = {
+    **{letter: f"\\{letter}" for letter in "{}$&#_%"},
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "×10⁻³": r"$\times 10^{-3}$",
+    "−": "$-$",
+    "–": "--",
+}
+
+
+def _escape_latex(text: str) -> str:
+    power = "×10⁻³"
+    before, found, after = text.partition(power)
+    escaped = "".join(_LATEX.get(letter, letter) for letter in before)
+    return escaped + _LATEX[power] + _escape_latex(after) if found else escaped
+
+
+def _latex(comparison: Comparison) -> str:
+    r"""One tabular per group of metrics, for ``\usepackage{booktabs}``."""
+    groups: dict[str, list[str]] = {}
+    for name in _names(comparison):
+        method = saliency_of(name)
+        group = measure_of(name).group + (f" ({saliency_title(method)})" if method else "")
+        groups.setdefault(group, []).append(name)
+    tables = []
+    for group, names in groups.items():
+        heads = " & ".join(["Run", "Trained with", *(_escape_latex(_head(name)) for name in names)])
+        rows = []
+        for key, run in comparison.items():
+            texts = [_escape_latex(_printable(text)) for text in (key, _trained(run))]
+            cells = [_escape_latex(_cell(run["metrics"], name)) for name in names]
+            rows.append(" & ".join([*texts, *cells]) + r" \\")
+        tables.append(
+            "\n".join(
+                [
+                    f"% {group} Mean [95 % bootstrap interval over images].",
+                    rf"\begin{{tabular}}{{ll{'r' * len(names)}}}",
+                    r"\toprule",
+                    heads + r" \\",
+                    r"\midrule",
+                    *rows,
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                ]
+            )
+        )
+    return "\n\n".join(tables)

@@ -1,0 +1,234 @@
+"""What the numbers say in plain words: who is best at what, what cannot be told apart, what was gained and paid."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pellucid.report.measures import MEASURES, direction, measure_of, saliency_of, written
+from pellucid.report.runs import Run
+from pellucid.report.table import difference
+from pellucid.statistics import Interval
+
+__all__ = [
+    "Answer",
+    "Change",
+    "Standing",
+    "amount",
+    "answers",
+    "bargain",
+    "baseline_of",
+    "changes",
+    "headline",
+    "standings",
+    "with_unit",
+]
+
+Summaries = Mapping[str, Mapping[str, Interval]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one run stands in one metric.
+
+    Attributes:
+        rank: ``best``, ``level`` (cannot be told apart from the best), or empty.
+        change: against the baseline: ``better``, ``worse``, ``level`` (cannot be told apart), or empty for the baseline
+            itself and for metrics without a better direction.
+        difference: this run minus the baseline, paired over images; None for the baseline.
+    """
+
+    rank: str
+    change: str
+    difference: Interval | None
+
+
+_NOWHERE = Standing("", "", None)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best run for one question of the verdict; ``value`` is written with interval and unit."""
+
+    question: str
+    metric: str
+    best: str
+    value: str
+    level: list[str]
+    against: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one run gained and paid against the baseline; each part names a metric and by how much."""
+
+    run: str
+    better: list[str]
+    worse: list[str]
+    level: list[str]
+
+
+def baseline_of(runs: Sequence[Run]) -> Run:
+    """The first run trained in the regular way without smoothing; where there is none, the first."""
+    plain = [run for run in runs if run.method == "Regular" and run.smoothing is None]
+    return (plain or list(runs))[0]
+
+
+def standings(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[tuple[str, str], Standing]:
+    """Standing of every (run, metric); two runs are told apart where the paired 95 % interval excludes 0.
+
+    Args:
+        runs: runs that may be compared.
+        summaries: `summarise` of each by name.
+        baseline: one of them.
+    """
+    found = {}
+    for name in dict.fromkeys(name for summary in summaries.values() for name in summary):
+        having = [run for run in runs if name in summaries[run.name] and summaries[run.name][name].n]
+        sign = {"higher": 1, "lower": -1, "none": 0}[direction(name)]
+        best = max(having, key=lambda run: sign * summaries[run.name][name].mean, default=None)
+        for run in having:
+            rank, change, against = "", "", None
+            if sign and len(having) > 1 and best is not None:
+                level = run is not best and not difference(run, best, name).excludes(0.0)
+                rank = "best" if run is best else "level" if level else ""
+            if run is not baseline and baseline in having:
+                against = difference(run, baseline, name)
+                change = _change(against, sign)
+            found[run.name, name] = Standing(rank, change, against)
+    return found
+
+
+def answers(
+    runs: Sequence[Run], summaries: Summaries, standing: Mapping[tuple[str, str], Standing], baseline: Run
+) -> list[Answer]:
+    """The best run for each question, from the vanilla gradient's maps (the first measured, where there are none)."""
+    found = []
+    for name in _spoken_of(runs):
+        best = [run.name for run in runs if (run.name, name) in standing and standing[run.name, name].rank == "best"]
+        question = measure_of(name).question
+        if not best or question is None:
+            continue  # nobody was measured, or only one run
+        level = [run.name for run in runs if (run.name, name) in standing and standing[run.name, name].rank == "level"]
+        interval, ours = summaries[best[0]][name], standing[best[0], name]
+        against = amount(interval, summaries[baseline.name].get(name), ours.difference, name)
+        note = f"{against} {_than(against)} {baseline.name}" if against and ours.change != "level" else ""
+        found.append(Answer(question, name, best[0], with_unit(interval, name), level, note))
+    return found
+
+
+def changes(
+    runs: Sequence[Run], summaries: Summaries, standing: Mapping[tuple[str, str], Standing], baseline: Run
+) -> list[Change]:
+    """What each run but the baseline gained, paid and kept, in the metrics that `answers` are about."""
+    found = []
+    for run in runs:
+        if run is baseline:
+            continue
+        lists: dict[str, list[str]] = {"better": [], "worse": [], "level": []}
+        for name in _spoken_of(runs):
+            ours = standing.get((run.name, name))
+            if ours is None or not ours.change:
+                continue
+            by = amount(summaries[run.name][name], summaries[baseline.name].get(name), ours.difference, name)
+            title = measure_of(name).title
+            lists[ours.change].append(title if ours.change == "level" else f"{title} {by}")
+        found.append(Change(run.name, lists["better"], lists["worse"], lists["level"]))
+    return found
+
+
+def headline(found: Sequence[Answer]) -> str:
+    """One sentence: does one run win everywhere?
+
+    >>> headline([Answer("Q?", "gini", "a", "1", [], ""), Answer("R?", "ris", "b", "1", ["a"], "")])
+    'a is best, or cannot be told apart from the best, in every question asked here.'
+    """
+    if not found:
+        return "There is nothing to compare: only one run was given."
+    names = dict.fromkeys(name for answer in found for name in (answer.best, *answer.level))
+    everywhere = [name for name in names if all(name in (answer.best, *answer.level) for answer in found)]
+    if everywhere:
+        verb = "is" if len(everywhere) == 1 else "are"
+        return (
+            f"{_listed(everywhere)} {verb} best, or cannot be told apart from the best, in every question asked here."
+        )
+    counts = {name: sum(name in (answer.best, *answer.level) for answer in found) for name in names}
+    most = max(counts.values())
+    leaders = [name for name in names if counts[name] == most]
+    verb = "is" if len(leaders) == 1 else "are each"
+    return (
+        f"No network is best at everything. {_listed(leaders)} {verb} best, or cannot be told apart from the best, "
+        f"in {most} of {len(found)} questions."
+    )
+
+
+def bargain(
+    runs: Sequence[Run], summaries: Summaries, standing: Mapping[tuple[str, str], Standing], baseline: Run
+) -> str:
+    """What the lowest LeRF was paid with in accuracy, in one sentence; empty where the baseline has it."""
+    lerf = next((name for name in _spoken_of(runs) if measure_of(name).name == "aopc_lerf"), "")
+    best = next((run.name for run in runs if standing.get((run.name, lerf), _NOWHERE).rank == "best"), baseline.name)
+    gain, price = standing.get((best, lerf), _NOWHERE), standing.get((best, "clean_accuracy"), _NOWHERE)
+    if gain.change != "better":
+        return ""
+    by = amount(summaries[best][lerf], summaries[baseline.name][lerf], gain.difference, lerf)
+    accuracy = amount(
+        summaries[best]["clean_accuracy"],
+        summaries[baseline.name]["clean_accuracy"],
+        price.difference,
+        "clean_accuracy",
+    )
+    paid = {"worse": f"paid for with accuracy: {accuracy}", "better": f"with better accuracy: {accuracy}"}
+    return (
+        f"What the maps of {best} call irrelevant matters least: LeRF is {by} {_than(by)} that of {baseline.name}, "
+        f"{paid.get(price.change, 'without a difference in accuracy that could be told apart')}."
+    )
+
+
+def _than(by: str) -> str:
+    return "than" if "times" in by else "against"
+
+
+def amount(ours: Interval, theirs: Interval | None, against: Interval | None, name: str) -> str:
+    """How far ``ours`` lies from ``theirs``: a factor where it is 2 or more, else the paired difference.
+
+    >>> ours, theirs = Interval(2.0, 1.9, 2.1, 9), Interval(40.0, 39.0, 41.0, 9)
+    >>> amount(ours, theirs, Interval(-38.0, -39.0, -37.0, 9), "ris")
+    '20 times lower'
+    """
+    if theirs is None or against is None:
+        return ""
+    if measure_of(name).unit != "%" and min(ours.mean, theirs.mean) > 0:
+        factor = max(ours.mean / theirs.mean, theirs.mean / ours.mean)
+        if factor >= 2:
+            digits = f"{factor:.1f}" if factor < 10 else f"{round(factor, 1 - math.floor(math.log10(factor))):.0f}"
+            return f"{digits} times {'higher' if ours.mean > theirs.mean else 'lower'}"
+    mean, low, high = ((text if text[0] in "−–" else f"+{text}") for text in written(against, name))
+    unit = {"%": " points"}.get(measure_of(name).unit, f" {measure_of(name).unit}").rstrip()
+    return f"{mean}{unit} [{low}, {high}]"
+
+
+def with_unit(interval: Interval, name: str) -> str:
+    """An interval as in a sentence, such as ``86.1 % [84.0, 88.2]``."""
+    mean, low, high = written(interval, name)
+    return f"{mean} {measure_of(name).unit}".rstrip() + f" [{low}, {high}]"
+
+
+def _change(against: Interval, sign: int) -> str:
+    if not sign:
+        return ""
+    if not against.excludes(0.0):
+        return "level"
+    return "better" if (against.low > 0) == (sign > 0) else "worse"
+
+
+def _spoken_of(runs: Sequence[Run]) -> list[str]:
+    """Metrics with a question, of the first saliency method that was measured."""
+    method = runs[0].saliency_methods[0]
+    suffix = "" if method == "vanilla_gradient" else f"/{method}"
+    return [
+        name if saliency_of(name) is None else name + suffix for name, measure in MEASURES.items() if measure.question
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

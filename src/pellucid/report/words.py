@@ -1,0 +1,67 @@
+"""How a run was trained, in words, from its configuration."""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["number", "training_words"]
+
+_TITLES = {
+    "Regular": "Regular training",
+    "AdversarialTraining": "Adversarial training",
+    "SaliencyGuided": "Saliency-guided training (SGT)",
+    "SCAAT": "SCAAT",
+}
+
+
+def training_words(config: Mapping[str, Any]) -> str:
+    """Training method with its main parameters, then the smoothing block.
+
+    Args:
+        config: experiment.yaml as plain data.
+
+    >>> attack = {"eps": 0.3, "steps": 4, "step_size": 0.15}
+    >>> options = {"attack": attack, "weight": 0.3, "share": 0.125, "adaptive": True}
+    >>> training_words({"method": {"class_path": "pellucid.methods.SCAAT", "init_args": options}})
+    'SCAAT, PGD-4, ε 0.3, λ 0.3, on 1/8 of each batch'
+    """
+    kind = str(config["method"]["class_path"]).rpartition(".")[2]
+    options = config["method"].get("init_args") or {}
+    parts = [_TITLES.get(kind, kind)]
+    attack = options.get("attack")
+    if isinstance(attack, Mapping):
+        attack = attack.get("init_args", attack)
+        steps = attack.get("steps")
+        parts += ["one attack step" if steps == 1 else f"PGD-{steps}", f"ε {number(attack.get('eps'))}"]
+    if kind == "SaliencyGuided":
+        parts.append(f"lowest {number(options.get('fraction', 0.5))} replaced")
+    if "weight" in options:
+        parts.append(f"λ {number(options['weight'])}")
+    if options.get("clean", "none") != "none":
+        parts.append(f"clean images: {options['clean']}")
+    if options.get("share", 1) != 1:
+        parts.append(f"on {number(options['share'])} of each batch")
+    if options.get("adaptive") is False:
+        parts.append(f"fixed q {number(options.get('q'))}")
+    block = config.get("smoothing")
+    if block is not None:
+        block = block.get("init_args", block)
+        layers = ", ".join(block.get("layers") or block.get("names") or [])
+        filtered = str(block.get("filter") or "1×1 block without")
+        smoothing = f"{'Gaussian' if filtered == 'gaussian' else filtered} smoothing"
+        parts.append(smoothing + (f" after {layers}" if layers else ""))
+    return ", ".join(parts)
+
+
+def number(value: Any) -> str:
+    """A parameter as people write it: eighths and 255ths as fractions, else at most four digits.
+
+    >>> number(8 / 255), number(0.125), number(0.3), number(4), number("linf")
+    ('8/255', '1/8', '0.3', '4', 'linf')
+    """
+    if not isinstance(value, float):
+        return str(value)
+    for whole in (8, 16, 32, 64, 255):
+        part = value * whole
+        if 0 < value < 1 and abs(part - round(part)) < 1e-6 and round(value, 2) != value:
+            return f"{round(part)}/{whole}"
+    return f"{value:.4g}"

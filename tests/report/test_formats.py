@@ -1,0 +1,115 @@
+"""The written forms of a comparison: all numbers are there, names are escaped, text fits a terminal."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from pellucid.errors import InputError
+from pellucid.report.formats import render
+from pellucid.report.measures import written
+from pellucid.report.runs import read_runs
+from pellucid.report.table import compare
+from pellucid.statistics import Interval
+
+NASTY = r"a_b & 50% $x$ #1 {y} ~^\ <b>|*`"
+
+
+@pytest.fixture(scope="module")
+def comparison(six_runs):
+    return compare(read_runs(six_runs))
+
+
+def _named(name: str) -> dict:
+    values = {"mean": 0.5, "low": 0.25, "high": 0.75, "n": 9}
+    return {name: {"method": "Own_Method", "smoothing": None, "metrics": {"clean_accuracy": values, "gini": values}}}
+
+
+def _cells(comparison) -> list[str]:
+    found = []
+    for run in comparison.values():
+        for name, values in run["metrics"].items():
+            mean, low, high = written(Interval(**values), name)
+            found.append(f"{mean} [{low}, {high}]")
+    return found
+
+
+def test_json_is_the_comparison(comparison) -> None:
+    assert json.loads(render(comparison, "json")) == comparison
+
+
+def test_csv_holds_every_number_in_full(comparison) -> None:
+    rows = list(csv.DictReader(io.StringIO(render(comparison, "csv"))))
+    assert [row["run"] for row in rows] == list(comparison)
+    for row in rows:
+        for name, values in comparison[row["run"]]["metrics"].items():
+            assert float(row[name]) == values["mean"]
+            assert float(row[f"{name}_low"]) == values["low"]
+            assert float(row[f"{name}_high"]) == values["high"]
+            assert int(row[f"{name}_n"]) == values["n"]
+
+
+def test_text_fits_100_columns_and_holds_every_interval(comparison) -> None:
+    text = render(comparison, "text")
+    assert max(map(len, text.splitlines())) <= 100
+    assert all(cell in text for cell in _cells(comparison))
+    assert "LeRF (×10⁻³) ↓" in text
+    assert "SmoothGrad maps" in text
+
+
+def test_text_columns_are_aligned(comparison) -> None:
+    for block in render(comparison, "text").split("\n\n")[:-1]:
+        lines = [line for line in block.splitlines() if "[" in line]
+        assert len(lines) == 6
+        ends = [[match.end() for match in re.finditer(r"\]", line)] for line in lines]
+        assert all(places == ends[0] for places in ends)
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex"])
+def test_markdown_and_latex_hold_every_interval(comparison, form: str) -> None:
+    text = render(comparison, form).replace("$-$", "−")
+    assert all(cell in text for cell in _cells(comparison))
+
+
+def test_markdown_rows_have_as_many_cells_as_heads() -> None:
+    head, rule, row = render(_named(NASTY), "markdown").split("\n\n")[0].splitlines()
+    assert len(set(map(len, (re.split(r"(?<!\\)\|", line) for line in (head, rule, row))))) == 1
+    assert r"a\_b &amp; 50% $x$ \#1 {y} \~^\\ &lt;b&gt;\|\*\`" in row
+
+
+def test_latex_escapes_names_and_balances() -> None:
+    text = render(_named(NASTY), "latex")
+    name = (
+        r"a\_b \& 50\% \$x\$ \#1 \{y\} \textasciitilde{}\textasciicircum{}\textbackslash{} "
+        r"\textless{}b\textgreater{}\textbar{}*`"
+    )
+    assert name in text
+    assert r"Own\_Method" in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == text.count(r"\toprule")
+    for line in text.splitlines():
+        if line.endswith(r"\\"):
+            assert len(re.findall(r"(?<!\\)&", line)) == 2  # three cells: run, method, one metric
+
+
+def test_csv_quotes_names() -> None:
+    name = 'a,"b"\nc'
+    assert next(csv.DictReader(io.StringIO(render(_named(name), "csv"))))["run"] == name
+
+
+def test_text_keeps_a_line_per_run() -> None:
+    assert "a\\nb\\x1b[0m" in render(_named("a\nb\x1b[0m"), "text")
+
+
+def test_a_run_without_a_metric_has_a_dash() -> None:
+    both = _named("one") | _named("two")
+    both["two"]["metrics"] = {"clean_accuracy": {"mean": None, "low": None, "high": None, "n": 0}}
+    line = next(line for line in render(both, "text").splitlines() if line.startswith("two"))
+    assert line.split() == ["two", "Own_Method", "–"]
+    assert next(row for row in csv.DictReader(io.StringIO(render(both, "csv"))) if row["run"] == "two")["gini"] == ""
+
+
+def test_unknown_format() -> None:
+    with pytest.raises(InputError, match="format must be one of text, csv, latex, markdown, json, got 'html'"):
+        render({}, "html")

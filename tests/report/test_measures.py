@@ -1,0 +1,42 @@
+"""How numbers are written."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pellucid.report.measures import MEASURES, direction, measure_of, written
+from pellucid.statistics import Interval
+
+
+@pytest.mark.parametrize(
+    ("interval", "name", "expected"),
+    [
+        (Interval(0.0131, 0.0119, 0.0144, 9), "aopc_lerf", ("13.1", "11.9", "14.4")),
+        (Interval(6e-5, 5e-5, 7e-5, 9), "aopc_lerf", ("0.060", "0.050", "0.070")),
+        (Interval(0.5614, 0.5571, 0.5659, 9), "gini", ("0.561", "0.557", "0.566")),
+        (Interval(-0.038, -0.05, -0.025, 9), "clean_accuracy", ("−3.8", "−5.0", "−2.5")),
+        (Interval(1.0, 1.0, 1.0, 9), "clean_accuracy", ("100.0", "100.0", "100.0")),
+        (Interval(0.0, 0.0, 0.0, 9), "gini", ("0", "0", "0")),
+        (Interval(-1e-9, -2e-3, 2e-3, 9), "gini", ("0.0000", "−0.0020", "0.0020")),
+        (Interval(4213.0, 3913.0, 4513.0, 9), "aopc_rel", ("4200", "3900", "4500")),
+        (Interval(math.nan, math.nan, math.nan, 0), "ris", ("–", "–", "–")),
+    ],
+)
+def test_digits_follow_the_interval(interval: Interval, name: str, expected: tuple[str, str, str]) -> None:
+    assert written(interval, name) == expected
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1.0), st.sampled_from(sorted(MEASURES)))
+def test_what_is_written_is_the_number_within_the_interval(mean: float, share: float, name: str) -> None:
+    half = share * mean
+    texts = written(Interval(mean, mean - half, mean + half, 9), name)
+    scale = measure_of(name).scale
+    for text, value in zip(texts, (mean, mean - half, mean + half), strict=True):
+        # Half a unit of the last digit: at most a quarter of the half width, or of four digits.
+        assert abs(float(text.replace("−", "-")) / scale - value) <= max(0.17 * half, 1e-3 * 2 * mean)
+
+
+def test_every_measure_has_a_better_direction() -> None:
+    assert {direction(name) for name in MEASURES} == {"higher", "lower"}

@@ -1,0 +1,88 @@
+"""The comparison: identities, the contract of its JSON, paired differences."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pellucid.errors import InputError
+from pellucid.report.runs import read_run, read_runs
+from pellucid.report.table import compare, difference, summarise
+from pellucid.statistics import Interval
+
+OTHER = ["gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "aopc_rel"]
+BARE = ["clean_accuracy", "robust_accuracy", *OTHER, "ris", "ros"]
+
+
+def test_names_are_those_of_the_contract(make_run) -> None:
+    names = [*BARE, *(f"{name}/{method}" for method in ("smoothgrad", "integrated_gradients") for name in OTHER)]
+    assert list(summarise(read_run(make_run()))) == names
+
+
+def test_only_what_was_measured_is_summarised(make_run) -> None:
+    assert list(summarise(read_run(make_run(saliency=("smoothgrad",))))) == [
+        "clean_accuracy",
+        "robust_accuracy",
+        *(f"{name}/smoothgrad" for name in OTHER),
+    ]
+
+
+def test_means_are_the_rows_means(make_run) -> None:
+    run = read_run(make_run(images=200))
+    rows = {name: run.rows[name].to_numpy() for name in run.rows.column_names if "curve" not in name}
+    summary = summarise(run)
+    assert summary["clean_accuracy"].mean == np.mean(rows["prediction"] == rows["label"])
+    assert summary["robust_accuracy"].mean == np.mean(rows["robust_correct"])
+    assert summary["gini"].mean == pytest.approx(np.mean(rows["gini"].astype(float)))
+    assert summary["aopc_rel"].mean == pytest.approx(rows["aopc_morf"].mean() / rows["aopc_lerf"].mean(), rel=1e-5)
+    assert summary["ris"].mean == pytest.approx(np.nanmean(rows["ris"].astype(float)))
+    assert summary["ris"].n == 200 - run.rows["ris"].null_count < 200
+    assert all(interval.low <= interval.mean <= interval.high for interval in summary.values())
+
+
+def test_comparison_is_the_contract(six_runs) -> None:
+    comparison = compare(read_runs(six_runs))
+    assert list(comparison) == ["regular", "at", "at-smoothing", "sgt", "scaat", "scaat-fast"]
+    assert [run["method"] for run in comparison.values()] == [
+        "Regular",
+        "AdversarialTraining",
+        "AdversarialTraining",
+        "SaliencyGuided",
+        "SCAAT",
+        "SCAAT",
+    ]
+    assert [run["smoothing"] for run in comparison.values()] == [None, None, "gaussian", None, None, None]
+    for run in comparison.values():
+        assert list(run) == ["method", "smoothing", "metrics"]
+        for values in run["metrics"].values():
+            assert list(values) == ["mean", "low", "high", "n"]
+    assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
+    assert list(comparison["regular"]["metrics"])[: len(BARE)] == BARE
+
+
+def test_a_metric_without_any_value_is_null(make_run) -> None:
+    path = make_run(images=1, gallery=1)
+    table = pq.read_table(path / "rows.parquet")
+    place = table.column_names.index("ris")
+    pq.write_table(table.set_column(place, "ris", pa.nulls(1, pa.float32())), path / "rows.parquet")
+    metrics = compare([read_run(path)])["regular"]["metrics"]
+    assert metrics["ris"] == {"mean": None, "low": None, "high": None, "n": 0}
+    assert metrics["gini"]["low"] == metrics["gini"]["mean"] == metrics["gini"]["high"]
+
+
+def test_difference_is_of_the_means_and_paired(six_runs) -> None:
+    regular, *_, scaat, _ = read_runs(six_runs)
+    for name in ("clean_accuracy", "gini", "aopc_lerf", "aopc_rel"):
+        apart = difference(scaat, regular, name)
+        assert apart.mean == pytest.approx(summarise(scaat)[name].mean - summarise(regular)[name].mean)
+    assert difference(scaat, scaat, "aopc_rel") == Interval(0.0, 0.0, 0.0, 200)
+    gini = difference(scaat, regular, "gini")
+    alone = summarise(scaat)["gini"]
+    assert gini.high - gini.low < alone.high - alone.low
+
+
+def test_runs_that_differ_in_images_are_refused(make_run) -> None:
+    with pytest.raises(InputError, match="different images"):
+        compare([read_run(make_run("one")), read_run(make_run("other", images=50))])

@@ -1,0 +1,87 @@
+"""What is said about runs whose relations are known."""
+
+import re
+
+import pytest
+
+from pellucid.report.runs import read_runs
+from pellucid.report.table import summarise
+from pellucid.report.verdict import answers, bargain, baseline_of, changes, headline, standings
+
+
+@pytest.fixture(scope="module")
+def said(six_runs):
+    runs = read_runs(six_runs)
+    summaries = {run.name: summarise(run) for run in runs}
+    return runs, summaries, standings(runs, summaries, runs[0]), runs[0]
+
+
+def test_baseline_is_the_first_regular_run_wherever_it_stands(six_runs) -> None:
+    runs = read_runs(six_runs)
+    assert baseline_of(runs[::-1]).name == "regular"
+    assert baseline_of(runs[3:]).name == "sgt"
+
+
+def test_each_metric_has_one_best_and_it_is_the_best(said) -> None:
+    runs, summaries, standing, _ = said
+    for name in summaries["regular"]:
+        best = [run.name for run in runs if standing[run.name, name].rank == "best"]
+        sign = -1 if name.partition("/")[0] in ("entropy", "size_kb", "aopc_lerf", "ris", "ros") else 1
+        assert best == [max(summaries, key=lambda run: sign * summaries[run][name].mean)]
+
+
+def test_change_follows_the_paired_interval_and_the_direction(said) -> None:
+    _, _, standing, _ = said
+    assert standing["scaat", "aopc_lerf"].change == "better"  # lower
+    assert standing["scaat", "gini"].change == "better"  # higher
+    assert standing["at", "clean_accuracy"].change == "worse"  # lower
+    assert standing["at", "aopc_morf"].change == "worse"
+    assert standing["regular", "gini"].change == ""
+    for where in standing.values():
+        if where.difference is not None:
+            assert (where.change == "level") == (where.difference.low <= 0 <= where.difference.high)
+
+
+def test_two_equal_runs_cannot_be_told_apart(make_run) -> None:
+    runs = read_runs([make_run("a", saliency=("vanilla_gradient",)), make_run("b", saliency=("vanilla_gradient",))])
+    for column in runs[0].rows.column_names:
+        runs[1].__dict__["rows"] = runs[0].rows  # the same rows under two names
+    summaries = {run.name: summarise(run) for run in runs}
+    standing = standings(runs, summaries, runs[0])
+    assert {standing["a", name].rank for name in summaries["a"]} == {"best"}
+    assert {standing["b", name].rank for name in summaries["a"]} == {"level"}
+    assert {standing["b", name].change for name in summaries["a"]} == {"level"}
+    found = answers(runs, summaries, standing, runs[0])
+    assert [answer.level for answer in found] == [["b"]] * 6
+    assert headline(found).startswith("a and b are best, or cannot be told apart from the best, in every question")
+    assert changes(runs, summaries, standing, runs[0])[0].better == []
+    assert bargain(runs, summaries, standing, runs[0]) == ""
+
+
+def test_answers_name_the_best_with_its_interval(said) -> None:
+    found = {answer.metric: answer for answer in answers(*said)}
+    assert list(found) == ["clean_accuracy", "robust_accuracy", "gini", "aopc_morf", "aopc_lerf", "ris"]
+    assert found["clean_accuracy"].best == "regular"
+    assert re.fullmatch(r"[\d.]+ % \[[\d.]+, [\d.]+\]", found["clean_accuracy"].value)
+    assert found["gini"].best == "scaat"
+    assert found["aopc_lerf"].best == "scaat-fast"
+    assert re.fullmatch(r"\d+ times lower than regular", found["aopc_lerf"].against)
+    assert "No network is best at everything" in headline(list(found.values()))
+
+
+def test_the_price_is_named(said) -> None:
+    assert re.search(r"LeRF is \d+ times lower than that of regular, paid for with accuracy: −", bargain(*said))
+
+
+def test_changes_leave_nothing_out(said) -> None:
+    found = changes(*said)
+    assert [change.run for change in found] == ["at", "at-smoothing", "sgt", "scaat", "scaat-fast"]
+    assert all(len(change.better + change.worse + change.level) == 6 for change in found)
+
+
+def test_one_run_has_no_verdict(make_run) -> None:
+    runs = read_runs([make_run()])
+    summaries = {run.name: summarise(run) for run in runs}
+    standing = standings(runs, summaries, runs[0])
+    assert answers(runs, summaries, standing, runs[0]) == []
+    assert headline([]) == "There is nothing to compare: only one run was given."

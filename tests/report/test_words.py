@@ -1,0 +1,38 @@
+"""How training is put in words."""
+
+import pytest
+
+from pellucid.report.words import training_words
+
+ATTACK = {"class_path": "pellucid.attacks.PGD", "init_args": {"eps": 8 / 255, "step_size": 2 / 255, "steps": 7}}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "smoothing", "expected"),
+    [
+        ("pellucid.methods.Regular", {}, None, "Regular training"),
+        ("pellucid.methods.Regular", None, None, "Regular training"),
+        (
+            "pellucid.methods.AdversarialTraining",
+            {"attack": ATTACK, "clean": "sum"},
+            {"layers": ["pool1"], "filter": "gaussian"},
+            "Adversarial training, PGD-7, ε 8/255, clean images: sum, Gaussian smoothing after pool1",
+        ),
+        (
+            "pellucid.methods.SaliencyGuided",
+            {"fraction": 0.5, "weight": 1.0, "attack": None},
+            None,
+            "Saliency-guided training (SGT), lowest 0.5 replaced, λ 1",
+        ),
+        (
+            "pellucid.methods.SCAAT",
+            {"attack": {"eps": 0.3, "steps": 1}, "weight": 1.0, "share": 0.125, "adaptive": False, "q": 0.5},
+            {"filter": None, "layers": []},
+            "SCAAT, one attack step, ε 0.3, λ 1, on 1/8 of each batch, fixed q 0.5, 1×1 block without smoothing",
+        ),
+        ("mine.Own", {"weight": 2}, None, "Own, λ 2"),
+    ],
+)
+def test_main_parameters_are_named(name, options, smoothing, expected) -> None:
+    config = {"method": {"class_path": name, "init_args": options}, "smoothing": smoothing}
+    assert training_words(config) == expected

@@ -1,0 +1,218 @@
+"""Rows and maps of a network trained on the real Fashion-MNIST."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import captum.attr
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pellucid import (
+    PGD,
+    SCAAT,
+    Data,
+    Evaluation,
+    Experiment,
+    InputError,
+    SmoothGrad,
+    VanillaGradient,
+    evaluate,
+    fgsm,
+    fit,
+    gini,
+    heatmap,
+    perturbation_curve,
+    relative_stability,
+)
+from pellucid.data import load
+from pellucid.metrics import robust_correct
+from pellucid.randomness import SampleDraws
+from pellucid.training import load_network
+
+DATA = Data(limit=512)
+QUICK = Evaluation(images=24, saliency=("vanilla_gradient", "smoothgrad"), steps=4, repeats=2, draws=3, gallery=12)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "scaat"
+    fit(Experiment(dataset=DATA, method=SCAAT(attack=fgsm(eps=0.2)), epochs=2, batch_size=64), folder)
+    return evaluate(folder, QUICK)
+
+
+def rows(run):
+    return pq.read_table(run / "rows.parquet")
+
+
+def test_columns_and_their_meaning(run):
+    table = rows(run)
+    per_map = ["gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve"]
+    assert table.column_names == [
+        *["index", "label", "prediction", "score", "robust_correct", *per_map, "ris", "ros", "stability_coverage"],
+        *[f"{name}/smoothgrad" for name in per_map],
+    ]
+    facts = json.loads(table.schema.metadata[b"pellucid"])
+    assert facts["format"] == 1 and facts["images"] == 24 and facts["dataset"] == "fashion-mnist"
+    assert facts["classes"][0] == "T-shirt/top" and len(facts["classes"]) == 10
+    assert list(facts["columns"]) == table.column_names
+    assert all(column["title"] and column["definition"] for column in facts["columns"].values())
+    assert facts["columns"]["robust_correct"]["parameters"]["eps"] == 0.1
+    assert facts["columns"]["aopc_lerf"]["parameters"]["region"] == 2
+
+
+def test_rows_against_the_functions_image_by_image(run):
+    """One image alone, by the public functions, gives the row that the batch gave."""
+    dataset = load(DATA, "test")
+    model = load_network(run, dataset)
+    table = rows(run).to_pylist()
+    for row in (table[0], table[17]):
+        index = torch.tensor([row["index"]])
+        x, label = dataset.take(index).float() / 255, dataset.labels[index]
+        draws = SampleDraws(0, (row["index"],))
+        with torch.no_grad():
+            score, prediction = model(x).softmax(1).max(1)
+        assert (row["label"], row["prediction"]) == (label.item(), prediction.item())
+        assert row["score"] == pytest.approx(score.item(), rel=1e-4)
+        values = heatmap(VanillaGradient()(model, x, prediction))
+        assert row["gini"] == pytest.approx(gini(values).item(), rel=1e-4)
+        curve = perturbation_curve(model, x, prediction, values, order="lerf", steps=4, repeats=2, generator=draws)
+        assert row["lerf_curve"] == pytest.approx(curve[0].tolist(), abs=1e-4)
+        assert row["aopc_lerf"] == pytest.approx(np.mean(row["lerf_curve"]), abs=1e-6)
+        stable = relative_stability(model, x, prediction, VanillaGradient(), draws=3, generator=draws)
+        assert row["stability_coverage"] == pytest.approx(stable["coverage"].item())
+        for name in ("ris", "ros"):
+            if row[name] is None:
+                assert stable[name].isnan()
+            else:
+                assert row[name] == pytest.approx(stable[name].item(), rel=1e-2)
+        attack = PGD(eps=0.1, step_size=0.1 / 8, steps=20)
+        assert row["robust_correct"] == robust_correct(model, x, label, attack, generator=draws).item()
+        smooth = heatmap(SmoothGrad()(model, x, prediction, generator=draws.of("smoothgrad")))
+        assert row["gini/smoothgrad"] == pytest.approx(gini(smooth).item(), rel=1e-4)
+
+
+def test_gallery(run):
+    maps = load_file(run / "maps.safetensors")
+    assert maps["images"].dtype == torch.uint8 and maps["images"].shape == (12, 1, 28, 28)
+    assert maps["heatmap/vanilla_gradient"].shape == maps["heatmap/smoothgrad"].shape == (12, 28, 28)
+    assert len(set(maps["label"].tolist())) >= 8, "the classes in turn"
+    by_index = {row["index"]: row for row in rows(run).to_pylist()}
+    for i, index in enumerate(maps["index"].tolist()):
+        assert by_index[index]["prediction"] == maps["prediction"][i].item()
+        one = gini(maps["heatmap/vanilla_gradient"][i : i + 1]).item()
+        assert by_index[index]["gini"] == pytest.approx(one, rel=1e-4)
+
+
+def same(one, two):
+    """Rows agree but for the rounding of sums, which depends on the size of a batch."""
+    for name in one.column_names:
+        a, b = one[name].to_pylist(), two[name].to_pylist()
+        if isinstance(a[0], list):
+            a, b = (np.concatenate(values).tolist() for values in (a, b))
+        if isinstance(a[0], float):
+            pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
+            close = np.isclose(*np.array(pairs).T, rtol=1e-2, atol=1e-3)
+            assert close.mean() > 0.95, name
+        else:
+            assert a == b, name
+
+
+def copied(run, to):
+    to.mkdir()
+    for name in ("experiment.yaml", "model.safetensors"):
+        (to / name).write_bytes((run / name).read_bytes())
+    return to
+
+
+def test_batches_and_processes_change_nothing(run, tmp_path):
+    other = copied(run, tmp_path / "run")
+    evaluate(other, Evaluation(**vars(QUICK) | {"batch_size": 7}), devices=1)
+    same(rows(run), rows(other))
+    flags = ["--images=24", "--saliency=[vanilla_gradient,smoothgrad]", "--steps=4", "--repeats=2", "--draws=3"]
+    two = copied(run, tmp_path / "two")
+    command = [sys.executable, "-m", "pellucid", "evaluate", str(two), *flags, "--gallery=12", "--batch_size=5"]
+    subprocess.run([*command, "--accelerator=cpu", "--devices=2", "--strategy=ddp"], check=True, timeout=240)
+    assert rows(two)["index"].to_pylist() == rows(run)["index"].to_pylist(), "gathered without doubles"
+    same(rows(run), rows(two))
+
+
+def test_interrupted_evaluation_keeps_its_rows(run, tmp_path):
+    cut = copied(run, tmp_path / "cut")
+    command = [sys.executable, "-m", "pellucid", "evaluate", str(cut), "--images=400", "--batch_size=10", "--resume"]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 120
+    while not list(cut.glob(".rows-*/000002.parquet")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (cut / "rows.parquet").exists()
+    kept = {file: file.stat().st_mtime_ns for file in cut.glob(".rows-*/*.parquet")}
+    process = subprocess.Popen(command)
+    while len(list(cut.glob(".rows-*/*.parquet"))) <= len(kept):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
+    process.kill()
+    process.wait()
+
+
+def test_resume_leaves_finished_rows_and_other_settings_replace_them(run, tmp_path):
+    other = copied(run, tmp_path / "run")
+    evaluate(other, QUICK)
+    written = (other / "rows.parquet").stat().st_mtime_ns
+    evaluate(other, QUICK, resume=True)
+    assert (other / "rows.parquet").stat().st_mtime_ns == written
+    evaluate(other, Evaluation(**vars(QUICK) | {"images": 5}), resume=True)
+    assert rows(other).num_rows == 5
+
+
+def test_any_explanation_is_measured(run, tmp_path):
+    def brightness(model, x, target):
+        return x
+
+    choice = Evaluation(
+        images=3,
+        saliency=(VanillaGradient(score="probability"), captum.attr.InputXGradient, "pellucid.SmoothGrad", brightness),
+        stability=("brightness",),
+        target="true",
+        steps=2,
+        repeats=1,
+        draws=2,
+        gallery=2,
+    )
+    with pytest.raises(InputError, match="cannot be named in a file"):
+        evaluate(copied(run, tmp_path / "local"), choice)
+    choice = Evaluation(**vars(choice) | {"saliency": choice.saliency[:2], "stability": ("inputxgradient",)})
+    table = rows(evaluate(copied(run, tmp_path / "run"), choice))
+    assert {"gini", "gini/inputxgradient", "ris/inputxgradient"} <= set(table.column_names)
+    assert "ris" not in table.column_names
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"images": 0}, "images must be at least 1, got 0"),
+        ({"saliency": ()}, "saliency must name at least one method, got none"),
+        ({"saliency": ("vanilla",)}, "saliency must be vanilla_gradient, smoothgrad, .*, got 'vanilla'"),
+        ({"stability": ("lime",)}, "stability must be among the measured methods vanilla_gradient.*, got 'lime'"),
+    ],
+)
+def test_bad_settings(change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Evaluation(**change)
+
+
+def test_not_a_finished_run(run, tmp_path):
+    with pytest.raises(InputError, match="is not a run directory"):
+        evaluate(tmp_path, QUICK)
+    other = copied(run, tmp_path / "other")
+    (other / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="its training is not finished"):
+        evaluate(other, QUICK)

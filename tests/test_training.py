@@ -1,0 +1,224 @@
+"""Runs on the real Fashion-MNIST: files, resuming to the same bits, many processes as one."""
+
+import csv
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pellucid import SCAAT, AdversarialTraining, Data, Experiment, InputError, Network, Optimizer, Smoothing, fgsm, fit
+from pellucid.data import load
+from pellucid.experiment import write_yaml
+from pellucid.training import load_network
+
+SMALL = Data(limit=512, validation=5000)
+FAST = SCAAT(attack=fgsm(eps=0.2), warmup=0.2)
+
+
+def experiment(**changes):
+    settings = {"dataset": SMALL, "method": FAST, "epochs": 2, "batch_size": 64}
+    return Experiment(**(settings | changes))
+
+
+def rows(run):
+    with (run / "train.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def same_bits(one, two):
+    a, b = load_file(one / "model.safetensors"), load_file(two / "model.safetensors")
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return fit(experiment(), tmp_path_factory.mktemp("runs") / "finished")
+
+
+def test_run_directory(finished):
+    files = {file.name for file in finished.iterdir()}
+    assert files == {
+        "experiment.yaml",
+        "environment.json",
+        "model.safetensors",
+        "state.pt",
+        "train.csv",
+        "q.parquet",
+    }
+    log = rows(finished)
+    assert [row["epoch"] for row in log] == ["0", "1"]
+    assert [row["step"] for row in log] == ["8", "16"]
+    assert float(log[1]["loss"]) < float(log[0]["loss"])
+    assert {"seconds", "clean_accuracy", "validation_accuracy", "validation_loss", "lr", "q"} <= log[0].keys()
+
+
+def test_q_of_every_sample_by_epoch(finished):
+    q = pq.read_table(finished / "q.parquet").to_pydict()
+    assert q["epoch"] == [0] * 512 + [1] * 512
+    assert q["index"] == [*range(512)] * 2
+    # Each sample met one update an epoch; the first 3 of 16 steps were warm-up.
+    assert {round(value, 2) for value in q["q"][:512]} <= {0.45, 0.5, 0.55}
+    assert sum(round(value, 2) != 0.5 for value in q["q"][:512]) == 512 - 3 * 64
+
+
+def test_finished_runs_are_left_and_others_refused(finished):
+    before = {file.name: file.stat().st_mtime_ns for file in finished.iterdir()}
+    fit(experiment(), finished, resume=True)
+    assert before == {file.name: file.stat().st_mtime_ns for file in finished.iterdir()}
+    with pytest.raises(InputError, match="holds a run already; continue it with --resume"):
+        fit(experiment(), finished)
+    with pytest.raises(InputError, match="was begun with another batch_size: 64 there, 32 asked for"):
+        fit(experiment(batch_size=32), finished, resume=True)
+
+
+def test_seed_decides_everything(finished, tmp_path):
+    state = torch.get_rng_state()
+    assert same_bits(fit(experiment(), tmp_path / "again"), finished)
+    assert not same_bits(fit(experiment(seed=1), tmp_path / "other"), finished)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_load_network(finished, tmp_path):
+    dataset = load(SMALL, "test")
+    network = load_network(finished, dataset)
+    assert not network.training
+    assert network(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+    write_yaml(experiment(network=Network(name="sgt-mnist")), tmp_path / "experiment.yaml")
+    (tmp_path / "model.safetensors").write_bytes((finished / "model.safetensors").read_bytes())
+    with pytest.raises(InputError, match="does not fit the network"):
+        load_network(tmp_path, dataset)
+    (tmp_path / "model.safetensors").write_bytes((finished / "model.safetensors").read_bytes()[:1000])
+    with pytest.raises(InputError, match="cannot be read, it may be truncated"):
+        load_network(tmp_path, dataset)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="its training is not finished"):
+        load_network(tmp_path, dataset)
+
+
+def test_smoothing_round_trips(tmp_path):
+    run = fit(
+        experiment(epochs=1, smoothing=Smoothing(layers=("pool?",)), method=AdversarialTraining(attack=fgsm(eps=0.1))),
+        tmp_path / "smooth",
+    )
+    assert load_network(run, load(SMALL, "test"))(torch.rand(1, 1, 28, 28)).shape == (1, 10)
+    assert not (run / "q.parquet").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_there(tmp_path):
+    with pytest.raises(InputError, match=r"the loss became (nan|inf) in epoch 1 .* lower optimizer.lr"):
+        fit(experiment(optimizer=Optimizer(name="sgd", lr=1e18), method=AdversarialTraining()), tmp_path / "run")
+    assert not (tmp_path / "run" / "state.pt").exists()
+
+
+def test_places_that_cannot_hold_a_run(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file; give a folder"):
+        fit(experiment(), tmp_path / "file")
+    with pytest.raises(InputError, match="is not empty and holds no run"):
+        fit(experiment(), tmp_path)
+
+
+def test_a_damaged_checkpoint_is_refused(finished, tmp_path):
+    write_yaml(experiment(), tmp_path / "experiment.yaml")
+    (tmp_path / "state.pt").write_bytes((finished / "state.pt").read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"state.pt is no checkpoint of pellucid's"):
+        fit(experiment(), tmp_path, resume=True)
+
+
+def test_unknown_engines():
+    with pytest.raises(InputError, match="strategy must be one of auto, ddp, ddp_spawn, ddp_fork, got 'fsdp'"):
+        fit(experiment(), "nowhere", strategy="fsdp")
+    with pytest.raises(InputError, match="accelerator 'tpus'"):
+        fit(experiment(), "nowhere", accelerator="tpus")
+
+
+LONG = ["--dataset.limit=2048", "--batch_size=32", "--epochs=3", "--method=SCAAT", "--method.attack.eps=0.2"]
+
+
+def train(run, *flags, **options):
+    command = [sys.executable, "-m", "pellucid", "train", str(run), "--accelerator=cpu", *flags]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def finish(process, code=0):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == code, err
+    return out, err
+
+
+def kill_in_epoch(run, number, epoch):
+    """Start the run, wait until ``epoch`` epochs are in the log and a little longer, and send the signal."""
+    process = train(run, *LONG, "--resume")
+    deadline = time.monotonic() + 120
+    while not (run / "train.csv").exists() or len(rows(run)) < epoch:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(number)
+    return process
+
+
+def test_interrupted_and_resumed_runs_end_with_the_same_bits(tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    finish(train(whole, *LONG))
+    _, err = finish(kill_in_epoch(cut, signal.SIGTERM, 1), 143)
+    assert "stopped by SIGTERM; continue with --resume" in err
+    assert torch.load(cut / "state.pt", weights_only=True)["batch"] > 0, "the checkpoint lies within an epoch"
+    assert not (cut / "model.safetensors").exists()
+    finish(kill_in_epoch(cut, signal.SIGKILL, 2), -signal.SIGKILL)
+    assert not (cut / "model.safetensors").exists()
+    finish(train(cut, "--resume"))
+    assert same_bits(whole, cut)
+    assert pq.read_table(whole / "q.parquet").equals(pq.read_table(cut / "q.parquet"))
+    strip = lambda log: [{k: v for k, v in row.items() if k != "seconds"} for row in log]
+    assert strip(rows(whole)) == strip(rows(cut))
+    assert not list(cut.glob(".*")), "no half-written file is left"
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+def test_two_processes_are_one(finished, tmp_path, strategy):
+    """LeNet-5 has no BatchNorm, so two processes with half of each batch do what one does with all of it."""
+    write_yaml(experiment(), tmp_path / "settings.yaml")
+    run = tmp_path / "two"
+    out, _ = finish(train(run, f"--config={tmp_path / 'settings.yaml'}", "--devices=2", f"--strategy={strategy}"))
+    assert out.split() == [str(run)]
+    one, two = load_file(finished / "model.safetensors"), load_file(run / "model.safetensors")
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=1e-4, atol=1e-5)
+    assert pq.read_table(finished / "q.parquet").equals(pq.read_table(run / "q.parquet"))
+    for ours, theirs in zip(rows(finished), rows(run), strict=True):
+        assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-4)
+
+
+def test_no_permission_is_one_sentence(tmp_path):
+    if os.geteuid() == 0:
+        place = "/proc/run"  # even root writes nothing there
+    else:
+        (tmp_path / "locked").mkdir(mode=0o500)
+        place = tmp_path / "locked" / "run"
+    _, err = finish(train(place, *LONG), 2)
+    assert err.startswith("pellucid: ") and err.count("\n") == 1 and "Traceback" not in err
+
+
+def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path):
+    """A file size limit stands for the full disk: the write fails in the middle, as on one."""
+    finish(train(tmp_path / "run", "--dataset.limit=64", "--epochs=1", "--batch_size=64"))
+    kept = (tmp_path / "run" / "state.pt").read_bytes()
+    (tmp_path / "run" / "model.safetensors").unlink()
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    _, err = finish(train(tmp_path / "run", "--resume", preexec_fn=limit), 2)
+    assert "nothing was half-written" in err and "Traceback" not in err
+    assert (tmp_path / "run" / "state.pt").read_bytes() == kept
+    assert not list((tmp_path / "run").glob(".*"))
+    assert not (tmp_path / "run" / "model.safetensors").exists()
