@@ -128,4 +128,5 @@ def fgsm(*, eps: float, norm: Literal["linf", "l2"] = "linf", random_start: bool
 
 def _length(value: Tensor) -> Tensor:
     """Euclidean norm of each sample, (n, 1, 1, 1), never zero."""
-    return value.flatten(1).norm(dim=1).clamp(min=torch.finfo(value.dtype).tiny)[:, None, None, None]
+    length: Tensor = value.flatten(1).norm(dim=1).clamp(min=torch.finfo(value.dtype).tiny)
+    return length[:, None, None, None]

@@ -77,8 +77,8 @@ def _parser(command: str, description: str) -> Any:
 
     set_parsing_settings(docstring_parse_attribute_docstrings=False)
 
-    class Parser(ArgumentParser):  # type: ignore[misc]
-        def error(self, message: str, ex: Exception | None = None) -> Any:  # type: ignore[override]
+    class Parser(ArgumentParser):
+        def error(self, message: str, ex: Exception | None = None) -> Any:
             """Say a mistake in one sentence, without the usage."""
             raise InputError(_sentence(message, ex))
 
@@ -91,8 +91,8 @@ PHRASES = {  # jsonargparse's words for types, and ours
     r"<class '(\w+)'>": r"\1",
     r"Expected an? ": "expected ",
     r"\. Got value: ": ", got ",
-    r"^method: (?!.*init_args)(.*)$": r"method: \1; methods are Regular, AdversarialTraining, SaliencyGuided, SCAAT, or "
-    "your own by its import path",
+    r"^method: (?!.*init_args)(.*)$": r"method: \1; methods are Regular, AdversarialTraining, SaliencyGuided, SCAAT, "
+    "or your own by its import path",
     r"^smoothing: Does not validate.*Given value: (.*)$": r"smoothing is given by its fields, such as "
     r"--smoothing.layers [pool1] --smoothing.filter gaussian, got \1",
     r"^Option '(\w+)' is not accepted$": r"the chosen method has no option '\1'; give --method first, and see "
@@ -110,6 +110,12 @@ def _sentence(message: str, error: BaseException | None) -> str:
     for pattern, words in PHRASES.items():
         sentence = re.sub(pattern, words, sentence)
     return sentence
+
+
+def _add_config(parser: Any) -> None:
+    from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
+
+    parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; flags after it override it")
 
 
 def _add_engine(parser: Any) -> None:
@@ -135,19 +141,20 @@ def _demo(arguments: list[str]) -> None:
     from pellucid.demo import Demo, demo
 
     parser = _parser("demo", "Six networks on Fashion-MNIST: trained, measured, compared.")
-    parser.add_class_arguments(Demo)
-    demo(_instantiate(parser, arguments, Demo)[0])
+    parser.add_argument("--out", default=Demo.out, type=Path, help="folder of the run directories and the report")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the training images: about a minute")
+    parser.add_argument("--seed", default=Demo.seed, type=int, help="seed of everything")
+    parsed = parser.parse_args(arguments)
+    demo(Demo(out=parsed.out, quick=parsed.quick, seed=parsed.seed))
 
 
 def _train(arguments: list[str]) -> None:
-    from jsonargparse import ActionConfigFile
-
     from pellucid.experiment import Experiment, read_experiment
     from pellucid.training import fit, is_first_process
 
     parser = _parser("train", "Train one network into a run directory.")
     parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; flags after it override it")
+    _add_config(parser)
     parser.add_argument("--resume", action="store_true", help="continue the run that the directory holds")
     _add_engine(parser)
     parser.add_class_arguments(Experiment)
@@ -167,14 +174,12 @@ def _train(arguments: list[str]) -> None:
 
 
 def _evaluate(arguments: list[str]) -> None:
-    from jsonargparse import ActionConfigFile
-
     from pellucid.evaluation import Evaluation, evaluate
     from pellucid.training import is_first_process
 
     parser = _parser("evaluate", "Measure trained networks on their test images: one row per image.")
     parser.add_argument("run", type=Path, nargs="+", help="finished run directories")
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; flags after it override it")
+    _add_config(parser)
     parser.add_argument("--resume", action="store_true", help="keep the rows of an interrupted evaluation")
     _add_engine(parser)
     parser.add_class_arguments(Evaluation)

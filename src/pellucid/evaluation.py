@@ -51,7 +51,8 @@ class Evaluation:
     """What is measured, and how.
 
     Args:
-        images: test images, a fixed choice by ``seed``; all of them where the split holds fewer.
+        images: measured images, a fixed choice by ``seed``; all of them where the split holds fewer.
+        split: ``test``, or ``validation`` for choosing settings without touching the test images.
         saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``, an
             import path; in Python also a saliency function, a Captum class or any callable.
         stability: names of those methods whose stability is measured too.
@@ -70,6 +71,7 @@ class Evaluation:
     """
 
     images: int = 1000
+    split: Literal["test", "validation"] = "test"
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     stability: tuple[str, ...] = ("vanilla_gradient",)
     target: Literal["predicted", "true"] = "predicted"
@@ -86,6 +88,8 @@ class Evaluation:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.split not in ("test", "validation"):
+            raise InputError(f"split must be test or validation, got {self.split!r}")
         for name in ("images", "steps", "repeats", "draws", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -112,7 +116,7 @@ def evaluate(
     strategy: str = "auto",
     progress: bool = True,
 ) -> Path:
-    """Measure the network of a run directory on its test images.
+    """Measure the network of a run directory on its test (or validation) images.
 
     Writes ``rows.parquet`` (a row per image; every column's meaning in its metadata), ``maps.safetensors`` (images and
     heatmaps of the gallery) and ``evaluation.yaml`` into the directory. Each image's draws depend on the seed and the
@@ -148,7 +152,7 @@ def _is_finished(run: Path, evaluation: Evaluation) -> bool:
     file = run / "rows.parquet"
     if not file.exists() or not (run / "maps.safetensors").exists():
         return False
-    metadata = pq.read_schema(file).metadata or {}  # type: ignore[no-untyped-call]
+    metadata = pq.read_schema(file).metadata or {}
     return metadata.get(b"pellucid.key") == _key(run, evaluation).encode()
 
 
@@ -161,7 +165,7 @@ def _key(run: Path, evaluation: Evaluation) -> str:
 
 def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, progress: bool) -> None:
     experiment = read_experiment(run)
-    dataset = load(experiment.dataset, "test")
+    dataset = load(experiment.dataset, evaluation.split)
     model = fabric.to_device(load_network(run, dataset))
     settings = _Settings.of(evaluation, experiment.dataset.name, dataset)
     chosen = _choose(len(dataset), evaluation)
@@ -187,18 +191,18 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
             if not file.exists():
                 table = _measure(model, dataset, batches[number], settings, fabric.device)
                 with whole_file(file) as temporary:
-                    pq.write_table(table, temporary)  # type: ignore[no-untyped-call]
+                    pq.write_table(table, temporary)
             bar.update(len(batches[number]))
     fabric.barrier()
     if not fabric.is_global_zero:
         return
-    rows = pa.concat_tables([pq.read_table(parts / f"{i:06d}.parquet") for i in range(len(batches))])  # type: ignore[no-untyped-call]
+    rows = pa.concat_tables([pq.read_table(parts / f"{i:06d}.parquet") for i in range(len(batches))])
     meaning = {name: dataclasses.asdict(column) for name, column in settings.columns().items()}
     metadata = {
         "format": ROWS_FORMAT,
         "classes": list(dataset.classes),
         "dataset": experiment.dataset.name,
-        "split": "test",
+        "split": evaluation.split,
         "images": rows.num_rows,
         "columns": meaning,
     }
@@ -208,7 +212,7 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     with whole_file(run / "maps.safetensors") as temporary:
         temporary.write_bytes(save(maps))
     with whole_file(run / "rows.parquet") as temporary:
-        pq.write_table(rows, temporary)  # type: ignore[no-untyped-call]
+        pq.write_table(rows, temporary)
     shutil.rmtree(parts)
 
 

@@ -85,7 +85,7 @@ def _convolve_image(
         and _pair(dilation) == [1, 1]
         and not torch.is_autocast_enabled("cpu")
     )
-    return _ImageConv2d.apply(input, weight.detach(), bias, _pair(stride), _pair(padding)) if plain else None  # type: ignore[no-any-return,no-untyped-call]
+    return _ImageConv2d.apply(input, weight.detach(), bias, _pair(stride), _pair(padding)) if plain else None  # type: ignore[no-untyped-call]
 
 
 def _pair(value: Any) -> list[int]:
@@ -94,7 +94,7 @@ def _pair(value: Any) -> list[int]:
 
 class _ImageConv2d(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int]
     ) -> Tensor:
         ctx.save_for_backward(input, weight)
@@ -102,7 +102,7 @@ class _ImageConv2d(torch.autograd.Function):
         return F.conv2d(input, weight, None if bias is None else bias.detach(), stride, padding)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         input, weight = ctx.saved_tensors
         (gradient, _, _) = torch.ops.aten._slow_conv2d_backward.output_mask(
             grad, input, weight, list(weight.shape[2:]), ctx.stride, ctx.padding, [True, False, False]

@@ -91,8 +91,8 @@ class AdversarialTraining(Method):
             draw = uniform((1,), of(shared(generator), "clean"))
             if draw.item() < self.clean_share:
                 return Regular().loss(model, batch, state, generator=generator)
-        n = len(batch.image)
-        changed_part = _spread(n, 1 - self.clean_share, batch.image.device) if self.clean == "share" else slice(None)
+        share = 1 - self.clean_share if self.clean == "share" else 1.0
+        changed_part = _spread(len(batch.image), share, batch.image.device)
         x, y = batch.image[changed_part], batch.label[changed_part]
         with evaluating(model):
             changed = self.attack(_cross_entropy(model, y), x, generator=of(generator, "attack"))

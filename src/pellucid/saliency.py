@@ -196,7 +196,7 @@ def _weighted_gradient(
     total: Tensor | None = None
     while group := list(_take(points, together)):
         x = torch.cat([point for point, _ in group])
-        targets = target.repeat(len(group))
+        targets, size = target.repeat(len(group)), chunk or len(x)
         gradient = torch.cat(
             [
                 input_gradient(
@@ -204,10 +204,10 @@ def _weighted_gradient(
                     part,
                     create_graph=create_graph,
                 )[0]
-                for part, t in zip(x.split(chunk or len(x)), targets.split(chunk or len(x)), strict=True)
+                for part, t in zip(torch.split(x, size), torch.split(targets, size), strict=True)
             ]
         )
-        for (_, weight), one in zip(group, gradient.split(len(target)), strict=True):
+        for (_, weight), one in zip(group, torch.split(gradient, len(target)), strict=True):
             total = weight * one if total is None else total + weight * one
     assert total is not None
     return total
@@ -357,7 +357,8 @@ def _captum(explain: Any) -> Saliency:
     ) -> Attribution:
         if create_graph:
             raise InputError(f"{saliency_name(explain)} is Captum's, whose maps are detached; use pellucid's own")
-        attributor = explain(model) if inspect.isclass(explain) else explain
+        kind: Any = explain
+        attributor = kind(model) if inspect.isclass(explain) else explain
         keywords: dict[str, Any] = {}
         if "abs" in inspect.signature(attributor.attribute).parameters:
             keywords["abs"] = False  # attributions are signed here; heatmap() takes the absolute value

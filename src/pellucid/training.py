@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torch.multiprocessing import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessRaisedException
 from tqdm import tqdm
 
 from pellucid.data import Dataset, Loader, load
@@ -65,7 +65,7 @@ def build_network(experiment: Experiment, dataset: Dataset) -> nn.Module:
         )
         if experiment.smoothing is not None:
             model = smooth(model, experiment.smoothing, example=torch.zeros(1, *dataset.shape))
-    return model.to(memory_format=torch.channels_last) if experiment.channels_last else model  # type: ignore[call-overload,no-any-return]
+    return model.to(memory_format=torch.channels_last) if experiment.channels_last else model  # type: ignore[call-overload]
 
 
 def load_network(run: str | Path, dataset: Dataset) -> nn.Module:
@@ -237,12 +237,7 @@ def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> N
             wrapped.train()
             clock = time.perf_counter() - session.seconds
             for batch in batches.epoch(session.epoch, start=session.batch):
-                losses = wrapped(*batch)
-                fabric.backward(losses["loss"])
-                wrapped_optimizer.step()
-                wrapped_optimizer.zero_grad()
-                schedule.step()
-                session.add(losses)
+                session.add(train_step(fabric, wrapped, wrapped_optimizer, schedule, batch))
                 bar.update()
                 alone = fabric.world_size == 1  # else all processes ask one another at the same steps
                 if session.batch % 10 == 0 or (stop and alone):
@@ -261,6 +256,16 @@ def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> N
         with whole_file(run / "model.safetensors") as temporary:
             temporary.write_bytes(save({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}))
     fabric.barrier()
+
+
+def train_step(fabric: Fabric, objective: Any, optimizer: Any, schedule: Any, batch: Any) -> dict[str, Tensor]:
+    """One optimizer step on one batch, with Fabric's wrappers of the objective and the optimizer; its losses."""
+    losses: dict[str, Tensor] = objective(*batch)
+    fabric.backward(losses["loss"])
+    optimizer.step()
+    optimizer.zero_grad()
+    schedule.step()
+    return losses
 
 
 @torch.no_grad()
@@ -296,7 +301,7 @@ class _Session:
         self.seconds = 0.0
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[dict[str, Any]] = []
         self.every = math.ceil(experiment.epochs / Q_SNAPSHOTS)
 
     def add(self, losses: dict[str, Tensor]) -> None:
@@ -319,7 +324,11 @@ class _Session:
     def end_epoch(self, scores: dict[str, float]) -> None:
         means = {name: self._over_processes(name) for name in self.sums}
         lr = self.schedule.get_last_lr()[0]
-        facts = {"epoch": self.epoch, "step": (self.epoch + 1) * self.batch, "seconds": round(self.seconds, 3)}
+        facts: dict[str, float] = {
+            "epoch": self.epoch,
+            "step": (self.epoch + 1) * self.batch,
+            "seconds": round(self.seconds, 3),
+        }
         self.rows.append(facts | means | scores | {"lr": lr})
         self.epoch, self.batch, self.seconds, self.sums, self.counts = self.epoch + 1, 0, 0.0, {}, {}
         if self.fabric.is_global_zero:
@@ -332,7 +341,7 @@ class _Session:
 
     def _over_processes(self, name: str) -> float:
         mean = self.sums[name] / self.counts[name]
-        return cast(Tensor, self.fabric.all_reduce(mean, reduce_op="mean")).item()
+        return float(cast(Tensor, self.fabric.all_reduce(mean, reduce_op="mean")).item())
 
     def _write_rows(self) -> None:
         names = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -345,7 +354,7 @@ class _Session:
         file = self.run / "q.parquet"
         kept = []
         if file.exists():
-            table = pq.read_table(file)  # type: ignore[no-untyped-call]
+            table = pq.read_table(file)
             kept = [table.filter(pa.compute.less(table["epoch"], self.epoch - 1))]
         values = q.detach().float().cpu().numpy()
         columns = {
@@ -354,7 +363,7 @@ class _Session:
             "q": pa.array(values, pa.float32()),
         }
         with whole_file(file) as temporary:
-            pq.write_table(pa.concat_tables([*kept, pa.table(columns)]), temporary)  # type: ignore[no-untyped-call]
+            pq.write_table(pa.concat_tables([*kept, pa.table(columns)]), temporary)
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""

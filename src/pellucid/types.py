@@ -35,4 +35,4 @@ class Batch(NamedTuple):
 
     image: Image
     label: Label
-    index: Label
+    index: Label  # type: ignore[assignment]  # the field hides tuple.index, which no one needs

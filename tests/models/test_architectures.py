@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pellucid.errors import InputError
 from pellucid.models import VGG, LeNet5, ResNet, SGTNet, WideResNet
+from pellucid.models.lenet import MaxPool2x2
 
 # Keys, shapes and outputs of torchvision's own networks, recorded with `filled` weights.
 TORCHVISION = json.loads(Path(__file__).with_name("torchvision.json").read_text())
@@ -215,3 +216,14 @@ def test_no_relu_overwrites_its_input_and_each_is_called_once(network: nn.Module
 def test_what_cannot_be_built_is_refused(make: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize("size", [(24, 24), (25, 7), (2, 2)])
+def test_fast_pooling_is_pooling(size):
+    torch.manual_seed(0)
+    x = torch.randn(3, 4, *size).round()
+    with torch.no_grad():
+        assert torch.equal(MaxPool2x2()(x), nn.MaxPool2d(2)(x))
+    x.requires_grad_()
+    ours = torch.autograd.grad(MaxPool2x2()(x).pow(2).sum(), x)[0]
+    assert torch.equal(ours, torch.autograd.grad(nn.MaxPool2d(2)(x).pow(2).sum(), x)[0])

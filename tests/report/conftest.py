@@ -214,6 +214,6 @@ def six_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The six runs of the demo; read only."""
     folder = tmp_path_factory.mktemp("six")
     return [
-        write_run(folder, name, method=method, smoothing=smoothing, means=means, images=200, epochs=5)
+        write_run(folder, name, method=method, smoothing=smoothing, means=means, images=200, gallery=8, epochs=5)
         for name, (method, smoothing, means) in SIX.items()
     ]

@@ -26,6 +26,7 @@ INK = "#0b0c0d"
 # Okabe and Ito's colours for all kinds of colour vision, without black (the baseline is ink) and the faint yellow.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS, DASHES = "osD^vPX", ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 2, 2)))
+BELOW = 1e-12
 _RC: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "pellucid",
@@ -100,17 +101,19 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
     for order, title in (("morf", "Most relevant first (MoRF)"), ("lerf", "Least relevant first (LeRF)")):
 
         def draw(axes: Axes, order: str = order, title: str = title) -> str:
-            ends = []
+            ends, least = [], []
             for run in having:
                 mean, low, high = mean_band(run.curves(f"{order}_curve{suffix}"))
-                fraction = run.columns[f"aopc_{order}{suffix}"]["parameters"]["fraction"]
+                last, fraction = mean[-1], run.columns[f"aopc_{order}{suffix}"]["parameters"]["fraction"]
                 x = 100 * fraction * np.arange(len(mean)) / (len(mean) - 1)
-                if order == "lerf":  # a mean of 0 or less has no place on a logarithmic axis
-                    mean, low, high = (np.where(curve > 0, curve, np.nan) for curve in (mean, low, high))
-                ends.append(f"{run.name} {mean[-1]:.2g}")
+                if order == "lerf":  # what is 0 or less lies below a logarithmic axis
+                    mean, low, high = (np.maximum(curve, BELOW) for curve in (mean, low, high))
+                    least.append(mean[mean > BELOW].min(initial=0.1))
+                ends.append(f"{run.name} {last:.2g}")
                 axes.fill_between(x, low, high, color=style[run.name].color, alpha=0.15, linewidth=0)
                 axes.plot(x, mean, markevery=max(1, len(x) // 5), **_line(style[run.name]))
-            if order == "lerf":
+            if least:
+                axes.set_ylim(bottom=min(least) / 2)
                 _logarithmic(axes)
             axes.set_title(title)
             axes.set_xlabel("replaced share of the picture (%)")

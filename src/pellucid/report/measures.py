@@ -105,7 +105,8 @@ MEASURES = {
             title="MoRF / LeRF",
             group=FAITHFULNESS,
             plain="How many times more the relevant pixels count than the irrelevant ones. Read it beside the other "
-            "two: a network that ignores small changes anywhere scores well too.",
+            "two: a network that ignores small changes anywhere scores well too, and where LeRF is about 0 the ratio "
+            "says nothing.",
         ),
         Measure(
             name="ris",
@@ -171,7 +172,8 @@ def written(interval: Interval, name: str) -> tuple[str, str, str]:
     """Mean, low and high in the measure's unit, with as many digits as the interval supports.
 
     The half width gets one digit, or two where the first is 1 or 2, and decides for all three; none gets more than four
-    digits. An empty interval is written as dashes.
+    digits. Where the interval spans more than a factor of ten, each number gets two digits. An empty interval is
+    written as dashes.
 
     >>> written(Interval(0.86123, 0.8393, 0.8831, 1000), "clean_accuracy")
     ('86.1', '83.9', '88.3')
@@ -184,6 +186,9 @@ def written(interval: Interval, name: str) -> tuple[str, str, str]:
         return "–", "–", "–"
     scale = measure_of(name).scale
     mean, low, high = (value * scale for value in (interval.mean, interval.low, interval.high))
+    if high > 10 * low > 0:
+        first, second, third = (_number(value, 1 - math.floor(math.log10(value))) for value in (mean, low, high))
+        return first, second, third
     decimals = _decimals((high - low) / 2, max(abs(low), abs(high)))
     return _number(mean, decimals), _number(low, decimals), _number(high, decimals)
 

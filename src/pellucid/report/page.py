@@ -244,10 +244,11 @@ def _figures(
         {
             "id": "curves",
             "title": "What happens when pixels are destroyed",
-            "text": "Noise replaces the picture bit by bit, in the order of the map, and the network's confidence in "
-            "its answer is followed. Left: the pixels that the map calls relevant go first; a true map makes the curve "
-            "climb fast. Right: the irrelevant ones go first; a true map keeps the curve near zero (the axis is "
-            "logarithmic: each line up is ten times more). Bands are 95 % bootstrap intervals over the pictures.",
+            "text": "Noise replaces the picture bit by bit, in the order of the map, and the network’s confidence in "
+            "its answer is followed. Most relevant first (MoRF): the pixels that the map calls relevant go first; a "
+            "true map makes the curve climb fast. Least relevant first (LeRF): a true map keeps the curve near zero; "
+            "the axis is logarithmic, and a curve that is not drawn there has lost nothing. Bands are 95 % bootstrap "
+            "intervals over the pictures.",
             "panels": [panel for method in methods for panel in figures.perturbation(runs, style, method)],
         },
         {

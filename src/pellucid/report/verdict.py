@@ -85,10 +85,11 @@ def standings(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[
     for name in dict.fromkeys(name for summary in summaries.values() for name in summary):
         having = [run for run in runs if name in summaries[run.name] and summaries[run.name][name].n]
         sign = {"higher": 1, "lower": -1, "none": 0}[direction(name)]
+        decided = all(_is_decided(summaries[run.name][name], name) for run in having)
         best = max(having, key=lambda run: sign * summaries[run.name][name].mean, default=None)
         for run in having:
             rank, change, against = "", "", None
-            if sign and len(having) > 1 and best is not None:
+            if sign and decided and len(having) > 1 and best is not None:
                 level = run is not best and not difference(run, best, name).excludes(0.0)
                 rank = "best" if run is best else "level" if level else ""
             if run is not baseline and baseline in having:
@@ -211,6 +212,11 @@ def with_unit(interval: Interval, name: str) -> str:
     """An interval as in a sentence, such as ``86.1 % [84.0, 88.2]``."""
     mean, low, high = written(interval, name)
     return f"{mean} {measure_of(name).unit}".rstrip() + f" [{low}, {high}]"
+
+
+def _is_decided(interval: Interval, name: str) -> bool:
+    """False for a ratio whose denominator is nearly 0: it may lie anywhere within decades, so nobody is best."""
+    return measure_of(name).name != "aopc_rel" or 0 < interval.high <= 10 * interval.low
 
 
 def _change(against: Interval, sign: int) -> str:
