@@ -208,8 +208,10 @@ def _compare(arguments: list[str]) -> None:
     parser = _parser("compare", "Table of measured run directories: means with 95 % intervals.")
     parser.add_argument("run", type=Path, nargs="+", help="measured run directories")
     parser.add_argument("--format", default="text", type=str, help="text, json, csv, latex or markdown")
+    parser.add_argument("--metrics", default="", type=str, help="names with commas between; all by default")
     parsed = parser.parse_args(arguments)
-    print(render(compare(read_runs(parsed.run)), parsed.format))
+    metrics = [name.strip() for name in parsed.metrics.split(",") if name.strip()]
+    print(render(compare(read_runs(parsed.run), metrics=metrics), parsed.format))
 
 
 def _report(arguments: list[str]) -> None:

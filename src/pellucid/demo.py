@@ -10,7 +10,7 @@ from pellucid.evaluation import Evaluation, evaluate
 from pellucid.experiment import Experiment
 from pellucid.methods import SCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
 from pellucid.models import Network
-from pellucid.report import compare, read_run, render, write_report
+from pellucid.report import compare, read_runs, render, write_picture, write_report
 from pellucid.smoothing import Smoothing
 from pellucid.training import fit
 
@@ -78,8 +78,10 @@ def demo(choice: Demo | None = None, *, say: Callable[[str], None] = print) -> P
         say(f"{number}/{len(runs)} {name}: {type(experiment.method).__name__}" + _also(experiment))
         fit(experiment, run, resume=True)
         evaluate(run, measured, resume=True)
-    report = write_report([choice.out / name for name in runs], choice.out / "report.html")
-    say(render(compare([read_run(choice.out / name) for name in runs]), "text"))
+    done = [choice.out / name for name in runs]
+    report = write_report(done, choice.out / "report.html")
+    write_picture(done, choice.out / "maps.png")
+    say(render(compare(read_runs(done)), "text"))
     say(f"The report lies at {report}; open it in a browser.")
     return report
 

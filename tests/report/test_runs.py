@@ -38,7 +38,7 @@ def test_a_block_without_filter_is_named(make_run) -> None:
     path = make_run()
     config = (path / "experiment.yaml").read_text()
     (path / "experiment.yaml").write_text(
-        config.replace("smoothing: null", "smoothing: {layers: [pool1], filter: null}")
+        config.replace("smoothing: null", "smoothing: {layers: [pool1], filter: none}")
     )
     assert read_run(path).smoothing == "1x1"
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid.report.formats import render
     from pellucid.report.page import write_report
+    from pellucid.report.picture import write_picture
     from pellucid.report.runs import Run, read_run, read_runs
     from pellucid.report.table import compare, summarise
 
-__all__ = ["Run", "compare", "read_run", "read_runs", "render", "summarise", "write_report"]
+__all__ = ["Run", "compare", "read_run", "read_runs", "render", "summarise", "write_picture", "write_report"]
 
 _MODULE_OF = {
     "Run": "runs",
@@ -18,6 +19,7 @@ _MODULE_OF = {
     "read_runs": "runs",
     "render": "formats",
     "summarise": "table",
+    "write_picture": "picture",
     "write_report": "page",
 }
 

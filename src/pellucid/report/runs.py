@@ -52,12 +52,12 @@ class Run:
 
     @property
     def smoothing(self) -> str | None:
-        """The feature-map smoothing's filter, ``1x1`` for the block without a filter, None without a block."""
+        """The feature-map smoothing's filter, ``1x1`` for the block without one, None without a block."""
         block = self.config.get("smoothing")
         if block is None:
             return None
         name = block.get("init_args", block).get("filter")
-        return "1x1" if name is None else str(name)
+        return "1x1" if name == "none" else str(name)
 
     @property
     def columns(self) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.errors import InputError
 from pellucid.report.measures import MEASURES
 from pellucid.report.runs import Floats, Run, check_comparable
 from pellucid.statistics import Interval, mean_interval, paired_difference, paired_ratio_difference, ratio_interval
@@ -61,25 +62,32 @@ def difference(run: Run, baseline: Run, name: str) -> Interval:
     return paired_difference(ours, theirs)
 
 
-def compare(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+def compare(runs: Sequence[Run], *, metrics: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """The comparison as plain data, ready for JSON.
 
     Args:
         runs: runs with different names, evaluated on the same images.
+        metrics: names of those that are wanted; all by default.
 
     Returns:
         ``{run: {"method": ..., "smoothing": ..., "metrics": {name: {"mean", "low", "high", "n"}}}}``; a number that
         does not exist (n = 0) is None.
 
     Raises:
-        InputError: runs that cannot stand in one table.
+        InputError: runs that cannot stand in one table, a metric that none of them has.
     """
     check_comparable(runs)
+    there = list(dict.fromkeys(name for run in runs for name in metric_names(run)))
+    unknown = [name for name in metrics if name not in there]
+    if unknown:
+        raise InputError(f"no run has the metric {unknown[0]!r}; there are {', '.join(there)}")
     return {
         run.name: {
             "method": run.method,
             "smoothing": run.smoothing,
-            "metrics": {name: _plain(interval) for name, interval in summarise(run).items()},
+            "metrics": {
+                name: _plain(interval) for name, interval in summarise(run).items() if not metrics or name in metrics
+            },
         }
         for run in runs
     }

@@ -1,0 +1,63 @@
+"""The same few test pictures under every network, as one PNG: for a README, a slide, a paper."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pellucid.errors import InputError
+from pellucid.files import whole_file
+from pellucid.report.gallery import COLORMAP
+from pellucid.report.runs import read_runs
+
+__all__ = ["write_picture"]
+
+
+def write_picture(
+    runs: Sequence[str | Path], out: str | Path, *, rows: int = 4, method: str = "vanilla_gradient"
+) -> Path:
+    """Write a grid: a test picture at the left, each network's heatmap of it to the right.
+
+    The pictures are the first of the gallery, one a class, that every network names correctly. Each heatmap has a
+    colour scale of its own, from 0 to its 99th percentile, as in the report.
+
+    Args:
+        runs: run directories over the same images.
+        out: the PNG file.
+        rows: number of pictures.
+        method: saliency method whose maps are shown.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        InputError: runs that cannot be compared, or without maps of ``method``.
+    """
+    read = read_runs(runs)
+    for run in read:
+        if f"heatmap/{method}" not in run.maps:
+            raise InputError(f"run {run.name!r} kept no {method} maps; evaluate it with --saliency [{method}]")
+    first = read[0].maps
+    right = np.all([run.maps["prediction"] == run.maps["label"] for run in read], axis=0)
+    _, one_a_class = np.unique(first["label"][right], return_index=True)
+    shown = np.flatnonzero(right)[np.sort(one_a_class)][:rows]
+    if len(shown) == 0:
+        shown = np.arange(min(rows, len(first["index"])))
+    figure = Figure(figsize=(1.15 * (1 + len(read)), 1.15 * len(shown) + 0.25), dpi=150, layout="compressed")
+    grid = figure.subplots(len(shown), 1 + len(read), squeeze=False)
+    for axes, index in zip(grid, shown, strict=True):
+        axes[0].imshow(np.moveaxis(first["images"][index], 0, -1).squeeze(), cmap="gray", vmin=0, vmax=255)
+        axes[0].set_ylabel(read[0].info["classes"][int(first["label"][index])], fontsize=8)
+        for run, cell in zip(read, axes[1:], strict=True):
+            heatmap = run.maps[f"heatmap/{method}"][index]
+            cell.imshow(heatmap, cmap=COLORMAP, vmin=0, vmax=float(np.percentile(heatmap, 99)) or None)
+    for cell in grid.flat:
+        cell.set(xticks=[], yticks=[])
+        cell.spines[:].set_visible(False)
+    for title, cell in zip(["picture", *(run.name for run in read)], grid[0], strict=True):
+        cell.set_title(title, fontsize=9)
+    out = Path(out)
+    with whole_file(out) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    return out
