@@ -42,8 +42,8 @@ def page(result: dict[str, Any]) -> str:
             f"One seed (0), LeNet-5, 5 epochs of 55 000 images. Training time: {seconds}.",
             "",
             f"{facts['cpu']}, {facts['threads']} threads, Python {facts['python']}, "
-            f"torch {facts['packages']['torch']}, pellucid {facts['pellucid']}, commit {facts['commit']}, {facts['started']}. "
-            "Regenerate: `pellucid demo && python benchmarks/demo_table.py`.",
+            f"torch {facts['packages']['torch']}, pellucid {facts['pellucid']}, commit {facts['commit']}, "
+            f"{facts['started']}. Regenerate: `pellucid demo && python benchmarks/demo_table.py`.",
             "",
         ]
     )

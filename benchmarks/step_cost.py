@@ -132,8 +132,9 @@ def ratio(times: dict[str, list[float]], name: str, floor: dict[str, int]) -> di
     """Median over rounds of step / floor, with a 95 % bootstrap interval."""
     rounds = range(len(times[name]))
     values = [times[name][r] / sum(count * times[part][r] for part, count in floor.items()) for r in rounds]
-    interval = bootstrap((values,), statistics.median, vectorized=False, n_resamples=999, rng=0).confidence_interval
-    return {"ratio": statistics.median(values), "low": interval.low, "high": interval.high, "rounds": len(values)}
+    resampled = bootstrap((values,), statistics.median, vectorized=False, n_resamples=999, rng=0, method="percentile")
+    low, high = resampled.confidence_interval
+    return {"ratio": statistics.median(values), "low": low, "high": high, "rounds": len(values)}
 
 
 def main() -> None:

@@ -102,10 +102,12 @@ class SmoothingBlock(nn.Module):
         mixed = channels
         if filter == "gaussian":
             down, across = (feature_map_sigma(n) if sigma == "feature-map" else float(sigma) for n in (height, width))
-            kernel = torch.outer(gaussian_kernel(kernel_size, sigma=down), gaussian_kernel(kernel_size, sigma=across))
-            self.filter: nn.Module = Blur(kernel)
+            self.filter: nn.Module = Blur(
+                gaussian_kernel(kernel_size, sigma=down), gaussian_kernel(kernel_size, sigma=across)
+            )
         elif filter == "mean":
-            self.filter = Blur(torch.full((kernel_size, kernel_size), kernel_size**-2))
+            even = torch.full((kernel_size,), 1 / kernel_size)
+            self.filter = Blur(even, even.clone())
         elif filter == "median":
             self.filter = Median(kernel_size)
         elif filter == "non-local":
@@ -227,18 +229,28 @@ def feature_map_sigma(size: int) -> float:
 
 
 class Blur(nn.Module):
-    """Correlation of each channel with one fixed kernel, which the state_dict carries."""
+    """Correlation of each channel with one kernel down the columns and one across the rows.
 
-    kernel: Tensor
+    It is done as two products with banded matrices: a depthwise convolution takes five times as long on a CPU, most
+    of it in the backward pass.
+    """
 
-    def __init__(self, kernel: Float[Tensor, "k k"]) -> None:
+    down: Tensor
+    across: Tensor
+
+    def __init__(self, down: Float[Tensor, " k"], across: Float[Tensor, " k"]) -> None:
         super().__init__()
-        self.register_buffer("kernel", kernel)
+        self.register_buffer("down", down)
+        self.register_buffer("across", across)
 
     def forward(self, x: Image) -> Image:
-        channels = x.shape[1]
-        padded = F.pad(x, [self.kernel.shape[0] // 2] * 4, mode="reflect")
-        return F.conv2d(padded, self.kernel.expand(channels, 1, -1, -1), groups=channels)
+        return _band(self.down, x.shape[2]).mT @ x @ _band(self.across, x.shape[3])
+
+
+def _band(kernel: Float[Tensor, " k"], size: int) -> Float[Tensor, "size size"]:
+    """The matrix that correlates a row of ``size`` pixels, reflected at its ends, with ``kernel``."""
+    ones = F.pad(torch.eye(size, dtype=kernel.dtype, device=kernel.device)[:, None], [len(kernel) // 2] * 2, "reflect")
+    return F.conv1d(ones, kernel[None, None])[:, 0]
 
 
 class Median(nn.Module):
