@@ -74,6 +74,8 @@ def test_a_callable_is_named_by_its_path():
         ({"method": 3}, "method must be a pellucid.Method, got 3"),
         ({"optimizer": {"lr": 0}}, "lr must be positive, got 0"),
         ({"optimizer": {"name": "lion"}}, "optimizer must be adam, adamw or sgd, got 'lion'"),
+        ({"network": "lenet5"}, "Network must be given by its fields, got 'lenet5'"),
+        ({"optimizer": {"nesterov": True, "momentum": 0}}, "nesterov needs momentum above 0"),
         ({"schedule": {"warmup": 1}}, r"warmup must be in \(0, 1\), got 1"),
     ],
 )
@@ -131,6 +133,23 @@ class Own(Method):
 
     def loss(self, model, batch, state, *, generator=None):
         return Regular().loss(model, batch, state, generator=generator)
+
+
+def test_classes_that_no_file_can_name_are_refused():
+    class Local(Own):
+        pass
+
+    class WithSettings(Method):
+        def __init__(self, weight):
+            self.weight = weight
+
+        def loss(self, model, batch, state, *, generator=None):
+            return {}
+
+    with pytest.raises(InputError, match="cannot be named in a file; put it at the top of a module"):
+        to_config(Experiment(method=Local()))
+    with pytest.raises(InputError, match="WithSettings must be a dataclass"):
+        to_config(Experiment(method=WithSettings(1)))
 
 
 def test_a_users_own_method_is_named_by_its_path():

@@ -117,7 +117,7 @@ def test_scaat_against_the_paper_step_by_step(network, batch):
         x = image[None].clone().requires_grad_()
         network(x)[0, label].backward()
         saliency = F.avg_pool2d(x.grad.abs().mean(1), 2).repeat_interleave(2, 1).repeat_interleave(2, 2)
-        count = int(state.q[index].double() * 16 + 1e-6) * 4
+        count = int((state.q[index].double() + 1e-6) * 16) * 4
         order = saliency.flatten().sort(stable=True).indices[:count]
         masks.append(torch.zeros(64, dtype=torch.bool).index_fill(0, order, True).view(1, 1, 8, 8))
     network.zero_grad()
@@ -239,6 +239,13 @@ def test_adaptive_q_against_a_loop(q, gamma, warmup, outcomes):
     assert int(state.updates) == len(outcomes)
 
 
+def test_q_counted_in_float32_still_selects_whole_regions():
+    q = torch.tensor([0.5])
+    for _ in range(5):
+        q = q - 0.05
+    assert lowest(torch.rand(1, 28, 28), q, region=2).sum() == 49 * 4
+
+
 def test_scaat_updates_only_the_samples_that_carry_the_term_and_only_in_training(network, batch):
     method = SCAAT(attack=ATTACK, share=0.25, warmup=0)
     state = method.init(12, 100)
@@ -312,6 +319,14 @@ def test_objective_draws_depend_on_seed_and_step_alone(batch):
     copy = Objective(WithBatchNorm(), SCAAT(attack=ATTACK), 12, 100, seed=3)
     copy.train().load_state_dict(objective.state_dict())
     assert copy.step == 1 and torch.equal(copy(*batch)["loss"], objective(*batch)["loss"])
+
+
+def test_pixels_outside_the_unit_interval_are_refused(network, batch):
+    objective = Objective(network, Regular(), 12, 100)
+    with pytest.raises(InputError, match=r"pixels must be in \[0, 1\], got .* to .*; normalise inside the network"):
+        objective(batch.image * 2 - 1, batch.label, batch.index)
+    with pytest.raises(InputError, match="got nan"):
+        objective(batch.image * torch.nan, batch.label, batch.index)
 
 
 @settings(max_examples=20)

@@ -140,6 +140,10 @@ def test_plain_callables_are_accepted(network, x):
         three(network, x, TARGET, create_graph=True)
     with pytest.raises(InputError, match=r"must return a tensor like the images \(4, 3, 8, 8\), got \(4,\)"):
         as_saliency(lambda model, x, target: x.sum((1, 2, 3)))(network, x, TARGET)
+    assert torch.equal(
+        as_saliency("pellucid.VanillaGradient")(network, x, TARGET), VanillaGradient()(network, x, TARGET)
+    )
+    assert saliency_name("pellucid.SmoothGrad") == "smoothgrad"
     with pytest.raises(InputError, match="has .attribute as in Captum, got 3"):
         as_saliency(3)
 
@@ -164,7 +168,7 @@ def reference_lowest(score, q, region):
     for image in range(n):
         regions = [(r, c) for r in range(0, h, region) for c in range(0, w, region)]
         mean = {(r, c): float(score[image, r : r + region, c : c + region].mean()) for r, c in regions}
-        for r, c in sorted(regions, key=mean.__getitem__)[: int(q[image] * len(regions) + 1e-6)]:
+        for r, c in sorted(regions, key=mean.__getitem__)[: int((q[image] + 1e-6) * len(regions))]:
             mask[image, r : r + region, c : c + region] = True
     return torch.from_numpy(mask)[:, None]
 
@@ -185,7 +189,7 @@ def test_lowest_against_a_sort(side, region, q, levels, seed):
         assert torch.equal(got, reference_lowest(score, q, region))
     regions = -(-side[0] // region) * -(-side[1] // region)
     chosen = got[:, 0, ::region, ::region].sum((1, 2))
-    assert chosen.tolist() == [int(value * regions + 1e-6) for value in q]
+    assert chosen.tolist() == [int((value + 1e-6) * regions) for value in q]
 
 
 def test_lowest_limits():

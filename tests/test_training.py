@@ -13,9 +13,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pellucid import SCAAT, AdversarialTraining, Data, Experiment, InputError, Network, Optimizer, Smoothing, fgsm, fit
+from pellucid import (
+    SCAAT,
+    AdversarialTraining,
+    Data,
+    Experiment,
+    InputError,
+    Network,
+    Optimizer,
+    Regular,
+    SaliencyGuided,
+    Schedule,
+    Smoothing,
+    fgsm,
+    fit,
+)
 from pellucid.data import load
-from pellucid.experiment import write_yaml
+from pellucid.experiment import read_experiment, write_yaml
 from pellucid.training import load_network
 
 SMALL = Data(limit=512, validation=5000)
@@ -112,23 +126,26 @@ def test_smoothing_round_trips(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_there(tmp_path):
+    steep = experiment(optimizer=Optimizer(name="sgd", lr=1e18), method=AdversarialTraining())
     with pytest.raises(InputError, match=r"the loss became (nan|inf) in epoch 1 .* lower optimizer.lr"):
-        fit(experiment(optimizer=Optimizer(name="sgd", lr=1e18), method=AdversarialTraining()), tmp_path / "run")
+        fit(steep, tmp_path / "run")
     assert not (tmp_path / "run" / "state.pt").exists()
+    fit(experiment(epochs=1), tmp_path / "run")  # without a checkpoint the folder is free for other settings
+    assert read_experiment(tmp_path / "run") == experiment(epochs=1)
 
 
 def test_places_that_cannot_hold_a_run(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file; give a folder"):
         fit(experiment(), tmp_path / "file")
-    with pytest.raises(InputError, match="is not empty and holds no run"):
+    with pytest.raises(InputError, match="holds 'file' and no run; give a new or empty folder"):
         fit(experiment(), tmp_path)
 
 
 def test_a_damaged_checkpoint_is_refused(finished, tmp_path):
     write_yaml(experiment(), tmp_path / "experiment.yaml")
     (tmp_path / "state.pt").write_bytes((finished / "state.pt").read_bytes()[:5000])
-    with pytest.raises(InputError, match=r"state.pt is no checkpoint of pellucid's"):
+    with pytest.raises(InputError, match="state.pt is no checkpoint of this experiment"):
         fit(experiment(), tmp_path, resume=True)
 
 
@@ -139,7 +156,101 @@ def test_unknown_engines():
         fit(experiment(), "nowhere", accelerator="tpus")
 
 
-LONG = ["--dataset.limit=2048", "--batch_size=32", "--epochs=3", "--method=SCAAT", "--method.attack.eps=0.2"]
+def test_a_checkpoint_of_another_network_is_refused(finished, tmp_path):
+    write_yaml(experiment(network=Network(name="sgt-mnist")), tmp_path / "experiment.yaml")
+    (tmp_path / "state.pt").write_bytes((finished / "state.pt").read_bytes())
+    with pytest.raises(InputError, match="state.pt is no checkpoint of this experiment"):
+        fit(experiment(network=Network(name="sgt-mnist")), tmp_path, resume=True)
+
+
+def test_weights_that_are_not_finite_are_no_finished_run(tmp_path):
+    """The loss of the only step is finite; what the step leaves is not."""
+    steep = Optimizer(name="sgd", lr=1e38)
+    schedule = Schedule(name="constant")
+    one_step = experiment(dataset=Data(limit=64), epochs=1, optimizer=steep, schedule=schedule, method=Regular())
+    with pytest.raises(InputError, match="(validation loss|sum of weights) became (nan|inf|-inf)"):
+        fit(one_step, tmp_path / "run")
+    assert not (tmp_path / "run" / "model.safetensors").exists() and not (tmp_path / "run" / "state.pt").exists()
+
+
+NETWORKS = """
+from torch import nn
+
+class Tied(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.a = nn.Linear(784, 784)
+        self.b = self.a
+        self.head = nn.Linear(784, num_classes)
+
+    def forward(self, x):
+        return self.head(self.b(self.a(x.flatten(1)).relu()).relu())
+
+class Frozen(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1).eval()
+        self.head = nn.Linear(784, num_classes)
+
+    def forward(self, x):
+        return self.head(self.norm(x).flatten(1))
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "networks_of_a_user.py").write_text(NETWORKS)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_tied_weights_are_saved_and_loaded(own, tmp_path):
+    run = fit(experiment(epochs=1, network=Network(name="networks_of_a_user:Tied")), tmp_path / "run")
+    network = load_network(run, load(SMALL, "test"))
+    assert torch.equal(network.get_submodule("network.a").weight, network.get_submodule("network.b").weight)
+
+
+def test_frozen_layers_stay_frozen(own, tmp_path):
+    run = fit(experiment(epochs=2, network=Network(name="networks_of_a_user:Frozen")), tmp_path / "run")
+    weights = load_file(run / "model.safetensors")
+    assert weights["network.norm.num_batches_tracked"] == 0
+    assert torch.equal(weights["network.norm.running_mean"], torch.zeros(1))
+
+
+def test_the_file_of_the_first_weights_is_not_needed_again(finished, tmp_path):
+    (tmp_path / "first.safetensors").write_bytes((finished / "model.safetensors").read_bytes())
+    start = Network(name="lenet5", weights=str(tmp_path / "first.safetensors"))
+    run = fit(experiment(epochs=1, network=start), tmp_path / "run")
+    (tmp_path / "first.safetensors").unlink()
+    assert load_network(run, load(SMALL, "test"))(torch.rand(1, 1, 28, 28)).shape == (1, 10)
+
+
+@pytest.mark.parametrize("change", [{"precision": "bf16-mixed"}, {"channels_last": True}])
+def test_precision_and_memory_format(tmp_path, change):
+    for name, method in {"scaat": FAST, "sgt": SaliencyGuided(target="predicted")}.items():
+        run = fit(experiment(method=method, epochs=1, dataset=Data(limit=128), **change), tmp_path / name)
+        weights = load_file(run / "model.safetensors")
+        assert all(value.dtype == torch.float32 for value in weights.values())
+        assert float(rows(run)[0]["loss"]) < 3
+
+
+@pytest.mark.slow
+def test_interrupted_copies_of_a_process_stop_together_and_resume(tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    two = ["--devices=2", "--strategy=ddp"]
+    finish(train(whole, *LONG, *two))
+    finish(kill_in_epoch(cut, signal.SIGTERM, 1, *two), 143)
+    assert torch.load(cut / "state.pt", weights_only=True)["batch"] % 10 == 0, "both stopped at the same step"
+    finish(train(cut, "--resume", *two))
+    assert same_bits(whole, cut)
+    assert pq.read_table(whole / "q.parquet").equals(pq.read_table(cut / "q.parquet"))
+    for ours, theirs in zip(rows(whole), rows(cut), strict=True):
+        assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-6)
+
+
+LONG = [
+    *["--dataset.limit=2048", "--dataset.validation=64", "--batch_size=32", "--epochs=3"],
+    *["--method=SCAAT", "--method.attack.eps=0.2"],
+]
 
 
 def train(run, *flags, **options):
@@ -153,9 +264,9 @@ def finish(process, code=0):
     return out, err
 
 
-def kill_in_epoch(run, number, epoch):
+def kill_in_epoch(run, number, epoch, *flags):
     """Start the run, wait until ``epoch`` epochs are in the log and a little longer, and send the signal."""
-    process = train(run, *LONG, "--resume")
+    process = train(run, *LONG, "--resume", *flags)
     deadline = time.monotonic() + 120
     while not (run / "train.csv").exists() or len(rows(run)) < epoch:
         assert time.monotonic() < deadline and process.poll() is None
@@ -179,7 +290,7 @@ def test_interrupted_and_resumed_runs_end_with_the_same_bits(tmp_path):
     assert pq.read_table(whole / "q.parquet").equals(pq.read_table(cut / "q.parquet"))
     strip = lambda log: [{k: v for k, v in row.items() if k != "seconds"} for row in log]
     assert strip(rows(whole)) == strip(rows(cut))
-    assert not list(cut.glob(".*")), "no half-written file is left"
+    assert not list(cut.glob(".*")), "what the killed process half wrote is gone"
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])

@@ -24,6 +24,7 @@ _PUBLIC = {
     "PGD": "attacks",
     "Regular": "methods",
     "SCAAT": "methods",
+    "Saliency": "types",
     "SaliencyGuided": "methods",
     "Schedule": "experiment",
     "SmoothGrad": "saliency",

@@ -27,8 +27,8 @@ class PGD:
         step_size: length of one step in the same units.
         steps: number of gradient steps; 0 returns the random start.
         norm: the ball's norm, ``linf`` or ``l2``.
-        random_start: begin uniformly within the ball (and the mask) rather than at ``x``. A divergence from f(x)
-            has gradient zero at ``x``, so an attack on one must start at random.
+        random_start: begin at a uniform draw from the ball, projected on mask and bounds, rather than at ``x``. A
+            divergence from f(x) has gradient zero at ``x``, so an attack on one must start at random.
         bounds: valid pixel values.
 
     >>> attack = PGD(eps=0.1, step_size=0.1, steps=1, random_start=False)
@@ -49,12 +49,12 @@ class PGD:
         low, high = self.bounds
         if not low < high:
             raise InputError(f"bounds must be (low, high) with low < high, got {self.bounds}")
-        if self.eps < 0 or (self.norm == "linf" and self.eps > high - low):
+        if not self.eps >= 0 or (self.norm == "linf" and self.eps > high - low):
             raise InputError(
                 f"eps must be in [0, {high - low:g}], got {self.eps:g}; it is in pixel units, so 8 of 255 grey levels "
                 "is 0.0314"
             )
-        if self.step_size < 0:
+        if not self.step_size >= 0:
             raise InputError(f"step_size must not be negative, got {self.step_size:g}")
         if self.steps < 0:
             raise InputError(f"steps must not be negative, got {self.steps}")

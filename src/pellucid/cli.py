@@ -7,6 +7,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # so that a network or method of the user's own is found beside them
     try:
+        if name != arguments[0]:
+            raise InputError(f"the command comes first, got {arguments[0]!r} before {name!r}")
         if name not in COMMANDS:
             raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
         COMMANDS[name][1](arguments[arguments.index(name) + 1 :])
@@ -72,6 +75,9 @@ def _overview() -> argparse.ArgumentParser:
     return parser
 
 
+ABOUT_THE_CALL = ("run", "resume", "accelerator", "devices", "num_nodes", "strategy")  # not part of an experiment
+
+
 def _parser(command: str, description: str) -> Any:
     from jsonargparse import ArgumentParser, set_parsing_settings
 
@@ -81,6 +87,13 @@ def _parser(command: str, description: str) -> Any:
         def error(self, message: str, ex: Exception | None = None) -> Any:
             """Say a mistake in one sentence, without the usage."""
             raise InputError(_sentence(message, ex))
+
+        def dump(self, cfg: Any, **options: Any) -> str:
+            """Write the configuration without what is about this call alone, so that another call can take it."""
+            kept = cfg.clone()
+            for name in ABOUT_THE_CALL:
+                kept.pop(name, None)
+            return str(super().dump(kept, **options | {"skip_validation": True}))
 
     return Parser(prog=f"pellucid {command}", description=description)
 
@@ -95,8 +108,8 @@ PHRASES = {  # jsonargparse's words for types, and ours
     "or your own by its import path",
     r"^smoothing: Does not validate.*Given value: (.*)$": r"smoothing is given by its fields, such as "
     r"--smoothing.layers [pool1] --smoothing.filter gaussian, got \1",
-    r"^Option '(\w+)' is not accepted$": r"the chosen method has no option '\1'; give --method first, and see "
-    "--method.help NAME",
+    r"^Option '(\w+)' is not accepted$": r"there is no option '\1' here; see --help, and --method.help NAME for a "
+    "method's own, which come after --method",
 }
 
 
@@ -141,7 +154,7 @@ def _demo(arguments: list[str]) -> None:
     from pellucid.demo import Demo, demo
 
     parser = _parser("demo", "Six networks on Fashion-MNIST: trained, measured, compared.")
-    parser.add_argument("--out", default=Demo.out, type=Path, help="folder of the run directories and the report")
+    parser.add_argument("--out", type=Path, help="folder of the runs and the report (runs/demo, runs/demo-quick)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the training images: about a minute")
     parser.add_argument("--seed", default=Demo.seed, type=int, help="seed of everything")
     parsed = parser.parse_args(arguments)
@@ -158,7 +171,7 @@ def _train(arguments: list[str]) -> None:
     parser.add_argument("--resume", action="store_true", help="continue the run that the directory holds")
     _add_engine(parser)
     parser.add_class_arguments(Experiment)
-    experiment, parsed = _instantiate(parser, arguments, Experiment)
+    experiment, parsed = _instantiate(parser, _without_other_methods(arguments), Experiment)
     alone = {word.partition("=")[0] for word in arguments if word.startswith("--")} <= {
         "--resume",
         "--accelerator",
@@ -171,6 +184,30 @@ def _train(arguments: list[str]) -> None:
     fit(experiment, parsed.run, resume=parsed.resume, **_engine(parsed))
     if is_first_process():
         print(parsed.run)
+
+
+def _without_other_methods(arguments: list[str]) -> list[str]:
+    """The arguments, with a config's method left out where ``--method`` names another one, whose options differ."""
+    import yaml
+
+    words = [
+        word for argument in arguments for word in (argument.split("=", 1) if "--" in argument[:2] else [argument])
+    ]
+    given = dict(pairwise(words))
+    file = Path(given.get("--config", ""))
+    if "--method" not in given or not file.is_file():
+        return arguments
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        there = str(config["method"]["class_path"])
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        return arguments  # jsonargparse says what is wrong with it
+    if there.rpartition(".")[2] == given["--method"].rpartition(".")[2]:
+        return arguments
+    without = yaml.safe_dump({key: value for key, value in config.items() if key != "method"})
+    return [
+        argument.replace(given["--config"], without) if file.name in argument else argument for argument in arguments
+    ]
 
 
 def _evaluate(arguments: list[str]) -> None:

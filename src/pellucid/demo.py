@@ -22,12 +22,12 @@ class Demo:
     """What the demo does.
 
     Args:
-        out: folder of the run directories and the report.
+        out: folder of the run directories and the report; ``runs/demo``, or ``runs/demo-quick``, by default.
         quick: a tenth of the training images and fewer measured ones: about a minute, for a first look only.
         seed: of everything.
     """
 
-    out: Path = Path("runs/demo")
+    out: Path | None = None
     quick: bool = False
     seed: int = 0
 
@@ -70,17 +70,18 @@ def demo(choice: Demo | None = None, *, say: Callable[[str], None] = print) -> P
         The report.
     """
     choice = choice or Demo()
+    out = choice.out or Path("runs/demo-quick" if choice.quick else "runs/demo")
     measured = Evaluation(images=100 if choice.quick else 1000, seed=choice.seed)
     runs = experiments(choice)
     say(f"{len(runs)} networks, each trained on Fashion-MNIST and measured on {measured.images} test images.")
     for number, (name, experiment) in enumerate(runs.items(), start=1):
-        run = choice.out / name
+        run = out / name
         say(f"{number}/{len(runs)} {name}: {type(experiment.method).__name__}" + _also(experiment))
         fit(experiment, run, resume=True)
         evaluate(run, measured, resume=True)
-    done = [choice.out / name for name in runs]
-    report = write_report(done, choice.out / "report.html")
-    write_picture(done, choice.out / "maps.png")
+    done = [out / name for name in runs]
+    report = write_report(done, out / "report.html")
+    write_picture(done, out / "maps.png")
     say(render(compare(read_runs(done)), "text"))
     say(f"The report lies at {report}; open it in a browser.")
     return report

@@ -27,7 +27,8 @@ def kl(logits: Logits, other: Logits) -> PerSample:
 
     Source: Ismail et al. 2021, the regulariser of saliency-guided training, with P from the clean image.
     """
-    return F.kl_div(other.log_softmax(1), logits.log_softmax(1), reduction="none", log_target=True).sum(1)
+    p, q = _log_softmax(logits), _log_softmax(other)
+    return F.kl_div(q, p, reduction="none", log_target=True).sum(1)
 
 
 def symmetric_kl(logits: Logits, other: Logits) -> PerSample:
@@ -47,8 +48,8 @@ def symmetric_kl(logits: Logits, other: Logits) -> PerSample:
 
     Source: Xu et al. 2023, equation 4.
     """
-    difference = logits.log_softmax(1) - other.log_softmax(1)
-    return ((logits.softmax(1) - other.softmax(1)) * difference).sum(1) / (2 * math.log(2))
+    p, q = _log_softmax(logits), _log_softmax(other)
+    return ((p.exp() - q.exp()) * (p - q)).sum(1) / (2 * math.log(2))
 
 
 def jensen_shannon(logits: Logits, other: Logits) -> PerSample:
@@ -66,9 +67,14 @@ def jensen_shannon(logits: Logits, other: Logits) -> PerSample:
 
     Source: Lin 1991; what the text of Xu et al. 2023 names.
     """
-    p, q = logits.log_softmax(1), other.log_softmax(1)
+    p, q = _log_softmax(logits), _log_softmax(other)
     mixture = torch.logaddexp(p, q) - math.log(2)
     return ((p.exp() * (p - mixture)).sum(1) + (q.exp() * (q - mixture)).sum(1)) / (2 * math.log(2))
+
+
+def _log_softmax(logits: Logits) -> Logits:
+    """In single precision at least, since mixed precision gives logits in half."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(1)
 
 
 Divergence = Literal["symmetric_kl", "jensen_shannon", "kl"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -90,7 +90,11 @@ class Evaluation:
     def __post_init__(self) -> None:
         if self.split not in ("test", "validation"):
             raise InputError(f"split must be test or validation, got {self.split!r}")
-        for name in ("images", "steps", "repeats", "draws", "batch_size"):
+        if self.target not in ("predicted", "true"):
+            raise InputError(f"target must be predicted or true, got {self.target!r}")
+        if self.channels not in get_args(Channels):
+            raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
+        for name in ("images", "steps", "repeats", "draws", "gallery", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.saliency:
@@ -102,7 +106,11 @@ class Evaluation:
 
     def methods(self) -> dict[str, Saliency]:
         """The saliency functions by the names of their columns."""
-        return {saliency_name(explain): as_saliency(explain) for explain in self.saliency}
+        names = [saliency_name(explain) for explain in self.saliency]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise InputError(f"saliency must name each kind of map once, got {twice[0]} {len(twice)} times")
+        return {name: as_saliency(explain) for name, explain in zip(names, self.saliency, strict=True)}
 
 
 def evaluate(
@@ -152,20 +160,26 @@ def _is_finished(run: Path, evaluation: Evaluation) -> bool:
     file = run / "rows.parquet"
     if not file.exists() or not (run / "maps.safetensors").exists():
         return False
-    metadata = pq.read_schema(file).metadata or {}
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+    except (pa.ArrowInvalid, OSError):  # truncated
+        return False
     return metadata.get(b"pellucid.key") == _key(run, evaluation).encode()
 
 
 def _key(run: Path, evaluation: Evaluation) -> str:
     """What rows must have in common to be put together: the settings and the weights."""
-    weights = (run / "model.safetensors").stat() if (run / "model.safetensors").exists() else None
-    facts = [to_config(evaluation), weights and [weights.st_size, weights.st_mtime_ns], ROWS_FORMAT]
+    file = run / "model.safetensors"
+    weights = hashlib.blake2b(file.read_bytes()).hexdigest() if file.exists() else None
+    facts = [to_config(evaluation), weights, ROWS_FORMAT]
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, progress: bool) -> None:
     experiment = read_experiment(run)
     dataset = load(experiment.dataset, evaluation.split)
+    if len(dataset) == 0:
+        raise InputError(f"{run} has no {evaluation.split} images; it was trained with dataset.validation 0")
     model = fabric.to_device(load_network(run, dataset))
     settings = _Settings.of(evaluation, experiment.dataset.name, dataset)
     chosen = _choose(len(dataset), evaluation)

@@ -21,7 +21,7 @@ from pellucid.randomness import Generator, of, shared, uniform
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, gradient_and_logits, heatmap, lowest
 from pellucid.types import Batch, Image, Label, Logits, Mask, PerSample
 
-__all__ = ["SCAAT", "AdaptiveQ", "AdversarialTraining", "Method", "Regular", "SaliencyGuided"]
+__all__ = ["SCAAT", "AdaptiveQ", "AdversarialTraining", "Method", "Regular", "SaliencyGuided", "gathered"]
 
 Losses = dict[str, Tensor]
 
@@ -31,6 +31,8 @@ class Method(ABC):
 
     def init(self, num_samples: int, total_steps: int) -> nn.Module:
         """Training-time state, empty by default.
+
+        Its buffers are not sent between processes: `loss` changes them alike in all, by `gathered` values.
 
         Args:
             num_samples: size of the training set; `Batch.index` is below it.
@@ -72,7 +74,7 @@ class AdversarialTraining(Method):
         clean: what clean images do: ``none``, only x' is trained on (Madry; Bhusal's FMNIST and CIFAR-10);
             ``share``, a part of each batch stays clean; ``probability``, each whole batch stays clean with some
             probability (Bhusal's ImageNette); ``sum``, CE(f(x), y) + CE(f(x'), y) (Guesmi's baseline).
-        clean_share: that part or probability, in [0, 1].
+        clean_share: that part or probability, in [0, 1]; 1 is regular training.
 
     Source: Madry et al. 2018; Bhusal, Alam, Rastogi 2026.
     """
@@ -87,9 +89,9 @@ class AdversarialTraining(Method):
 
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
         """See `Method.loss`."""
-        if self.clean == "probability":
+        if self.clean in ("share", "probability"):
             draw = uniform((1,), of(shared(generator), "clean"))
-            if draw.item() < self.clean_share:
+            if self.clean_share == 1 or (self.clean == "probability" and draw.item() < self.clean_share):
                 return Regular().loss(model, batch, state, generator=generator)
         share = 1 - self.clean_share if self.clean == "share" else 1.0
         changed_part = _spread(len(batch.image), share, batch.image.device)
@@ -192,8 +194,8 @@ class SaliencyGuided(Method):
         """M(x): the lowest-saliency features of ``x`` replaced; the network is in eval mode."""
         target = label
         if self.target == "predicted":
-            with torch.no_grad():
-                target = model(x).argmax(1)
+            # No `no_grad` here and below: autocast would keep the weights' casts of this pass, without their graph.
+            target = model(x).detach().argmax(1)
         attribution = as_saliency(self.saliency)(model, x, target, generator=of(generator, "saliency"))
         score = heatmap(attribution, channels="abs_mean" if self.ranking == "absolute" else "signed_mean")
         return torch.where(self._mask(score), self._fill(x, of(generator, "fill")), x)
@@ -262,7 +264,7 @@ class AdaptiveQ(nn.Module):
             index: (n,) positions in the training set.
             correct: (n,) bool, whether the attacked image is classified rightly.
         """
-        index, correct = _everyone(index), _everyone(correct)
+        index, correct = gathered(index), gathered(correct)
         self.updates += 1
         if self.gamma == 0:
             return
@@ -346,6 +348,10 @@ class SCAAT(Method):
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
         """See `Method.loss`."""
         assert isinstance(state, AdaptiveQ)
+        height, width = batch.image.shape[2:]
+        regions = -(-height // self.region) * -(-width // self.region)
+        if regions * (self.q_max if self.adaptive else self.q) < 1 and self.q > 0:
+            raise InputError(f"region must leave several regions of {height} × {width} pixels, got {self.region}")
         part = _spread(len(batch.image), self.share, batch.image.device) if self.share < 1 else slice(None)
         x, y, index = (value[part] for value in batch)
         divergence = DIVERGENCES[self.divergence]
@@ -374,8 +380,7 @@ class SCAAT(Method):
     def _look(self, model: nn.Module, x: Image, y: Label, generator: Generator) -> tuple[Image, Logits]:
         if isinstance(self.saliency, VanillaGradient):  # its forward pass gives f(x) too
             return gradient_and_logits(model, x, y, score=self.saliency.score)
-        with torch.no_grad():
-            clean = model(x)
+        clean = model(x).detach()
         return as_saliency(self.saliency)(model, x, y, generator=generator), clean
 
 
@@ -396,17 +401,33 @@ def _spread(n: int, share: float, device: torch.device) -> Tensor:
     >>> _spread(8, 0.25, torch.device("cpu")).tolist()
     [0, 4]
     """
+    if _processes() > 1 and abs(share * n - round(share * n)) > 1e-6:
+        raise InputError(
+            f"a share of {share:g} of the {n} images that each process has is no whole number; "
+            "change batch_size, so that the number of processes changes nothing"
+        )
     count = min(n, max(1, round(share * n)))
     return torch.arange(count, device=device) * n // count
 
 
-def _everyone(value: Tensor) -> Tensor:
-    """Rows of all processes, in the order of their ranks."""
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+def gathered(value: Tensor) -> Tensor:
+    """Rows of all processes in the order of their ranks, for state that every process keeps alike.
+
+    Args:
+        value: (n, ...) rows of this process, n the same in all.
+
+    Returns:
+        (processes · n, ...); ``value`` itself in a run of one process.
+    """
+    if _processes() == 1:
         return value
-    gathered = [torch.empty_like(value) for _ in range(dist.get_world_size())]
-    dist.all_gather(gathered, value.contiguous())
-    return torch.cat(gathered)
+    parts = [torch.empty_like(value) for _ in range(_processes())]
+    dist.all_gather(parts, value.contiguous())
+    return torch.cat(parts)
+
+
+def _processes() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def _accuracy(logits: Logits, label: Label) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from pellucid.errors import InputError
 from pellucid.methods import Method
 from pellucid.randomness import StepDraws, fork
 from pellucid.types import Batch, Image, Label
@@ -39,6 +40,7 @@ class Objective(nn.Module):
         self.state = method.init(num_samples, total_steps)
         self.seed = seed
         self.step = 0
+        self._checked = False  # the first batch is looked at; every one would cost a GPU a wait each
 
     def forward(self, image: Image, label: Label, index: Label) -> dict[str, Tensor]:
         """Losses of one batch.
@@ -50,7 +52,15 @@ class Objective(nn.Module):
 
         Returns:
             ``loss``, a scalar with a graph, and detached scalars for the log.
+
+        Raises:
+            InputError: the first batch has pixels outside [0, 1].
         """
+        if not self._checked:
+            low, high = image.aminmax()
+            if not (low >= 0 and high <= 1):
+                raise InputError(f"pixels must be in [0, 1], got {low:g} to {high:g}; normalise inside the network")
+            self._checked = True
         distributed = dist.is_available() and dist.is_initialized()
         rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
         draws = StepDraws(self.seed, self.step, rank, world)

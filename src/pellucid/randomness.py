@@ -117,7 +117,7 @@ class SampleDraws:
 
 def of(generator: Generator, purpose: str) -> Generator:
     """The part of ``generator`` for one purpose; an ordinary generator has no parts and is returned as it is."""
-    return generator.of(purpose) if isinstance(generator, (StepDraws, SampleDraws)) else generator
+    return generator if generator is None or isinstance(generator, torch.Generator) else generator.of(purpose)
 
 
 def shared(generator: Generator) -> Generator:
@@ -125,17 +125,21 @@ def shared(generator: Generator) -> Generator:
     return replace(generator, rank=0, world=1) if isinstance(generator, StepDraws) else generator
 
 
+def _device(generator: torch.Generator | None, device: torch.device | str) -> torch.device | str:
+    return device if generator is None else generator.device
+
+
 def uniform(shape: Sequence[int], generator: Generator = None, *, device: torch.device | str = "cpu") -> Tensor:
     """Numbers in [0, 1) of ``shape`` from any kind of generator."""
     if generator is None or isinstance(generator, torch.Generator):
-        return torch.rand(*shape, generator=generator, device=device)
+        return torch.rand(*shape, generator=generator, device=_device(generator, device)).to(device)
     return generator.uniform(shape, device=device)
 
 
 def normal(shape: Sequence[int], generator: Generator = None, *, device: torch.device | str = "cpu") -> Tensor:
     """Standard normal numbers of ``shape`` from any kind of generator."""
     if generator is None or isinstance(generator, torch.Generator):
-        return torch.randn(*shape, generator=generator, device=device)
+        return torch.randn(*shape, generator=generator, device=_device(generator, device)).to(device)
     return generator.normal(shape, device=device)
 
 
@@ -156,6 +160,9 @@ def fork(*key: int | str, device: torch.device | str = "cpu") -> Iterator[None]:
     kind = "cuda" if device.type == "cpu" else device.type
     with torch.random.fork_rng(devices=accelerator, device_type=kind):
         torch.default_generator.manual_seed(seed_of(*key))
-        if accelerator:
-            getattr(torch, kind).manual_seed(seed_of(*key))
+        for one in accelerator:
+            if kind == "cuda":  # torch.cuda.manual_seed would seed the current device, which may be another
+                torch.cuda.default_generators[one.index].manual_seed(seed_of(*key))
+            else:
+                getattr(torch, kind).manual_seed(seed_of(*key))
         yield

@@ -127,7 +127,7 @@ class SmoothGrad(SaliencyMethod):
     score: Score = "logit"
 
     def __post_init__(self) -> None:
-        if self.sigma < 0:
+        if not self.sigma >= 0:
             raise InputError(f"sigma must not be negative, got {self.sigma:g}")
         _positive(samples=self.samples, chunk=self.chunk)
 
@@ -266,12 +266,13 @@ def lowest(score: Heatmap, q: float | Tensor, *, region: int = 1) -> Mask:
     n, h, w = score.shape
     if region < 1:
         raise InputError(f"region must be at least 1 pixel, got {region}")
-    share = torch.as_tensor(q, dtype=torch.float64, device=score.device)
+    precision = torch.float32 if score.device.type == "mps" else torch.float64
+    share = torch.as_tensor(q, dtype=precision, device=score.device)
     if region > 1:
         score = F.avg_pool2d(score[:, None], region, ceil_mode=True, count_include_pad=False)[:, 0]
     flat = score.detach().reshape(n, -1)
-    # 1e-6 keeps 0.7 * 10 at 7, whatever the rounding of q.
-    count = (share * flat.shape[1] + 1e-6).floor().long().clamp(0, flat.shape[1]).expand(n)[:, None]
+    # 1e-6 is more than the rounding of a float32 q that was counted up in steps.
+    count = ((share + 1e-6) * flat.shape[1]).floor().long().clamp(0, flat.shape[1]).expand(n)[:, None]
     threshold = _sorted(flat).gather(1, (count - 1).clamp(min=0))
     below, tied = flat < threshold, flat == threshold
     chosen = below | (tied & (tied.cumsum(1) <= count - below.sum(1, keepdim=True)))
@@ -319,6 +320,8 @@ def as_saliency(explain: Any) -> Saliency:
     """
     if isinstance(explain, str):
         explain = _named(explain)
+    if inspect.isclass(explain) and issubclass(explain, SaliencyMethod):
+        explain = explain()
     if isinstance(explain, SaliencyMethod):
         return explain
     if hasattr(explain, "attribute"):
@@ -386,7 +389,7 @@ def saliency_name(explain: Any) -> str:
     if isinstance(explain, str):
         return saliency_name(_named(explain))
     for name, method in NAMED.items():
-        if type(explain) is type(method):
+        if type(explain) is type(method) or explain is type(method):
             return name
     name = getattr(explain, "__name__", None) or type(explain).__name__
     return "".join(letter if letter.isalnum() else "_" for letter in name).strip("_").lower() or "custom"

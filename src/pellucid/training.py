@@ -1,5 +1,6 @@
 """Train an experiment into a run directory, on one process or many, resumable at any moment."""
 
+import builtins
 import csv
 import io
 import math
@@ -8,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -38,6 +40,7 @@ from pellucid.smoothing import smooth
 __all__ = ["Interrupted", "fit", "load_network"]
 
 STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork")
+BEFORE_THE_FIRST_CHECKPOINT = ("experiment.yaml", "environment.json", "train.csv", "q.parquet")
 Q_SNAPSHOTS = 20  # q of every sample is written for at most about so many epochs of a run
 
 
@@ -79,7 +82,10 @@ def load_network(run: str | Path, dataset: Dataset) -> nn.Module:
         InputError: the run is not finished, or its weights are those of another network.
     """
     run = Path(run)
-    model = build_network(read_experiment(run), dataset)
+    experiment = read_experiment(run)
+    # The weights that training began with are in model.safetensors' place now; their file may be gone.
+    experiment = replace(experiment, network=replace(experiment.network, weights=None))
+    model = build_network(experiment, dataset)
     file = run / "model.safetensors"
     if not file.is_file():
         raise InputError(f"{run} has no model.safetensors: its training is not finished; continue it with --resume")
@@ -116,7 +122,7 @@ def fit(
         resume: continue the run that the directory holds, or begin it where there is none. A finished one is left.
         accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         devices: processes on this machine, one device each.
-        num_nodes: machines.
+        num_nodes: machines; the run directory is on a disk that all of them share.
         strategy: ``auto``, ``ddp``, ``ddp_spawn`` or ``ddp_fork``.
         progress: show a bar on a terminal.
 
@@ -133,6 +139,8 @@ def fit(
         return run
     fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision)
     launch(fabric, partial(_fit, experiment=experiment, run=run, progress=progress))
+    if not (run / "model.safetensors").exists():  # a spawned process was stopped, which its parent is not told
+        raise Interrupted("SIGTERM")
     return run
 
 
@@ -164,6 +172,9 @@ def launch(fabric: Fabric, work: Callable[[Fabric], None]) -> None:
         name, _, sentence = last.partition(": ")
         if name == f"{InputError.__module__}.{InputError.__qualname__}":
             raise InputError(sentence) from None
+        kind = getattr(builtins, name, None)
+        if isinstance(kind, type) and issubclass(kind, OSError):
+            raise OSError(sentence) from None
         raise
 
 
@@ -175,20 +186,32 @@ def is_first_process() -> bool:
 def _check_directory(experiment: Experiment, run: Path, resume: bool) -> None:
     if run.exists() and not run.is_dir():
         raise InputError(f"the run directory {run} is a file; give a folder")
-    if not (run / "experiment.yaml").exists():
-        if run.exists() and any(run.iterdir()):
-            raise InputError(f"{run} is not empty and holds no run; give a new or empty folder")
+    if not (run / "state.pt").exists() and not (run / "model.safetensors").exists():
+        others = [file.name for file in run.glob("[!.]*") if file.name not in BEFORE_THE_FIRST_CHECKPOINT]
+        if others:
+            raise InputError(f"{run} holds {others[0]!r} and no run; give a new or empty folder")
         return
     if not resume:
         raise InputError(f"{run} holds a run already; continue it with --resume or give another folder")
-    there, asked = to_config(read_experiment(run)), to_config(experiment)
-    differing = [name for name in asked if there.get(name) != asked[name]]
-    if differing:
-        name = differing[0]
+    difference = _first_difference(to_config(read_experiment(run)), to_config(experiment))
+    if difference is not None:
+        name, there, asked = difference
         raise InputError(
-            f"{run} was begun with another {name}: {there.get(name)} there, {asked[name]} asked for; "
+            f"{run} was begun with another {name}: {there} there, {asked} asked for; "
             "resume with the same settings or give another folder"
         )
+
+
+def _first_difference(there: Any, asked: Any, name: str = "") -> tuple[str, Any, Any] | None:
+    """Dotted name and both values of the first setting in which two configs differ."""
+    if there == asked:
+        return None
+    if not (isinstance(there, dict) and isinstance(asked, dict) and there.keys() == asked.keys()):
+        return name, there, asked
+    if there.get("class_path") != asked.get("class_path"):
+        return name, there["class_path"], asked["class_path"]
+    inner = (_first_difference(there[key], asked[key], f"{name}.{key}".strip(".")) for key in asked)
+    return next(difference for difference in inner if difference is not None)
 
 
 def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> None:
@@ -218,10 +241,9 @@ def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> N
     wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
     session = _Session(fabric, experiment, run, objective, optimizer, schedule)
     session.restore()
-    if fabric.is_global_zero and not (run / "experiment.yaml").exists():
-        facts = environment(fabric.device, processes=fabric.world_size) | {"parameters": count_parameters(model)}
-        write_json(facts, run / "environment.json")
-        write_yaml(experiment, run / "experiment.yaml")
+    if fabric.is_global_zero:
+        for left in (file for file in run.glob(".*") if file.is_file()):
+            left.unlink()  # half-written by a process that was killed
     fabric.barrier()
 
     bar = tqdm(
@@ -234,27 +256,31 @@ def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> N
     )
     with bar, _signals() as stop:
         while session.epoch < experiment.epochs:
-            wrapped.train()
             clock = time.perf_counter() - session.seconds
             for batch in batches.epoch(session.epoch, start=session.batch):
                 session.add(train_step(fabric, wrapped, wrapped_optimizer, schedule, batch))
+                if session.is_new:  # after the first step, so that a mistake it finds leaves no directory
+                    session.begin()
                 bar.update()
                 alone = fabric.world_size == 1  # else all processes ask one another at the same steps
                 if session.batch % 10 == 0 or (stop and alone):
                     session.seconds = time.perf_counter() - clock
-                    if session.batch % 50 == 0 and fabric.is_global_zero:
-                        bar.set_postfix_str(f"loss {session.mean('loss'):.3f}")
+                    if session.batch % 50 == 0:
+                        bar.set_postfix_str(f"loss {session.check_finite():.3f}")
                     if _any(fabric, bool(stop)):
-                        session.check_finite()
                         session.save()
                         raise Interrupted(stop[0] if stop else "SIGTERM")
             session.seconds = time.perf_counter() - clock
             session.check_finite()
             scores = validation_scores(fabric, model, loader(validation, shuffle=False)) if len(validation) else {}
             session.end_epoch(scores)
+            if _any(fabric, bool(stop)):
+                raise Interrupted(stop[0] if stop else "SIGTERM")
     if fabric.is_global_zero:
+        # Cloned, since safetensors refuses weights that share memory, as tied ones do.
+        weights = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
         with whole_file(run / "model.safetensors") as temporary:
-            temporary.write_bytes(save({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}))
+            temporary.write_bytes(save(weights))
     fabric.barrier()
 
 
@@ -271,13 +297,13 @@ def train_step(fabric: Fabric, objective: Any, optimizer: Any, schedule: Any, ba
 @torch.no_grad()
 def validation_scores(fabric: Fabric, model: nn.Module, batches: Loader) -> dict[str, float]:
     """Accuracy and cross-entropy on the validation images, over all processes."""
-    totals = torch.zeros(3, device=fabric.device, dtype=torch.float64)
+    totals = torch.zeros(3, device=fabric.device)
     with evaluating(model), fabric.autocast():
         for image, label, _ in batches.epoch(0):
             logits = model(image)
             right = (logits.argmax(1) == label).sum()
-            loss = F.cross_entropy(logits, label, reduction="sum")
-            totals += torch.stack([right.double(), loss.double(), torch.tensor(len(label), device=fabric.device)])
+            loss = F.cross_entropy(logits.float(), label, reduction="sum")
+            totals += torch.stack([right.float(), loss, torch.tensor(float(len(label)), device=fabric.device)])
     right, loss, count = cast(Tensor, fabric.all_reduce(totals, reduce_op="sum")).tolist()
     return {"validation_accuracy": right / count, "validation_loss": loss / count}
 
@@ -302,7 +328,16 @@ class _Session:
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         self.rows: list[dict[str, Any]] = []
+        self.is_new = not (run / "state.pt").exists()
         self.every = math.ceil(experiment.epochs / Q_SNAPSHOTS)
+
+    def begin(self) -> None:
+        """Write what the run is, before its first checkpoint."""
+        self.is_new = False
+        if self.fabric.is_global_zero:
+            facts = environment(self.fabric.device, processes=self.fabric.world_size)
+            write_json(facts | {"parameters": count_parameters(self.objective.model)}, self.run / "environment.json")
+            write_yaml(self.experiment, self.run / "experiment.yaml")
 
     def add(self, losses: dict[str, Tensor]) -> None:
         self.batch += 1
@@ -310,18 +345,21 @@ class _Session:
             self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + value.detach().float()
             self.counts[name] = self.counts.get(name, 0) + 1
 
-    def mean(self, name: str) -> float:
-        return self.sums[name].item() / self.counts[name]
+    def check_finite(self) -> float:
+        """The epoch's mean loss so far; raises in every process where it is not a number in any."""
+        loss = self._over_processes("loss")
+        self._refuse(loss, "loss")
+        return loss
 
-    def check_finite(self) -> None:
-        """Raise before anything that is not a number reaches a checkpoint."""
-        if self.batch and not math.isfinite(self.mean("loss")):
+    def _refuse(self, value: float, what: str) -> None:
+        if not math.isfinite(value):
             raise InputError(
-                f"the loss became {self.mean('loss')} in epoch {self.epoch + 1} of {self.run}; lower optimizer.lr or "
+                f"the {what} became {value} in epoch {self.epoch + 1} of {self.run}; lower optimizer.lr or "
                 "the method's weight; the last checkpoint is kept"
             )
 
     def end_epoch(self, scores: dict[str, float]) -> None:
+        self._refuse(scores.get("validation_loss", 0.0), "validation loss")
         means = {name: self._over_processes(name) for name in self.sums}
         lr = self.schedule.get_last_lr()[0]
         facts: dict[str, float] = {
@@ -366,14 +404,20 @@ class _Session:
             pq.write_table(pa.concat_tables([*kept, pa.table(columns)]), temporary)
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint, whole or not at all; no process goes on before it is there."""
+        self._refuse(sum(value.detach().sum().item() for value in self.objective.model.parameters()), "sum of weights")
+        for name, value in self.sums.items():
+            self.sums[name] = cast(Tensor, self.fabric.all_reduce(value, reduce_op="mean"))
+        if self.fabric.is_global_zero:
+            self._write_state()
         self.fabric.barrier()
-        if not self.fabric.is_global_zero:
-            return
+
+    def _write_state(self) -> None:
         state = {
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
             "epoch": self.epoch,
             "batch": self.batch,
             "seconds": self.seconds,
@@ -392,14 +436,18 @@ class _Session:
         if not file.exists():
             return
         try:
-            state = torch.load(file, map_location=self.fabric.device, weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            raise InputError(f"{file} is no checkpoint of pellucid's: {' '.join(str(error).split())[:200]}") from None
-        self.objective.load_state_dict(state["objective"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.batch, self.seconds = state["epoch"], state["batch"], state["seconds"]
-        self.sums, self.counts, self.rows = state["sums"], state["counts"], state["rows"]
+            # On the CPU: the optimizer keeps its step counts where it finds them, and reads them at every step.
+            state = torch.load(file, map_location="cpu", weights_only=True)
+            self.objective.load_state_dict(state["objective"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.fabric.strategy.precision.load_state_dict(state["precision"])
+            self.epoch, self.batch, self.seconds = state["epoch"], state["batch"], state["seconds"]
+            self.sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}
+            self.counts, self.rows = state["counts"], state["rows"]
+        except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{file} is no checkpoint of this experiment: {reason}") from None
 
 
 @contextmanager

@@ -1,0 +1,50 @@
+"""What the README shows is what the results say, and its code runs."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def demo_table():
+    spec = importlib.util.spec_from_file_location("demo_table", ROOT / "benchmarks" / "demo_table.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def result():
+    return json.loads((ROOT / "results" / "demo.json").read_text())
+
+
+def test_tables_are_rendered_from_the_results(demo_table, result):
+    assert demo_table.with_table(README, result) == README
+    assert (ROOT / "results" / "demo.md").read_text() == demo_table.page(result)
+
+
+def test_lerf_orders_scaat_sgt_regular(result):
+    lerf = {name: run["metrics"]["aopc_lerf"]["mean"] for name, run in result["runs"].items()}
+    assert lerf["scaat"] < lerf["sgt"] < lerf["regular"]
+
+
+def test_every_link_is_there():
+    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    assert len(links) > 5
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_the_lines_of_python_run(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "mine.py").write_text(code)
+    done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "SCAAT" in done.stdout and "LeRF" in done.stdout
