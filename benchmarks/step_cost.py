@@ -53,11 +53,13 @@ FLOORS = {  # how often each primitive is needed
 }
 
 
-def primitives(network: Network, shape: tuple[int, int, int], batch: int) -> dict[str, Callable[[], None]]:
+def primitives(
+    network: Network, shape: tuple[int, int, int], batch: int, device: torch.device
+) -> dict[str, Callable[[], None]]:
     """The passes that methods are made of, in plain PyTorch."""
-    model = build(network, classes=10, shape=shape, mean=(0.5,) * shape[0], std=(0.5,) * shape[0]).train()
+    model = build(network, classes=10, shape=shape, mean=(0.5,) * shape[0], std=(0.5,) * shape[0]).train().to(device)
     optimizer = torch.optim.Adam(model.parameters())
-    x, y = torch.rand(batch, *shape), torch.randint(0, 10, (batch,))
+    x, y = torch.rand(batch, *shape, device=device), torch.randint(0, 10, (batch,), device=device)
     few = batch // 8
 
     def step(*parts: int) -> None:
@@ -91,9 +93,11 @@ def primitives(network: Network, shape: tuple[int, int, int], batch: int) -> dic
     }
 
 
-def steps(network: Network, shape: tuple[int, int, int], batch: int) -> dict[str, Callable[[], None]]:
+def steps(
+    network: Network, shape: tuple[int, int, int], batch: int, device: torch.device
+) -> dict[str, Callable[[], None]]:
     """A step of every method, as `pellucid train` does it."""
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = Fabric(accelerator=device.type, devices=1)
     done = {}
     for name, method in METHODS.items():
         model = build(network, classes=10, shape=shape, mean=(0.5,) * shape[0], std=(0.5,) * shape[0])
@@ -101,7 +105,8 @@ def steps(network: Network, shape: tuple[int, int, int], batch: int) -> dict[str
         optimizer = torch.optim.Adam(objective.parameters())
         wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-        data = (torch.rand(batch, *shape), torch.randint(0, 10, (batch,)), torch.arange(batch))
+        image, label = torch.rand(batch, *shape, device=device), torch.randint(0, 10, (batch,), device=device)
+        data = (image, label, torch.arange(batch, device=device))
 
         def one(a=wrapped, b=wrapped_optimizer, c=schedule, d=data) -> None:
             train_step(fabric, a, b, c, d)
@@ -110,13 +115,18 @@ def steps(network: Network, shape: tuple[int, int, int], batch: int) -> dict[str
     return done
 
 
-def measure(works: dict[str, Callable[[], None]], *, rounds: int, seconds: float) -> dict[str, list[float]]:
+def measure(
+    works: dict[str, Callable[[], None]], *, rounds: int, seconds: float, device: torch.device
+) -> dict[str, list[float]]:
     """Milliseconds of each work, one value a round."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     repeats = {}
     for name, work in works.items():
         work(), work()
+        wait()
         clock = time.perf_counter()
         work()
+        wait()
         repeats[name] = max(1, round(seconds / len(works) / rounds / (time.perf_counter() - clock)))
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
@@ -124,6 +134,7 @@ def measure(works: dict[str, Callable[[], None]], *, rounds: int, seconds: float
             clock = time.perf_counter()
             for _ in range(repeats[name]):
                 work()
+            wait()
             times[name].append((time.perf_counter() - clock) / repeats[name] * 1e3)
     return times
 
@@ -139,6 +150,7 @@ def ratio(times: dict[str, list[float]], name: str, floor: dict[str, int]) -> di
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=15)
@@ -147,11 +159,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    result: dict[str, object] = {"environment": environment(torch.device("cpu")), "networks": {}}
+    device = options.device
+    result: dict[str, object] = {"environment": environment(device), "networks": {}}
     lines = ["# Cost of a training step", ""]
     for title, (network, shape) in NETWORKS.items():
-        works = primitives(network, shape, options.batch) | steps(network, shape, options.batch)
-        times = measure(works, rounds=options.rounds, seconds=options.seconds)
+        works = primitives(network, shape, options.batch, device) | steps(network, shape, options.batch, device)
+        times = measure(works, rounds=options.rounds, seconds=options.seconds, device=device)
         middle = {name: statistics.median(values) for name, values in times.items()}
         rows = {name: ratio(times, name, FLOORS[name]) for name in METHODS}
         to_regular = {name: ratio(times, name, {"Regular": 1}) for name in METHODS}
@@ -170,9 +183,10 @@ def main() -> None:
     facts = result["environment"]
     assert isinstance(facts, dict)
     lines += [
-        f"Median over {options.rounds} rounds, 95 % bootstrap interval over rounds. {facts['cpu']}, "
+        f"Median over {options.rounds} rounds, 95 % bootstrap interval over rounds. {facts['device_name']}, "
         f"{options.threads} threads, torch {facts['packages']['torch']}, commit {facts['commit']}, {facts['started']}.",
-        f"Regenerate: `python benchmarks/step_cost.py --threads {options.threads} --batch {options.batch}`.",
+        f"Regenerate: `python benchmarks/step_cost.py --device {device} --threads {options.threads} "
+        f"--batch {options.batch}`.",
         "",
     ]
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ LAYERS = [
     {"attacks", "divergence", "input_gradient", "modes", "saliency", "smoothing", "statistics"},
     {"data", "methods", "metrics", "models", "objective"},
     {"environment", "experiment"},
+    {"session"},
     {"evaluation", "training"},
     {"demo", "recipes", "report", "study"},
     {"cli"},

@@ -1,10 +1,6 @@
 """Train an experiment into a run directory, on one process or many, resumable at any moment."""
 
 import builtins
-import csv
-import io
-import math
-import pickle
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -26,22 +20,20 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from tqdm import tqdm
 
 from pellucid.data import Dataset, Loader, load
-from pellucid.environment import environment
 from pellucid.errors import InputError
-from pellucid.experiment import Experiment, count_parameters, read_experiment, to_config, write_json, write_yaml
+from pellucid.experiment import Experiment, read_experiment, to_config
 from pellucid.files import whole_file
-from pellucid.methods import AdaptiveQ
 from pellucid.models import build
 from pellucid.modes import evaluating
 from pellucid.objective import Objective
 from pellucid.randomness import fork
+from pellucid.session import Session
 from pellucid.smoothing import smooth
 
 __all__ = ["Interrupted", "fit", "load_network"]
 
 STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork")
 BEFORE_THE_FIRST_CHECKPOINT = ("experiment.yaml", "environment.json", "train.csv", "q.parquet")
-Q_SNAPSHOTS = 20  # q of every sample is written for at most about so many epochs of a run
 
 
 class Interrupted(KeyboardInterrupt):
@@ -239,11 +231,12 @@ def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> N
     optimizer = experiment.optimizer.build(objective.parameters())
     schedule = experiment.schedule.build(optimizer, steps_per_epoch=len(batches), epochs=experiment.epochs)
     wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
-    session = _Session(fabric, experiment, run, objective, optimizer, schedule)
+    session = Session(fabric, experiment, run, objective, optimizer, schedule)
     session.restore()
     if fabric.is_global_zero:
-        for left in (file for file in run.glob(".*") if file.is_file()):
-            left.unlink()  # half-written by a process that was killed
+        for name in ("experiment", "environment", "train", "q", "state", "model"):
+            for left in run.glob(f".{name}-*"):
+                left.unlink()  # half-written by a process that was killed
     fabric.barrier()
 
     bar = tqdm(
@@ -306,148 +299,6 @@ def validation_scores(fabric: Fabric, model: nn.Module, batches: Loader) -> dict
             totals += torch.stack([right.float(), loss, torch.tensor(float(len(label)), device=fabric.device)])
     right, loss, count = cast(Tensor, fabric.all_reduce(totals, reduce_op="sum")).tolist()
     return {"validation_accuracy": right / count, "validation_loss": loss / count}
-
-
-class _Session:
-    """Where a run stands, and its files."""
-
-    def __init__(
-        self,
-        fabric: Fabric,
-        experiment: Experiment,
-        run: Path,
-        objective: Objective,
-        optimizer: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
-    ) -> None:
-        self.fabric, self.experiment, self.run = fabric, experiment, run
-        self.objective, self.optimizer, self.schedule = objective, optimizer, schedule
-        self.epoch = 0
-        self.batch = 0
-        self.seconds = 0.0
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = {}
-        self.rows: list[dict[str, Any]] = []
-        self.is_new = not (run / "state.pt").exists()
-        self.every = math.ceil(experiment.epochs / Q_SNAPSHOTS)
-
-    def begin(self) -> None:
-        """Write what the run is, before its first checkpoint."""
-        self.is_new = False
-        if self.fabric.is_global_zero:
-            facts = environment(self.fabric.device, processes=self.fabric.world_size)
-            write_json(facts | {"parameters": count_parameters(self.objective.model)}, self.run / "environment.json")
-            write_yaml(self.experiment, self.run / "experiment.yaml")
-
-    def add(self, losses: dict[str, Tensor]) -> None:
-        self.batch += 1
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + value.detach().float()
-            self.counts[name] = self.counts.get(name, 0) + 1
-
-    def check_finite(self) -> float:
-        """The epoch's mean loss so far; raises in every process where it is not a number in any."""
-        loss = self._over_processes("loss")
-        self._refuse(loss, "loss")
-        return loss
-
-    def _refuse(self, value: float, what: str) -> None:
-        if not math.isfinite(value):
-            raise InputError(
-                f"the {what} became {value} in epoch {self.epoch + 1} of {self.run}; lower optimizer.lr or "
-                "the method's weight; the last checkpoint is kept"
-            )
-
-    def end_epoch(self, scores: dict[str, float]) -> None:
-        self._refuse(scores.get("validation_loss", 0.0), "validation loss")
-        means = {name: self._over_processes(name) for name in self.sums}
-        lr = self.schedule.get_last_lr()[0]
-        facts: dict[str, float] = {
-            "epoch": self.epoch,
-            "step": (self.epoch + 1) * self.batch,
-            "seconds": round(self.seconds, 3),
-        }
-        self.rows.append(facts | means | scores | {"lr": lr})
-        self.epoch, self.batch, self.seconds, self.sums, self.counts = self.epoch + 1, 0, 0.0, {}, {}
-        if self.fabric.is_global_zero:
-            self._write_rows()
-            if isinstance(self.objective.state, AdaptiveQ) and (
-                self.epoch % self.every == 0 or self.epoch == self.experiment.epochs
-            ):
-                self._write_q(self.objective.state.q)
-        self.save()
-
-    def _over_processes(self, name: str) -> float:
-        mean = self.sums[name] / self.counts[name]
-        return float(cast(Tensor, self.fabric.all_reduce(mean, reduce_op="mean")).item())
-
-    def _write_rows(self) -> None:
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with whole_file(self.run / "train.csv") as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.rows)
-
-    def _write_q(self, q: Tensor) -> None:
-        file = self.run / "q.parquet"
-        kept = []
-        if file.exists():
-            table = pq.read_table(file)
-            kept = [table.filter(pa.compute.less(table["epoch"], self.epoch - 1))]
-        values = q.detach().float().cpu().numpy()
-        columns = {
-            "epoch": pa.array([self.epoch - 1] * len(values), pa.int32()),
-            "index": pa.array(range(len(values)), pa.int32()),
-            "q": pa.array(values, pa.float32()),
-        }
-        with whole_file(file) as temporary:
-            pq.write_table(pa.concat_tables([*kept, pa.table(columns)]), temporary)
-
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all; no process goes on before it is there."""
-        self._refuse(sum(value.detach().sum().item() for value in self.objective.model.parameters()), "sum of weights")
-        for name, value in self.sums.items():
-            self.sums[name] = cast(Tensor, self.fabric.all_reduce(value, reduce_op="mean"))
-        if self.fabric.is_global_zero:
-            self._write_state()
-        self.fabric.barrier()
-
-    def _write_state(self) -> None:
-        state = {
-            "objective": self.objective.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "precision": self.fabric.strategy.precision.state_dict(),
-            "epoch": self.epoch,
-            "batch": self.batch,
-            "seconds": self.seconds,
-            "sums": self.sums,
-            "counts": self.counts,
-            "rows": self.rows,
-        }
-        content = io.BytesIO()  # so that a full disk is an OSError, not one of torch's own errors
-        torch.save(state, content)
-        with whole_file(self.run / "state.pt") as temporary:
-            temporary.write_bytes(content.getbuffer())
-
-    def restore(self) -> None:
-        """Continue where the checkpoint stands, if there is one."""
-        file = self.run / "state.pt"
-        if not file.exists():
-            return
-        try:
-            # On the CPU: the optimizer keeps its step counts where it finds them, and reads them at every step.
-            state = torch.load(file, map_location="cpu", weights_only=True)
-            self.objective.load_state_dict(state["objective"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load_state_dict(state["schedule"])
-            self.fabric.strategy.precision.load_state_dict(state["precision"])
-            self.epoch, self.batch, self.seconds = state["epoch"], state["batch"], state["seconds"]
-            self.sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}
-            self.counts, self.rows = state["counts"], state["rows"]
-        except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"{file} is no checkpoint of this experiment: {reason}") from None
 
 
 @contextmanager
