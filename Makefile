@@ -2,7 +2,9 @@
 # Another Python: make clean demo PYTHON=python3.12      More arguments: make demo ARGS=--quick, make test ARGS="-k gini"
 
 python := .venv/bin/python
-data := $(python) -m pellucid data get fashion-mnist || scripts/fashion_mnist $(python)
+# Where no mirror answers, Debian's package; what was tried before is told only if that fails too.
+data := $(python) -m pellucid data get fashion-mnist 2>.venv/data.log || scripts/fashion_mnist $(python) || \
+	{ cat .venv/data.log >&2; exit 2; }
 # A laptop without a browser runs the rest; under CI that is a failure.
 browser := browser=$$(scripts/browser) || [ -z "$$CI" ] || exit 1
 # One thread a process: two processes of two threads slow each other down on two cores.

@@ -273,7 +273,7 @@ def _data(arguments: list[str]) -> None:
         for known in names():
             print(f"{known.name:<14} {known.description}: {known.place or 'not here'}")
     elif parsed.action == "get" and parsed.name:
-        print(get(parsed.name, path=parsed.path))
+        print(get(parsed.name, path=parsed.path, progress=lambda line: print(line, file=sys.stderr)))
     else:
         raise InputError(f"`pellucid data` takes `get NAME` or `list`, got {' '.join(arguments)!r}")
 

@@ -9,6 +9,7 @@ import tarfile
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -104,6 +105,8 @@ def test_a_half_download_leaves_nothing(toy, tmp_path, kept):
 
 def test_a_mirror_that_stops_answering_is_given_up(toy, tmp_path, monkeypatch):
     class Stops(io.BytesIO):
+        headers: ClassVar = {"Content-Length": "17"}
+
         def read(self, size):
             raise TimeoutError("timed out")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import platformdirs
+from tqdm import tqdm
 
 from pellucid.data.catalogue import SOURCES
 from pellucid.data.choice import DATASETS, known
@@ -204,15 +205,26 @@ class _Answer:
     def __init__(self, address: str) -> None:
         request = urllib.request.Request(address, headers={"User-Agent": "pellucid"})
         self._answer = self._try(lambda: urllib.request.urlopen(request, timeout=TIMEOUT))
+        length = self._answer.headers.get("Content-Length")
+        self._bar = tqdm(
+            total=int(length) if length else None,
+            desc=address.rpartition("/")[2],
+            unit="B",
+            unit_scale=True,
+            dynamic_ncols=True,
+            disable=None,
+        )
 
     def __enter__(self) -> "_Answer":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._bar.close()
         self._answer.close()
 
     def read(self, size: int) -> bytes:
         content: bytes = self._try(lambda: self._answer.read(size))
+        self._bar.update(len(content))
         return content
 
     @staticmethod
