@@ -154,13 +154,15 @@ def test_interrupted_evaluation_keeps_its_rows(run, tmp_path):
     process.wait()
     assert not (cut / "rows.parquet").exists()
     kept = {file: file.stat().st_mtime_ns for file in cut.glob(".rows-*/*.parquet")}
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while len(list(cut.glob(".rows-*/*.parquet"))) <= len(kept):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
-    process.kill()
-    process.wait()
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err == "pellucid: stopped by SIGTERM; what was finished is kept, and --resume continues\n"
 
 
 def test_resume_leaves_finished_rows_and_other_settings_replace_them(run, tmp_path):

@@ -5,7 +5,9 @@ The top level imports neither torch nor any command's module, so that ``pellucid
 
 import argparse
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -37,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # so that a network or method of the user's own is found beside them
+    before = signal.getsignal(signal.SIGTERM)
     try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminate)
         if name != arguments[0]:
             raise InputError(f"the command comes first, got {arguments[0]!r} before {name!r}")
         if name not in COMMANDS:
@@ -54,7 +59,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # no space, no permission, no such file
         where = f": {error.filename}" if error.filename else ""
         return _failed(f"{error.strerror or error}{where}; nothing was half-written", EXIT_MISTAKE)
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
     return 0
+
+
+class _Terminated(KeyboardInterrupt):
+    code = 128 + signal.SIGTERM
+
+
+def _terminate(number: int, frame: Any) -> None:
+    """Stop as after Ctrl-C; training, which has a checkpoint to write first, puts its own handler in front."""
+    raise _Terminated("stopped by SIGTERM; what was finished is kept, and --resume continues")
 
 
 def _failed(sentence: str, code: int) -> int:
@@ -191,7 +208,7 @@ def _without_other_methods(arguments: list[str]) -> list[str]:
     import yaml
 
     words = [
-        word for argument in arguments for word in (argument.split("=", 1) if "--" in argument[:2] else [argument])
+        word for argument in arguments for word in (argument.split("=", 1) if argument.startswith("-") else [argument])
     ]
     given = dict(pairwise(words))
     file = Path(given.get("--config", ""))
@@ -205,9 +222,8 @@ def _without_other_methods(arguments: list[str]) -> list[str]:
     if there.rpartition(".")[2] == given["--method"].rpartition(".")[2]:
         return arguments
     without = yaml.safe_dump({key: value for key, value in config.items() if key != "method"})
-    return [
-        argument.replace(given["--config"], without) if file.name in argument else argument for argument in arguments
-    ]
+    instead = {given["--config"]: without, f"--config={given['--config']}": f"--config={without}"}
+    return [instead.get(argument, argument) for argument in arguments]
 
 
 def _evaluate(arguments: list[str]) -> None:
