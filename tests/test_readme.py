@@ -48,3 +48,11 @@ def test_the_lines_of_python_run(tmp_path):
     done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "SCAAT" in done.stdout and "LeRF" in done.stdout
+
+
+def test_the_commands_run_from_top_to_bottom(tmp_path):
+    (block,) = [code for code in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL) if "pellucid train" in code]
+    script = block.replace("pellucid ", f"{sys.executable} -m pellucid ")
+    done = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "| sgt | SaliencyGuided" in done.stdout and (tmp_path / "report.html").exists()

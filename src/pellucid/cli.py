@@ -112,7 +112,7 @@ def _parser(command: str, description: str) -> Any:
                 kept.pop(name, None)
             return str(super().dump(kept, **options | {"skip_validation": True}))
 
-    return Parser(prog=f"pellucid {command}", description=description)
+    return Parser(prog=f"pellucid {command}", description=description, allow_abbrev=False)
 
 
 PHRASES = {  # jsonargparse's words for types, and ours
@@ -124,7 +124,9 @@ PHRASES = {  # jsonargparse's words for types, and ours
     r"^method: (?!.*init_args)(.*)$": r"method: \1; methods are Regular, AdversarialTraining, SaliencyGuided, SCAAT, "
     "or your own by its import path",
     r"^smoothing: Does not validate.*Given value: (.*)$": r"smoothing is given by its fields, such as "
-    r"--smoothing.layers [pool1] --smoothing.filter gaussian, got \1",
+    r"--smoothing.layers '[pool1]' --smoothing.filter gaussian, got \1",
+    r"expected tuple, got (\S+)$": r"expected a list, such as '[\1]', got \1",
+    r"^Unable to load config '(\S+)' - (\w+): .*$": r"\2 is given by its fields, such as --\2.name \1",
     r"^Option '(\w+)' is not accepted$": r"there is no option '\1' here; see --help, and --method.help NAME for a "
     "method's own, which come after --method",
 }
@@ -196,7 +198,9 @@ def _train(arguments: list[str]) -> None:
         "--num-nodes",
         "--strategy",
     }
-    if parsed.resume and alone and (parsed.run / "experiment.yaml").exists():
+    if parsed.resume and alone:
+        if not (parsed.run / "experiment.yaml").exists():
+            raise InputError(f"there is nothing to resume in {parsed.run}; give the settings of the run to begin it")
         experiment = read_experiment(parsed.run)
     fit(experiment, parsed.run, resume=parsed.resume, **_engine(parsed))
     if is_first_process():

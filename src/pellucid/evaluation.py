@@ -54,8 +54,9 @@ class Evaluation:
         images: measured images, a fixed choice by ``seed``; all of them where the split holds fewer.
         split: ``test``, or ``validation`` for choosing settings without touching the test images.
         saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``, an
-            import path; in Python also a saliency function, a Captum class or any callable.
-        stability: names of those methods whose stability is measured too.
+            import path; in Python also a saliency function, a Captum class or any callable that can be imported.
+        stability: names of those methods whose stability is measured too; ``vanilla_gradient`` by default, where that
+            is measured.
         target: class that is explained, the ``predicted`` one or the ``true`` one.
         channels: how channels are reduced to a heatmap.
         fraction: share of an image's regions that the perturbation curves replace.
@@ -73,7 +74,7 @@ class Evaluation:
     images: int = 1000
     split: Literal["test", "validation"] = "test"
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
-    stability: tuple[str, ...] = ("vanilla_gradient",)
+    stability: tuple[str, ...] | None = None
     target: Literal["predicted", "true"] = "predicted"
     channels: Channels = "mean_abs"
     fraction: float = 0.2
@@ -99,10 +100,14 @@ class Evaluation:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.saliency:
             raise InputError("saliency must name at least one method, got none")
-        unknown = set(self.stability) - set(self.methods())
+        unknown = set(self.stability or ()) - set(self.methods())
         if unknown:
             measured = ", ".join(self.methods())
             raise InputError(f"stability must be among the measured methods {measured}, got {sorted(unknown)[0]!r}")
+
+    def stable(self) -> tuple[str, ...]:
+        """Names of the methods whose stability is measured."""
+        return tuple(set(self.methods()) & {"vanilla_gradient"}) if self.stability is None else self.stability
 
     def methods(self) -> dict[str, Saliency]:
         """The saliency functions by the names of their columns."""
@@ -148,6 +153,7 @@ def evaluate(
     """
     run = Path(run)
     evaluation = evaluation or Evaluation()
+    to_config(evaluation)  # refuses what no file can name before anything is measured
     read_experiment(run)
     if resume and _is_finished(run, evaluation):
         return run
@@ -253,7 +259,7 @@ class _Settings:
         e = self.evaluation
         return columns(
             saliency=tuple(self.methods),
-            stability=e.stability,
+            stability=e.stable(),
             perturbation={
                 "fraction": e.fraction,
                 "steps": e.steps,
@@ -320,7 +326,7 @@ def _measure(
         )
         measured["aopc_morf"], measured["aopc_lerf"] = aopc(curves["morf"]), aopc(curves["lerf"])
         measured["morf_curve"], measured["lerf_curve"] = curves["morf"], curves["lerf"]
-        if name in e.stability:
+        if name in e.stable():
             stability = relative_stability(model, x, target, saliency, sigma=e.sigma, draws=e.draws, generator=draws)
             measured["ris"], measured["ros"] = stability["ris"], stability["ros"]
             measured["stability_coverage"] = stability["coverage"]

@@ -146,8 +146,12 @@ class Experiment:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not isinstance(self.method, Method):
-            raise InputError(f"method must be a pellucid.Method, got {self.method!r}")
+        kinds = {"dataset": Data, "network": Network, "optimizer": Optimizer, "schedule": Schedule, "method": Method}
+        for name, kind in kinds.items():
+            if not isinstance(getattr(self, name), kind):
+                raise InputError(f"{name} must be a pellucid.{kind.__name__}, got {getattr(self, name)!r}")
+        if not isinstance(self.smoothing, Smoothing | None):
+            raise InputError(f"smoothing must be a pellucid.Smoothing or None, got {self.smoothing!r}")
 
 
 def to_config(value: Any) -> Any:

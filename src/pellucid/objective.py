@@ -35,6 +35,8 @@ class Objective(nn.Module):
 
     def __init__(self, model: nn.Module, method: Method, num_samples: int, total_steps: int, *, seed: int = 0) -> None:
         super().__init__()
+        if not isinstance(method, Method):
+            raise InputError(f"method must be a pellucid.Method such as SCAAT(), got {method!r}")
         self.model = model
         self.method = method
         self.state = method.init(num_samples, total_steps)
@@ -66,6 +68,10 @@ class Objective(nn.Module):
         draws = StepDraws(self.seed, self.step, rank, world)
         with fork(self.seed, self.step, "layers", rank, device=image.device):
             losses = self.method.loss(self.model, Batch(image, label, index), self.state, generator=draws)
+        if not isinstance(losses, dict) or "loss" not in losses:
+            raise InputError(
+                f"{type(self.method).__name__}.loss must return a dictionary with 'loss', got {losses!r:.80}"
+            )
         if self.training:
             self.step += 1
         return losses

@@ -361,7 +361,14 @@ def _captum(explain: Any) -> Saliency:
         if create_graph:
             raise InputError(f"{saliency_name(explain)} is Captum's, whose maps are detached; use pellucid's own")
         kind: Any = explain
-        attributor = kind(model) if inspect.isclass(explain) else explain
+        try:
+            attributor = kind(model) if inspect.isclass(explain) else explain
+            inspect.signature(attributor.attribute).bind(x, target=target)
+        except TypeError as error:
+            raise InputError(
+                f"{saliency_name(explain)} needs more than network, images and targets ({error}); wrap it in a "
+                "function (model, x, target) and give its import path"
+            ) from None
         keywords: dict[str, Any] = {}
         if "abs" in inspect.signature(attributor.attribute).parameters:
             keywords["abs"] = False  # attributions are signed here; heatmap() takes the absolute value

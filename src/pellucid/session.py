@@ -84,7 +84,7 @@ class Session:
         if not math.isfinite(value):
             raise InputError(
                 f"the {what} became {value} in epoch {self.epoch + 1} of {self.run}; lower optimizer.lr or "
-                "the method's weight; the last checkpoint is kept"
+                f"the method's weight{'; the last checkpoint is kept' if (self.run / 'state.pt').exists() else ''}"
             )
 
     def end_epoch(self, scores: dict[str, float]) -> None:

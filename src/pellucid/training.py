@@ -126,6 +126,9 @@ def fit(
         Interrupted: stopped by a signal, after the checkpoint was written.
     """
     run = Path(run)
+    if not isinstance(experiment, Experiment):
+        raise InputError(f"experiment must be a pellucid.Experiment, got {experiment!r}")
+    to_config(experiment)  # refuses what no file can name before anything is trained
     _check_directory(experiment, run, resume)
     if (run / "model.safetensors").exists():
         return run

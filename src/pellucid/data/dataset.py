@@ -171,7 +171,10 @@ def _training(
     if read("validation") is not None and read("test") is not None:
         return train.images, torch.arange(n), torch.arange(0)
     if data.validation >= n:
-        raise InputError(f"validation must be less than the {n} training images of {name}, got {data.validation}")
+        raise InputError(
+            f"validation must be less than the {n} training images of {name}, got {data.validation}; set "
+            f"--dataset.validation, such as {max(1, n // 10)}"
+        )
     order = _order(n, data.split_seed, "validation")
     kept, left = order[: data.validation].sort().values, order[data.validation :].sort().values
     return _rows(train.images, left), left, kept
@@ -218,7 +221,8 @@ def _reader(data: Data) -> tuple[Callable[[str], Stored | None], str]:
 
 def _present(stored: Stored | None, name: str, split: str) -> Stored:
     if stored is None:
-        raise InputError(f"{name} has no {split} split")
+        hint = "; evaluate it with --split validation" if split == "test" else ""
+        raise InputError(f"{name} has no {split} split{hint}")
     return stored
 
 

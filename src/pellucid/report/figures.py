@@ -283,7 +283,8 @@ def _line(style: Style) -> dict[str, Any]:
 
 def _epochs(axes: Axes) -> None:
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.yaxis.get_major_formatter().set_useOffset(False)  # type: ignore[attr-defined]
 
 
 def _panel(draw: Callable[[Axes], str], name: str, *, method: str | None = None, height: float = 3.0) -> Panel:

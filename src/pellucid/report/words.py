@@ -32,6 +32,8 @@ def training_words(config: Mapping[str, Any]) -> str:
         attack = attack.get("init_args", attack)
         steps = attack.get("steps")
         parts += ["one attack step" if steps == 1 else f"PGD-{steps}", f"ε {number(attack.get('eps'))}"]
+        if "reading" in options:
+            parts.append(f"reading {options['reading']}")
     if kind == "SaliencyGuided":
         parts.append(f"lowest {number(options.get('fraction', 0.5))} replaced")
     if "weight" in options:
