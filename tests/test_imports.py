@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "pellucid"
 LAYERS = [
     {"errors", "files", "imports", "randomness", "types"},
     {"attacks", "divergence", "input_gradient", "modes", "saliency", "smoothing", "statistics"},
+    {"comparison"},
     {"data", "methods", "metrics", "models", "objective"},
     {"environment", "experiment"},
     {"session"},
@@ -25,7 +26,7 @@ LAYERS = [
     {"integrations"},
 ]
 LAYER = {module: depth for depth, modules in enumerate(LAYERS) for module in modules}
-TORCH_FREE = {"errors", "files", "report", "statistics", "study"}
+TORCH_FREE = {"comparison", "errors", "files", "report", "statistics", "study"}
 
 
 def imported(source: str, package: str) -> set[str]:

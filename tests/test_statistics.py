@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pellucid.errors import InputError
 from pellucid.statistics import (
     Interval,
+    bca_interval,
+    hierarchical_interval,
     mean_band,
     mean_interval,
     paired_difference,
@@ -141,3 +144,106 @@ def test_same_seed_same_interval() -> None:
     values = np.random.default_rng(0).random(30)
     assert mean_interval(values) == mean_interval(values)
     assert mean_interval(values, seed=1) != mean_interval(values)
+
+
+class TestBca:
+    def test_identities(self) -> None:
+        assert bca_interval([]).n == 0
+        assert math.isnan(bca_interval([math.nan]).mean)
+        assert bca_interval([0.37]) == Interval(0.37, 0.37, 0.37, 1)
+        assert bca_interval([0.1] * 7) == Interval(0.1, 0.1, 0.1, 7)
+        assert bca_interval([1.0, math.nan, 5.0, 2.0]) == bca_interval([1.0, 5.0, 2.0])
+
+    def test_symmetric_values_have_the_percentile_interval(self) -> None:
+        half = np.random.default_rng(0).random(200)
+        values = np.concatenate([half, -half])
+        ours, percentile = bca_interval(values, resamples=20_000), mean_interval(values, resamples=20_000)
+        width = percentile.high - percentile.low
+        assert (ours.low, ours.high) == pytest.approx((percentile.low, percentile.high), abs=0.05 * width)
+
+    def test_agrees_with_efrons_formula(self) -> None:
+        values = np.random.default_rng(1).gamma(0.5, size=40)
+        n, normal = len(values), scipy.stats.norm
+        resampled = np.random.default_rng(9).choice(values, (20_000, n)).mean(axis=1)
+        bias = normal.ppf((resampled < values.mean()).mean())
+        left_out = np.array([np.delete(values, i).mean() for i in range(n)])
+        deviation = left_out.mean() - left_out
+        acceleration = (deviation**3).sum() / (6 * (deviation**2).sum() ** 1.5)
+        ends = bias + normal.ppf([0.025, 0.975])
+        low, high = np.quantile(resampled, normal.cdf(bias + ends / (1 - acceleration * ends)))
+        ours = bca_interval(values, resamples=20_000)
+        assert (ours.low, ours.high) == (
+            pytest.approx(low, abs=0.05 * (high - low)),
+            pytest.approx(high, abs=0.05 * (high - low)),
+        )
+
+    @settings(max_examples=40)
+    @given(values_of_images, st.sampled_from([0.25, 1.0, 8.0]), st.integers(-100, 100))
+    def test_is_ordered_and_moves_with_the_values(self, values: np.ndarray, factor: float, shift: int) -> None:
+        # Whole numbers and powers of 2 are exact: how resampled means tie with the mean decides the correction.
+        values = values.round()
+        interval = bca_interval(values, resamples=200)
+        tiny = 1e-9
+        assert values.min() - tiny <= interval.low <= interval.high <= values.max() + tiny
+        moved = bca_interval(factor * values + shift, resamples=200)
+        expected = (factor * interval.low + shift, factor * interval.high + shift)
+        assert (moved.low, moved.high) == pytest.approx(expected, abs=1e-9)
+
+    @pytest.mark.parametrize("values", [[1.0, math.inf], [[1.0, 2.0]]])
+    def test_bad_input(self, values: list[float]) -> None:
+        with pytest.raises(InputError, match=r"values must be \(n,\) and not infinite"):
+            bca_interval(values)
+
+
+class TestHierarchical:
+    def test_networks_that_agree_leave_the_interval_over_images(self) -> None:
+        values = np.random.default_rng(0).random(50)
+        ours, images = hierarchical_interval(np.tile(values, (3, 1))), mean_interval(values)
+        assert (ours.mean, ours.low, ours.high, ours.n) == pytest.approx((images.mean, images.low, images.high, 50))
+
+    def test_images_that_agree_leave_the_interval_over_seeds(self) -> None:
+        # 3 networks with 0, 0 and 1: a resample's mean is k/3 with k binomial(3, 1/3).
+        ours = hierarchical_interval(np.repeat([[0.0], [0.0], [1.0]], 20, axis=1))
+        assert (ours.mean, ours.low, ours.high, ours.n) == pytest.approx((1 / 3, 0, 1, 20))
+        two_thirds = hierarchical_interval(np.repeat([[0.0], [0.0], [1.0]], 20, axis=1), confidence=0.8)
+        assert (two_thirds.low, two_thirds.high) == pytest.approx((0, 2 / 3))
+
+    def test_variance_of_seeds_and_images_add_up(self) -> None:
+        random = np.random.default_rng(0)
+        seeds, images = random.normal(size=(12, 1)), 4 * random.normal(size=150)
+        ours = hierarchical_interval(seeds + images, resamples=20_000)
+        error = math.sqrt(seeds.var() / 12 + images.var() / 150)
+        assert ours.mean == pytest.approx(seeds.mean() + images.mean())
+        assert (ours.high - ours.low) / (2 * 1.96) == pytest.approx(error, rel=0.04)
+
+    def test_agrees_with_a_naive_bootstrap(self) -> None:
+        random = np.random.default_rng(4)
+        values = random.gamma(1.0, size=(4, 30)) * random.random((4, 1))
+        means = [values[random.integers(0, 4, 4)][:, random.integers(0, 30, 30)].mean() for _ in range(20_000)]
+        low, high = np.quantile(means, [0.025, 0.975])
+        ours = hierarchical_interval(values, resamples=20_000)
+        assert (ours.low, ours.high) == pytest.approx((low, high), abs=0.04 * (high - low))
+
+    def test_is_wider_than_the_interval_of_images_alone(self) -> None:
+        values = np.random.default_rng(0).normal(size=(5, 40)) + np.arange(5)[:, None]
+        ours, images = hierarchical_interval(values), mean_interval(values.mean(axis=0))
+        assert ours.mean == pytest.approx(images.mean)
+        assert ours.low < images.low < images.high < ours.high
+
+    def test_an_image_missing_under_one_seed_is_dropped(self) -> None:
+        values = np.random.default_rng(0).random((3, 5))
+        holed = np.insert(values, 2, [1.0, math.nan, 2.0], axis=1)
+        assert hierarchical_interval(holed) == hierarchical_interval(values)
+        assert hierarchical_interval(np.full((2, 3), math.nan)).n == 0
+
+    @settings(max_examples=30)
+    @given(hnp.arrays(np.float64, st.tuples(st.integers(2, 5), st.integers(1, 20)), elements=st.floats(-1e3, 1e3)))
+    def test_is_ordered_and_inside_the_values(self, values: np.ndarray) -> None:
+        interval = hierarchical_interval(values, resamples=200)
+        tiny = 1e-6
+        assert values.min() - tiny <= interval.low <= interval.high <= values.max() + tiny
+
+    @pytest.mark.parametrize("shape", [(5,), (1, 5), (2, 3, 4)])
+    def test_bad_input(self, shape: tuple[int, ...]) -> None:
+        with pytest.raises(InputError, match=r"values must be \(seeds, images\) with at least 2 seeds, got shape"):
+            hierarchical_interval(np.zeros(shape))

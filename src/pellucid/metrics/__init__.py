@@ -1,7 +1,8 @@
 """Measures of maps and networks: functions on batched tensors, one value per image, no reduction.
 
 A file per property: `sparsity` (of the map alone), `faithfulness` (does the map point at what the network uses),
-`stability` (does the map change when the image hardly does), `robustness` (does the prediction); `definitions`
+`stability` (does the map change when the image hardly does), `robustness` (does the prediction), `curvature` (does the
+gradient), `sanity` (would a random network have the same map), `scores` (are the predictions right); `definitions`
 says in words what every number means. Names are loaded on first use, so that reading `definitions` imports no torch.
 """
 
@@ -9,9 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pellucid.metrics.curvature import gradient_variation, hessian_trace, top_hessian_eigenvalue
     from pellucid.metrics.definitions import DERIVED, Column, column_name, columns
     from pellucid.metrics.faithfulness import aopc, default_region, perturbation_curve, perturbation_curves
     from pellucid.metrics.robustness import robust_correct
+    from pellucid.metrics.sanity import edge_map, random_map, randomisation_similarity, randomise
+    from pellucid.metrics.scores import auc, balanced_accuracy, expected_calibration_error
     from pellucid.metrics.sparsity import compressed_size, entropy, gini, pixel_entropy
     from pellucid.metrics.stability import relative_stability
 
@@ -19,23 +23,36 @@ __all__ = [
     "DERIVED",
     "Column",
     "aopc",
+    "auc",
+    "balanced_accuracy",
     "column_name",
     "columns",
     "compressed_size",
     "default_region",
+    "edge_map",
     "entropy",
+    "expected_calibration_error",
     "gini",
+    "gradient_variation",
+    "hessian_trace",
     "perturbation_curve",
     "perturbation_curves",
     "pixel_entropy",
+    "random_map",
+    "randomisation_similarity",
+    "randomise",
     "relative_stability",
     "robust_correct",
+    "top_hessian_eigenvalue",
 ]
 
 _HOME = {
+    "curvature": ["gradient_variation", "hessian_trace", "top_hessian_eigenvalue"],
     "definitions": ["DERIVED", "Column", "column_name", "columns"],
     "faithfulness": ["aopc", "default_region", "perturbation_curve", "perturbation_curves"],
     "robustness": ["robust_correct"],
+    "sanity": ["edge_map", "random_map", "randomisation_similarity", "randomise"],
+    "scores": ["auc", "balanced_accuracy", "expected_calibration_error"],
     "sparsity": ["compressed_size", "entropy", "gini", "pixel_entropy"],
     "stability": ["relative_stability"],
 }

@@ -1,0 +1,239 @@
+"""Does a map depend on what the network has learned: randomised networks, and maps that never look at it.
+
+A saliency method whose maps stay the same when the weights are random explains the image, not the network.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.stats
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pellucid import randomness
+from pellucid.errors import InputError
+from pellucid.metrics.inputs import check_batch, check_classes, check_model
+from pellucid.saliency import Channels, as_saliency, heatmap, saliency_name
+from pellucid.types import Attribution, Image, Label, PerSample
+
+__all__ = ["Randomisation", "edge_map", "random_map", "randomisation_similarity", "randomise", "reset_parameters"]
+
+Randomisation = Literal["cascading", "independent"]
+Floats = npt.NDArray[np.float64]
+
+
+def reset_parameters(layer: nn.Module) -> None:
+    """Give a layer fresh parameters by its own ``reset_parameters``, as torch's layers have it.
+
+    A normalisation layer returns to the identity and its running statistics to 0 and 1.
+
+    Raises:
+        InputError: the layer has none.
+    """
+    own = getattr(layer, "reset_parameters", None)
+    if not callable(own):
+        raise InputError(
+            f"{type(layer).__name__} has parameters but no reset_parameters(); give randomise a reset of your own"
+        )
+    own()
+
+
+def randomise(
+    model: nn.Module,
+    *,
+    order: Randomisation = "cascading",
+    seed: int = 0,
+    reset: Callable[[nn.Module], None] = reset_parameters,
+) -> Iterator[tuple[str, nn.Module]]:
+    """Copies of a network with random weights in more and more layers, from the last to the first, or in one each.
+
+    A layer is a submodule with parameters of its own; last is what was registered last, which is the output layer
+    where a network names its layers in the order of its forward pass. A layer's fresh weights depend on ``seed`` and
+    its name alone, so every batch of images meets the same random networks; the global generators are not touched.
+
+    Args:
+        model: network; it is not changed.
+        order: ``cascading`` keeps the later layers random, ``independent`` randomises one layer of each copy.
+        seed: of the fresh weights.
+        reset: gives one layer its fresh weights in place, from torch's global generators.
+
+    Returns:
+        Iterator of (name of the layer, copy of the network randomised there), in the mode (train or eval) and on the
+        device of ``model``. One copy is made at a time.
+
+    Raises:
+        InputError: no layer has parameters, another order, or a layer that ``reset`` cannot randomise.
+
+    >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))
+    >>> [(name, torch.equal(new[0].weight, network[0].weight)) for name, new in randomise(network)]
+    [('2', True), ('0', False)]
+
+    Source: Adebayo et al. 2018, "Sanity checks for saliency maps", sections 3.1 and 3.2.
+    """
+    if order not in ("cascading", "independent"):
+        raise InputError(f"order must be cascading or independent, got {order!r}")
+    names = [name for name, layer in model.named_modules() if next(layer.parameters(recurse=False), None) is not None]
+    if not names:
+        raise InputError(f"{type(model).__name__} has no layer with parameters to randomise")
+
+    def copies() -> Iterator[tuple[str, nn.Module]]:
+        current = model
+        for name in reversed(names):
+            current = copy.deepcopy(model if order == "independent" else current)
+            layer = current.get_submodule(name)
+            device = next(layer.parameters(recurse=False)).device
+            with randomness.fork(seed, "randomise", name, device=device):
+                reset(layer)
+            # The next copy is made from this one, which is the caller's from now on.
+            yield name, (copy.deepcopy(current) if order == "cascading" else current)
+
+    return copies()
+
+
+def randomisation_similarity(
+    model: nn.Module,
+    x: Image,
+    target: Label,
+    saliency: Any,
+    *,
+    order: Randomisation = "cascading",
+    channels: Channels = "mean_abs",
+    seed: int = 0,
+    reset: Callable[[nn.Module], None] = reset_parameters,
+    generator: randomness.Generator = None,
+) -> dict[str, PerSample]:
+    """Rank correlation of each image's map before and after the network's layers are randomised.
+
+    Spearman's correlation over pixels, equal values sharing their mean rank. A map that depends on the weights falls
+    to about 0; one that stays near 1 does not pass. A flat map ranks nothing: it has 1 with another flat map and 0
+    with any other. A saliency that itself draws gets the same numbers for every network.
+
+    Args:
+        model: network in eval mode; it is not changed.
+        x: (n, c, h, w) images in [0, 1].
+        target: (n,) class that is explained, of every network.
+        saliency: what gives the signed attribution, anything that `pellucid.saliency.as_saliency` accepts; Captum's
+            as a class, for an object explains only the network it was built on.
+        order: ``cascading`` or ``independent``, as in `randomise`.
+        channels: how an attribution becomes one value per pixel, as in `pellucid.saliency.heatmap`; ``signed_mean``
+            ranks signed values.
+        seed: of the fresh weights.
+        reset: as in `randomise`.
+        generator: source of the saliency's own draws.
+
+    Returns:
+        For each layer's name, in the order of `randomise`, (n,) in [-1, 1] in the dtype of ``x``.
+
+    Raises:
+        InputError: wrong shapes, pixels outside [0, 1], a class the network lacks, a network in training mode, with
+            non-finite logits or attributions, a Captum object, or as in `randomise`.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).eval()
+    >>> randomisation_similarity(network, torch.rand(2, 1, 4, 4), torch.tensor([0, 1]), edge_map)
+    {'1': tensor([1., 1.])}
+
+    Source: Adebayo et al. 2018, "Sanity checks for saliency maps", figures 3 and 4.
+    """
+    check_model(model)
+    check_batch(x, target)
+    with torch.no_grad():
+        check_classes(target, model(x))
+    if hasattr(saliency, "attribute") and not inspect.isclass(saliency):
+        raise InputError(f"{saliency_name(saliency)} explains only the network it was built on; give its class")
+    explain = as_saliency(saliency)
+    repeated = _repeatable(randomness.of(generator, "sanity/saliency"), x.device)
+
+    def ranks(network: nn.Module) -> Floats:
+        attribution = explain(network, x, target, create_graph=False, generator=repeated()).detach()
+        if not torch.isfinite(attribution).all():
+            raise InputError(f"the attribution must be finite, got {attribution[~torch.isfinite(attribution)][0]:g}")
+        flat = heatmap(attribution, channels=channels).flatten(1).double().cpu().numpy()
+        centred: Floats = scipy.stats.rankdata(flat, axis=1) - (flat.shape[1] + 1) / 2
+        return centred
+
+    before = ranks(model)
+    return {
+        name: torch.from_numpy(_correlation(before, ranks(network))).to(x.device, x.dtype)
+        for name, network in randomise(model, order=order, seed=seed, reset=reset)
+    }
+
+
+def _correlation(a: Floats, b: Floats) -> Floats:
+    """Of centred rows; 1 where both are all zero (flat), 0 where one is."""
+    size = np.sqrt((a**2).sum(1) * (b**2).sum(1))
+    both_flat = ~(a.any(1) | b.any(1))
+    correlation: Floats = np.where(both_flat, 1, (a * b).sum(1) / np.where(size == 0, 1, size)).clip(-1, 1)
+    return correlation
+
+
+def _repeatable(generator: randomness.Generator, device: torch.device) -> Callable[[], randomness.Generator]:
+    """Every call of the result returns a source of the same numbers: Draws never advance, torch's generators do."""
+    if generator is not None and not isinstance(generator, torch.Generator):
+        return lambda: generator
+    drawn_on = generator.device if generator is not None else "cpu"
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=drawn_on))
+    return lambda: torch.Generator(device=device).manual_seed(seed)
+
+
+def random_map(
+    model: Any, x: Image, target: Label, *, create_graph: bool = False, generator: randomness.Generator = None
+) -> Attribution:
+    """Standard normal noise as an attribution: what a map is worth that knows neither network nor image.
+
+    Args:
+        model: not looked at.
+        x: (n, c, h, w), of which shape, dtype and device are taken.
+        target: not looked at.
+        create_graph: must be False, for noise has no gradient.
+        generator: source of the noise.
+
+    Returns:
+        (n, c, h, w).
+
+    Raises:
+        InputError: ``create_graph`` is asked for.
+
+    >>> random_map(None, torch.zeros(2, 1, 3, 3), torch.tensor([0, 1])).shape
+    torch.Size([2, 1, 3, 3])
+    """
+    if create_graph:
+        raise InputError("random_map does not depend on the image, so it cannot be differentiated; got create_graph")
+    return randomness.normal(x.shape, randomness.of(generator, "random_map"), device=x.device).to(x.dtype)
+
+
+def edge_map(
+    model: Any, x: Image, target: Label, *, create_graph: bool = False, generator: randomness.Generator = None
+) -> Attribution:
+    r"""The image's edges as an attribution: :math:`\sqrt{s_h^2 + s_v^2}` of the Sobel filters, channel by channel.
+
+    It looks like a saliency map and knows nothing of the network. The filters are divided by 8, so that a ramp of
+    slope s per pixel has the value s; the border repeats.
+
+    Args:
+        model: not looked at.
+        x: (n, c, h, w) images.
+        target: not looked at.
+        create_graph: keep the graph to ``x``.
+        generator: not used.
+
+    Returns:
+        (n, c, h, w), non-negative; 0 on a flat image.
+
+    >>> ramp = torch.tensor([[[[0.0, 0.25, 0.5]]]])
+    >>> edge_map(None, ramp, torch.tensor([0]))
+    tensor([[[[0.1250, 0.2500, 0.1250]]]])
+
+    Source: the edge detector of Adebayo et al. 2018, figure 1.
+    """
+    x = x if create_graph else x.detach()
+    n, c, h, w = x.shape
+    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]], dtype=x.dtype, device=x.device) / 8
+    padded = F.pad(x.reshape(n * c, 1, h, w), (1, 1, 1, 1), mode="replicate")
+    slope = F.conv2d(padded, torch.stack([across, across.T])[:, None])
+    magnitude: Tensor = slope.norm(dim=1)  # whose gradient at 0 is 0, where a square root's is NaN
+    return magnitude.reshape(n, c, h, w)
