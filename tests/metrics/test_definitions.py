@@ -65,5 +65,5 @@ def test_definitions_import_no_torch() -> None:
 def test_every_public_name_loads() -> None:
     for name in pellucid.metrics.__all__:
         assert getattr(pellucid.metrics, name) is not None
-    with pytest.raises(AttributeError, match="has no attribute 'hoyer'"):
-        _ = pellucid.metrics.hoyer
+    with pytest.raises(AttributeError, match="has no attribute 'lasso'"):
+        _ = pellucid.metrics.lasso

@@ -2,6 +2,7 @@
 
 import io
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,17 @@ from skimage.measure import shannon_entropy
 from torch import Tensor
 
 from pellucid.errors import InputError
-from pellucid.metrics import compressed_size, entropy, gini, pixel_entropy
+from pellucid.metrics.sparsity import (
+    compressed_size,
+    effective_complexity,
+    entropy,
+    gini,
+    hoyer,
+    pixel_entropy,
+    png_size,
+)
 
-MEASURES = [gini, entropy, pixel_entropy, compressed_size]
+MEASURES = [gini, hoyer, effective_complexity, entropy, pixel_entropy, compressed_size, png_size]
 
 maps = hnp.arrays(
     np.float64,
@@ -43,6 +52,9 @@ class TestIdentities:
         assert gini(heatmap).tolist() == [0, 0]
         assert entropy(heatmap).tolist() == [0, 0]
         assert compressed_size(heatmap).tolist() == [0, 0]
+        assert png_size(heatmap).tolist() == [0, 0]
+        assert hoyer(heatmap).tolist() == [0, 0]
+        assert effective_complexity(heatmap).tolist() == [side * side] * 2
         torch.testing.assert_close(pixel_entropy(heatmap), torch.full((2,), 2 * math.log2(side)))
 
     @pytest.mark.parametrize("side", [2, 28, 96])
@@ -54,6 +66,9 @@ class TestIdentities:
         torch.testing.assert_close(entropy(one_hot(side)), torch.tensor([two_levels]))
         assert pixel_entropy(one_hot(side)).item() == 0
         assert compressed_size(one_hot(side)).item() > 0
+        assert png_size(one_hot(side)).item() >= (0 if side == 2 else 1 / 1024)
+        torch.testing.assert_close(hoyer(one_hot(side)), torch.ones(1))
+        assert effective_complexity(one_hot(side)).item() == 1
 
     def test_gini_of_distributions(self) -> None:
         normal = noise(1, 700, 700).abs()
@@ -62,6 +77,36 @@ class TestIdentities:
         torch.testing.assert_close(gini(exponential).item(), 0.5, atol=2e-3, rtol=0)
         ramp = torch.arange(1, 10001, dtype=torch.float64).view(1, 100, 100)
         torch.testing.assert_close(gini(ramp).item(), 1 / 3 - 1 / (3 * 10000), atol=1e-9, rtol=0)
+
+    def test_hoyer_of_distributions(self) -> None:
+        torch.testing.assert_close(
+            hoyer(noise(1, 700, 700).abs()).item(), 1 - math.sqrt(2 / math.pi), atol=2e-3, rtol=0
+        )
+        # k equal pixels of n: (sqrt(n) - sqrt(k)) / (sqrt(n) - 1).
+        heatmap = torch.zeros(1, 4, 4, dtype=torch.float64)
+        heatmap[:, 1] = 7
+        assert hoyer(heatmap).item() == pytest.approx(2 / 3)
+
+    def test_effective_complexity_counts_strictly_above(self) -> None:
+        heatmap = torch.tensor([[[0.0, 0.5], [1.0, 2.0]]])
+        counts = [effective_complexity(heatmap, threshold=t).item() for t in (0.0, 0.2, 0.25, 0.5, 0.99)]
+        assert counts == [3, 3, 2, 1, 1]
+
+    def test_effective_complexity_where_quantus_sees_the_batch(self) -> None:
+        # peers.md 3: quantus 0.6.0 gives [997, 0, 0, 0] for such a batch, as it divides by the batch's maximum.
+        scale = torch.tensor([1.0, 1e-7, 1e-8, 1e-9]).view(4, 1, 1)
+        heatmap = torch.rand(4, 32, 32, generator=torch.Generator().manual_seed(0)) * scale
+        together = effective_complexity(heatmap, threshold=1e-5)
+        assert (together > 1000).all()
+        assert effective_complexity(heatmap[1:], threshold=1e-5).tolist() == together[1:].tolist()
+
+    def test_png_has_no_losses(self) -> None:
+        # Two grey levels in columns take few bytes in a PNG, many in a JPEG.
+        heatmap = (torch.arange(64) % 2).float().expand(1, 64, 64)
+        assert png_size(heatmap).item() < 0.1
+        assert compressed_size(heatmap).item() > 0.1
+        random = noise(1, 64, 64).abs()
+        assert png_size(random).item() > 0.8 * entropy(random).item() * 64 * 64 / 8 / 1024
 
     def test_half_the_pixels_equal(self) -> None:
         heatmap = torch.zeros(1, 4, 4)
@@ -109,14 +154,35 @@ class TestReference:
         p = image.ravel() / image.sum() if image.sum() > 0 else np.full(image.size, 1 / image.size)
         return -sum(float(a) * math.log2(a) for a in p if a > 0)
 
+    @staticmethod
+    def hoyer(image: np.ndarray) -> float:
+        if image.max() == image.min():
+            return 0.0
+        v, root = image.ravel() / image.max(), math.sqrt(image.size)
+        return float((root - np.abs(v).sum() / np.sqrt((v**2).sum())) / (root - 1))
+
+    @staticmethod
+    def effective_complexity(image: np.ndarray) -> float:
+        return float(sum(v > 0.1 for v in image.ravel() / image.max())) if image.max() > 0 else float(image.size)
+
     @classmethod
     def compressed_size(cls, image: np.ndarray) -> float:
+        white = np.full(image.shape, 255, np.uint8)
+        return cls.extra(cls.levels(image), white, format="jpeg", quality=75)
+
+    @classmethod
+    def png_size(cls, image: np.ndarray) -> float:
+        level = cls.levels(image)
+        return cls.extra(level - level.min(), np.zeros_like(level), format="png", compress_level=9)
+
+    @staticmethod
+    def extra(level: np.ndarray, flat: np.ndarray, **options: Any) -> float:
         def size(level: np.ndarray) -> int:
             file = io.BytesIO()
-            Image.fromarray(level).save(file, format="jpeg", quality=75)
+            Image.fromarray(level).save(file, **options)
             return len(file.getvalue())
 
-        return (size(cls.levels(image)) - size(np.full(image.shape, 255, np.uint8))) / 1024
+        return (size(level) - size(flat)) / 1024
 
     @settings(max_examples=60, deadline=None)
     @given(heatmap=maps)
@@ -156,7 +222,8 @@ class TestProperties:
     def test_range_and_pixel_order(self, heatmap: Tensor) -> None:
         n = heatmap[0].numel()
         mirrored = heatmap.flip(1, 2)
-        for measure, top in [(gini, 1 - 1 / n), (entropy, 8), (pixel_entropy, math.log2(n))]:
+        tops = {gini: 1 - 1 / n, hoyer: 1, effective_complexity: n, entropy: 8, pixel_entropy: math.log2(n)}
+        for measure, top in tops.items():
             assert ((measure(heatmap) >= 0) & (measure(heatmap) <= top + 1e-12)).all()
             torch.testing.assert_close(measure(mirrored), measure(heatmap), atol=1e-12, rtol=1e-12)
 
@@ -213,3 +280,8 @@ class TestBadInput:
     def test_one_sentence(self, measure, heatmap: Tensor, message: str) -> None:
         with pytest.raises(InputError, match=message):
             measure(heatmap)
+
+    @pytest.mark.parametrize("threshold", [-0.1, 1.0, math.nan])
+    def test_threshold_of_effective_complexity(self, threshold: float) -> None:
+        with pytest.raises(InputError, match=f"threshold must be in \\[0, 1\\), got {threshold}"):
+            effective_complexity(torch.ones(1, 2, 2), threshold=threshold)

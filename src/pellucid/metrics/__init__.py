@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from pellucid.metrics.robustness import robust_correct
     from pellucid.metrics.sanity import edge_map, random_map, randomisation_similarity, randomise
     from pellucid.metrics.scores import auc, balanced_accuracy, expected_calibration_error
-    from pellucid.metrics.sparsity import compressed_size, entropy, gini, pixel_entropy
+    from pellucid.metrics.sensitivity import local_lipschitz, max_sensitivity
+    from pellucid.metrics.similarity import map_similarity, rank_correlation, ssim
+    from pellucid.metrics.sparsity import (
+        compressed_size,
+        effective_complexity,
+        entropy,
+        gini,
+        hoyer,
+        pixel_entropy,
+        png_size,
+    )
     from pellucid.metrics.stability import relative_stability
 
 __all__ = [
@@ -30,19 +40,27 @@ __all__ = [
     "compressed_size",
     "default_region",
     "edge_map",
+    "effective_complexity",
     "entropy",
     "expected_calibration_error",
     "gini",
     "gradient_variation",
     "hessian_trace",
+    "hoyer",
+    "local_lipschitz",
+    "map_similarity",
+    "max_sensitivity",
     "perturbation_curve",
     "perturbation_curves",
     "pixel_entropy",
+    "png_size",
     "random_map",
     "randomisation_similarity",
     "randomise",
+    "rank_correlation",
     "relative_stability",
     "robust_correct",
+    "ssim",
     "top_hessian_eigenvalue",
 ]
 
@@ -53,7 +71,9 @@ _HOME = {
     "robustness": ["robust_correct"],
     "sanity": ["edge_map", "random_map", "randomisation_similarity", "randomise"],
     "scores": ["auc", "balanced_accuracy", "expected_calibration_error"],
-    "sparsity": ["compressed_size", "entropy", "gini", "pixel_entropy"],
+    "sensitivity": ["local_lipschitz", "max_sensitivity"],
+    "similarity": ["map_similarity", "rank_correlation", "ssim"],
+    "sparsity": ["compressed_size", "effective_complexity", "entropy", "gini", "hoyer", "pixel_entropy", "png_size"],
     "stability": ["relative_stability"],
 }
 

@@ -1,19 +1,21 @@
-"""How concentrated a map is: four measures of the map alone.
+"""How concentrated a map is: measures of the map alone.
 
 An all-zero map points nowhere in particular, so every measure treats it as a flat map.
 """
 
 import io
 import math
+from typing import Any
 
 import torch
 from PIL import Image as PillowImage
 from torch import Tensor
 
+from pellucid.errors import InputError
 from pellucid.metrics.inputs import check_heatmap
 from pellucid.types import Heatmap, PerSample
 
-__all__ = ["compressed_size", "entropy", "gini", "pixel_entropy"]
+__all__ = ["compressed_size", "effective_complexity", "entropy", "gini", "hoyer", "pixel_entropy", "png_size"]
 
 
 def gini(heatmap: Heatmap) -> PerSample:
@@ -43,6 +45,66 @@ def gini(heatmap: Heatmap) -> PerSample:
     # Paired from both ends every term is non-negative, so nothing cancels and a flat map is exactly 0.
     paired = (weight * (value - value.flip(1))).sum(dim=1) / 2
     return (paired / value.sum(dim=1)).to(heatmap.dtype)
+
+
+def hoyer(heatmap: Heatmap) -> PerSample:
+    r"""Hoyer's measure: 0 when all pixels weigh the same, 1 when one pixel holds everything.
+
+    With the n = h w values v:  (sqrt(n) - ||v||_1 / ||v||_2) / (sqrt(n) - 1). Unchanged by scaling; half-normal noise
+    has about 1 - sqrt(2 / pi) = .202 when n is large.
+
+    Args:
+        heatmap: (n, h, w), non-negative, finite; a flat map, all-zero and one-pixel ones included, has 0.
+
+    Returns:
+        (n,) in [0, 1], the map's dtype and device; higher is sparser.
+
+    Raises:
+        InputError: wrong shape or dtype, a negative value, NaN or infinity.
+
+    >>> hoyer(torch.tensor([[[0.0, 0.0], [0.0, 5.0]], [[1.0, 1.0], [1.0, 1.0]]]))
+    tensor([1., 0.])
+
+    Source: Hoyer 2004, "Non-negative matrix factorization with sparseness constraints", section 3.1.
+    """
+    check_heatmap(heatmap)
+    value = _peak_normalised(heatmap).flatten(1)
+    n = value.shape[1]
+    if n == 1:
+        return torch.zeros_like(heatmap[:, 0, 0])
+    mean, square = value.mean(dim=1, keepdim=True), value.square().mean(dim=1)
+    # 1 - r for r = ||v||_1 / (sqrt(n) ||v||_2), by way of 1 - r² = variance / mean square: exactly 0 for a flat map.
+    short = (value - mean).square().mean(dim=1) / square / (1 + mean[:, 0] / square.sqrt())
+    return (short * math.sqrt(n) / (math.sqrt(n) - 1)).clamp(max=1).to(heatmap.dtype)
+
+
+def effective_complexity(heatmap: Heatmap, *, threshold: float = 0.1) -> PerSample:
+    """Number of pixels above ``threshold`` times the map's own maximum: how many one must look at.
+
+    Each map is divided by its own maximum, so batch mates never matter (in Quantus they do, which divides by the
+    batch's). Quantus's threshold is 1e-5, at which almost every pixel of a gradient counts.
+
+    Args:
+        heatmap: (n, h, w), non-negative, finite; a flat map, all-zero included, has h w.
+        threshold: share of the maximum, in [0, 1).
+
+    Returns:
+        (n,) whole numbers from 1 to h w, in the map's dtype (so rounded in half precision) and on its device; lower
+        is sparser.
+
+    Raises:
+        InputError: wrong shape or dtype, a negative value, NaN or infinity, a threshold out of range.
+
+    >>> effective_complexity(torch.tensor([[[0.0, 0.05], [0.5, 1.0]]]))
+    tensor([2.])
+
+    Source: Nguyen and Martínez 2020, "On quantitative aspects of model interpretability", in Quantus's form: pixels
+    below the threshold stand for those whose removal would not change the prediction.
+    """
+    check_heatmap(heatmap)
+    if not 0 <= threshold < 1:
+        raise InputError(f"threshold must be in [0, 1), got {threshold}")
+    return (_peak_normalised(heatmap) > threshold).flatten(1).sum(dim=1).to(heatmap.dtype)
 
 
 def entropy(heatmap: Heatmap) -> PerSample:
@@ -119,10 +181,43 @@ def compressed_size(heatmap: Heatmap) -> PerSample:
     Source: the size column of SCAAT's table 1 (Xu et al. 2023); codec and quality as its numbers imply.
     """
     check_heatmap(heatmap)
-    level = _grey(heatmap).cpu()
-    flat = _jpeg_bytes(torch.full_like(level[0], 255))
-    extra = [(_jpeg_bytes(image) - flat) / 1024 for image in level]
-    return torch.tensor(extra, dtype=heatmap.dtype, device=heatmap.device)
+    level = _grey(heatmap)
+    flat = torch.full_like(level[0], 255)
+    return (
+        _extra_kib(level, flat, "JPEG", quality=75, optimize=False, progressive=False)
+        .to(heatmap.dtype)
+        .to(heatmap.device)
+    )
+
+
+def png_size(heatmap: Heatmap) -> PerSample:
+    """Size of the map as a PNG, in KiB beyond that of a flat image: `compressed_size` without the JPEG's losses.
+
+    The map is divided by its own maximum, rounded to 0..255, shifted so that its darkest level is 0 and written by
+    Pillow as an 8-bit grey PNG at native size, with the highest compression and no metadata. The bytes of a flat
+    (black) image of the same size are subtracted: a white one takes more than a black one with a dot. Compare only
+    maps of equal size; another zlib may give a few bytes more or less.
+
+    Args:
+        heatmap: (n, h, w), non-negative, finite; a flat map, all-zero included, has 0.
+
+    Returns:
+        (n,) KiB (1024 bytes), the map's dtype and device; lower is simpler.
+
+    Raises:
+        InputError: wrong shape or dtype, a negative value, NaN or infinity.
+
+    >>> png_size(torch.zeros(1, 28, 28))
+    tensor([0.])
+    """
+    check_heatmap(heatmap)
+    level = _grey(heatmap)
+    level = level - level.amin(dim=(1, 2), keepdim=True)
+    return (
+        _extra_kib(level, torch.zeros_like(level[0]), "PNG", optimize=False, compress_level=9)
+        .to(heatmap.dtype)
+        .to(heatmap.device)
+    )
 
 
 def _peak_normalised(heatmap: Tensor) -> Tensor:
@@ -136,8 +231,13 @@ def _grey(heatmap: Tensor) -> Tensor:
     return (_peak_normalised(heatmap.detach()) * 255).round().to(torch.uint8)
 
 
-def _jpeg_bytes(level: Tensor) -> int:
+def _extra_kib(level: Tensor, flat: Tensor, codec: str, **options: Any) -> Tensor:
+    least = _written_bytes(flat.cpu(), codec, options)
+    extra = [(_written_bytes(image, codec, options) - least) / 1024 for image in level.cpu()]
+    return torch.tensor(extra, dtype=torch.float64)
+
+
+def _written_bytes(level: Tensor, codec: str, options: dict[str, Any]) -> int:
     written = io.BytesIO()
-    image = PillowImage.fromarray(level.numpy())
-    image.save(written, "JPEG", quality=75, optimize=False, progressive=False)
+    PillowImage.fromarray(level.numpy()).save(written, codec, **options)
     return written.tell()

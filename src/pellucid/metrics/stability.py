@@ -1,18 +1,19 @@
-"""Does the map change when the image hardly does: relative input and output stability."""
+"""Does the map change when the image hardly does: stability relative to the image, the representation, the logits."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from pellucid import randomness
 from pellucid.errors import InputError
-from pellucid.metrics.inputs import check_batch, check_classes, check_model
-from pellucid.saliency import as_saliency
-from pellucid.types import Image, Label, PerSample, Saliency
+from pellucid.metrics.perturbation import Noise, Observation, observations
+from pellucid.types import Image, Label, PerSample
 
 __all__ = ["relative_stability"]
+
+Form = Literal["norm", "elementwise", "both"]
 
 
 def relative_stability(
@@ -21,22 +22,32 @@ def relative_stability(
     target: Label,
     saliency: Any,
     *,
+    form: Form = "norm",
+    layer: str | None = None,
+    noise: Noise = "gaussian",
     sigma: float = 0.05,
+    between: tuple[float, float] = (0.02, 0.2),
     draws: int = 10,
     eps_min: float = 1e-6,
     generator: randomness.Generator = None,
 ) -> dict[str, PerSample]:
     """How much the attribution changes, relative to how much the image (RIS) or the logits (ROS) do, at worst.
 
-    With d(a, b) = ||a - b||_2 / ||a||_2, e the attribution of ``target`` and f the logits, over the draws x' of
-    clip(x + sigma · normal noise) to [0, 1] that keep the predicted class:
-    RIS = max d(e(x), e(x')) / max(d(x, x'), eps_min),  ROS = max d(e(x), e(x')) / max(d(f(x), f(x')), eps_min).
+    With e the attribution of ``target``, f the logits and l the output of ``layer``, over the noisy images x' that
+    keep the predicted class (`pellucid.metrics.perturbation.noisy_image`) and with d(a, b) = ||a - b||_2 / ||a||_2:
+
+    - ``norm``: RIS = max d(e(x), e(x')) / max(d(x, x'), eps_min); ROS and RRS have d(f(x), f(x')) and d(l(x), l(x'))
+      below. This is OpenXAI's form.
+    - ``elementwise``: RIS = max ||(e(x) - e(x')) / e(x)||_2 / ||(x - x') / x||_2; RRS has ||(l(x) - l(x')) / l(x)||_2
+      below and ROS the absolute ||f(x) - f(x')||_2. As in Quantus, eps_min stands in for a divisor, pixel or norm,
+      only where it is exactly 0: a small one is kept as it is. So single pixels near zero rule the number, and
+      sparser maps come out less stable by construction; on images with black pixels RIS says next to nothing.
+
     All come from the same draws, and a saliency that itself draws gets the same numbers for x and every x', so that
-    only the image differs. This is OpenXAI's norm form; the elementwise form of the 2022 paper divides by single
-    pixels and so is ruled by those near zero.
+    only the image differs.
 
     Two conventions for d(a, b): it is 0 where a = b, and undefined where a alone is all zero. A draw whose map has no
-    defined change is left out of the maximum; a black image changes without bound, so its RIS is 0.
+    defined change is left out of the maximum of the norm form; a black image changes without bound, so its RIS is 0.
 
     Args:
         model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
@@ -44,53 +55,69 @@ def relative_stability(
         target: (n,) class that is explained, usually the predicted one.
         saliency: what gives the signed attribution: one of pellucid's, a Captum object, or a callable
             ``(model, x, target)`` with or without the keywords of `pellucid.types.Saliency`.
-        sigma: standard deviation of the noise in pixel units, above 0.
+        form: ``norm``, ``elementwise`` or ``both``.
+        layer: name of the layer, as in ``model.named_modules()``, whose output is the representation of RRS; of its
+            last run where the forward pass uses it more than once. No RRS by default.
+        noise: ``gaussian`` and ``uniform``, clipped to [0, 1], or ``one-sided``, not clipped.
+        sigma: standard deviation of gaussian and uniform noise in pixel units, above 0.
+        between: lowest and highest value of one-sided noise.
         draws: number of noisy images; draw i is from ``randomness.of(generator, f"stability/{i}")``.
-        eps_min: floor of the denominators, above 0.
+        eps_min: floor of the denominators of the norm form, above 0; stand-in for 0 in the elementwise form.
         generator: source of the noise.
 
     Returns:
-        ``ris`` and ``ros``, (n,) >= 0, lower is more stable, NaN only where no draw keeps the prediction (or none has
-        a defined change); ``coverage``, (n,) in [0, 1], the share of draws that keep it. In the dtype of ``x``.
+        ``ris``, ``ros`` and, of a ``layer``, ``rrs`` of the norm form, ``ris_elementwise`` and so on of the
+        elementwise form: (n,) >= 0, lower is more stable, NaN only where no draw keeps the prediction (or, in the
+        norm form, none has a defined change); ``coverage``, (n,) in [0, 1], the share of draws that keep it. In the
+        dtype of ``x``, where an elementwise value too large for it is infinite.
 
     Raises:
-        InputError: wrong shapes, pixels outside [0, 1], a class the network lacks, a network in training mode, with
-            non-finite logits or attributions, numbers out of range.
+        InputError: wrong shapes, pixels outside [0, 1], a class or layer the network lacks, a network in training
+            mode, with non-finite logits or attributions, numbers out of range.
 
     >>> score = lambda x: torch.stack([x.sum((1, 2, 3)), -x.sum((1, 2, 3))], dim=1)
     >>> constant_map = lambda model, x, target: torch.ones_like(x)
     >>> relative_stability(score, torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]), constant_map)
     {'ris': tensor([0.]), 'ros': tensor([0.]), 'coverage': tensor([1.])}
 
-    Source: Agarwal et al. 2022, "Rethinking stability for attribution-based explanations", equations 2, 3 and 5, in
-    the norm form of OpenXAI (Agarwal et al. 2022).
+    Source: Agarwal et al. 2022, "Rethinking stability for attribution-based explanations", equations 2, 3 and 5: the
+    elementwise form, with the conventions of Quantus 0.6; the norm form of OpenXAI (Agarwal et al. 2022).
     """
-    check_model(model)
-    check_batch(x, target)
-    for name, value in {"sigma": sigma, "draws": draws, "eps_min": eps_min}.items():
-        if not 0 < value < float("inf"):
-            raise InputError(f"{name} must be above 0, got {value}")
-
-    explain = as_saliency(saliency)
-    repeated = _repeatable(randomness.of(generator, "stability/saliency"), x.device)
-    logits = _logits(model, x, target)
-    attribution = _attribution(explain, model, x, target, repeated())
-    worst = {"ris": torch.full_like(x[:, 0, 0, 0], -1), "ros": torch.full_like(x[:, 0, 0, 0], -1)}
-    kept = torch.zeros_like(worst["ris"])
-    for draw in range(draws):
-        noise = randomness.normal(x.shape, randomness.of(generator, f"stability/{draw}"), device=x.device)
-        noisy = (x.detach() + sigma * noise.to(x.dtype)).clamp(0, 1)
-        noisy_logits = _logits(model, noisy, target)
-        same = noisy_logits.argmax(dim=1) == logits.argmax(dim=1)
-        change = _norm_change(attribution, _attribution(explain, model, noisy, target, repeated()))
-        causes = {"ris": _norm_change(x.detach(), noisy), "ros": _norm_change(logits, noisy_logits)}
-        for name, cause in causes.items():
-            ratio = (change / cause.clamp(min=eps_min)).to(x.dtype)
-            worst[name] = torch.where(same & change.isfinite(), torch.maximum(worst[name], ratio), worst[name])
+    if form not in get_args(Form):
+        raise InputError(f"form must be {', '.join(get_args(Form))}, got {form!r}")
+    if not 0 < eps_min < float("inf"):
+        raise InputError(f"eps_min must be above 0, got {eps_min}")
+    seen = observations(
+        model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, layer=layer,
+        generator=generator,
+    )  # fmt: skip
+    clean = next(seen)
+    prediction = clean.logits.argmax(dim=1)
+    worst: dict[str, Tensor] = {}
+    kept = torch.zeros_like(clean.image[:, 0, 0, 0])
+    for noisy in seen:
+        same = noisy.logits.argmax(dim=1) == prediction
+        ratios: dict[str, Tensor] = {}
+        if form != "elementwise":
+            ratios |= _norm_form(clean, noisy, eps_min=eps_min)
+        if form != "norm":
+            ratios |= _elementwise_form(clean, noisy, eps_min=eps_min)
+        for name, ratio in ratios.items():
+            before = worst.get(name, torch.full_like(ratio, -1))
+            worst[name] = torch.where(same & ~ratio.isnan(), torch.maximum(before, ratio), before)
         kept += same
     # A ratio is never negative: -1 is left only where no draw counted.
-    found = {name: torch.where(value < 0, torch.nan, value) for name, value in worst.items()}
+    found = {name: torch.where(value < 0, torch.nan, value).to(x.dtype) for name, value in worst.items()}
     return {**found, "coverage": kept / draws}
+
+
+def _norm_form(clean: Observation, noisy: Observation, *, eps_min: float) -> dict[str, Tensor]:
+    change = _norm_change(clean.attribution, noisy.attribution)
+    change = torch.where(change.isfinite(), change, torch.nan)
+    causes = {"ris": _norm_change(clean.image, noisy.image), "ros": _norm_change(clean.logits, noisy.logits)}
+    if clean.hidden.numel():
+        causes["rrs"] = _norm_change(clean.hidden, noisy.hidden)
+    return {name: (change / cause.clamp(min=eps_min)).to(clean.image.dtype) for name, cause in causes.items()}
 
 
 def _norm_change(reference: Tensor, changed: Tensor) -> Tensor:
@@ -99,30 +126,24 @@ def _norm_change(reference: Tensor, changed: Tensor) -> Tensor:
     return torch.where(difference == 0, 0, difference / reference.flatten(1).norm(dim=1))
 
 
-def _logits(model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor) -> Tensor:
-    with torch.no_grad():
-        logits = model(x)
-    check_classes(target, logits)
-    return logits
+def _elementwise_form(clean: Observation, noisy: Observation, *, eps_min: float) -> dict[str, Tensor]:
+    change = _elementwise_change(clean.attribution, noisy.attribution, eps_min)
+    causes = {
+        "ris_elementwise": _elementwise_change(clean.image, noisy.image, eps_min),
+        "ros_elementwise": (_wide(clean.logits) - _wide(noisy.logits)).norm(dim=1),
+    }
+    if clean.hidden.numel():
+        causes["rrs_elementwise"] = _elementwise_change(clean.hidden, noisy.hidden, eps_min)
+    return {name: change / torch.where(cause == 0, eps_min, cause) for name, cause in causes.items()}
 
 
-def _attribution(
-    explain: Saliency,
-    model: Callable[[Tensor], Tensor],
-    x: Tensor,
-    target: Tensor,
-    generator: randomness.Generator,
-) -> Tensor:
-    attribution = explain(model, x, target, create_graph=False, generator=generator).detach()
-    if not torch.isfinite(attribution).all():
-        raise InputError(f"the attribution must be finite, got {attribution[~torch.isfinite(attribution)][0]:g}")
-    return attribution
+def _elementwise_change(reference: Tensor, changed: Tensor, eps_min: float) -> Tensor:
+    divisor = _wide(reference)
+    ratio = (divisor - _wide(changed)) / torch.where(divisor == 0, eps_min, divisor)
+    size: Tensor = ratio.flatten(1).norm(dim=1)
+    return size
 
 
-def _repeatable(generator: randomness.Generator, device: torch.device) -> Callable[[], randomness.Generator]:
-    """Every call of the result returns a source of the same numbers: Draws never advance, torch's generators do."""
-    if generator is not None and not isinstance(generator, torch.Generator):
-        return lambda: generator
-    drawn_on = generator.device if generator is not None else "cpu"
-    seed = int(torch.randint(2**62, (1,), generator=generator, device=drawn_on))
-    return lambda: torch.Generator(device=device).manual_seed(seed)
+def _wide(value: Tensor) -> Tensor:
+    """In float64, as the square of a change over a pixel near zero leaves float32; Apple's GPUs have no float64."""
+    return value if value.device.type == "mps" else value.double()

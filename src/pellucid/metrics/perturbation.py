@@ -1,0 +1,201 @@
+"""Noisy copies of images, and what the network and the saliency make of each."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor, nn
+
+from pellucid import randomness
+from pellucid.errors import InputError
+from pellucid.metrics.inputs import check_batch, check_classes, check_model
+from pellucid.saliency import as_saliency
+from pellucid.types import Attribution, Image, Label, Logits, Saliency
+
+__all__ = ["Noise", "Observation", "noisy_image", "observations"]
+
+Noise = Literal["gaussian", "uniform", "one-sided"]
+
+
+class Observation(NamedTuple):
+    """One version of the images and what came of it; ``logits`` and ``hidden`` only where asked for."""
+
+    image: Image
+    attribution: Attribution
+    logits: Logits
+    hidden: Tensor
+
+
+def noisy_image(
+    x: Image,
+    generator: randomness.Generator = None,
+    *,
+    noise: Noise = "gaussian",
+    sigma: float = 0.05,
+    between: tuple[float, float] = (0.02, 0.2),
+) -> Image:
+    r"""A noisy copy of each image: what the stability measures compare it with.
+
+    ``gaussian`` clip(x + sigma · normal), ``uniform`` clip(x + U(-sqrt(3) sigma, sqrt(3) sigma)), whose standard
+    deviation is sigma too, both clipped to [0, 1]; ``one-sided`` x + U(between), a brightening that is not clipped:
+    Quantus's default and so the seed paper's noise.
+
+    Args:
+        x: (n, c, h, w) images in [0, 1].
+        generator: source of the noise.
+        noise: ``gaussian``, ``uniform`` or ``one-sided``.
+        sigma: standard deviation in pixel units, above 0; of no meaning to ``one-sided``.
+        between: lowest and highest value of ``one-sided``, 0 <= lowest < highest; of no meaning to the others.
+
+    Returns:
+        (n, c, h, w), detached, in the dtype and on the device of ``x``.
+
+    Raises:
+        InputError: an unknown noise, numbers out of range.
+
+    >>> x = torch.full((1, 1, 2, 2), 0.9)
+    >>> noisy = noisy_image(x, torch.Generator().manual_seed(0), noise="one-sided")
+    >>> bool(((noisy - x > 0.0199) & (noisy - x < 0.2001)).all())
+    True
+
+    Source: Bhusal, Alam and Rastogi 2026 (arXiv 2603.07302), whose code leaves Quantus's ``uniform_noise`` as it is.
+    """
+    _check_noise(noise=noise, sigma=sigma, between=between)
+    low, high = between
+    clean = x.detach()
+    if noise == "gaussian":
+        return (clean + sigma * randomness.normal(x.shape, generator, device=x.device).to(x.dtype)).clamp(0, 1)
+    drawn = randomness.uniform(x.shape, generator, device=x.device).to(x.dtype)
+    if noise == "uniform":
+        return (clean + 3**0.5 * sigma * (2 * drawn - 1)).clamp(0, 1)
+    return clean + low + (high - low) * drawn
+
+
+def observations(
+    model: Callable[[Tensor], Tensor],
+    x: Image,
+    target: Label,
+    saliency: Any,
+    *,
+    noise: Noise,
+    sigma: float,
+    between: tuple[float, float],
+    draws: int,
+    layer: str | None = None,
+    predict: bool = True,
+    generator: randomness.Generator,
+) -> Iterator[Observation]:
+    """The clean images first, then ``draws`` noisy copies of them, one at a time.
+
+    Draw i is from ``randomness.of(generator, f"stability/{i}")`` whoever asks, so measures called with the same
+    Draws see the same images. A saliency that itself draws gets the same numbers every time: only the image differs.
+
+    Args:
+        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
+        x: (n, c, h, w) images in [0, 1].
+        target: (n,) class that is explained.
+        saliency: whatever `pellucid.saliency.as_saliency` accepts.
+        noise: see `noisy_image`, as ``sigma`` and ``between``.
+        sigma: standard deviation of the noise.
+        between: range of the one-sided noise.
+        draws: number of noisy copies, at least 1.
+        layer: name of the layer whose output is ``hidden``; without one, ``hidden`` is empty.
+        predict: predict the noisy copies too; without it, their ``logits`` and ``hidden`` are empty.
+        generator: source of the noise.
+
+    Yields:
+        The clean observation, then the noisy ones; everything detached.
+
+    Raises:
+        InputError: wrong shapes, pixels outside [0, 1], a class or layer the network lacks, a network in training
+            mode, with non-finite logits or attributions, numbers out of range.
+    """
+    check_model(model)
+    check_batch(x, target)
+    _check_noise(noise=noise, sigma=sigma, between=between)
+    if not 0 < draws < float("inf"):
+        raise InputError(f"draws must be above 0, got {draws}")
+    explain = as_saliency(saliency)
+    repeated = _repeatable(randomness.of(generator, "stability/saliency"), x.device)
+    logits, hidden = _predicted(model, x, target, layer)
+    yield Observation(x.detach(), _attribution(explain, model, x, target, repeated()), logits, hidden)
+    for draw in range(draws):
+        source = randomness.of(generator, f"stability/{draw}")
+        noisy = noisy_image(x, source, noise=noise, sigma=sigma, between=between)
+        logits, hidden = _predicted(model, noisy, target, layer) if predict else (x.new_empty(0), x.new_empty(0))
+        yield Observation(noisy, _attribution(explain, model, noisy, target, repeated()), logits, hidden)
+
+
+def _check_noise(*, noise: str, sigma: float, between: tuple[float, float]) -> None:
+    if noise not in get_args(Noise):
+        raise InputError(f"noise must be {', '.join(get_args(Noise))}, got {noise!r}")
+    if not 0 < sigma < float("inf"):
+        raise InputError(f"sigma must be above 0, got {sigma}")
+    low, high = between
+    if not 0 <= low < high < float("inf"):
+        raise InputError(f"between must be 0 <= lowest < highest, got {between}")
+
+
+def _predicted(
+    model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, layer: str | None
+) -> tuple[Logits, Tensor]:
+    """The logits, and the output of ``layer``: of its last run where the forward pass uses it more than once."""
+    seen: list[Any] = []
+    with _kept_output(model, layer, seen), torch.no_grad():
+        logits = model(x)
+    check_classes(target, logits)
+    if layer is None:
+        return logits, x.new_empty(0)
+    if not seen:
+        raise InputError(f"layer {layer!r} has no output: the network's forward pass does not run it")
+    hidden = seen[-1]
+    if not isinstance(hidden, Tensor) or hidden.ndim == 0 or len(hidden) != len(x):
+        got = tuple(hidden.shape) if isinstance(hidden, Tensor) else type(hidden).__name__
+        raise InputError(f"layer {layer!r} must return a tensor with one row for each of {len(x)} images, got {got}")
+    if not torch.isfinite(hidden).all():
+        raise InputError(f"the output of layer {layer!r} must be finite, got {hidden[~torch.isfinite(hidden)][0]:g}")
+    return logits, hidden
+
+
+@contextmanager
+def _kept_output(model: Callable[[Tensor], Tensor], layer: str | None, seen: list[Any]) -> Iterator[None]:
+    if layer is None:
+        yield
+        return
+    layers = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
+    if layer not in layers:
+        known = ", ".join(name for name in layers if name) or "none, as the network is no torch.nn.Module"
+        raise InputError(f"layer must be one of the network's ({known}), got {layer!r}")
+
+    def keep(module: nn.Module, arguments: Any, output: Any) -> None:
+        # A copy, as an in-place layer that follows (ReLU after batch norm) would write into it.
+        seen[:] = [output.detach().clone() if isinstance(output, Tensor) else output]
+
+    handle = layers[layer].register_forward_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _attribution(
+    explain: Saliency,
+    model: Callable[[Tensor], Tensor],
+    x: Tensor,
+    target: Tensor,
+    generator: randomness.Generator,
+) -> Tensor:
+    attribution = explain(model, x, target, create_graph=False, generator=generator).detach()
+    if not torch.isfinite(attribution).all():
+        raise InputError(f"the attribution must be finite, got {attribution[~torch.isfinite(attribution)][0]:g}")
+    return attribution
+
+
+def _repeatable(generator: randomness.Generator, device: torch.device) -> Callable[[], randomness.Generator]:
+    """Every call of the result returns a source of the same numbers: Draws never advance, torch's generators do."""
+    if generator is not None and not isinstance(generator, torch.Generator):
+        return lambda: generator
+    drawn_on = generator.device if generator is not None else "cpu"
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=drawn_on))
+    return lambda: torch.Generator(device=device).manual_seed(seed)

@@ -1,0 +1,198 @@
+"""Do two maps look alike: structural similarity, rank correlation, and both between clean and noisy images."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pellucid import randomness
+from pellucid.errors import InputError
+from pellucid.metrics.perturbation import Noise, observations
+from pellucid.saliency import Channels, heatmap
+from pellucid.types import Heatmap, Image, Label, PerSample
+
+__all__ = ["map_similarity", "rank_correlation", "ssim"]
+
+
+def ssim(one: Heatmap, other: Heatmap, *, window: int = 7, data_range: float = 1.0) -> PerSample:
+    r"""Structural similarity of two maps: 1 for equal maps, about 0 for unrelated ones.
+
+    The mean, over all ``window`` x ``window`` squares that lie inside the map, of
+    (2 m_a m_b + C1) (2 s_ab + C2) / ((m_a² + m_b² + C1) (s_a² + s_b² + C2)), with the means, sample variances and
+    sample covariance of the square, C1 = (.01 data_range)², C2 = (.03 data_range)². This is scikit-image's default.
+
+    Args:
+        one: (n, h, w), finite, may be signed.
+        other: (n, h, w), likewise.
+        window: side of the squares in pixels, odd, at least 3, no larger than the map.
+        data_range: largest minus smallest value that a map can have, above 0: much too large a one makes any two
+            maps alike.
+
+    Returns:
+        (n,) in [-1, 1], the dtype and device of ``one``.
+
+    Raises:
+        InputError: wrong or different shapes, NaN or infinity, a window or range that does not fit.
+
+    >>> ssim(torch.eye(8)[None], torch.eye(8)[None])
+    tensor([1.])
+
+    Source: Wang et al. 2004, equation 13, with scikit-image's uniform window.
+    """
+    _check_maps(one, other)
+    _check_window(window, data_range, one.shape[1:])
+    a, b = _wide(one)[:, None], _wide(other)[:, None]
+
+    def mean(value: Tensor) -> Tensor:
+        return F.avg_pool2d(value, window, stride=1)
+
+    mean_a, mean_b = mean(a), mean(b)
+    sample = window**2 / (window**2 - 1)
+    var_a, var_b = sample * (mean(a * a) - mean_a**2), sample * (mean(b * b) - mean_b**2)
+    covariance = sample * (mean(a * b) - mean_a * mean_b)
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    alike = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    value: Tensor = alike / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    return value.mean(dim=(1, 2, 3)).to(one.dtype)
+
+
+def rank_correlation(one: Heatmap, other: Heatmap) -> PerSample:
+    """Spearman's correlation of the pixels of two maps: 1 for the same order of pixels, -1 for the opposite one.
+
+    Equal pixels share the mean of their ranks, as in scipy. A flat map orders nothing: its correlation, undefined in
+    scipy, is 0 here, or 1 where both maps are flat.
+
+    Args:
+        one: (n, h, w), finite, may be signed.
+        other: (n, h, w), likewise.
+
+    Returns:
+        (n,) in [-1, 1], the dtype and device of ``one``.
+
+    Raises:
+        InputError: wrong or different shapes, NaN or infinity.
+
+    >>> ramp = torch.arange(6.0).view(1, 2, 3)
+    >>> rank_correlation(ramp, ramp**2), rank_correlation(ramp, -ramp)
+    (tensor([1.]), tensor([-1.]))
+
+    Source: Spearman 1904; for maps, Ghorbani, Abid and Zou 2019.
+    """
+    _check_maps(one, other)
+    a, b = _centred_ranks(one), _centred_ranks(other)
+    sizes = a.norm(dim=1), b.norm(dim=1)
+    size = sizes[0] * sizes[1]
+    both_flat = (sizes[0] == 0) & (sizes[1] == 0)
+    value = (a * b).sum(dim=1) / torch.where(size == 0, 1, size)
+    return torch.where(both_flat, 1, value.clamp(-1, 1)).to(one.dtype)
+
+
+def map_similarity(
+    model: Callable[[Tensor], Tensor],
+    x: Image,
+    target: Label,
+    saliency: Any,
+    *,
+    channels: Channels = "mean_abs",
+    normalise: bool = True,
+    window: int = 7,
+    data_range: float = 1.0,
+    noise: Noise = "gaussian",
+    sigma: float = 0.05,
+    between: tuple[float, float] = (0.02, 0.2),
+    draws: int = 10,
+    generator: randomness.Generator = None,
+) -> dict[str, PerSample]:
+    """How alike the maps of the clean and the noisy image look: SSIM and rank correlation, means over the draws.
+
+    Over the noisy images that keep the predicted class, the same ones that `relative_stability` sees. Each map is
+    divided by its own largest magnitude (an all-zero one is kept), so that ``data_range`` 1 is right; without that,
+    gradients far below 1 are alike under any noise. The seed paper has ``normalise=False, window=5, data_range=2``.
+
+    Args:
+        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
+        x: (n, c, h, w) images in [0, 1].
+        target: (n,) class that is explained, usually the predicted one.
+        saliency: whatever `pellucid.saliency.as_saliency` accepts; one that draws gets the same numbers every time.
+        channels: how an attribution becomes a map, see `pellucid.heatmap`.
+        normalise: divide each map by its own largest magnitude.
+        window: side of SSIM's squares in pixels, odd, at least 3, no larger than the image.
+        data_range: range of a map's values that SSIM assumes, above 0.
+        noise: ``gaussian`` and ``uniform``, clipped to [0, 1], or ``one-sided``, not clipped.
+        sigma: standard deviation of gaussian and uniform noise in pixel units, above 0.
+        between: lowest and highest value of one-sided noise.
+        draws: number of noisy images; draw i is from ``randomness.of(generator, f"stability/{i}")``.
+        generator: source of the noise.
+
+    Returns:
+        ``ssim`` and ``rank_correlation``, (n,) in [-1, 1], higher is more stable, NaN only where no draw keeps the
+        prediction; ``coverage``, (n,) in [0, 1], the share of draws that keep it. In the dtype of ``x``.
+
+    Raises:
+        InputError: wrong shapes, pixels outside [0, 1], a class the network lacks, a network in training mode, with
+            non-finite logits or attributions, numbers out of range.
+
+    >>> score = lambda x: torch.stack([x.sum((1, 2, 3)), -x.sum((1, 2, 3))], dim=1)
+    >>> constant_map = lambda model, x, target: torch.ones_like(x)
+    >>> map_similarity(score, torch.full((1, 1, 8, 8), 0.5), torch.tensor([0]), constant_map)
+    {'ssim': tensor([1.]), 'rank_correlation': tensor([1.]), 'coverage': tensor([1.])}
+
+    Source: Bhusal, Alam and Rastogi 2026 (SSIM); Ghorbani, Abid and Zou 2019 (rank correlation).
+    """
+    seen = observations(
+        model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, generator=generator
+    )
+    clean = next(seen)
+    _check_window(window, data_range, x.shape[2:])
+    prediction = clean.logits.argmax(dim=1)
+
+    def drawn_map(attribution: Tensor) -> Tensor:
+        value = heatmap(attribution, channels=channels)
+        peak = value.abs().amax(dim=(1, 2), keepdim=True)
+        return value / torch.where(peak == 0, 1, peak) if normalise else value
+
+    reference = drawn_map(clean.attribution)
+    kept = torch.zeros_like(clean.image[:, 0, 0, 0])
+    total = {"ssim": torch.zeros_like(kept), "rank_correlation": torch.zeros_like(kept)}
+    for noisy in seen:
+        same = noisy.logits.argmax(dim=1) == prediction
+        found = drawn_map(noisy.attribution)
+        total["ssim"] += torch.where(same, ssim(reference, found, window=window, data_range=data_range), 0)
+        total["rank_correlation"] += torch.where(same, rank_correlation(reference, found), 0)
+        kept += same
+    # 0 / 0 is NaN just where no draw kept the prediction.
+    return {**{name: value / kept for name, value in total.items()}, "coverage": kept / draws}
+
+
+def _centred_ranks(value: Tensor) -> Tensor:
+    flat = value.detach().flatten(1).to(torch.promote_types(value.dtype, torch.float32)).contiguous()
+    order = flat.sort(dim=1).values
+    below = torch.searchsorted(order, flat)
+    not_above = torch.searchsorted(order, flat, right=True)
+    # Exact in halves, so that a flat map has ranks of exactly 0.
+    return _wide(below + not_above - flat.shape[1]) / 2
+
+
+def _wide(value: Tensor) -> Tensor:
+    """In float64, as variances are differences of squares; Apple's GPUs have no float64."""
+    return value.to(torch.float32 if value.device.type == "mps" else torch.float64)
+
+
+def _check_maps(one: Tensor, other: Tensor) -> None:
+    if one.ndim != 3 or one.numel() == 0 or one.shape != other.shape:
+        raise InputError(f"maps must be two equal (n, h, w), got shapes {tuple(one.shape)} and {tuple(other.shape)}")
+    for value in (one, other):
+        if not value.is_floating_point():
+            raise InputError(f"maps must be floating point, got {value.dtype}")
+        if not torch.isfinite(value).all():
+            raise InputError(f"maps must be finite, got {value[~torch.isfinite(value)][0]:g}")
+
+
+def _check_window(window: int, data_range: float, size: torch.Size) -> None:
+    if window < 3 or window % 2 == 0 or window > min(size):
+        h, w = size
+        raise InputError(f"window must be odd, from 3 to the map's smaller side, got {window} for {h} x {w} pixels")
+    if not 0 < data_range < float("inf"):
+        raise InputError(f"data_range must be above 0, got {data_range}")
