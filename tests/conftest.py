@@ -14,6 +14,12 @@ settings.register_profile("pellucid", deadline=None, derandomize="CI" in os.envi
 settings.load_profile("pellucid")
 
 
+FLAGS = [
+    *["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+    *["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+]
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium at $PELLUCID_BROWSER, which `make test` finds or installs."""
@@ -23,6 +29,6 @@ def browser() -> Iterator[Browser]:
     if not path:
         pytest.skip("NO BROWSER: the pages are untested; set PELLUCID_BROWSER to a Chrome or Chromium")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path)
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()

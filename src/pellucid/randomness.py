@@ -6,7 +6,7 @@ or another method in between change nothing, and the global generators are never
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["Draws", "Generator", "SampleDraws", "StepDraws", "fork", "normal", "of", "shared", "uniform"]
+__all__ = ["Draws", "Generator", "SampleDraws", "StepDraws", "fork", "normal", "of", "repeatable", "shared", "uniform"]
 
 
 @runtime_checkable
@@ -141,6 +141,20 @@ def normal(shape: Sequence[int], generator: Generator = None, *, device: torch.d
     if generator is None or isinstance(generator, torch.Generator):
         return torch.randn(*shape, generator=generator, device=_device(generator, device)).to(device)
     return generator.normal(shape, device=device)
+
+
+def repeatable(generator: Generator, device: torch.device | str) -> Callable[[], Generator]:
+    """Every call of the result returns a source of the same numbers: Draws never advance, torch's generators do.
+
+    >>> again = repeatable(torch.Generator().manual_seed(0), "cpu")
+    >>> torch.equal(uniform((2,), again()), uniform((2,), again()))
+    True
+    """
+    if generator is not None and not isinstance(generator, torch.Generator):
+        return lambda: generator
+    drawn_on = generator.device if generator is not None else "cpu"
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=drawn_on))
+    return lambda: torch.Generator(device=device).manual_seed(seed)
 
 
 @contextmanager

@@ -1,15 +1,13 @@
 """The page as a person meets it, in a real browser, and its numbers against `compare`."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from pellucid.errors import InputError
 from pellucid.report.measures import written
@@ -18,36 +16,10 @@ from pellucid.report.runs import read_runs
 from pellucid.report.table import compare
 from pellucid.statistics import Interval
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 @pytest.fixture(scope="module")
 def report(six_runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(six_runs, tmp_path_factory.mktemp("page") / "report.html")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = os.environ.get("PELLUCID_BROWSER") or next(
-        filter(None, map(shutil.which, ("google-chrome", "chromium", "chromium-browser"))), None
-    )
-    with sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        except Error as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"no browser: {str(error).splitlines()[0]}")
-        yield started
-        started.close()
 
 
 def _open(browser: Browser, report: Path, *, width: int = 1024, **options: object) -> Iterator[Page]:

@@ -117,7 +117,7 @@ def observations(
     if not 0 < draws < float("inf"):
         raise InputError(f"draws must be above 0, got {draws}")
     explain = as_saliency(saliency)
-    repeated = _repeatable(randomness.of(generator, "stability/saliency"), x.device)
+    repeated = randomness.repeatable(randomness.of(generator, "stability/saliency"), x.device)
     logits, hidden = _predicted(model, x, target, layer)
     yield Observation(x.detach(), _attribution(explain, model, x, target, repeated()), logits, hidden)
     for draw in range(draws):
@@ -190,12 +190,3 @@ def _attribution(
     if not torch.isfinite(attribution).all():
         raise InputError(f"the attribution must be finite, got {attribution[~torch.isfinite(attribution)][0]:g}")
     return attribution
-
-
-def _repeatable(generator: randomness.Generator, device: torch.device) -> Callable[[], randomness.Generator]:
-    """Every call of the result returns a source of the same numbers: Draws never advance, torch's generators do."""
-    if generator is not None and not isinstance(generator, torch.Generator):
-        return lambda: generator
-    drawn_on = generator.device if generator is not None else "cpu"
-    seed = int(torch.randint(2**62, (1,), generator=generator, device=drawn_on))
-    return lambda: torch.Generator(device=device).manual_seed(seed)

@@ -146,7 +146,7 @@ def randomisation_similarity(
     if hasattr(saliency, "attribute") and not inspect.isclass(saliency):
         raise InputError(f"{saliency_name(saliency)} explains only the network it was built on; give its class")
     explain = as_saliency(saliency)
-    repeated = _repeatable(randomness.of(generator, "sanity/saliency"), x.device)
+    repeated = randomness.repeatable(randomness.of(generator, "sanity/saliency"), x.device)
 
     def ranks(network: nn.Module) -> Floats:
         attribution = explain(network, x, target, create_graph=False, generator=repeated()).detach()
@@ -169,15 +169,6 @@ def _correlation(a: Floats, b: Floats) -> Floats:
     both_flat = ~(a.any(1) | b.any(1))
     correlation: Floats = np.where(both_flat, 1, (a * b).sum(1) / np.where(size == 0, 1, size)).clip(-1, 1)
     return correlation
-
-
-def _repeatable(generator: randomness.Generator, device: torch.device) -> Callable[[], randomness.Generator]:
-    """Every call of the result returns a source of the same numbers: Draws never advance, torch's generators do."""
-    if generator is not None and not isinstance(generator, torch.Generator):
-        return lambda: generator
-    drawn_on = generator.device if generator is not None else "cpu"
-    seed = int(torch.randint(2**62, (1,), generator=generator, device=drawn_on))
-    return lambda: torch.Generator(device=device).manual_seed(seed)
 
 
 def random_map(
