@@ -8,9 +8,6 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-import scipy.stats
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,13 +15,13 @@ from torch import Tensor, nn
 from pellucid import randomness
 from pellucid.errors import InputError
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
+from pellucid.metrics.similarity import rank_correlation
 from pellucid.saliency import Channels, as_saliency, heatmap, saliency_name
-from pellucid.types import Attribution, Image, Label, PerSample
+from pellucid.types import Attribution, Heatmap, Image, Label, PerSample
 
 __all__ = ["Randomisation", "edge_map", "random_map", "randomisation_similarity", "randomise", "reset_parameters"]
 
 Randomisation = Literal["cascading", "independent"]
-Floats = npt.NDArray[np.float64]
 
 
 def reset_parameters(layer: nn.Module) -> None:
@@ -148,27 +145,17 @@ def randomisation_similarity(
     explain = as_saliency(saliency)
     repeated = randomness.repeatable(randomness.of(generator, "sanity/saliency"), x.device)
 
-    def ranks(network: nn.Module) -> Floats:
+    def heatmap_of(network: nn.Module) -> Heatmap:
         attribution = explain(network, x, target, create_graph=False, generator=repeated()).detach()
         if not torch.isfinite(attribution).all():
             raise InputError(f"the attribution must be finite, got {attribution[~torch.isfinite(attribution)][0]:g}")
-        flat = heatmap(attribution, channels=channels).flatten(1).double().cpu().numpy()
-        centred: Floats = scipy.stats.rankdata(flat, axis=1) - (flat.shape[1] + 1) / 2
-        return centred
+        return heatmap(attribution, channels=channels)
 
-    before = ranks(model)
+    before = heatmap_of(model)
     return {
-        name: torch.from_numpy(_correlation(before, ranks(network))).to(x.device, x.dtype)
+        name: rank_correlation(before, heatmap_of(network)).to(x.dtype)
         for name, network in randomise(model, order=order, seed=seed, reset=reset)
     }
-
-
-def _correlation(a: Floats, b: Floats) -> Floats:
-    """Of centred rows; 1 where both are all zero (flat), 0 where one is."""
-    size = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    both_flat = ~(a.any(1) | b.any(1))
-    correlation: Floats = np.where(both_flat, 1, (a * b).sum(1) / np.where(size == 0, 1, size)).clip(-1, 1)
-    return correlation
 
 
 def random_map(
