@@ -248,7 +248,7 @@ def test_interrupted_copies_of_a_process_stop_together_and_resume(tmp_path):
 
 
 LONG = [
-    *["--dataset.limit=2048", "--dataset.validation=64", "--batch_size=32", "--epochs=3"],
+    *["--dataset.limit=4096", "--dataset.validation=64", "--batch_size=32", "--epochs=3"],
     *["--method=SCAAT", "--method.attack.eps=0.2"],
 ]
 
@@ -271,7 +271,7 @@ def kill_in_epoch(run, number, epoch, *flags):
     while not (run / "train.csv").exists() or len(rows(run)) < epoch:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
-    time.sleep(0.3)
+    time.sleep(0.15)  # well inside the next epoch of 128 steps
     process.send_signal(number)
     return process
 
