@@ -271,7 +271,9 @@ def kill_in_epoch(run, number, epoch, *flags):
     while not (run / "train.csv").exists() or len(rows(run)) < epoch:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
-    time.sleep(0.15)  # well inside the next epoch of 128 steps
+    while not (run / "state.pt").exists() or (run / "state.pt").stat().st_mtime < (run / "train.csv").stat().st_mtime:
+        time.sleep(0.01)  # the epoch's checkpoint follows its row in the log
+    time.sleep(0.3)  # well inside the next epoch of 128 steps
     process.send_signal(number)
     return process
 
