@@ -7,11 +7,12 @@ data := $(python) -m pellucid data get fashion-mnist 2>.venv/data.log || scripts
 	{ cat .venv/data.log >&2; exit 2; }
 # A laptop without a browser runs the rest; under CI that is a failure.
 browser := browser=$$(scripts/browser) || [ -z "$$CI" ] || exit 1
+postgresql := postgresql=$$(scripts/postgresql) || [ -z "$$CI" ] || exit 1
 # One thread a process: two processes of two threads slow each other down on two cores.
 pytest := PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format clean
+.PHONY: help demo test test-slow check format parity clean
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -29,7 +30,7 @@ test: ## the tests that every change passes
 test-slow: ## the long tests
 	@scripts/environment test
 	@$(data)
-	@$(browser); $(pytest) -m slow $(ARGS)
+	@$(browser); $(postgresql); PELLUCID_POSTGRESQL="$$postgresql" $(pytest) -m slow $(ARGS)
 
 check: ## format, lint, types, import direction
 	@scripts/environment check
@@ -43,6 +44,10 @@ format: ## format the code, put the imports in order
 	$(python) -m ruff format .
 	$(python) -m ruff check --fix .
 
-clean: ## remove .venv, caches and built packages; runs/ and downloaded data stay
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+parity: ## results/metrics-parity.md: every measure against independent code
+	@scripts/environment parity
+	@OMP_NUM_THREADS=1 .venv-parity/bin/python benchmarks/metrics_parity.py $(ARGS)
+
+clean: ## remove .venv, .venv-parity, caches and built packages; runs/ and downloaded data stay
+	rm -rf .venv .venv-parity .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

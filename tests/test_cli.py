@@ -54,7 +54,7 @@ def test_train_evaluate_compare_report(here, capsys):
     names = {"clean_accuracy", "robust_accuracy", "gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "aopc_rel"}
     suffixed = {f"{name}/smoothgrad" for name in names - {"clean_accuracy", "robust_accuracy"}}
     for run in table.values():
-        assert set(run["metrics"]) == names | {"ris", "ros"} | suffixed
+        assert set(run["metrics"]) == names | {"ris", "ros", "stability_coverage"} | suffixed
         assert all(set(value) == {"mean", "low", "high", "n"} for value in run["metrics"].values())
     assert table["one"]["metrics"]["clean_accuracy"]["n"] == 12
     for form in ("text", "csv", "latex", "markdown"):

@@ -31,7 +31,8 @@ from pellucid import (
     relative_stability,
 )
 from pellucid.data import load
-from pellucid.metrics import robust_correct
+from pellucid.metrics import column_name, robust_correct
+from pellucid.metrics.definitions import BARE, FAMILIES, is_of_map, select
 from pellucid.randomness import SampleDraws
 from pellucid.training import load_network
 
@@ -173,6 +174,76 @@ def test_resume_leaves_finished_rows_and_other_settings_replace_them(run, tmp_pa
     assert (other / "rows.parquet").stat().st_mtime_ns == written
     evaluate(other, Evaluation(**vars(QUICK) | {"images": 5}), resume=True)
     assert rows(other).num_rows == 5
+
+
+@pytest.fixture(scope="module")
+def everything(run, tmp_path_factory):
+    """All that can be measured without a further package or network, of two kinds of map."""
+    folder = copied(run, tmp_path_factory.mktemp("everything") / "run")
+    choice = {
+        "metrics": ("all", "masking_transfer"),
+        "images": 10,
+        "saliency": ("vanilla_gradient", "integrated_gradients"),
+        "stability": ("vanilla_gradient", "integrated_gradients"),
+        "transfer": str(run),
+        "draws": 2,
+    }
+    return evaluate(folder, Evaluation(**vars(QUICK) | choice))
+
+
+def test_everything_is_measured_and_defined(everything):
+    table = rows(everything)
+    wanted = set(select(["all", "masking_transfer"]))
+    for method in ("vanilla_gradient", "integrated_gradients"):
+        assert wanted == {
+            name for name in wanted if column_name(name, method if is_of_map(name) else BARE) in table.column_names
+        }
+    meaning = json.loads(table.schema.metadata[b"pellucid"])["columns"]
+    assert list(meaning) == table.column_names
+    for name, column in meaning.items():
+        assert column["definition"] and column["family"] in FAMILIES, name
+        values = table[name].to_pylist()
+        assert len(values) == 10
+        if column["curve"]:
+            assert {type(value) for value in values} == {list} and len({len(value) for value in values}) == 1, name
+    layers = meaning["randomisation"]["parameters"]["layers"]
+    assert layers[0] == "network.fc3" and layers[-1] == "network.conv1"
+    assert len(table["randomisation"][0]) == len(layers)
+    radii = meaning["robust_curve"]["parameters"]["eps"]
+    assert radii == pytest.approx([0.025, 0.05, 0.1, 0.2, 0.3]) and len(table["robust_curve"][0]) == len(radii)
+    assert meaning["rrs_elementwise_uniform"]["parameters"] == {
+        "form": "elementwise", "noise": "uniform", "sigma": 0.05, "draws": 2, "layer": "penultimate",
+    }  # fmt: skip
+    maps = load_file(everything / "maps.safetensors")
+    assert maps["randomised/vanilla_gradient"].shape == (len(maps["index"]), len(layers), 28, 28)
+
+
+def test_what_several_columns_say_agrees(everything):
+    """Identities between columns that different functions computed."""
+    for row in rows(everything).to_pylist():
+        assert row["area_between"] == pytest.approx(row["aopc_morf"] - row["aopc_lerf"], abs=1e-6)
+        assert row["aopc_random"] == pytest.approx(np.mean(row["random_curve"]), abs=1e-6)
+        assert row["road_morf"] == pytest.approx(np.mean(row["road_morf_curve"]), abs=1e-6)
+        assert row["randomisation_last"] == row["randomisation"][-1]
+        # The same attack from the same start, and more of it.
+        assert row["masking_many_step"] >= row["masking_restarts"]
+        curve = row["robust_curve"]
+        assert curve == sorted(curve, reverse=True)
+        assert curve[0] <= (row["prediction"] == row["label"])
+        # One pass over the same noisy images serves all measures of one noise.
+        missing = {row[name] is None for name in ("ris", "ros", "rrs", "map_ssim", "map_rank_correlation")}
+        assert len(missing) == 1 and missing == {row["stability_coverage"] == 0}
+
+
+def test_metrics_that_need_more(run, tmp_path):
+    with pytest.raises(InputError, match="masking_transfer needs --transfer RUN"):
+        Evaluation(metrics=("masking_transfer",))
+    with pytest.raises(InputError, match=r"unknown metric 'ginni'; did you mean gini\?"):
+        Evaluation(metrics=("ginni",))
+    with pytest.raises(InputError, match=r"robust_grid must hold rising radii above 0, got \[0.2, 0.1\]"):
+        Evaluation(robust_grid=(0.2, 0.1))
+    only = rows(evaluate(copied(run, tmp_path / "run"), Evaluation(**vars(QUICK) | {"metrics": ("hoyer",)})))
+    assert only.column_names == ["index", "label", "prediction", "score", "hoyer", "hoyer/smoothgrad"]
 
 
 def test_any_explanation_is_measured(run, tmp_path):

@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after the program's name; those of the process by default.
 
     Returns:
-        Exit code: 0 done, 2 a user's mistake (one sentence on standard error), 130 or 143 stopped by a signal.
+        Exit code: 0 done, 1 a requirement of ``check`` is not met, 2 a user's mistake (one sentence on standard error),
+        130 or 143 stopped by a signal.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name = next((word for word in arguments if not word.startswith("-")), None)
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise InputError(f"the command comes first, got {arguments[0]!r} before {name!r}")
         if name not in COMMANDS:
             raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
-        COMMANDS[name][1](arguments[arguments.index(name) + 1 :])
+        return COMMANDS[name][1](arguments[arguments.index(name) + 1 :]) or 0
     except InputError as error:
         return _failed(str(error), EXIT_MISTAKE)
     except KeyboardInterrupt as error:
@@ -62,7 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
-    return 0
 
 
 class _Terminated(KeyboardInterrupt):
@@ -240,11 +240,28 @@ def _evaluate(arguments: list[str]) -> None:
     parser.add_argument("--resume", action="store_true", help="keep the rows of an interrupted evaluation")
     _add_engine(parser)
     parser.add_class_arguments(Evaluation)
-    evaluation, parsed = _instantiate(parser, arguments, Evaluation)
+    evaluation, parsed = _instantiate(parser, _bracketed(arguments, Evaluation), Evaluation)
     for run in parsed.run:
         evaluate(run, evaluation, resume=parsed.resume, **_engine(parsed))
         if is_first_process():
             print(run)
+
+
+def _bracketed(arguments: list[str], kind: Any) -> list[str]:
+    """The arguments, with ``a,b`` of every option that takes several values written as the parser reads it, [a,b]."""
+    import dataclasses
+
+    several = {f"--{field.name}" for field in dataclasses.fields(kind) if "tuple" in str(field.type)}
+    found: list[str] = []
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        if found and found[-1] in several and not argument.startswith(("-", "[")):
+            found.append(f"[{argument}]")
+        elif equals and option in several and not value.startswith("["):
+            found.append(f"{option}=[{value}]")
+        else:
+            found.append(argument)
+    return found
 
 
 def _instantiate(parser: Any, arguments: list[str], kind: Any) -> tuple[Any, Any]:
@@ -260,15 +277,100 @@ def _instantiate(parser: Any, arguments: list[str], kind: Any) -> tuple[Any, Any
 
 
 def _compare(arguments: list[str]) -> None:
-    from pellucid.report import compare, read_runs, render
+    from pellucid.report import compare, definitions, read_runs, render
 
     parser = _parser("compare", "Table of measured run directories: means with 95 % intervals.")
     parser.add_argument("run", type=Path, nargs="+", help="measured run directories")
+    parser.add_argument("--baseline", type=Path, help="run that the others' paired differences are told from")
     parser.add_argument("--format", default="text", type=str, help="text, json, csv, latex or markdown")
-    parser.add_argument("--metrics", default="", type=str, help="names with commas between; all by default")
+    parser.add_argument("--metrics", default="", type=str, help="names or families with commas between; all by default")
+    parser.add_argument("--definitions", action="store_true", help="tell below the table what each column means")
     parsed = parser.parse_args(arguments)
     metrics = [name.strip() for name in parsed.metrics.split(",") if name.strip()]
-    print(render(compare(read_runs(parsed.run), metrics=metrics), parsed.format))
+    paths = list(dict.fromkeys(Path(path).absolute() for path in (parsed.baseline, *parsed.run) if path is not None))
+    runs = read_runs(paths)
+    baseline = runs[0] if parsed.baseline is not None else None
+    meaning = definitions(runs, metrics) if parsed.definitions else None
+    print(render(compare(runs, metrics=metrics, baseline=baseline), parsed.format, definitions=meaning))
+
+
+def _explain(arguments: list[str]) -> None:
+    from pellucid.explanation.batch import explain
+    from pellucid.explanation.options import subject_and_words, with_reference
+    from pellucid.training import make_fabric
+
+    parser = _parser("explain", "Trust cards: the maps of single images, and how far each can be trusted.")
+    parser.add_argument(
+        "words", type=str, nargs="+", help="a run directory, then images, folders or -; with --network images alone"
+    )
+    parser.add_argument("--out", default=Path("explanations"), type=Path, help="folder of the cards")
+    parser.add_argument("--format", default="png,html,json", type=str, help="of png, html, json, npz")
+    parser.add_argument("--saliency", default="", type=str, help="methods with commas between, as of evaluate")
+    parser.add_argument("--target", type=str, help="class that is explained, by number or name; the predicted one")
+    parser.add_argument("--full", action="store_true", help="tighter figures: more noise, more random maps")
+    parser.add_argument("--reference", type=Path, help="folder of images that percentiles are of; a run has its own")
+    parser.add_argument("--reference-images", default=50, type=int, help="at most so many of them")
+    parser.add_argument("--network", type=str, help="package.module:factory, timm:NAME, torchvision:NAME or our own")
+    parser.add_argument("--weights", type=Path, help="file of its state_dict, .safetensors, .pt or .pth")
+    parser.add_argument("--options", default="{}", type=str, help="its keyword arguments as JSON")
+    parser.add_argument("--size", default=224, type=int, help="side in pixels of the images that it takes")
+    parser.add_argument("--channels", default=3, type=int, help="of these images")
+    parser.add_argument("--mean", default="", type=str, help="of each channel of pixels in [0, 1], commas between")
+    parser.add_argument("--std", default="", type=str, help="of each channel, commas between")
+    parser.add_argument("--classes", default="1000", type=str, help="file of the classes' names, or their number")
+    parser.add_argument("--batch-size", default=8, type=int, help="images measured at once")
+    parser.add_argument("--seed", default=0, type=int, help="of every draw")
+    parser.add_argument("--accelerator", default="auto", type=str, help="auto, cpu, cuda or mps")
+    parsed = parser.parse_args(arguments)
+    subject, words, examination = subject_and_words(parsed)
+    fabric = make_fabric(parsed.accelerator, 1, 1, "auto")
+    fabric.to_device(subject.model)
+    summary = explain(
+        subject,
+        words,
+        parsed.out,
+        examination=examination,
+        reference=with_reference(parsed, subject, examination),
+        formats=_listed(parsed.format),
+        target=parsed.target,
+        batch_size=parsed.batch_size,
+    )
+    if not summary.made:
+        reason = summary.skipped[0]["reason"]
+        many = len(summary.skipped)
+        raise InputError(reason if many == 1 else f"none of {many} images could be explained; the first: {reason}")
+    for entry in summary.made:
+        print(f"{entry['source']}: {entry['prediction']}. {entry['sentence']}")
+    for entry in summary.skipped:
+        print(f"pellucid: skipped: {entry['reason']}", file=sys.stderr)
+    if summary.skipped:
+        print(f"pellucid: {len(summary.made)} explained, {len(summary.skipped)} skipped", file=sys.stderr)
+
+
+def _listed(text: str) -> list[Any]:
+    return [name.strip() for name in text.strip("[]").split(",") if name.strip()]
+
+
+def _check(arguments: list[str]) -> int:
+    from pellucid.report.requirements import check, github, is_met, parse, table, write_junit
+
+    parser = _parser("check", "Hold a run against a baseline: exit code 0 if every requirement is met, 1 else.")
+    parser.add_argument("run", type=Path, help="the measured run directory")
+    parser.add_argument("--baseline", type=Path, required=True, help="one that was measured on the same images")
+    parser.add_argument("--require", type=str, required=True, help="such as 'gini>=-0.02, aopc_lerf<=1.1x'")
+    parser.add_argument("--undecided", default="fail", type=str, help="fail or pass where the images cannot tell")
+    parser.add_argument("--format", default="text", type=str, help="text, markdown or json")
+    parser.add_argument("--junit", type=Path, help="file of JUnit's XML to write too")
+    parser.add_argument("--github", action="store_true", help="print annotations for GitHub Actions too")
+    parsed = parser.parse_args(arguments)
+    is_met((), undecided=parsed.undecided)  # refuses another word before anything is read
+    outcomes = check(parsed.run, parsed.baseline, parse(parsed.require))
+    print(table(outcomes, parsed.format))
+    if parsed.github:
+        print(github(outcomes, undecided=parsed.undecided))
+    if parsed.junit is not None:
+        write_junit(outcomes, parsed.junit, name=parsed.run.resolve().name, undecided=parsed.undecided)
+    return 0 if is_met(outcomes, undecided=parsed.undecided) else 1
 
 
 def _report(arguments: list[str]) -> None:
@@ -279,6 +381,42 @@ def _report(arguments: list[str]) -> None:
     parser.add_argument("--out", default=Path("report.html"), type=Path, help="the page")
     parsed = parser.parse_args(arguments)
     print(write_report(parsed.run, parsed.out))
+
+
+def _metrics(arguments: list[str]) -> None:
+    from pellucid.report import describe
+
+    parser = _parser("metrics", "What every metric means, and where it comes from.")
+    parser.add_argument("name", type=str, nargs="*", help="metrics or families, such as gini or stability; all else")
+    parser.add_argument("--format", default="text", type=str, help="text, markdown or json")
+    parsed = parser.parse_args(arguments)
+    print(describe(parsed.name, parsed.format))
+
+
+def _reproduce(arguments: list[str]) -> None:
+    from pellucid.reproduction import Reproduction, forecast, reproduce
+
+    parser = _parser(
+        "reproduce", "A paper's tables: train and measure what is missing, write measured beside published."
+    )
+    parser.add_argument("paper", type=str, help="bhusal2026, guesmi2024, ismail2021 or xu2023")
+    parser.add_argument("--table", type=str, help="number of a table; all of the paper's but its ablations else")
+    parser.add_argument("--dataset", default=Reproduction.dataset, type=str, help="such as fashion-mnist or cifar10")
+    parser.add_argument("--path", type=str, help="folder of the dataset's files")
+    parser.add_argument("--scale", default=Reproduction.scale, type=str, help="smoke, cpu or full")
+    parser.add_argument("--seeds", default=Reproduction.seeds, type=int, help="trainings of each network")
+    parser.add_argument("--jobs", default=Reproduction.jobs, type=int, help="trainings at once")
+    parser.add_argument("--out", default=Reproduction.out, type=Path, help="folder of the run directories")
+    parser.add_argument("--results", default=Reproduction.results, type=Path, help="folder of the tables")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and how long it would take")
+    parsed = parser.parse_args(arguments)
+    fields = ("paper", "table", "dataset", "path", "scale", "seeds", "jobs", "out", "results")
+    choice = Reproduction(**{name: getattr(parsed, name) for name in fields})
+    if parsed.dry_run:
+        forecast(choice)
+        return
+    for file in reproduce(choice):
+        print(file)
 
 
 def _data(arguments: list[str]) -> None:
@@ -298,11 +436,22 @@ def _data(arguments: list[str]) -> None:
         raise InputError(f"`pellucid data` takes `get NAME` or `list`, got {' '.join(arguments)!r}")
 
 
-COMMANDS: dict[str, tuple[str, Callable[[list[str]], None]]] = {
+def _study(arguments: list[str]) -> None:
+    from pellucid.study.commands import run
+
+    run(arguments)
+
+
+COMMANDS: dict[str, tuple[str, Callable[[list[str]], int | None]]] = {
     "demo": ("six networks on Fashion-MNIST: trained, measured, compared in a report", _demo),
     "train": ("train one network into a run directory", _train),
     "evaluate": ("measure trained networks, one row per test image", _evaluate),
     "compare": ("table of measured runs", _compare),
+    "explain": ("maps of single images, and how far each can be trusted", _explain),
+    "check": ("hold a run against a baseline, for continuous integration", _check),
     "report": ("one self-contained page about measured runs", _report),
+    "metrics": ("what every metric means, and where it comes from", _metrics),
+    "study": ("a human study of the maps: made, served, analysed", _study),
+    "reproduce": ("a paper's tables, measured beside published", _reproduce),
     "data": ("get a dataset, or list them", _data),
 }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,27 +23,20 @@ from pellucid.data import Dataset, load
 from pellucid.errors import InputError
 from pellucid.experiment import read_experiment, to_config, write_yaml
 from pellucid.files import whole_file
-from pellucid.metrics import (
-    aopc,
-    column_name,
-    columns,
-    compressed_size,
-    default_region,
-    entropy,
-    gini,
-    perturbation_curves,
-    relative_stability,
-    robust_correct,
-)
-from pellucid.randomness import SampleDraws, seed_of
-from pellucid.saliency import Channels, Explain, as_saliency, heatmap, saliency_name
+from pellucid.measurement import Measurement
+from pellucid.metrics import default_region
+from pellucid.metrics.definitions import select
+from pellucid.metrics.faithfulness import Fill
+from pellucid.randomness import seed_of
+from pellucid.saliency import Channels, Explain, as_saliency, saliency_name
 from pellucid.training import launch, load_network, make_fabric
 from pellucid.types import Saliency
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "measurement_of"]
 
 ROWS_FORMAT = 1
 ROBUST_EPS = {"fashion-mnist": 0.1, "mnist": 0.1}  # colour images: 8/255
+GRID = (0.25, 0.5, 1, 2, 3)  # times that radius
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,26 +45,36 @@ class Evaluation:
 
     Args:
         images: measured images, a fixed choice by ``seed``; all of them where the split holds fewer.
+        metrics: what is measured: columns, families or numbers of ``pellucid metrics``; ``default``, ``all``.
         split: ``test``, or ``validation`` for choosing settings without touching the test images.
         saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``, an
             import path; in Python also a saliency function, a Captum class or any callable that can be imported.
-        stability: names of those methods whose stability is measured too; ``vanilla_gradient`` by default, where that
-            is measured.
+        stability: names of those methods whose stability (similarity and sensitivity, where asked for) is measured too;
+            ``vanilla_gradient`` by default, where that is measured.
         target: class that is explained, the ``predicted`` one or the ``true`` one.
         channels: how channels are reduced to a heatmap.
         fraction: share of an image's regions that the perturbation curves replace.
         steps: points of a perturbation curve.
         repeats: draws of the replacing noise that a curve averages.
         region: side of the replaced regions in pixels; 2 at 28 and 32 pixels, 8 at 96, 16 at 224 by default.
+        fill: what a replaced region shows: ``uniform`` noise, the image's ``mean``, its ``blur``, or ``linear``, the
+            noisy linear imputation of ROAD.
         sigma: standard deviation of the stability noise in pixel units.
         draws: noisy copies of the stability measures.
+        layer: layer whose output is the representation of RRS; ``penultimate`` is the input of the last layer.
         robust_eps: radius of the PGD-20 attack; 0.1 for Fashion-MNIST and MNIST, 8/255 for colour images by default.
+        restarts: random starts of the attack.
+        robust_grid: radii of ``robust_curve``, rising; a quarter, half, one, two and three times ``robust_eps`` by
+            default.
+        transfer: run directory of the network that ``masking_transfer`` computes its attack on.
         gallery: images whose maps are kept for looking at, the same for every network.
         batch_size: images measured at once, over all processes.
+        chunk: images in one forward pass, which bounds memory.
         seed: of the choice of images and of every draw.
     """
 
     images: int = 1000
+    metrics: tuple[str, ...] = ("default",)
     split: Literal["test", "validation"] = "test"
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     stability: tuple[str, ...] | None = None
@@ -81,11 +84,17 @@ class Evaluation:
     steps: int = 20
     repeats: int = 5
     region: int | None = None
+    fill: Fill = "uniform"
     sigma: float = 0.05
     draws: int = 10
+    layer: str = "penultimate"
     robust_eps: float | None = None
+    restarts: int = 1
+    robust_grid: tuple[float, ...] | None = None
+    transfer: str | None = None
     gallery: int = 24
     batch_size: int = 100
+    chunk: int = 256
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -95,11 +104,20 @@ class Evaluation:
             raise InputError(f"target must be predicted or true, got {self.target!r}")
         if self.channels not in get_args(Channels):
             raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
-        for name in ("images", "steps", "repeats", "draws", "gallery", "batch_size"):
+        if self.fill not in get_args(Fill):
+            raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {self.fill!r}")
+        for name in ("images", "steps", "repeats", "draws", "restarts", "gallery", "batch_size", "chunk"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.saliency:
             raise InputError("saliency must name at least one method, got none")
+        if not self.metrics:
+            raise InputError("metrics must name at least one; `pellucid metrics` lists them")
+        if "masking_transfer" in select(self.metrics) and self.transfer is None:
+            raise InputError("masking_transfer needs --transfer RUN, the network that the attack is computed on")
+        grid = self.robust_grid or ()
+        if any(not eps > 0 for eps in grid) or list(grid) != sorted(set(grid)):
+            raise InputError(f"robust_grid must hold rising radii above 0, got {list(grid)}")
         unknown = set(self.stability or ()) - set(self.methods())
         if unknown:
             measured = ", ".join(self.methods())
@@ -187,7 +205,10 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     if len(dataset) == 0:
         raise InputError(f"{run} has no {evaluation.split} images; it was trained with dataset.validation 0")
     model = fabric.to_device(load_network(run, dataset))
-    settings = _Settings.of(evaluation, experiment.dataset.name, dataset)
+    transfer = None
+    if evaluation.transfer is not None:
+        transfer = fabric.to_device(load_network(evaluation.transfer, dataset))
+    measurement = measurement_of(evaluation, experiment.dataset.name, dataset, transfer=transfer)
     chosen = _choose(len(dataset), evaluation)
     parts = run / f".rows-{_key(run, evaluation)}"
     if fabric.is_global_zero:
@@ -209,129 +230,83 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
         for number in mine:
             file = parts / f"{number:06d}.parquet"
             if not file.exists():
-                table = _measure(model, dataset, batches[number], settings, fabric.device)
+                x, label = _images(dataset, batches[number], fabric.device)
+                rows = measurement(model, x, label, batches[number])
+                table = pa.table({name: _column(value) for name, value in rows.items()})
                 with whole_file(file) as temporary:
                     pq.write_table(table, temporary)
             bar.update(len(batches[number]))
     fabric.barrier()
     if not fabric.is_global_zero:
         return
-    rows = pa.concat_tables([pq.read_table(parts / f"{i:06d}.parquet") for i in range(len(batches))])
-    meaning = {name: dataclasses.asdict(column) for name, column in settings.columns().items()}
+    table = pa.concat_tables([pq.read_table(parts / f"{i:06d}.parquet") for i in range(len(batches))])
+    meaning = {name: dataclasses.asdict(column) for name, column in measurement.columns(model).items()}
+    table = table.select(list(meaning))
     metadata = {
         "format": ROWS_FORMAT,
         "classes": list(dataset.classes),
         "dataset": experiment.dataset.name,
         "split": evaluation.split,
-        "images": rows.num_rows,
+        "images": table.num_rows,
         "columns": meaning,
     }
-    rows = rows.replace_schema_metadata({"pellucid": json.dumps(metadata), "pellucid.key": _key(run, evaluation)})
-    maps = _gallery(model, dataset, chosen, settings, fabric.device)
+    table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), "pellucid.key": _key(run, evaluation)})
+    maps = _gallery(model, dataset, _shown(dataset, chosen, evaluation.gallery), measurement, fabric.device)
     write_yaml(evaluation, run / "evaluation.yaml")
     with whole_file(run / "maps.safetensors") as temporary:
         temporary.write_bytes(save(maps))
     with whole_file(run / "rows.parquet") as temporary:
-        pq.write_table(rows, temporary)
+        pq.write_table(table, temporary)
     shutil.rmtree(parts)
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """An evaluation with everything that depends on the dataset filled in."""
+def measurement_of(
+    evaluation: Evaluation, name: str, dataset: Dataset, *, transfer: nn.Module | None = None
+) -> Measurement:
+    """The evaluation with everything that depends on the dataset filled in.
 
-    evaluation: Evaluation
-    methods: dict[str, Saliency]
-    region: int
-    attack: PGD
+    Args:
+        evaluation: what is measured.
+        name: of the dataset, which decides the usual radius of an attack.
+        dataset: its images.
+        transfer: network that a transferred attack is computed on.
+    """
+    e = evaluation
+    eps = ROBUST_EPS.get(name, 8 / 255) if e.robust_eps is None else e.robust_eps
+    grid = tuple(eps * factor for factor in GRID) if e.robust_grid is None else e.robust_grid
+    return Measurement(
+        metrics=select(e.metrics),
+        saliency=e.methods(),
+        stability=e.stable(),
+        channels=e.channels,
+        target=e.target,
+        attack=PGD(eps=eps, step_size=eps / 8, steps=20),
+        restarts=e.restarts,
+        grid=tuple(radius for radius in grid if radius <= 1),
+        transfer=transfer,
+        perturbation={
+            "fraction": e.fraction,
+            "steps": e.steps,
+            "repeats": e.repeats,
+            "region": e.region or default_region(min(dataset.shape[1:])),
+            "fill": e.fill,
+        },
+        noise={"noise": "gaussian", "sigma": e.sigma, "draws": e.draws},
+        layer=e.layer,
+        seed=e.seed,
+        chunk=e.chunk,
+    )
 
-    @classmethod
-    def of(cls, evaluation: Evaluation, name: str, dataset: Dataset) -> "_Settings":
-        eps = ROBUST_EPS.get(name, 8 / 255) if evaluation.robust_eps is None else evaluation.robust_eps
-        return cls(
-            evaluation,
-            evaluation.methods(),
-            evaluation.region or default_region(min(dataset.shape[1:])),
-            PGD(eps=eps, step_size=eps / 8, steps=20),
-        )
 
-    def columns(self) -> dict[str, Any]:
-        e = self.evaluation
-        return columns(
-            saliency=tuple(self.methods),
-            stability=e.stable(),
-            perturbation={
-                "fraction": e.fraction,
-                "steps": e.steps,
-                "repeats": e.repeats,
-                "region": self.region,
-                "fill": "uniform",
-                "target": e.target,
-                "score": "probability",
-            },
-            noise={"distribution": "gaussian", "sigma": e.sigma, "clip": [0, 1], "draws": e.draws, "form": "norm"},
-            attack={
-                "attack": "PGD",
-                "norm": "linf",
-                "eps": self.attack.eps,
-                "step_size": self.attack.step_size,
-                "steps": self.attack.steps,
-                "restarts": 1,
-            },
-        )
+def _images(dataset: Dataset, index: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+    position = torch.tensor(index)
+    return dataset.take(position).to(device).float() / 255, dataset.labels[position].to(device)
 
 
 def _choose(size: int, evaluation: Evaluation) -> list[int]:
     """The measured positions, in rising order."""
     order = torch.randperm(size, generator=torch.Generator().manual_seed(seed_of(evaluation.seed, "images")))
     return sorted(order[: evaluation.images].tolist())
-
-
-def _measure(
-    model: nn.Module, dataset: Dataset, index: Sequence[int], settings: _Settings, device: torch.device
-) -> pa.Table:
-    e = settings.evaluation
-    position = torch.tensor(index)
-    x, label = dataset.take(position).to(device).float() / 255, dataset.labels[position].to(device)
-    draws = SampleDraws(e.seed, tuple(index))
-    with torch.no_grad():
-        score, prediction = model(x).softmax(1).max(1)
-    target = prediction if e.target == "predicted" else label
-    rows: dict[str, Tensor] = {
-        "index": position,
-        "label": label,
-        "prediction": prediction,
-        "score": score,
-        "robust_correct": robust_correct(model, x, label, settings.attack, generator=draws),
-    }
-    for name, saliency in settings.methods.items():
-        measured: dict[str, Tensor] = {}
-        attribution = saliency(model, x, target, create_graph=False, generator=draws.of(name))
-        values = heatmap(attribution, channels=e.channels)
-        if e.channels == "signed_mean":
-            values = values.abs()
-        measured["gini"] = gini(values)
-        measured["entropy"] = entropy(values)
-        measured["size_kb"] = compressed_size(values)
-        curves = perturbation_curves(
-            model,
-            x,
-            target,
-            values,
-            fraction=e.fraction,
-            steps=e.steps,
-            repeats=e.repeats,
-            region=settings.region,
-            generator=draws,
-        )
-        measured["aopc_morf"], measured["aopc_lerf"] = aopc(curves["morf"]), aopc(curves["lerf"])
-        measured["morf_curve"], measured["lerf_curve"] = curves["morf"], curves["lerf"]
-        if name in e.stable():
-            stability = relative_stability(model, x, target, saliency, sigma=e.sigma, draws=e.draws, generator=draws)
-            measured["ris"], measured["ros"] = stability["ris"], stability["ros"]
-            measured["stability_coverage"] = stability["coverage"]
-        rows |= {column_name(measure, name): value for measure, value in measured.items()}
-    return pa.table({name: _column(value) for name, value in rows.items()})
 
 
 def _column(value: Tensor) -> pa.Array:
@@ -345,22 +320,26 @@ def _column(value: Tensor) -> pa.Array:
 
 
 def _gallery(
-    model: nn.Module, dataset: Dataset, chosen: Sequence[int], settings: _Settings, device: torch.device
+    model: nn.Module, dataset: Dataset, index: Sequence[int], measurement: Measurement, device: torch.device
 ) -> dict[str, Tensor]:
-    """Images and heatmaps of a few measured images, the classes in turn; the same for every network."""
+    """What maps.safetensors holds: the images, their predictions, and the heatmaps of each saliency method."""
+    x, label = _images(dataset, index, device)
+    score, prediction = measurement.predicted(model, x)
+    position = torch.tensor(index)
+    maps = {
+        "images": dataset.take(position),
+        "index": position,
+        "label": label,
+        "prediction": prediction,
+        "score": score,
+        **measurement.heatmaps(model, x, label, index),
+    }
+    return {name: value.detach().cpu().contiguous() for name, value in maps.items()}
+
+
+def _shown(dataset: Dataset, chosen: Sequence[int], count: int) -> list[int]:
+    """Positions of the gallery: of the measured images, the classes in turn; the same for every network."""
     labels = dataset.labels
     by_class = [[i for i in chosen if int(labels[i]) == c] for c in range(len(dataset.classes))]
     in_turn = [group[turn] for turn in range(len(chosen)) for group in by_class if turn < len(group)]
-    index = sorted(in_turn[: settings.evaluation.gallery])
-    position = torch.tensor(index, dtype=torch.int64)
-    images = dataset.take(position)
-    x, label = images.to(device).float() / 255, labels[position]
-    with torch.no_grad():
-        score, prediction = model(x).softmax(1).max(1)
-    target = prediction if settings.evaluation.target == "predicted" else label.to(device)
-    draws = SampleDraws(settings.evaluation.seed, tuple(index))
-    maps = {"images": images, "index": position, "label": label, "prediction": prediction, "score": score}
-    for name, saliency in settings.methods.items():
-        attribution = saliency(model, x, target, create_graph=False, generator=draws.of(name))
-        maps[f"heatmap/{name}"] = heatmap(attribution, channels=settings.evaluation.channels)
-    return {name: value.detach().cpu().contiguous() for name, value in maps.items()}
+    return sorted(in_turn[:count])

@@ -27,6 +27,7 @@ __all__ = [
     "VanillaGradient",
     "as_saliency",
     "heatmap",
+    "in_chunks",
     "lowest",
     "saliency_name",
 ]
@@ -59,6 +60,40 @@ def _positive(**values: int | None) -> None:
             raise InputError(f"{name} must be at least 1, got {value}")
 
 
+def in_chunks(function: Callable[..., Tensor], *tensors: Tensor, chunk: int | None = None) -> Tensor:
+    """``function`` of at most ``chunk`` rows at a time, its results one below the other.
+
+    Args:
+        function: of as many tensors of m rows each, to a tensor of m rows; no row depends on another.
+        tensors: n rows each.
+        chunk: largest m; n by default.
+
+    Returns:
+        n rows: what ``function(*tensors)`` is, up to rounding.
+
+    Raises:
+        InputError: a chunk below 1.
+
+    >>> in_chunks(lambda x, y: x + y, torch.arange(3), torch.ones(3, dtype=torch.long), chunk=2)
+    tensor([1, 2, 3])
+    """
+    _positive(chunk=chunk)
+    if chunk is None or chunk >= len(tensors[0]):
+        return function(*tensors)
+    return torch.cat([function(*part) for part in zip(*(torch.split(t, chunk) for t in tensors), strict=True)])
+
+
+def _gradient(
+    model: nn.Module, x: Image, target: Label, *, score: Score, chunk: int | None, create_graph: bool
+) -> Attribution:
+    def gradient(x: Image, target: Label) -> Attribution:
+        return input_gradient(
+            lambda x: target_score(model(x), target, score=score), x, create_graph=create_graph
+        )[0]  # fmt: skip
+
+    return in_chunks(gradient, x, target, chunk=chunk)
+
+
 class SaliencyMethod(ABC):
     """A choice of how a prediction is attributed to pixels; one of your own is a subclass or any callable."""
 
@@ -85,6 +120,7 @@ class VanillaGradient(SaliencyMethod):
     r"""The gradient of the target's score, :math:`\nabla_x f_t(x)`.
 
     Args:
+        chunk: largest number of images in one forward pass; as many as the batch holds by default.
         score: ``logit`` or ``probability`` of the target.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
@@ -95,16 +131,17 @@ class VanillaGradient(SaliencyMethod):
     Source: Simonyan, Vedaldi, Zisserman 2014.
     """
 
+    chunk: int | None = None
     score: Score = "logit"
+
+    def __post_init__(self) -> None:
+        _positive(chunk=self.chunk)
 
     def __call__(
         self, model: nn.Module, x: Image, target: Label, *, create_graph: bool = False, generator: Generator = None
     ) -> Attribution:
         """See `SaliencyMethod.__call__`; nothing is drawn."""
-        gradient, _ = input_gradient(
-            lambda x: target_score(model(x), target, score=self.score), x, create_graph=create_graph
-        )
-        return gradient
+        return _gradient(model, x, target, score=self.score, chunk=self.chunk, create_graph=create_graph)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,17 +233,8 @@ def _weighted_gradient(
     total: Tensor | None = None
     while group := list(_take(points, together)):
         x = torch.cat([point for point, _ in group])
-        targets, size = target.repeat(len(group)), chunk or len(x)
-        gradient = torch.cat(
-            [
-                input_gradient(
-                    lambda x, t=t: target_score(model(x), t, score=score),  # type: ignore[misc]
-                    part,
-                    create_graph=create_graph,
-                )[0]
-                for part, t in zip(torch.split(x, size), torch.split(targets, size), strict=True)
-            ]
-        )
+        targets = target.repeat(len(group))
+        gradient = _gradient(model, x, targets, score=score, chunk=chunk, create_graph=create_graph)
         for (_, weight), one in zip(group, torch.split(gradient, len(target)), strict=True):
             total = weight * one if total is None else total + weight * one
     assert total is not None

@@ -8,6 +8,7 @@ The intervals speak about these trained networks on other images of the same kin
 training of the same network (another seed) would come out, but for `hierarchical_interval`, which sees several.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,11 +21,13 @@ __all__ = [
     "Interval",
     "bca_interval",
     "hierarchical_interval",
+    "hierarchical_statistic",
     "mean_band",
     "mean_interval",
     "paired_difference",
     "paired_ratio_difference",
     "ratio_interval",
+    "weighted_interval",
 ]
 
 Values = npt.ArrayLike
@@ -256,6 +259,91 @@ def paired_ratio_difference(
 
     resampled = difference(_resampled_means(rows, resamples, seed))
     return _interval(difference(rows.mean(axis=0)), resampled, confidence, len(rows))
+
+
+def weighted_interval(
+    statistic: Callable[[Floats], Floats], n: int, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Any statistic of the images with its percentile bootstrap interval.
+
+    Args:
+        statistic: of weights (resamples, n), how often each image counts, to one number per row; NaN where it is
+            undefined there, which the interval leaves out. Such as `pellucid.metrics.auc` of fixed scores.
+        n: number of images; 0 gives an empty interval.
+        confidence: probability that the interval covers, in (0, 1).
+        resamples: number of bootstrap resamples of images.
+        seed: of the resamples, the same ones as in `mean_interval`.
+
+    Returns:
+        The statistic of all images, each counted once, with its interval.
+
+    >>> values = np.array([1.0, 2.0, 3.0])
+    >>> weighted_interval(lambda weight: weight @ values / weight.sum(axis=1), 3) == mean_interval(values)
+    True
+    """
+    if not n:
+        return _EMPTY
+    counts = _counts(n, resamples, seed)
+    resampled = np.concatenate([statistic(counts[i : i + 250].astype(np.float64)) for i in range(0, resamples, 250)])
+    return _interval(statistic(np.ones((1, n)))[0], resampled[~np.isnan(resampled)], confidence, n)
+
+
+def hierarchical_statistic(
+    groups: Sequence[Sequence[Callable[[Floats], Floats]]],
+    n: int,
+    *,
+    function: Callable[[Floats], Floats] = lambda means: means[0],
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """A number of one or several recipes, each trained on several seeds, with an interval over seeds and images.
+
+    A recipe's number is the mean over its seeds of each network's statistic. Each resample draws seeds and, for all
+    networks together, images, as in `hierarchical_interval`; recipes are drawn with the same seeds.
+
+    Args:
+        groups: for each recipe, for each seed, the statistic as in `weighted_interval`; as many seeds each.
+        n: number of images.
+        function: of the recipes' numbers (recipes, resamples) to one number (resamples,), such as a difference.
+        confidence: probability that the interval covers, in (0, 1).
+        resamples: number of bootstrap resamples.
+        seed: of the resamples.
+
+    Returns:
+        The function of the recipes' numbers with its interval; with one seed, an interval over images alone.
+
+    Raises:
+        InputError: recipes with different numbers of seeds, or none.
+
+    >>> values = np.array([1.0, 2.0, 3.0])
+    >>> mean = lambda weight: weight @ values / weight.sum(axis=1)
+    >>> hierarchical_statistic([[mean]], 3) == mean_interval(values)
+    True
+    """
+    seeds = len(groups[0]) if groups else 0
+    if not seeds or any(len(group) != seeds for group in groups):
+        raise InputError(f"recipes must have the same number of seeds, at least 1, got {[len(g) for g in groups]}")
+    if not n:
+        return _EMPTY
+    counts = _counts(n, resamples, seed)
+    blocks = [counts[i : i + 250].astype(np.float64) for i in range(0, resamples, 250)]
+    whole = np.ones((1, n))
+    drawn = np.random.default_rng([seed, seeds]).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    points, resampled = [], []
+    for group in groups:
+        points.append(np.mean([statistic(whole)[0] for statistic in group]))
+        each = np.stack([np.concatenate([statistic(block) for block in blocks]) for statistic in group], axis=1)
+        # A network whose number is undefined in a resample, as it drew one class only, is left out there.
+        weight = drawn * ~np.isnan(each)
+        total = (weight * np.nan_to_num(each)).sum(axis=1)
+        resampled.append(np.divide(total, weight.sum(axis=1), out=np.full(resamples, np.nan), where=weight.any(axis=1)))
+    found = function(np.stack(resampled))
+    found = found[np.isfinite(found)]
+    point = function(np.array(points)[:, None])[0]
+    if not len(found) or not np.isfinite(point):
+        return _EMPTY
+    return _interval(point, found, confidence, n)
 
 
 def mean_band(

@@ -15,6 +15,8 @@ def test_two_equal_choices_are_equal_and_printable():
         ({"name": "cifar"}, "unknown dataset 'cifar', did you mean 'cifar10'"),
         ({"name": "qqq"}, "unknown dataset 'qqq'; known are fashion-mnist"),
         ({"augmentation": "crop"}, "unknown augmentation 'crop'"),
+        ({"labels": "random"}, "unknown kind of labels 'random'; known are true, shuffled"),
+        ({"labels": "shufled"}, "unknown kind of labels 'shufled', did you mean 'shuffled'"),
         ({"name": "folder"}, "dataset 'folder' needs a path, got None"),
         ({"size": 32}, "size and channels are for folder and huggingface"),
         ({"name": "folder", "path": "x", "channels": 2}, "channels must be 1 or 3, got 2"),

@@ -57,6 +57,26 @@ def test_a_limit_takes_training_images_of_all_places(numbered):
     assert len(load(Data(validation=20, limit=10), "test")) == 20
 
 
+@pytest.mark.parametrize("limit", [None, 25])
+def test_shuffled_labels_are_the_training_labels_in_another_order(numbered, limit):
+    choice = Data(validation=20, limit=limit)
+    shuffled = Data(validation=20, limit=limit, labels="shuffled")
+    train, changed = load(choice, "train"), load(shuffled, "train")
+    assert numbers(train) == numbers(changed)
+    assert sorted(train.labels.tolist()) == sorted(changed.labels.tolist())
+    assert (train.labels != changed.labels).sum() > len(train) / 2
+    assert torch.equal(changed.labels, load(shuffled, "train").labels)
+    for split in ("validation", "test"):
+        assert torch.equal(load(choice, split).labels, load(shuffled, split).labels)
+        assert numbers(load(choice, split)) == numbers(load(shuffled, split))
+
+
+def test_the_order_of_shuffled_labels_depends_on_the_seed(numbered):
+    one, other = (load(Data(validation=0, labels="shuffled", split_seed=seed), "train") for seed in (0, 1))
+    assert numbers(one) == numbers(other)
+    assert not torch.equal(one.labels, other.labels)
+
+
 def test_too_much_is_asked_for(numbered):
     with pytest.raises(InputError, match="validation must be less than the 50 training images of numbers, got 50"):
         load(Data(validation=50), "train")

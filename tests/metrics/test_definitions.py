@@ -8,7 +8,9 @@ import sys
 import pytest
 
 import pellucid.metrics
+from pellucid import InputError
 from pellucid.metrics import DERIVED, Column, column_name, columns
+from pellucid.metrics.definitions import COLUMNS, DEFAULT, EXTRA, FAMILIES, select
 
 MEASURED = [
     "gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve", "ris", "ros",
@@ -31,18 +33,42 @@ def test_columns_of_three_saliency_methods() -> None:
 
 
 def test_settings_are_kept_where_they_matter() -> None:
-    table = columns(perturbation={"steps": 20}, noise={"sigma": 0.05}, attack={"eps": 0.1})
+    table = columns(parameters={"aopc_morf": {"steps": 20}, "stability": {"sigma": 0.05}, "robustness": {"eps": 0.1}})
     assert {name: dict(column.parameters) for name, column in table.items() if column.parameters} == {
         "robust_correct": {"eps": 0.1},
         "entropy": {"bins": 256},
         "size_kb": {"codec": "JPEG", "quality": 75},
-        **{name: {"steps": 20} for name in ("aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve")},
-        **{name: {"sigma": 0.05} for name in ("ris", "ros", "stability_coverage")},
+        "aopc_morf": {"steps": 20},
+        "ris": {"form": "norm", "noise": "gaussian", "sigma": 0.05},
+        "ros": {"form": "norm", "noise": "gaussian", "sigma": 0.05},
+        "stability_coverage": {"noise": "gaussian", "sigma": 0.05},
     }
     assert not columns()["robust_correct"].parameters
 
 
-@pytest.mark.parametrize(("name", "column"), [*columns().items(), *DERIVED.items()])
+def test_selection() -> None:
+    assert select() == select(["default"]) == tuple(name for name in COLUMNS if name in DEFAULT)
+    assert set(select(["all"])) == {name for name in COLUMNS if COLUMNS[name].family != "prediction"} - set(EXTRA)
+    assert set().union(*(select([family]) for family in FAMILIES)) == set(select(["all"]))
+    assert select(["autoattack_correct"]) == ("autoattack_correct",)
+    assert select(["clean_accuracy", "auc"]) == ()
+    assert select(["robust_accuracy"]) == ("robust_correct",)
+    # A measure over noisy images of the same prediction never stands without the share of them that had it.
+    for name in select(["stability", "similarity"]):
+        assert any(other.startswith("stability_coverage") for other in select([name])), name
+    assert select(["area_between"]) == ("aopc_morf", "aopc_lerf", "area_between", "morf_curve", "lerf_curve")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("ginni", "did you mean gini?"), ("qqqqqq", "`pellucid metrics` lists them")]
+)
+def test_an_unknown_metric_is_one_sentence(name: str, hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        select(["gini", name])
+    assert str(caught.value) == f"unknown metric '{name}'; {hint}"
+
+
+@pytest.mark.parametrize(("name", "column"), [*COLUMNS.items(), *DERIVED.items()])
 def test_a_definition_is_one_sentence_and_storable(name: str, column: Column) -> None:
     assert column.title
     assert column.title != name

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 
 from pellucid import randomness
 from pellucid.errors import InputError
-from pellucid.metrics.sanity import Randomisation, edge_map, random_map, randomisation_similarity, randomise
+from pellucid.metrics.sanity import (
+    Randomisation,
+    baseline_similarity,
+    edge_map,
+    random_map,
+    randomisation_similarity,
+    randomise,
+)
 from pellucid.randomness import SampleDraws
 from pellucid.saliency import SmoothGrad, VanillaGradient, heatmap
 
@@ -202,6 +209,37 @@ class TestSimilarity:
         given = {"model": network(), "x": self.x, "target": self.target, "saliency": edge_map} | change
         with pytest.raises(InputError, match=message):
             randomisation_similarity(**given)
+
+
+class TestBaselineSimilarity:
+    x, target = random(4, 2, 8, 8), torch.tensor([0, 1, 2, 0])
+
+    def test_of_maps_that_look_at_no_network(self) -> None:
+        edges = baseline_similarity(network(), self.x, self.target, edge_map)
+        noise = baseline_similarity(network(), self.x, self.target, random_map)
+        for value in (edges["edge_map"], edges["random_networks"], noise["random_networks"]):
+            torch.testing.assert_close(value, torch.ones(4, dtype=torch.float64))
+        for value in (edges["random_map"], noise["edge_map"], noise["random_map"]):
+            assert value.abs().max() < 0.5
+
+    def test_agrees_with_scipy(self) -> None:
+        model, explain = network(), VanillaGradient()
+        draws = SampleDraws(0, (5, 80, 1, 7))
+        found = baseline_similarity(model, self.x, self.target, explain, seed=3, generator=draws)
+        own, edges, noise, *untrained = (
+            heatmap(attribution)
+            for attribution in (
+                explain(model, self.x, self.target),
+                edge_map(model, self.x, self.target),
+                random_map(model, self.x, self.target, generator=draws.of("sanity/random_map")),
+                *(explain(list(randomise(model, seed=seed))[-1][1], self.x, self.target) for seed in (3, 4)),
+            )
+        )
+        pairs = {"edge_map": (own, edges), "random_map": (own, noise), "random_networks": untrained}
+        assert set(found) == set(pairs)
+        for name, (one, other) in pairs.items():
+            expected = [scipy.stats.spearmanr(a.flatten(), b.flatten())[0] for a, b in zip(one, other, strict=True)]
+            assert found[name].tolist() == pytest.approx(expected)
 
 
 class TestBaselines:

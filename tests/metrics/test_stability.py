@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from pellucid import randomness
 from pellucid.errors import InputError
-from pellucid.metrics.perturbation import Noise, noisy_image
+from pellucid.metrics.perturbation import Noise, noisy_image, observations
 from pellucid.metrics.stability import relative_stability
+from pellucid.models import Network, build
 from pellucid.randomness import SampleDraws
 from pellucid.saliency import SmoothGrad, VanillaGradient
 
@@ -518,12 +519,80 @@ class TestFormsAndLayers:
         value = relative_stability(twice, x, target, VanillaGradient(), layer="2", sigma=0.01, generator=Waves())
         torch.testing.assert_close(value["rrs"], value["ros"])
 
+    @pytest.mark.parametrize(
+        ("name", "shape", "last", "features"),
+        [
+            ("lenet5", (1, 28, 28), "network.fc3", 84),
+            ("resnet18", (3, 8, 8), "network.fc", 512),
+            ("vgg16", (3, 32, 32), "network.classifier", 512),
+            ("wrn28-10", (3, 8, 8), "network.fc", 640),
+        ],
+    )
+    def test_penultimate_is_what_the_last_layer_reads(
+        self, name: str, shape: tuple[int, int, int], last: str, features: int
+    ) -> None:
+        mean = [0.5] * shape[0]
+        with randomness.fork(0):
+            model = build(Network(name=name), classes=7, shape=shape, mean=mean, std=mean).eval()
+        x = random(2, *shape).float()
+        clean, noisy = observations(
+            model, x, torch.tensor([0, 1]), lambda model, x, target: x, noise="gaussian", sigma=0.1, between=(0, 1),
+            draws=1, layer="penultimate", generator=SampleDraws(0, (0, 1)),
+        )  # fmt: skip
+        with torch.no_grad():
+            for seen in (clean, noisy):
+                assert seen.hidden.shape == (2, features)
+                torch.testing.assert_close(model.get_submodule(last)(seen.hidden), seen.logits)
+        assert not torch.equal(clean.hidden, noisy.hidden)
+
+    def test_penultimate_of_a_users_network(self) -> None:
+        class Own(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.body = nn.Sequential(nn.Flatten(), nn.Linear(128, 16), nn.Tanh())
+                self.out = nn.Linear(16, 4)
+
+            def forward(self, x: Tensor) -> Tensor:
+                logits: Tensor = self.out(input=self.body(x))
+                return logits
+
+        with randomness.fork(0):
+            model = Own().double().eval()
+        x, target = random(4, 2, 8, 8), torch.arange(4)
+        one, other = (
+            relative_stability(
+                model, x, target, VanillaGradient(), form="both", layer=layer, generator=SampleDraws(0, (0, 1, 2, 3))
+            )
+            for layer in ("penultimate", "body")
+        )
+        assert set(one) > FORMS
+        for key, value in one.items():
+            torch.testing.assert_close(value, other[key], rtol=0, atol=0, equal_nan=True)
+
+    def test_a_layer_of_that_name_comes_first(self) -> None:
+        with randomness.fork(0):
+            named = nn.Sequential()
+            named.add_module("flat", nn.Flatten())
+            named.add_module("penultimate", nn.Linear(128, 16))
+            named.add_module("tanh", nn.Tanh())
+            named.add_module("last", nn.Linear(16, 4))
+        x, target = random(3, 2, 8, 8), torch.arange(3)
+        found = [
+            relative_stability(
+                model.double().eval(), x, target, VanillaGradient(), layer=layer, generator=SampleDraws(0, (0, 1, 2))
+            )["rrs"]
+            for model, layer in ((named, "penultimate"), (nn.Sequential(*named), "1"), (nn.Sequential(*named), "2"))
+        ]
+        assert torch.equal(found[0], found[1])
+        assert not torch.equal(found[0], found[2])
+
     def test_no_hook_is_left(self) -> None:
         model, x, target = setting()
         relative_stability(model, x, target, VanillaGradient(), layer="0", draws=1)
+        relative_stability(model, x, target, VanillaGradient(), layer="penultimate", draws=1)
         with pytest.raises(InputError, match="must be finite"):
             relative_stability(model, x, target, lambda model, x, target: x * math.nan, layer="0")
-        assert all(not module._forward_hooks for module in model.modules())
+        assert all(not module._forward_hooks and not module._forward_pre_hooks for module in model.modules())
 
     @pytest.mark.parametrize("form", ["norm", "elementwise"])
     def test_nan_only_where_no_draw_keeps_the_prediction(self, form: str) -> None:
@@ -598,8 +667,18 @@ class TestBadInput:
             ({"form": "ratio"}, "form must be norm, elementwise, both, got 'ratio'"),
             ({"noise": "salt"}, "noise must be gaussian, uniform, one-sided, got 'salt'"),
             ({"noise": "one-sided", "between": (0.2, 0.1)}, "between must be 0 <= lowest < highest, got"),
-            ({"layer": "conv9"}, "layer must be one of the network's \\(0, 1, 2, 3, 4, 5, 6\\), got 'conv9'"),
-            ({"layer": "0", "model": lambda x: x.mean((2, 3))}, "layer must be one of the network's \\(none"),
+            (
+                {"layer": "conv9"},
+                "layer must be penultimate or one of the network's \\(0, 1, 2, 3, 4, 5, 6\\), got 'conv9'",
+            ),
+            (
+                {"layer": "0", "model": lambda x: x.mean((2, 3))},
+                "layer must be penultimate or one of the network's \\(none",
+            ),
+            (
+                {"layer": "penultimate", "model": Skipping()},
+                "what the last layer with parameters reads, got a network of",
+            ),
             ({"layer": "1", "model": Skipping()}, "layer '1' has no output"),
             ({"layer": "0", "model": Skipping()}, "layer '0' must return a tensor with one row for each of 4 images"),
         ],

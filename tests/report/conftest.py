@@ -124,12 +124,16 @@ def write_run(
             measured["stability_coverage"] = np.where(unstable, 0, 0.95).astype(np.float32)
         rows |= {column_name(key, map_name): value for key, value in measured.items()}
     rows = {key: value.astype(np.float32) if _is_double(value) else value for key, value in rows.items()}
+    curves = {"fraction": 0.2, "steps": STEPS, "repeats": 5, "region": 2, "fill": "uniform"}
     meaning = columns(
         saliency=saliency,
         stability=saliency[:1],
-        perturbation={"fraction": 0.2, "steps": STEPS, "repeats": 5, "region": 2, "fill": "uniform"},
-        noise={"sigma": 0.05, "draws": 10},
-        attack={"attack": "PGD", "eps": 0.1, "steps": 20},
+        parameters={
+            "aopc_morf": curves,
+            "aopc_lerf": curves,
+            "stability": {"sigma": 0.05, "draws": 10},
+            "robust_correct": {"attack": "PGD", "eps": 0.1, "steps": 20},
+        },
     )
     info = {
         "format": 1,

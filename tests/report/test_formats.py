@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from pellucid.cli import main
 from pellucid.errors import InputError
 from pellucid.report.formats import render
 from pellucid.report.measures import written
@@ -113,3 +114,26 @@ def test_a_run_without_a_metric_has_a_dash() -> None:
 def test_unknown_format() -> None:
     with pytest.raises(InputError, match="format must be one of text, csv, latex, markdown, json, got 'html'"):
         render({}, "html")
+
+
+@pytest.mark.parametrize("form", ["text", "csv", "latex", "markdown"])
+def test_differences_are_rows_of_their_own(six_runs, form) -> None:
+    runs = read_runs(six_runs)
+    against = compare(runs, metrics=["gini"], baseline=runs[0])
+    text = render(against, form)
+    sign = "$-$" if form == "latex" else "−"
+    assert f"scaat {sign} regular" in text and f"regular {sign} regular" not in text
+    assert f"scaat {sign} regular" not in render(compare(runs, metrics=["gini"]), form)
+    values = against["scaat"]["differences"]["gini"]
+    mean, low, high = written(Interval(**values), "gini")
+    assert (str(values["mean"]) if form == "csv" else f"{mean} [{low}, {high}]") in text
+
+
+def test_the_baseline_on_the_command_line(make_run, capsys) -> None:
+    first, other = str(make_run("first")), str(make_run("other"))
+    for words in ([first, other], [other]):
+        assert main(["compare", *words, "--baseline", first, "--metrics", "gini", "--format", "json"]) == 0
+        table = json.loads(capsys.readouterr().out)
+        assert list(table) == ["first", "other"] and table["other"]["baseline"] == "first"
+    assert main(["compare", other, "--baseline", "nowhere"]) == 2
+    assert "no run directory" in capsys.readouterr().err

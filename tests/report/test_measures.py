@@ -1,12 +1,14 @@
 """How numbers are written."""
 
 import math
+from itertools import groupby
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.report.measures import MEASURES, direction, measure_of, written
+from pellucid.metrics.definitions import COLUMNS, DERIVED
+from pellucid.report.measures import MAIN, MEASURES, direction, measure_of, saliency_of, written
 from pellucid.statistics import Interval
 
 
@@ -39,5 +41,14 @@ def test_what_is_written_is_the_number_within_the_interval(mean: float, share: f
         assert abs(float(text.replace("−", "-")) / scale - value) <= max(0.17 * half, 0.06 * value)
 
 
-def test_every_measure_has_a_better_direction() -> None:
-    assert {direction(name) for name in MEASURES} == {"higher", "lower"}
+def test_every_main_measure_has_a_better_direction() -> None:
+    assert {direction(name) for name in MAIN} == {"higher", "lower"}
+
+
+def test_every_number_of_an_image_can_be_shown() -> None:
+    hidden = {"index", "label", "prediction", "score", "robust_correct"}  # the last is shown as robust_accuracy
+    assert set(MEASURES) == {name for name in COLUMNS if not COLUMNS[name].curve} - hidden | set(DERIVED)
+    needs_no_map = [saliency_of(name) is None for name in MEASURES]
+    assert needs_no_map == sorted(needs_no_map, reverse=True)
+    groups = [measure.group for measure in MEASURES.values()]
+    assert [group for group, _ in groupby(groups)] == list(dict.fromkeys(groups))

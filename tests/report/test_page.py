@@ -48,7 +48,7 @@ def page(browser: Browser, report: Path) -> Iterator[Page]:
 
 
 def test_every_number_of_the_table_is_compares(page: Page, six_runs: list[Path]) -> None:
-    comparison = compare(read_runs(six_runs))
+    comparison = compare(read_runs(six_runs), metrics=["all"])
     cells = page.eval_on_selector_all(
         "#numbers tbody td",
         """cells => cells.map(c => ({run: c.parentElement.cells[0].textContent, metric: c.dataset.metric,

@@ -13,7 +13,8 @@ from pellucid.report.table import compare, difference, summarise
 from pellucid.statistics import Interval
 
 OTHER = ["gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "aopc_rel"]
-BARE = ["clean_accuracy", "robust_accuracy", *OTHER, "ris", "ros"]
+PREDICTED = ["clean_accuracy", "robust_accuracy", "balanced_accuracy", "calibration_error"]
+BARE = [*PREDICTED, *OTHER, "ris", "ros", "stability_coverage"]
 
 
 def test_names_are_those_of_the_contract(make_run) -> None:
@@ -23,8 +24,7 @@ def test_names_are_those_of_the_contract(make_run) -> None:
 
 def test_only_what_was_measured_is_summarised(make_run) -> None:
     assert list(summarise(read_run(make_run(saliency=("smoothgrad",))))) == [
-        "clean_accuracy",
-        "robust_accuracy",
+        *PREDICTED,
         *(f"{name}/smoothgrad" for name in OTHER),
     ]
 
@@ -54,12 +54,14 @@ def test_comparison_is_the_contract(six_runs) -> None:
         "SCAAT",
     ]
     assert [run["smoothing"] for run in comparison.values()] == [None, None, "gaussian", None, None, None]
+    assert all(run["caveats"] == [] for run in comparison.values())
     for run in comparison.values():
-        assert list(run) == ["method", "smoothing", "metrics"]
+        assert list(run) == ["method", "smoothing", "metrics", "caveats"]
         for values in run["metrics"].values():
             assert list(values) == ["mean", "low", "high", "n"]
     assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
-    assert list(comparison["regular"]["metrics"])[: len(BARE)] == BARE
+    shown = [name for name in BARE if name not in ("balanced_accuracy", "calibration_error")]
+    assert list(comparison["regular"]["metrics"])[: len(shown)] == shown
 
 
 def test_a_metric_without_any_value_is_null(make_run) -> None:
@@ -86,3 +88,24 @@ def test_difference_is_of_the_means_and_paired(six_runs) -> None:
 def test_runs_that_differ_in_images_are_refused(make_run) -> None:
     with pytest.raises(InputError, match="different images"):
         compare([read_run(make_run("one")), read_run(make_run("other", images=50))])
+
+
+def test_differences_from_a_baseline_stand_beside_the_metrics(six_runs) -> None:
+    runs = read_runs(six_runs)
+    baseline, scaat = runs[0], runs[4]
+    plain, against = compare(runs), compare(runs, baseline=baseline)
+    assert against["regular"] == plain["regular"]
+    for name, run in against.items():
+        assert {key: run[key] for key in plain[name]} == plain[name]
+    found = against["scaat"]
+    assert found["baseline"] == "regular" and list(found["differences"]) == list(found["metrics"])
+    for name in ("gini", "clean_accuracy", "aopc_rel", "ris"):
+        expected = difference(scaat, baseline, name)
+        values = found["differences"][name]
+        assert Interval(**values) == expected
+    assert list(compare(runs, metrics=["gini"], baseline=baseline)["scaat"]["differences"]) == ["gini"]
+
+
+def test_a_metric_that_the_baseline_lacks_has_no_difference(make_run) -> None:
+    few, many = read_runs([make_run("few", saliency=("vanilla_gradient",)), make_run("many")])
+    assert not [name for name in compare([few, many], baseline=few)["many"]["differences"] if "/" in name]

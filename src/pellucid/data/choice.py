@@ -5,10 +5,11 @@ from difflib import get_close_matches
 
 from pellucid.errors import InputError
 
-__all__ = ["AUGMENTATIONS", "DATASETS", "Data"]
+__all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "Data"]
 
 DATASETS = ("fashion-mnist", "mnist", "cifar10", "pcam", "folder", "huggingface")
 AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip")
+LABELS = ("true", "shuffled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,10 @@ class Data:
             crop). None: as stored, all alike.
         channels: 1 or 3, for ``folder`` and ``huggingface``. None: 3.
         validation: Number of training images kept for validation, where the dataset has no such split of its own.
-        split_seed: Which training images are kept for validation.
+        split_seed: Which training images are kept for validation, which ones ``limit`` takes, how labels are shuffled.
         limit: Use only that many training images (what is left after validation). None: all.
+        labels: ``true``, or ``shuffled``: the labels of the training images in a random order, those of validation and
+            test as they are. A network that fits them has learnt each image by heart (Adebayo et al. 2018, 3.3).
         augmentation: ``none``, ``flip`` (left-right), ``flips`` (also upside down), ``crop-flip`` (4 pixels of
             padding), ``resized-crop-flip``, or ``default``: as the papers do for this dataset, that is none for the
             two MNISTs, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip`` for all else.
@@ -44,12 +47,14 @@ mnist, cifar10, pcam, folder, huggingface
     validation: int = 5000
     split_seed: int = 0
     limit: int | None = None
+    labels: str = "true"
     augmentation: str = "default"
     workers: int = 2
 
     def __post_init__(self) -> None:
         known("dataset", self.name, DATASETS)
         known("augmentation", self.augmentation, ("default", *AUGMENTATIONS))
+        known("kind of labels", self.labels, LABELS)
         if self.name in ("folder", "huggingface"):
             if not self.path:
                 raise InputError(f"dataset {self.name!r} needs a path, got {self.path!r}")

@@ -122,7 +122,8 @@ def load(data: Data, split: Literal["train", "validation", "test"]) -> Dataset:
     Args:
         data: which images.
         split: ``train``, ``validation`` or ``test``. Where the dataset has no validation split of its own,
-            ``data.validation`` training images are, chosen by ``data.split_seed``.
+            ``data.validation`` training images are, chosen by ``data.split_seed``. ``data.labels`` changes
+            ``train`` alone.
 
     Raises:
         InputError: files are missing, damaged or of another kind, or fewer images are left than asked for.
@@ -154,13 +155,17 @@ def load(data: Data, split: Literal["train", "validation", "test"]) -> Dataset:
     training, left, kept = _training(data, name, stored, read)
     if split == "validation":
         return make(stored.classes, stored.shape, stored.labels[kept], _rows(stored.images, kept), training)
-    if data.limit is None:
-        return make(stored.classes, stored.shape, stored.labels[left], training, training)
-    if data.limit > len(left):
-        raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
-    # Drawn, not the first ones: a folder lies sorted by class.
-    chosen = left[_order(len(left), data.split_seed, "limit")[: data.limit].sort().values]
-    return make(stored.classes, stored.shape, stored.labels[chosen], _rows(stored.images, chosen), training)
+    images, chosen = training, left
+    if data.limit is not None:
+        if data.limit > len(left):
+            raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
+        # Drawn, not the first ones: a folder lies sorted by class.
+        chosen = left[_order(len(left), data.split_seed, "limit")[: data.limit].sort().values]
+        images = _rows(stored.images, chosen)
+    labels = stored.labels[chosen]
+    if data.labels == "shuffled":
+        labels = labels[_order(len(labels), data.split_seed, "labels")]
+    return make(stored.classes, stored.shape, labels, images, training)
 
 
 def _training(

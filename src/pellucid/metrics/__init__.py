@@ -1,9 +1,10 @@
 """Measures of maps and networks: functions on batched tensors, one value per image, no reduction.
 
-A file per property: `sparsity` (of the map alone), `faithfulness` (does the map point at what the network uses),
-`stability` (does the map change when the image hardly does), `robustness` (does the prediction), `curvature` (does the
-gradient), `sanity` (would a random network have the same map), `scores` (are the predictions right); `definitions`
-says in words what every number means. Names are loaded on first use, so that reading `definitions` imports no torch.
+A file per property: `sparsity` (of the map alone), `faithfulness` and `removal` (does the map point at what the
+network uses), `stability` (does the map change when the image hardly does), `robustness` (does the prediction),
+`masking` (was the attack too weak to tell), `curvature` (does the gradient), `sanity` (would a random network have the
+same map), `scores` (are the predictions right); `definitions` says in words what every number means. Names are loaded
+on first use, so that reading `definitions` imports no torch.
 """
 
 from importlib import import_module
@@ -12,9 +13,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid.metrics.curvature import gradient_variation, hessian_trace, top_hessian_eigenvalue
     from pellucid.metrics.definitions import DERIVED, Column, column_name, columns
-    from pellucid.metrics.faithfulness import aopc, default_region, perturbation_curve, perturbation_curves
-    from pellucid.metrics.robustness import robust_correct
-    from pellucid.metrics.sanity import edge_map, random_map, randomisation_similarity, randomise
+    from pellucid.metrics.faithfulness import (
+        aopc,
+        area_between,
+        area_under,
+        perturbation_curve,
+        perturbation_curves,
+    )
+    from pellucid.metrics.imputation import blurred, linear_imputation
+    from pellucid.metrics.masking import masking_warnings
+    from pellucid.metrics.regions import default_region
+    from pellucid.metrics.removal import insertion_deletion, road
+    from pellucid.metrics.robustness import (
+        autoattack_correct,
+        autoattack_names,
+        masking_probe,
+        robust_correct,
+        robustness_curve,
+    )
+    from pellucid.metrics.sanity import (
+        baseline_similarity,
+        edge_map,
+        random_map,
+        randomisation_similarity,
+        randomise,
+    )
     from pellucid.metrics.scores import auc, balanced_accuracy, expected_calibration_error
     from pellucid.metrics.sensitivity import local_lipschitz, max_sensitivity
     from pellucid.metrics.similarity import map_similarity, rank_correlation, ssim
@@ -28,13 +51,20 @@ if TYPE_CHECKING:
         png_size,
     )
     from pellucid.metrics.stability import relative_stability
+    from pellucid.metrics.survival import survives
 
 __all__ = [
     "DERIVED",
     "Column",
     "aopc",
+    "area_between",
+    "area_under",
     "auc",
+    "autoattack_correct",
+    "autoattack_names",
     "balanced_accuracy",
+    "baseline_similarity",
+    "blurred",
     "column_name",
     "columns",
     "compressed_size",
@@ -47,8 +77,12 @@ __all__ = [
     "gradient_variation",
     "hessian_trace",
     "hoyer",
+    "insertion_deletion",
+    "linear_imputation",
     "local_lipschitz",
     "map_similarity",
+    "masking_probe",
+    "masking_warnings",
     "max_sensitivity",
     "perturbation_curve",
     "perturbation_curves",
@@ -59,22 +93,36 @@ __all__ = [
     "randomise",
     "rank_correlation",
     "relative_stability",
+    "road",
     "robust_correct",
+    "robustness_curve",
     "ssim",
+    "survives",
     "top_hessian_eigenvalue",
 ]
 
 _HOME = {
     "curvature": ["gradient_variation", "hessian_trace", "top_hessian_eigenvalue"],
     "definitions": ["DERIVED", "Column", "column_name", "columns"],
-    "faithfulness": ["aopc", "default_region", "perturbation_curve", "perturbation_curves"],
-    "robustness": ["robust_correct"],
-    "sanity": ["edge_map", "random_map", "randomisation_similarity", "randomise"],
+    "faithfulness": ["aopc", "area_between", "area_under", "perturbation_curve", "perturbation_curves"],
+    "imputation": ["blurred", "linear_imputation"],
+    "masking": ["masking_warnings"],
+    "regions": ["default_region"],
+    "removal": ["insertion_deletion", "road"],
+    "robustness": [
+        "autoattack_correct",
+        "autoattack_names",
+        "masking_probe",
+        "robust_correct",
+        "robustness_curve",
+    ],
+    "sanity": ["baseline_similarity", "edge_map", "random_map", "randomisation_similarity", "randomise"],
     "scores": ["auc", "balanced_accuracy", "expected_calibration_error"],
     "sensitivity": ["local_lipschitz", "max_sensitivity"],
     "similarity": ["map_similarity", "rank_correlation", "ssim"],
     "sparsity": ["compressed_size", "effective_complexity", "entropy", "gini", "hoyer", "pixel_entropy", "png_size"],
     "stability": ["relative_stability"],
+    "survival": ["survives"],
 }
 
 

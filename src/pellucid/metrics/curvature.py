@@ -15,7 +15,7 @@ from pellucid import randomness
 from pellucid.errors import InputError
 from pellucid.input_gradient import input_gradient
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
-from pellucid.saliency import target_score
+from pellucid.saliency import in_chunks, target_score
 from pellucid.types import Image, Label, PerSample
 
 __all__ = ["Method", "gradient_variation", "hessian_trace", "top_hessian_eigenvalue"]
@@ -31,6 +31,7 @@ def gradient_variation(
     *,
     radius: float = 0.1,
     draws: int = 10,
+    chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> PerSample:
     r"""Mean over directions of :math:`\|g(x+d) - g(x)\| / \|d\|`, with :math:`g` the input gradient of the logit.
@@ -47,6 +48,8 @@ def gradient_variation(
         target: (n,) class whose logit is looked at, usually the predicted one.
         radius: Euclidean length of d in pixel units, above 0.
         draws: number of directions; draw i is from ``randomness.of(generator, f"curvature/{i}")``.
+        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
+            it but for rounding.
         generator: source of the directions.
 
     Returns:
@@ -65,20 +68,24 @@ def gradient_variation(
     """
     _check(model, x, target, radius=radius, draws=draws)
 
-    def logit(x: Image) -> PerSample:
+    def logit(x: Image, target: Label) -> PerSample:
         logits = model(x)
         check_classes(target, logits)
         return target_score(logits, target.long(), score="logit")
 
+    def gradient_at(x: Image) -> Tensor:
+        return in_chunks(
+            lambda x, target: input_gradient(lambda x: logit(x, target), x)[0], x, target, chunk=chunk
+        )  # fmt: skip
+
     start = x.detach()
-    gradient, _ = input_gradient(logit, start)
+    gradient = gradient_at(start)
     total = torch.zeros_like(start[:, 0, 0, 0])
     for draw in range(draws):
         direction = randomness.normal(x.shape, randomness.of(generator, f"curvature/{draw}"), device=x.device)
         moved = start + radius * _unit(direction.to(x.dtype))
-        change, _ = input_gradient(logit, moved)
         # Divided by the distance that rounding has left, not by the radius.
-        total += _length(change - gradient) / _length(moved - start)
+        total += _length(gradient_at(moved) - gradient) / _length(moved - start)
     return total / draws
 
 
@@ -90,6 +97,7 @@ def top_hessian_eigenvalue(
     iterations: int = 20,
     method: Method = "exact",
     step: float = 1e-2,
+    chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> PerSample:
     r"""The eigenvalue of largest size of each image's Hessian of the cross-entropy loss, with its sign.
@@ -111,6 +119,8 @@ def top_hessian_eigenvalue(
         iterations: Hessian-vector products, at least 1.
         method: ``exact`` or ``difference``.
         step: Euclidean length h of the difference in pixel units, above 0; unused by ``exact``.
+        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
+            it but for rounding.
         generator: source of the first direction.
 
     Returns:
@@ -127,14 +137,17 @@ def top_hessian_eigenvalue(
     Source: Yao et al. 2020, "PyHessian: Neural networks through the lens of the Hessian", section 3, for the pixels.
     """
     _check(model, x, label, iterations=iterations, step=step)
-    product = _hessian_product(model, x, label, method, step)
     direction = randomness.normal(x.shape, randomness.of(generator, "curvature/start"), device=x.device)
-    v = _unit(direction.to(x.dtype))
-    for _ in range(iterations):
-        previous, v = v, product(v)
-        value = _length(v) * torch.where((previous * v).flatten(1).sum(1) < 0, -1, 1)
-        v = _unit(v)
-    return value
+
+    def iterated(x: Image, label: Label, v: Tensor) -> PerSample:
+        product = _hessian_product(model, x, label, method, step)
+        for _ in range(iterations):
+            previous, v = v, product(v)
+            value = _length(v) * torch.where((previous * v).flatten(1).sum(1) < 0, -1, 1)
+            v = _unit(v)
+        return value
+
+    return in_chunks(iterated, x, label, _unit(direction.to(x.dtype)), chunk=chunk)
 
 
 def hessian_trace(
@@ -145,6 +158,7 @@ def hessian_trace(
     draws: int = 20,
     method: Method = "exact",
     step: float = 1e-2,
+    chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> PerSample:
     r"""Trace of each image's Hessian of the cross-entropy loss, estimated as the mean of :math:`z \cdot Hz`.
@@ -159,6 +173,8 @@ def hessian_trace(
         draws: number of sign vectors; draw i is from ``randomness.of(generator, f"curvature/{i}")``.
         method: ``exact`` or ``difference``, as in `top_hessian_eigenvalue`.
         step: Euclidean length of the difference in pixel units, above 0; unused by ``exact``.
+        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
+            it but for rounding.
         generator: source of the signs.
 
     Returns:
@@ -174,13 +190,19 @@ def hessian_trace(
     Source: Hutchinson 1990, "A stochastic estimator of the trace of the influence matrix".
     """
     _check(model, x, label, draws=draws, step=step)
-    product = _hessian_product(model, x, label, method, step)
-    total = torch.zeros_like(x[:, 0, 0, 0])
-    for draw in range(draws):
-        share = randomness.uniform(x.shape, randomness.of(generator, f"curvature/{draw}"), device=x.device)
-        signs = torch.where(share < 0.5, -1, 1).to(x.dtype)
-        total += (signs * product(signs)).flatten(1).sum(1)
-    return total / draws
+    # Drawn before the images are parted, as a byte a pixel.
+    sources = (randomness.of(generator, f"curvature/{draw}") for draw in range(draws))
+    negative = [randomness.uniform(x.shape, source, device=x.device) < 0.5 for source in sources]
+
+    def estimated(x: Image, label: Label, *negative: Tensor) -> PerSample:
+        product = _hessian_product(model, x, label, method, step)
+        total = torch.zeros_like(x[:, 0, 0, 0])
+        for one in negative:
+            signs = torch.where(one, -1, 1).to(x.dtype)
+            total += (signs * product(signs)).flatten(1).sum(1)
+        return total / draws
+
+    return in_chunks(estimated, x, label, *negative, chunk=chunk)
 
 
 def _hessian_product(

@@ -1,15 +1,65 @@
 """What every stored and shown number means, in words. Imports no torch, so that report and table can read it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any, Literal
 
-__all__ = ["BARE", "DERIVED", "Column", "column_name", "columns"]
+from pellucid.errors import InputError
+
+__all__ = [
+    "BARE",
+    "COLUMNS",
+    "DEFAULT",
+    "DERIVED",
+    "FAMILIES",
+    "NOISES",
+    "Column",
+    "Direction",
+    "Family",
+    "column_name",
+    "columns",
+    "is_of_map",
+    "select",
+    "stability_column",
+]
 
 Direction = Literal["higher", "lower", "none"]
+Family = Literal[
+    "prediction",
+    "robustness",
+    "masking",
+    "curvature",
+    "sparsity",
+    "faithfulness",
+    "stability",
+    "similarity",
+    "sensitivity",
+    "sanity",
+]
 
 BARE = "vanilla_gradient"
 """The saliency method whose columns carry no suffix."""
+
+FAMILIES: dict[Family, str] = {
+    "prediction": "What the network says, and whether that is right.",
+    "robustness": "Does the prediction survive an attack?",
+    "masking": "Could the attack have been too weak, so that robustness only looks high?",
+    "curvature": "How fast does the gradient turn around the image?",
+    "sparsity": "Is the map concentrated?",
+    "faithfulness": "Does the map point at what the network uses?",
+    "stability": "How much does the map change, relative to what was changed?",
+    "similarity": "Do the maps of an image and its noisy copies look alike?",
+    "sensitivity": "What is the largest change of the map in a small box around the image?",
+    "sanity": "Does the map depend on what the network has learned?",
+}
+"""Families of columns in the order of every table, each with its question; those from sparsity on are of a map."""
+
+_OF_MAP = ("sparsity", "faithfulness", "stability", "similarity", "sensitivity", "sanity")
+_STEADY = ("stability", "similarity", "sensitivity")  # measured on `Evaluation.stability`'s methods
+
+NOISES = {"gaussian": "", "uniform": "_uniform", "one-sided": "_one_sided"}
+"""The noises of the stability measures, and how each is written at the end of a column's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +69,12 @@ class Column:
     Args:
         title: what a table's head says.
         definition: one sentence.
+        family: key of `FAMILIES`.
         unit: unit of the number, empty where it has none.
         direction: which way is better; ``none`` where neither is.
         parameters: the settings it was computed with.
         source: where the definition comes from.
+        curve: whether an image has a list of numbers rather than one.
 
     >>> columns()["gini"].title
     'Gini index'
@@ -30,14 +82,19 @@ class Column:
 
     title: str
     definition: str
+    family: Family = "prediction"
     unit: str = ""
     direction: Direction = "none"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    curve: bool = False
 
 
 SAMEK = "Samek et al. 2017; protocol of Xu et al. 2023 (SCAAT)"
 AGARWAL = "Agarwal et al. 2022, norm form of OpenXAI"
+ELEMENTWISE = "Agarwal et al. 2022, equations 2, 3 and 5, as in Quantus"
+ADEBAYO = "Adebayo et al. 2018"
+MASKING = "Athalye, Carlini and Wagner 2018; Carlini et al. 2019"
 
 _PREDICTION = {
     "index": Column(title="Index", definition="Position of the image in its split."),
@@ -52,6 +109,56 @@ _ROBUSTNESS = {
         definition="Whether the prediction is the label on the image and after the attack on its cross-entropy.",
         direction="higher",
         source="Madry et al. 2018",
+    ),
+    "robust_curve": Column(
+        title="Robustness curve",
+        definition="Whether the prediction is the label on the image and after every attack up to each radius.",
+        direction="higher",
+        source="Madry et al. 2018",
+        curve=True,
+    ),
+    "autoattack_correct": Column(
+        title="AutoAttack",
+        definition="Whether the prediction is the label on the image and after each of the attacks of AutoAttack.",
+        direction="higher",
+        source="Croce and Hein 2020",
+    ),
+}
+
+_MASKING = {
+    f"masking_{probe}": Column(
+        title=title,
+        definition=f"Whether the prediction is the label on the image and after {attack}.",
+        direction="none",
+        source=MASKING,
+    )
+    for probe, title, attack in (
+        ("one_step", "One-step attack", "an attack of one step of the whole radius"),
+        ("many_step", "Many-step attack", "the attack that the other probes are held against"),
+        ("long", "Longer attack", "five times as many steps of the attack"),
+        ("restarts", "Restarted attack", "the attack from each of several random starts"),
+        ("unbounded", "Unbounded attack", "an attack that may change every pixel to any value"),
+        ("transfer", "Transferred attack", "the attack computed on another network"),
+    )
+}
+
+_CURVATURE = {
+    "gradient_variation": Column(
+        title="Gradient variation",
+        definition="Mean change of the input gradient of the explained class's logit per length of a random step.",
+        direction="lower",
+        source="Bhusal, Alam and Rastogi 2026, by finite differences",
+    ),
+    "top_hessian_eigenvalue": Column(
+        title="Top Hessian eigenvalue",
+        definition="Largest eigenvalue in size of the Hessian of the cross-entropy with respect to the pixels.",
+        direction="lower",
+        source="Bhusal, Alam and Rastogi 2026; power iteration",
+    ),
+    "hessian_trace": Column(
+        title="Hessian trace",
+        definition="Trace of the Hessian of the cross-entropy with respect to the pixels, estimated.",
+        source="Hutchinson 1990",
     ),
 }
 
@@ -78,6 +185,35 @@ _SPARSITY = {
         parameters={"codec": "JPEG", "quality": 75},
         source="Xu et al. 2023 (SCAAT), table 1",
     ),
+    "png_kb": Column(
+        title="Lossless size",
+        definition="Size of the map as a grey PNG at native size, beyond that of a flat image.",
+        unit="KiB",
+        direction="lower",
+        parameters={"codec": "PNG"},
+        source="lossless companion of Xu et al. 2023 (SCAAT), table 1",
+    ),
+    "pixel_entropy": Column(
+        title="Pixel entropy",
+        definition="Entropy of the map divided by its sum, as a distribution over pixels.",
+        unit="bit",
+        direction="lower",
+        source="Bhatt, Weller and Moura 2020 (complexity)",
+    ),
+    "hoyer": Column(
+        title="Hoyer sparsity",
+        definition="Sparsity by the ratio of the map's L1 and L2 norms: 0 when flat, 1 when one pixel holds all.",
+        direction="higher",
+        source="Hoyer 2004",
+    ),
+    "effective_complexity": Column(
+        title="Effective complexity",
+        definition="Number of pixels above a tenth of the map's maximum.",
+        unit="pixels",
+        direction="lower",
+        parameters={"threshold": 0.1},
+        source="Nguyen and Martínez 2020",
+    ),
 }
 
 _FAITHFULNESS = {
@@ -93,62 +229,328 @@ _FAITHFULNESS = {
         direction="lower",
         source=SAMEK,
     ),
+    "aopc_random": Column(
+        title="AOPC random",
+        definition="Mean loss of the target's probability while regions are replaced in random order: what a map that"
+        " knows nothing would have.",
+        source=SAMEK,
+    ),
+    "area_between": Column(
+        title="Area between curves",
+        definition="AOPC MoRF minus AOPC LeRF.",
+        direction="higher",
+        source="Schulz et al. 2020; Samek et al. 2017",
+    ),
     "morf_curve": Column(
         title="MoRF curve",
         definition="Loss of the target's probability after each step, most relevant regions first; step 0 is 0.",
         direction="higher",
         source=SAMEK,
+        curve=True,
     ),
     "lerf_curve": Column(
         title="LeRF curve",
         definition="Loss of the target's probability after each step, least relevant regions first; step 0 is 0.",
         direction="lower",
         source=SAMEK,
+        curve=True,
+    ),
+    "random_curve": Column(
+        title="Random curve",
+        definition="Loss of the target's probability after each step, regions in random order; step 0 is 0.",
+        source=SAMEK,
+        curve=True,
+    ),
+    "road_morf": Column(
+        title="ROAD MoRF",
+        definition="Share of the removal steps after which the explained class is still predicted, most relevant pixels"
+        " removed first by noisy linear imputation.",
+        direction="lower",
+        source="Rong et al. 2022",
+    ),
+    "road_lerf": Column(
+        title="ROAD LeRF",
+        definition="Share of the removal steps after which the explained class is still predicted, least relevant"
+        " pixels removed first by noisy linear imputation.",
+        direction="higher",
+        source="Rong et al. 2022",
+    ),
+    "road_morf_curve": Column(
+        title="ROAD MoRF curve",
+        definition="Whether the explained class is still predicted after each share of the most relevant pixels is"
+        " removed.",
+        direction="lower",
+        source="Rong et al. 2022",
+        curve=True,
+    ),
+    "road_lerf_curve": Column(
+        title="ROAD LeRF curve",
+        definition="Whether the explained class is still predicted after each share of the least relevant pixels is"
+        " removed.",
+        direction="higher",
+        source="Rong et al. 2022",
+        curve=True,
+    ),
+    "insertion": Column(
+        title="Insertion",
+        definition="Area under the target's probability while the most relevant pixels appear on a blurred image.",
+        direction="higher",
+        source="Petsiuk, Das and Saenko 2018",
+    ),
+    "deletion": Column(
+        title="Deletion",
+        definition="Area under the target's probability while the most relevant pixels are blackened.",
+        direction="lower",
+        source="Petsiuk, Das and Saenko 2018",
     ),
 }
 
-_STABILITY = {
-    "ris": Column(
-        title="Relative input stability",
-        definition="Largest relative change of the map per relative change of the image, over noisy images of the same"
-        " prediction; empty where there is none.",
-        direction="lower",
-        source=AGARWAL,
-    ),
-    "ros": Column(
-        title="Relative output stability",
-        definition="Largest relative change of the map per relative change of the logits, over noisy images of the same"
-        " prediction; empty where there is none.",
-        direction="lower",
-        source=AGARWAL,
-    ),
-    "stability_coverage": Column(
-        title="Stability coverage",
-        definition="Share of the noisy images that keep the prediction.",
+
+def stability_column(measure: str, *, form: str = "norm", noise: str = "gaussian") -> str:
+    """Name of a stability measure's column: bare for the norm form under Gaussian noise.
+
+    Args:
+        measure: ``ris``, ``ros``, ``rrs`` or ``stability_coverage``, which has no form.
+        form: ``norm`` or ``elementwise``.
+        noise: ``gaussian``, ``uniform`` or ``one-sided``.
+
+    >>> stability_column("ris"), stability_column("ros", form="elementwise", noise="one-sided")
+    ('ris', 'ros_elementwise_one_sided')
+    """
+    return measure + ("_elementwise" if form == "elementwise" else "") + NOISES[noise]
+
+
+def _stability() -> dict[str, Column]:
+    found = {}
+    of = {"ris": ("input", "the image"), "ros": ("output", "the logits"), "rrs": ("representation", "the features")}
+    for noise in NOISES:
+        tail = "" if noise == "gaussian" else f", {noise} noise"
+        for form in ("norm", "elementwise"):
+            for measure, (kind, what) in of.items():
+                title = f"Relative {kind} stability" + (", elementwise" if form == "elementwise" else "") + tail
+                how = "relative change" if form == "norm" else "norm of the pixel-by-pixel relative change"
+                cause = {
+                    "norm": f"per relative change of {what}",
+                    "elementwise": f"per pixel-by-pixel relative change of {what}"
+                    if measure != "ros"
+                    else "per change of the logits",
+                }[form]
+                found[stability_column(measure, form=form, noise=noise)] = Column(
+                    title=title,
+                    definition=f"Largest {how} of the map {cause}, over noisy images of the same prediction; empty"
+                    " where there is none.",
+                    direction="lower",
+                    parameters={"form": form, "noise": noise},
+                    source=AGARWAL if form == "norm" else ELEMENTWISE,
+                )
+        found[stability_column("stability_coverage", noise=noise)] = Column(
+            title="Stability coverage" + tail,
+            definition="Share of the noisy images that keep the prediction.",
+            direction="higher",
+            parameters={"noise": noise},
+            source="Agarwal et al. 2022",
+        )
+    return found
+
+
+_SIMILARITY = {
+    "map_ssim": Column(
+        title="SSIM of noisy maps",
+        definition="Mean structural similarity of the map and that of each noisy image of the same prediction; empty"
+        " where there is none.",
         direction="higher",
-        source=AGARWAL,
+        source="Bhusal, Alam and Rastogi 2026; Wang et al. 2004",
     ),
+    "map_rank_correlation": Column(
+        title="Rank correlation of noisy maps",
+        definition="Mean Spearman correlation of the map and that of each noisy image of the same prediction; empty"
+        " where there is none.",
+        direction="higher",
+        source="Ghorbani, Abid and Zou 2019",
+    ),
+}
+
+_SENSITIVITY = {
+    "local_lipschitz": Column(
+        title="Local Lipschitz estimate",
+        definition="Largest change of the map per change of the image within a small box.",
+        direction="lower",
+        source="Alvarez-Melis and Jaakkola 2018, equation 1",
+    ),
+    "max_sensitivity": Column(
+        title="Max-sensitivity",
+        definition="Largest relative change of the map within a small box around the image.",
+        direction="lower",
+        source="Yeh et al. 2019, as in Captum",
+    ),
+}
+
+_SANITY = {
+    "randomisation": Column(
+        title="Randomised layers",
+        definition="Rank correlation of the map with that of the network whose layers are made random one after the"
+        " other, from the last to the first.",
+        source=ADEBAYO,
+        curve=True,
+    ),
+    "randomisation_last": Column(
+        title="Fully randomised",
+        definition="Rank correlation of the map with that of the network whose every layer is random.",
+        direction="lower",
+        source=ADEBAYO,
+    ),
+    "randomisation_edges": Column(
+        title="Likeness to edges",
+        definition="Rank correlation of the map with the image's edges, which know nothing of the network.",
+        source=ADEBAYO,
+    ),
+    "randomisation_networks": Column(
+        title="Two random networks",
+        definition="Rank correlation of the maps of two networks whose every layer is random: what image and"
+        " architecture alone decide.",
+        source="Yona and Greenfeld 2021",
+    ),
+}
+
+
+def _of(family: Family, table: Mapping[str, Column]) -> dict[str, Column]:
+    return {name: replace(column, family=family) for name, column in table.items()}
+
+
+COLUMNS: dict[str, Column] = (
+    _of("prediction", _PREDICTION)
+    | _of("robustness", _ROBUSTNESS)
+    | _of("masking", _MASKING)
+    | _of("curvature", _CURVATURE)
+    | _of("sparsity", _SPARSITY)
+    | _of("faithfulness", _FAITHFULNESS)
+    | _of("stability", _stability())
+    | _of("similarity", _SIMILARITY)
+    | _of("sensitivity", _SENSITIVITY)
+    | _of("sanity", _SANITY)
+)
+"""Every number that an evaluation can store per image, in the order of its table."""
+
+DEFAULT = (
+    *("robust_correct", "gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve"),
+    *("ris", "ros", "stability_coverage"),
+)
+"""What is measured unless something else is asked for."""
+
+EXTRA = ("autoattack_correct", "masking_transfer")
+"""What needs a further package or network, so that ``all`` and families leave it out."""
+
+_WITH = {  # what a column is not stored without
+    "aopc_morf": ("morf_curve",),
+    "aopc_lerf": ("lerf_curve",),
+    "aopc_random": ("random_curve",),
+    "area_between": ("aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve"),
+    "road_morf": ("road_morf_curve",),
+    "road_lerf": ("road_lerf_curve",),
+    "map_ssim": ("stability_coverage",),
+    "map_rank_correlation": ("stability_coverage",),
+    "randomisation_last": ("randomisation",),
+    "randomisation": ("randomisation_last",),
+    **{
+        stability_column(measure, form=form, noise=noise): (stability_column("stability_coverage", noise=noise),)
+        for measure in ("ris", "ros", "rrs")
+        for form in ("norm", "elementwise")
+        for noise in NOISES
+    },
 }
 
 DERIVED: dict[str, Column] = {
     "clean_accuracy": Column(
         title="Accuracy", definition="Share of images whose prediction is the label.", direction="higher"
     ),
+    "balanced_accuracy": Column(
+        title="Balanced accuracy",
+        definition="Mean over the classes of the share of a class's images whose prediction is the label.",
+        direction="higher",
+        source="Brodersen et al. 2010",
+    ),
+    "auc": Column(
+        title="AUC",
+        definition="Area under the ROC curve of class 1's probability, of networks with two classes.",
+        direction="higher",
+        source="Hanley and McNeil 1982",
+    ),
+    "calibration_error": Column(
+        title="Calibration error",
+        definition="Mean distance of the predicted class's probability from the accuracy, over 15 bins of equal width.",
+        direction="lower",
+        parameters={"bins": 15},
+        source="Guo et al. 2017, equation 3",
+    ),
     "robust_accuracy": Column(
         title="Robust accuracy",
         definition="Share of images predicted as labelled both before and after the attack.",
+        family="robustness",
         direction="higher",
         source="Madry et al. 2018",
     ),
     "aopc_rel": Column(
         title="AOPC ratio",
         definition="Mean AOPC MoRF over all images divided by mean AOPC LeRF, the latter at least 1e-6.",
+        family="faithfulness",
         direction="higher",
         parameters={"floor": 1e-6},
         source="Xu et al. 2023 (SCAAT)",
     ),
 }
 """Numbers that exist for a set of images only; every other shown number is the mean of a column."""
+
+_DERIVED_FROM = {"robust_accuracy": ("robust_correct",), "aopc_rel": ("aopc_morf", "aopc_lerf")}
+
+
+def select(names: Iterable[str] = ("default",)) -> tuple[str, ...]:
+    """The columns that a choice of metrics asks for, in the order of `COLUMNS`, with what they need.
+
+    Args:
+        names: columns, derived numbers, families (keys of `FAMILIES`), ``default`` or ``all``. Families and ``all``
+            leave out what needs a further package or network (AutoAttack, attacks transferred from another network).
+
+    Raises:
+        InputError: an unknown name, with the closest known ones.
+
+    >>> select(["sparsity"])
+    ('gini', 'entropy', 'size_kb', 'png_kb', 'pixel_entropy', 'hoyer', 'effective_complexity')
+    >>> select(["aopc_rel", "ris"])
+    ('aopc_morf', 'aopc_lerf', 'morf_curve', 'lerf_curve', 'ris', 'stability_coverage')
+    """
+    chosen: set[str] = set()
+    for name in names:
+        if name == "default":
+            chosen |= set(DEFAULT)
+        elif name == "all":
+            chosen |= set(COLUMNS) - set(EXTRA)
+        elif name in FAMILIES:
+            chosen |= {column for column in COLUMNS if COLUMNS[column].family == name} - set(EXTRA)
+        elif name in DERIVED:
+            chosen |= set(_DERIVED_FROM.get(name, ()))
+        elif name in COLUMNS:
+            chosen.add(name)
+        else:
+            known = ["default", "all", *FAMILIES, *COLUMNS, *DERIVED]
+            close = get_close_matches(str(name), known, n=3)
+            hint = f"did you mean {' or '.join(close)}?" if close else "`pellucid metrics` lists them"
+            raise InputError(f"unknown metric {name!r}; {hint}")
+    for name in tuple(chosen):
+        chosen |= set(_WITH.get(name, ()))
+    # What area_between needs may need more.
+    for name in tuple(chosen):
+        chosen |= set(_WITH.get(name, ()))
+    return tuple(name for name in COLUMNS if name in chosen and COLUMNS[name].family != "prediction")
+
+
+def is_of_map(name: str) -> bool:
+    """Whether a column or derived number describes a map, so that there is one for each saliency method.
+
+    >>> is_of_map("gini/smoothgrad"), is_of_map("aopc_rel"), is_of_map("robust_correct")
+    (True, True, False)
+    """
+    bare = name.partition("/")[0]
+    return bare in COLUMNS | DERIVED and (COLUMNS | DERIVED)[bare].family in _OF_MAP
 
 
 def column_name(measure: str, saliency: str = BARE) -> str:
@@ -168,39 +570,42 @@ def column_name(measure: str, saliency: str = BARE) -> str:
 
 
 def columns(
+    measured: Sequence[str] = DEFAULT,
     *,
     saliency: Sequence[str] = (BARE,),
     stability: Sequence[str] = (BARE,),
-    perturbation: Mapping[str, Any] | None = None,
-    noise: Mapping[str, Any] | None = None,
-    attack: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Column]:
     """Every column of one evaluation, in the order of its table, with the settings it was computed with.
 
     Args:
+        measured: names of measured columns, as `select` returns them.
         saliency: names of the saliency methods that are measured.
-        stability: names of those whose stability is measured too.
-        perturbation: settings of the perturbation curves, such as ``{"fraction": 0.2, "steps": 20}``.
-        noise: settings of the stability draws, such as ``{"sigma": 0.05, "draws": 10}``.
-        attack: settings of the attack, such as ``{"eps": 0.1, "steps": 20}``.
+        stability: names of those whose stability, similarity and sensitivity are measured too.
+        parameters: settings by family or column, such as ``{"stability": {"sigma": 0.05}}``.
 
     Returns:
         Column by name.
 
-    >>> both = columns(saliency=("vanilla_gradient", "smoothgrad"), attack={"eps": 0.1})
+    >>> both = columns(saliency=("vanilla_gradient", "smoothgrad"), parameters={"robustness": {"eps": 0.1}})
     >>> both["gini/smoothgrad"].title, both["robust_correct"].parameters, "ris/smoothgrad" in both
     ('Gini index (smoothgrad)', {'eps': 0.1}, False)
     """
-    table = dict(_PREDICTION) | _with(_ROBUSTNESS, attack)
-    for name in saliency:
-        measured = _SPARSITY | _with(_FAITHFULNESS, perturbation)
-        if name in stability:
-            measured |= _with(_STABILITY, noise)
-        for measure, column in measured.items():
-            title = column.title if name == BARE else f"{column.title} ({name.replace('_', ' ')})"
-            table[column_name(measure, name)] = replace(column, title=title)
+    given = parameters or {}
+    table = {name: column for name, column in COLUMNS.items() if column.family == "prediction"}
+    wanted = [name for name in COLUMNS if name in measured]
+
+    def described(name: str) -> Column:
+        column = COLUMNS[name]
+        settings = {**column.parameters, **given.get(column.family, {}), **given.get(name, {})}
+        return replace(column, parameters=settings)
+
+    table |= {name: described(name) for name in wanted if not is_of_map(name)}
+    for method in saliency:
+        for name in wanted:
+            column = COLUMNS[name]
+            if not is_of_map(name) or (column.family in _STEADY and method not in stability):
+                continue
+            title = column.title if method == BARE else f"{column.title} ({method.replace('_', ' ')})"
+            table[column_name(name, method)] = replace(described(name), title=title)
     return table
-
-
-def _with(table: Mapping[str, Column], parameters: Mapping[str, Any] | None) -> dict[str, Column]:
-    return {name: replace(column, parameters=dict(parameters or {})) for name, column in table.items()}

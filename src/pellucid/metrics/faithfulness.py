@@ -1,22 +1,28 @@
-"""Does the map point at what the network uses: perturbation curves, most and least relevant first."""
+"""Does the map point at what the network uses: perturbation curves, most and least relevant first or at random."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pellucid import randomness
 from pellucid.errors import InputError
+from pellucid.metrics.imputation import NOISE, blurred, linear_imputation
 from pellucid.metrics.inputs import check_batch, check_classes, check_heatmap, check_model
+from pellucid.metrics.regions import Order, blocks, check_order, counts_of, default_region, ranks_of
 from pellucid.types import Heatmap, Image, Label, PerSample
 
-__all__ = ["Fill", "Order", "aopc", "default_region", "perturbation_curve", "perturbation_curves"]
+__all__ = [
+    "Fill",
+    "aopc",
+    "area_between",
+    "area_under",
+    "perturbation_curve",
+    "perturbation_curves",
+]
 
-Order = Literal["morf", "lerf"]
-Fill = Literal["uniform", "mean"]
+Fill = Literal["uniform", "mean", "blur", "linear"]
 
 
 def perturbation_curve(
@@ -41,13 +47,13 @@ def perturbation_curve(
         x: (n, c, h, w) images in [0, 1].
         target: (n,) class whose probability is followed.
         heatmap: (n, h, w), non-negative.
-        order: ``"morf"``, most relevant regions first, or ``"lerf"``, least relevant first.
+        order: ``"morf"``, most relevant regions first, ``"lerf"``, least relevant first, or ``"random"``.
         fraction: share of the regions replaced at the last step, in (0, 1].
         steps: number of steps.
         repeats: number of noise images averaged over.
         region: side of a region in pixels; `default_region` of the shorter side by default.
         fill: what a replaced region shows.
-        generator: source of the noise.
+        generator: source of the noise and of the random order.
         chunk: images in one forward pass.
 
     Returns:
@@ -62,7 +68,7 @@ def perturbation_curve(
     ...                    fill="mean").round(decimals=3)
     tensor([[0.0000, 0.1690, 0.1090]])
     """
-    _check_order(order)
+    check_order(order)
     curves = perturbation_curves(
         model,
         x,
@@ -103,25 +109,32 @@ def perturbation_curves(
 
     Regions are squares of side ``region`` from the top left corner; at the right and bottom edge they are cut where
     the side is no multiple. They are ranked by their mean (equal to ranking by sum where none is cut). Ties keep
-    reading order in both orders, so a flat map has the same MoRF and LeRF curve.
+    reading order in both orders, so a flat map has the same MoRF and LeRF curve. The random order, drawn for each
+    image from ``randomness.of(generator, "perturbation/random")``, does not look at the map: its curve is what a map
+    that knows nothing has, on the same images with the same noise.
 
     Uniform fill: repeat r has one noise image per sample, uniform in [0, 1) for each pixel and channel, drawn from
     ``randomness.of(generator, f"perturbation/{r}")`` and shared by all steps and both orders. So x_{k+1} differs from
-    x_k in the newly replaced regions only, and with `SampleDraws` every network meets the same noise.
+    x_k in the newly replaced regions only, and with `SampleDraws` every network meets the same noise. Blur fill is
+    `blurred` with its default width. Linear fill is `linear_imputation`, solved for each image, order and step, plus
+    normal noise of deviation .01 from the same source as the uniform noise, not clipped, as in ROAD.
 
     Args:
         model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
         x: (n, c, h, w) images in [0, 1].
         target: (n,) class whose probability is followed, usually the predicted one.
         heatmap: (n, h, w), non-negative, finite.
-        orders: which curves; ``"morf"`` replaces the most relevant regions first, ``"lerf"`` the least relevant.
+        orders: which curves; ``"morf"`` replaces the most relevant regions first, ``"lerf"`` the least relevant,
+            ``"random"`` any.
         fraction: share of the regions replaced at the last step, in (0, 1].
         steps: number of steps, each of at least one region.
-        repeats: number of noise images averaged over; the mean fill is the same every time and computed once.
+        repeats: number of noise images averaged over; the mean and blur fill have no noise and are computed once.
+            Linear fill holds the noise of all repeats, so that each system is solved once.
         region: side of a region in pixels; `default_region` of the shorter side by default.
-        fill: what a replaced region shows: fresh ``"uniform"`` noise, or the image's ``"mean"`` of each channel.
-        generator: source of the noise.
-        chunk: images in one forward pass, which bounds memory.
+        fill: what a replaced region shows: fresh ``"uniform"`` noise, the image's ``"mean"`` of each channel, the
+            image under a ``"blur"``, or the ``"linear"`` imputation of the region from its surroundings.
+        generator: source of the noise and of the random order.
+        chunk: images in one forward pass, and systems solved at once, which bounds memory.
 
     Returns:
         For each order (n, steps + 1) in [-1, 1], in the dtype of ``x``; column 0 is 0.
@@ -140,37 +153,25 @@ def perturbation_curves(
     Source: Samek et al. 2017, "Evaluating the visualization of what a deep neural network has learned", with the
     protocol of SCAAT (Xu et al. 2023): 20 % of the regions in 20 steps, 5 repeats.
     """
-    check_model(model)
-    check_batch(x, target)
-    check_heatmap(heatmap)
-    if heatmap.shape != (len(x), *x.shape[2:]):
-        raise InputError(f"heatmap must be {(len(x), *x.shape[2:])} as the images are, got {tuple(heatmap.shape)}")
-    for order in orders:
-        _check_order(order)
+    check_inputs(model, x, target, heatmap, orders)
     if fill not in get_args(Fill):
         raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {fill!r}")
     if chunk < 1 or repeats < 1:
         raise InputError(f"chunk and repeats must be at least 1, got {chunk} and {repeats}")
     region = default_region(min(x.shape[2:])) if region is None else region
-    counts = torch.tensor(_counts(x.shape[2:], region, fraction, steps), device=x.device, dtype=torch.int32)
+    counts = counts_of(x, region, fraction, steps)
 
     with torch.no_grad():
-        ranks = {order: _rank(heatmap, order, region) for order in orders}
-        clean = _probability(model, x, target, chunk)
+        ranks = {order: ranks_of(heatmap, order, region, generator) for order in orders}
+        clean = clean_probability(model, x, target, chunk)
         curves = {order: x.new_zeros(len(x), steps + 1) for order in orders}
-        used = repeats if fill == "uniform" else 1
-        for repeat in range(used):
-            filled = _filled(x, fill, randomness.of(generator, f"perturbation/{repeat}"))
+        used = repeats if fill in ("uniform", "linear") else 1
+        for sources in _sources(x, fill, used, generator):
             for order in orders:
                 curve = curves[order][:, 1:]
-                for rows in _slices(len(x), chunk):
-                    n = rows.stop - rows.start
-                    for columns in _slices(steps, max(1, chunk // n)):
-                        replaced = ranks[order][rows, None] < counts[columns, None, None, None]
-                        changed = torch.where(replaced, filled[rows, None], x[rows, None]).flatten(0, 1)
-                        k = columns.stop - columns.start
-                        score = _score(model(changed), target[rows].repeat_interleave(k)).view(n, k)
-                        curve[rows, columns] += (clean[rows, None] - score) / used
+                for rows, columns, replaced in blocks(ranks[order], counts, chunk):
+                    for changed in _changed(x[rows, None], replaced, fill, [source[rows, None] for source in sources]):
+                        curve[rows, columns] += (clean[rows, None] - probability(model, changed, target[rows])) / used
     if not all(torch.isfinite(curve).all() for curve in curves.values()):
         raise InputError("the network's logits must be finite, got nan or infinity on a partly replaced image")
     return curves
@@ -193,79 +194,119 @@ def aopc(curve: Tensor) -> PerSample:
 
     Source: Samek et al. 2017, equation 12.
     """
-    if curve.ndim != 2 or curve.shape[1] < 2:
-        raise InputError(f"curve must be (n, steps + 1) with at least one step, got shape {tuple(curve.shape)}")
+    _check_curve(curve)
     return curve.mean(dim=1)
 
 
-def default_region(side: int) -> int:
-    """Side of a region for images of ``side`` pixels: the largest power of two with at least 12 regions a side.
+def area_between(morf_curve: Tensor, lerf_curve: Tensor) -> PerSample:
+    """Area between the two perturbation curves: `aopc` of the MoRF curve minus that of the LeRF curve.
 
-    That is 144 regions or more, so that each of 20 steps to 20 % replaces at least one: 2 at 28 and 32 px, 8 at 96,
-    16 at 224. Below 24 px it is 1.
+    Unlike the MoRF curve alone it does not reward a network that any change upsets. A flat map has 0.
 
     Args:
-        side: pixels of the shorter side.
+        morf_curve: (n, steps + 1) of `perturbation_curves`.
+        lerf_curve: (n, steps + 1), likewise.
 
     Returns:
-        The region's side in pixels.
+        (n,) in [-2, 2]; higher is better.
 
     Raises:
-        InputError: ``side`` below 1.
+        InputError: not of two dimensions, without a step, or of different shapes.
 
-    >>> [default_region(side) for side in (28, 32, 96, 224)]
-    [2, 2, 8, 16]
+    >>> area_between(torch.tensor([[0.0, 0.25, 0.5]]), torch.tensor([[0.0, 0.0, 0.25]]))
+    tensor([0.1667])
+
+    Source: Samek et al. 2017.
     """
-    if side < 1:
-        raise InputError(f"side must be at least 1 pixel, got {side}")
-    return 1 << (max(side // 12, 1).bit_length() - 1)
-
-
-def _check_order(order: str) -> None:
-    if order not in get_args(Order):
-        raise InputError(f"order must be one of {', '.join(get_args(Order))}, got {order!r}")
-
-
-def _counts(size: Sequence[int], region: int, fraction: float, steps: int) -> list[int]:
-    """Return how many regions are replaced at steps 1..steps."""
-    if region < 1 or steps < 1:
-        raise InputError(f"region and steps must be at least 1, got {region} and {steps}")
-    if not 0 < fraction <= 1:
-        raise InputError(f"fraction must be in (0, 1], got {fraction}")
-    regions = math.ceil(size[0] / region) * math.ceil(size[1] / region)
-    if round(regions * fraction / steps, 9) < 1:
+    _check_curve(morf_curve)
+    if lerf_curve.shape != morf_curve.shape:
         raise InputError(
-            f"each step must replace at least one region, got {regions} regions of {region} px x {fraction} in {steps}"
-            " steps; take a smaller region, fewer steps or a larger fraction"
+            f"both curves must have one shape, got {tuple(morf_curve.shape)} and {tuple(lerf_curve.shape)}"
         )
-    return [math.floor(round(regions * fraction * step / steps, 9) + 0.5) for step in range(1, steps + 1)]
+    return aopc(morf_curve) - aopc(lerf_curve)
 
 
-def _rank(heatmap: Tensor, order: str, region: int) -> Tensor:
-    """Position of each pixel's region in the order of replacement, (n, 1, h, w) int32."""
-    h, w = heatmap.shape[1:]
-    mean = functional.avg_pool2d(heatmap[:, None], region, ceil_mode=True, count_include_pad=False)
-    first = mean.flatten(1).argsort(dim=1, descending=order == "morf", stable=True)
-    place = torch.arange(first.shape[1], device=first.device, dtype=torch.int32).expand_as(first)
-    rank = torch.empty_like(place, memory_format=torch.contiguous_format).scatter_(1, first, place).view_as(mean)
-    return rank.repeat_interleave(region, dim=2).repeat_interleave(region, dim=3)[:, :, :h, :w].contiguous()
+def area_under(curve: Tensor) -> PerSample:
+    """Area under a curve whose steps span [0, 1], by the trapezoid rule: RISE's insertion and deletion scores.
+
+    Args:
+        curve: (n, steps + 1), such as `insertion_deletion` returns.
+
+    Returns:
+        (n,) within the range of the curve, in [0, 1] for a probability; higher is better for insertion, lower for
+        deletion.
+
+    Raises:
+        InputError: not of two dimensions, or without a step.
+
+    >>> area_under(torch.tensor([[0.0, 0.5, 1.0], [1.0, 0.0, 0.0]]))
+    tensor([0.5000, 0.2500])
+
+    Source: Petsiuk et al. 2018 (RISE), as ``auc`` in the authors' code.
+    """
+    _check_curve(curve)
+    return (curve[:, 1:] + curve[:, :-1]).mean(dim=1) / 2
 
 
-def _filled(x: Tensor, fill: Fill, generator: randomness.Generator) -> Tensor:
-    if fill == "mean":
-        return x.mean(dim=(2, 3), keepdim=True).expand_as(x)
-    return randomness.uniform(x.shape, generator, device=x.device).to(x.dtype)
+def check_inputs(
+    model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, heatmap: Tensor, orders: Sequence[str] = ()
+) -> None:
+    """Raise unless the network, images, classes, maps and orders fit each other."""
+    check_model(model)
+    check_batch(x, target)
+    check_heatmap(heatmap)
+    if heatmap.shape != (len(x), *x.shape[2:]):
+        raise InputError(f"heatmap must be {(len(x), *x.shape[2:])} as the images are, got {tuple(heatmap.shape)}")
+    for order in orders:
+        check_order(order)
 
 
-def _probability(model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, chunk: int) -> Tensor:
+def clean_probability(model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, chunk: int) -> Tensor:
+    """Probability of the target on the images as they are; raises where the network does not fit the classes."""
     logits = torch.cat([model(part) for part in torch.split(x, chunk)])
     check_classes(target, logits)
     return _score(logits, target)
 
 
+def probability(model: Callable[[Tensor], Tensor], changed: Tensor, target: Tensor) -> Tensor:
+    """Probability of each image's target on its k changed versions (n, k, c, h, w); (n, k)."""
+    n, k = changed.shape[:2]
+    return _score(model(changed.flatten(0, 1)), target.repeat_interleave(k)).view(n, k)
+
+
+def imputed(x: Tensor, removed: Tensor) -> Tensor:
+    """`linear_imputation` of images (n, 1, c, h, w) for k steps each, removed (n, k, 1, h, w); (n, k, c, h, w)."""
+    repeated = x.expand(-1, removed.shape[1], -1, -1, -1)
+    return linear_imputation(repeated.flatten(0, 1), removed.flatten(0, 1)).view_as(repeated)
+
+
+def _check_curve(curve: Tensor) -> None:
+    if curve.ndim != 2 or curve.shape[1] < 2:
+        raise InputError(f"curve must be (n, steps + 1) with at least one step, got shape {tuple(curve.shape)}")
+
+
+def _sources(x: Tensor, fill: Fill, repeats: int, generator: randomness.Generator) -> Iterator[list[Tensor]]:
+    """What regions are filled from, one image per sample: one repeat at a time where they share no work."""
+    if fill == "mean":
+        yield [x.mean(dim=(2, 3), keepdim=True).expand_as(x)]
+    elif fill == "blur":
+        yield [blurred(x)]
+    else:
+        draw = randomness.uniform if fill == "uniform" else randomness.normal
+        parts = (randomness.of(generator, f"perturbation/{repeat}") for repeat in range(repeats))
+        noise = (draw(x.shape, part, device=x.device).to(x.dtype) for part in parts)
+        if fill == "linear":
+            yield list(noise)
+        else:
+            yield from ([one] for one in noise)
+
+
+def _changed(x: Tensor, replaced: Tensor, fill: Fill, sources: list[Tensor]) -> Iterator[Tensor]:
+    """The images (n, 1, c, h, w) with their replaced regions filled from each of the sources."""
+    base = imputed(x, replaced) if fill == "linear" else x
+    for source in sources:
+        yield torch.where(replaced, base + NOISE * source if fill == "linear" else source, x)
+
+
 def _score(logits: Tensor, target: Tensor) -> Tensor:
     return logits.softmax(dim=1).gather(1, target.long()[:, None])[:, 0]
-
-
-def _slices(length: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, length)) for start in range(0, length, size)]

@@ -9,13 +9,17 @@ from torch import Tensor, nn
 
 from pellucid import randomness
 from pellucid.errors import InputError
+from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
-from pellucid.saliency import as_saliency
-from pellucid.types import Attribution, Image, Label, Logits, Saliency
+from pellucid.saliency import as_saliency, in_chunks
+from pellucid.types import Attribution, Image, Label, Logits
 
-__all__ = ["Noise", "Observation", "noisy_image", "observations"]
+__all__ = ["PENULTIMATE", "Noise", "Observation", "noisy_image", "observations"]
 
 Noise = Literal["gaussian", "uniform", "one-sided"]
+
+PENULTIMATE = "penultimate"
+"""The layer whose *input* is looked at: the last that was registered of those with parameters of their own."""
 
 
 class Observation(NamedTuple):
@@ -84,6 +88,7 @@ def observations(
     draws: int,
     layer: str | None = None,
     predict: bool = True,
+    chunk: int | None = None,
     generator: randomness.Generator,
 ) -> Iterator[Observation]:
     """The clean images first, then ``draws`` noisy copies of them, one at a time.
@@ -100,8 +105,10 @@ def observations(
         sigma: standard deviation of the noise.
         between: range of the one-sided noise.
         draws: number of noisy copies, at least 1.
-        layer: name of the layer whose output is ``hidden``; without one, ``hidden`` is empty.
+        layer: name of the layer whose output is ``hidden``, or ``penultimate`` for what the last layer reads; without
+            one, ``hidden`` is empty.
         predict: predict the noisy copies too; without it, their ``logits`` and ``hidden`` are empty.
+        chunk: largest number of images that network or saliency is given at once; all by default.
         generator: source of the noise.
 
     Yields:
@@ -118,13 +125,17 @@ def observations(
         raise InputError(f"draws must be above 0, got {draws}")
     explain = as_saliency(saliency)
     repeated = randomness.repeatable(randomness.of(generator, "stability/saliency"), x.device)
-    logits, hidden = _predicted(model, x, target, layer)
-    yield Observation(x.detach(), _attribution(explain, model, x, target, repeated()), logits, hidden)
+
+    def observed(image: Image, *, predict: bool = True) -> Observation:
+        nothing = x.new_empty(0)
+        logits, hidden = _predicted(model, image, target, layer, chunk=chunk) if predict else (nothing, nothing)
+        attribution = attribution_of(explain, model, image, target, repeated, chunk=chunk)
+        return Observation(image.detach(), attribution, logits, hidden)
+
+    yield observed(x)
     for draw in range(draws):
         source = randomness.of(generator, f"stability/{draw}")
-        noisy = noisy_image(x, source, noise=noise, sigma=sigma, between=between)
-        logits, hidden = _predicted(model, noisy, target, layer) if predict else (x.new_empty(0), x.new_empty(0))
-        yield Observation(noisy, _attribution(explain, model, noisy, target, repeated()), logits, hidden)
+        yield observed(noisy_image(x, source, noise=noise, sigma=sigma, between=between), predict=predict)
 
 
 def _check_noise(*, noise: str, sigma: float, between: tuple[float, float]) -> None:
@@ -138,55 +149,60 @@ def _check_noise(*, noise: str, sigma: float, between: tuple[float, float]) -> N
 
 
 def _predicted(
-    model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, layer: str | None
+    model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, layer: str | None, *, chunk: int | None
 ) -> tuple[Logits, Tensor]:
-    """The logits, and the output of ``layer``: of its last run where the forward pass uses it more than once."""
-    seen: list[Any] = []
-    with _kept_output(model, layer, seen), torch.no_grad():
-        logits = model(x)
-    check_classes(target, logits)
-    if layer is None:
-        return logits, x.new_empty(0)
+    """The logits, and what ``layer`` stands for: of its last run where the forward pass uses it more than once."""
+    hidden: list[Tensor] = []
+
+    def predicted(x: Tensor, target: Tensor) -> Logits:
+        seen: list[Any] = []
+        with _kept(model, layer, seen), torch.no_grad():
+            logits = model(x)
+        check_classes(target, logits)
+        hidden.append(_checked(seen, layer, len(x)) if layer is not None else x.new_empty(0))
+        return logits
+
+    return in_chunks(predicted, x, target, chunk=chunk), torch.cat(hidden)
+
+
+def _checked(seen: list[Any], layer: str, n: int) -> Tensor:
     if not seen:
         raise InputError(f"layer {layer!r} has no output: the network's forward pass does not run it")
     hidden = seen[-1]
-    if not isinstance(hidden, Tensor) or hidden.ndim == 0 or len(hidden) != len(x):
+    if not isinstance(hidden, Tensor) or hidden.ndim == 0 or len(hidden) != n:
         got = tuple(hidden.shape) if isinstance(hidden, Tensor) else type(hidden).__name__
-        raise InputError(f"layer {layer!r} must return a tensor with one row for each of {len(x)} images, got {got}")
+        what = "read" if layer == PENULTIMATE else "return"
+        raise InputError(f"layer {layer!r} must {what} a tensor with one row for each of {n} images, got {got}")
     if not torch.isfinite(hidden).all():
         raise InputError(f"the output of layer {layer!r} must be finite, got {hidden[~torch.isfinite(hidden)][0]:g}")
-    return logits, hidden
+    return hidden
 
 
 @contextmanager
-def _kept_output(model: Callable[[Tensor], Tensor], layer: str | None, seen: list[Any]) -> Iterator[None]:
+def _kept(model: Callable[[Tensor], Tensor], layer: str | None, seen: list[Any]) -> Iterator[None]:
+    """``seen`` holds the layer's last output, or the last input of the layer that ``penultimate`` comes before."""
     if layer is None:
         yield
         return
     layers = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
-    if layer not in layers:
-        known = ", ".join(name for name in layers if name) or "none, as the network is no torch.nn.Module"
-        raise InputError(f"layer must be one of the network's ({known}), got {layer!r}")
 
-    def keep(module: nn.Module, arguments: Any, output: Any) -> None:
+    def keep(value: Any) -> None:
         # A copy, as an in-place layer that follows (ReLU after batch norm) would write into it.
-        seen[:] = [output.detach().clone() if isinstance(output, Tensor) else output]
+        seen[:] = [value.detach().clone() if isinstance(value, Tensor) else value]
 
-    handle = layers[layer].register_forward_hook(keep)
+    if layer in layers:
+        handle = layers[layer].register_forward_hook(lambda module, arguments, output: keep(output))
+    elif layer == PENULTIMATE:
+        with_parameters = [m for m in layers.values() if next(m.parameters(recurse=False), None) is not None]
+        if not with_parameters:
+            raise InputError("layer 'penultimate' is what the last layer with parameters reads, got a network of none")
+        handle = with_parameters[-1].register_forward_pre_hook(
+            lambda module, arguments, named: keep([*arguments, *named.values(), None][0]), with_kwargs=True
+        )
+    else:
+        known = ", ".join(name for name in layers if name) or "none, as the network is no torch.nn.Module"
+        raise InputError(f"layer must be penultimate or one of the network's ({known}), got {layer!r}")
     try:
         yield
     finally:
         handle.remove()
-
-
-def _attribution(
-    explain: Saliency,
-    model: Callable[[Tensor], Tensor],
-    x: Tensor,
-    target: Tensor,
-    generator: randomness.Generator,
-) -> Tensor:
-    attribution = explain(model, x, target, create_graph=False, generator=generator).detach()
-    if not torch.isfinite(attribution).all():
-        raise InputError(f"the attribution must be finite, got {attribution[~torch.isfinite(attribution)][0]:g}")
-    return attribution

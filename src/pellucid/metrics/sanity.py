@@ -5,7 +5,7 @@ A saliency method whose maps stay the same when the weights are random explains 
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -14,12 +14,22 @@ from torch import Tensor, nn
 
 from pellucid import randomness
 from pellucid.errors import InputError
+from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
 from pellucid.metrics.similarity import rank_correlation
-from pellucid.saliency import Channels, as_saliency, heatmap, saliency_name
-from pellucid.types import Attribution, Heatmap, Image, Label, PerSample
+from pellucid.saliency import Channels, as_saliency, heatmap, in_chunks, saliency_name
+from pellucid.types import Attribution, Image, Label, PerSample
 
-__all__ = ["Randomisation", "edge_map", "random_map", "randomisation_similarity", "randomise", "reset_parameters"]
+__all__ = [
+    "Randomisation",
+    "baseline_similarity",
+    "edge_map",
+    "explainer",
+    "random_map",
+    "randomisation_similarity",
+    "randomise",
+    "reset_parameters",
+]
 
 Randomisation = Literal["cascading", "independent"]
 
@@ -102,6 +112,7 @@ def randomisation_similarity(
     channels: Channels = "mean_abs",
     seed: int = 0,
     reset: Callable[[nn.Module], None] = reset_parameters,
+    chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> dict[str, PerSample]:
     """Rank correlation of each image's map before and after the network's layers are randomised.
@@ -121,6 +132,8 @@ def randomisation_similarity(
             ranks signed values.
         seed: of the fresh weights.
         reset: as in `randomise`.
+        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
+            it but for rounding.
         generator: source of the saliency's own draws.
 
     Returns:
@@ -136,26 +149,116 @@ def randomisation_similarity(
 
     Source: Adebayo et al. 2018, "Sanity checks for saliency maps", figures 3 and 4.
     """
-    check_model(model)
+    explained = explainer([model], x, target, saliency, chunk=chunk, generator=generator)
+    before = heatmap(explained(model), channels=channels)
+    return {
+        name: rank_correlation(before, heatmap(explained(network), channels=channels)).to(x.dtype)
+        for name, network in randomise(model, order=order, seed=seed, reset=reset)
+    }
+
+
+def baseline_similarity(
+    model: nn.Module,
+    x: Image,
+    target: Label,
+    saliency: Any,
+    *,
+    channels: Channels = "mean_abs",
+    seed: int = 0,
+    reset: Callable[[nn.Module], None] = reset_parameters,
+    chunk: int | None = None,
+    generator: randomness.Generator = None,
+) -> dict[str, PerSample]:
+    """What to read `randomisation_similarity` beside: similarities in which nothing that was learned plays a part.
+
+    Args:
+        model: network in eval mode; it is not changed.
+        x: (n, c, h, w) images in [0, 1].
+        target: (n,) class that is explained, of every network.
+        saliency: as in `randomisation_similarity`, as are the arguments that follow.
+        channels: how an attribution becomes one value per pixel.
+        seed: of the first random network; the other's is one larger.
+        reset: as in `randomise`.
+        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
+            it but for rounding.
+        generator: source of the saliency's own draws and of the random map.
+
+    Returns:
+        Rank correlations, (n,) each, in [-1, 1]: ``edge_map`` of the network's map with `edge_map`, ``random_map`` with
+        `random_map`, ``random_networks`` between the maps of two fully random networks, the share that image and
+        architecture alone decide.
+
+    Raises:
+        InputError: as in `randomisation_similarity`.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).eval()
+    >>> found = baseline_similarity(network, torch.rand(2, 1, 4, 4), torch.tensor([0, 1]), edge_map)
+    >>> found["edge_map"], found["random_networks"]
+    (tensor([1., 1.]), tensor([1., 1.]))
+
+    Source: the edge detector of Adebayo et al. 2018, figure 1; Yona and Greenfeld 2021 for what images alone explain.
+    """
+    explained = explainer([model], x, target, saliency, chunk=chunk, generator=generator)
+    noise = randomness.of(generator, "sanity/random_map")
+    own, edges, drawn, *random = (
+        heatmap(attribution, channels=channels)
+        for attribution in (
+            explained(model),
+            edge_map(model, x, target),
+            random_map(model, x, target, generator=noise),
+            *(explained(_random_network(model, seed=one, reset=reset)) for one in (seed, seed + 1)),
+        )
+    )
+    found = {
+        "edge_map": rank_correlation(own, edges),
+        "random_map": rank_correlation(own, drawn),
+        "random_networks": rank_correlation(*random),
+    }
+    return {name: value.to(x.dtype) for name, value in found.items()}
+
+
+def _random_network(model: nn.Module, *, seed: int, reset: Callable[[nn.Module], None]) -> nn.Module:
+    network = model
+    for _, copied in randomise(model, seed=seed, reset=reset):
+        network = copied
+    return network
+
+
+def explainer(
+    models: Sequence[nn.Module],
+    x: Image,
+    target: Label,
+    saliency: Any,
+    *,
+    chunk: int | None = None,
+    generator: randomness.Generator = None,
+) -> Callable[[nn.Module], Attribution]:
+    """What gives the attribution of the same images for any network, with the same draws for each.
+
+    Args:
+        models: networks in eval mode, at least one; those that are checked before anything is explained.
+        x: (n, c, h, w) images in [0, 1].
+        target: (n,) class that is explained, of every network.
+        saliency: as in `randomisation_similarity`.
+        chunk: largest number of images in one forward or backward pass; all by default.
+        generator: source of the saliency's own draws.
+
+    Returns:
+        Function from a network to its detached attribution, (n, channels, h, w).
+
+    Raises:
+        InputError: as in `randomisation_similarity`.
+    """
     check_batch(x, target)
-    with torch.no_grad():
-        check_classes(target, model(x))
+    for model in models:
+        check_model(model)
+        with torch.no_grad():
+            check_classes(target, in_chunks(model, x, chunk=chunk))
     if hasattr(saliency, "attribute") and not inspect.isclass(saliency):
         raise InputError(f"{saliency_name(saliency)} explains only the network it was built on; give its class")
     explain = as_saliency(saliency)
     repeated = randomness.repeatable(randomness.of(generator, "sanity/saliency"), x.device)
-
-    def heatmap_of(network: nn.Module) -> Heatmap:
-        attribution = explain(network, x, target, create_graph=False, generator=repeated()).detach()
-        if not torch.isfinite(attribution).all():
-            raise InputError(f"the attribution must be finite, got {attribution[~torch.isfinite(attribution)][0]:g}")
-        return heatmap(attribution, channels=channels)
-
-    before = heatmap_of(model)
-    return {
-        name: rank_correlation(before, heatmap_of(network)).to(x.dtype)
-        for name, network in randomise(model, order=order, seed=seed, reset=reset)
-    }
+    return lambda network: attribution_of(explain, network, x, target, repeated, chunk=chunk)
 
 
 def random_map(

@@ -1,29 +1,40 @@
 """How good and how honest the predictions are: area under the ROC curve, balanced accuracy, calibration error.
 
-Functions of arrays over the images of a test set, one number each, without torch.
+Functions of arrays over the images of a test set, one number each, without torch. With ``weight``, how often each image
+counts, the number becomes one for each row of weights: what a bootstrap asks for.
 """
+
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
 
 from pellucid.errors import InputError
 
 __all__ = ["auc", "balanced_accuracy", "expected_calibration_error"]
 
 
-def auc(score: npt.ArrayLike, positive: npt.ArrayLike) -> float:
+Floats = npt.NDArray[np.float64]
+
+
+@overload
+def auc(score: npt.ArrayLike, positive: npt.ArrayLike) -> float: ...
+@overload
+def auc(score: npt.ArrayLike, positive: npt.ArrayLike, *, weight: Floats) -> Floats: ...
+def auc(score: npt.ArrayLike, positive: npt.ArrayLike, *, weight: Floats | None = None) -> float | Floats:
     r"""Probability that a random positive image scores higher than a random negative one, ties counting half.
 
-    That is the area under the ROC curve; from the ranks r of all scores (ties share their mean rank), with P
-    positives and N negatives: :math:`(\sum_{positive} r - P(P+1)/2) / (P N)`.
+    That is the area under the ROC curve: the share of the P N pairs of a positive and a negative image in which the
+    positive one scores higher, ties as a half.
 
     Args:
         score: (n,) finite, higher for positive, such as the softmax probability of class 1 of 2.
         positive: (n,) True for the positive images (or 1 and 0).
+        weight: (resamples, n) how often each image counts.
 
     Returns:
-        A number in [0, 1]; higher is better, 0.5 is chance.
+        A number in [0, 1]; higher is better, 0.5 is chance. With ``weight`` (resamples,), NaN where one class is not
+        drawn.
 
     Raises:
         InputError: different lengths, a score that is not finite, labels other than 0 and 1, or one class alone.
@@ -38,11 +49,23 @@ def auc(score: npt.ArrayLike, positive: npt.ArrayLike) -> float:
     positives, negatives = int(chosen.sum()), int((~chosen).sum())
     if not positives or not negatives:
         raise InputError(f"auc needs positive and negative images, got {positives} positive and {negatives} negative")
-    ranks = scipy.stats.rankdata(values)
-    return float((ranks[chosen].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    order = np.argsort(values, kind="stable")
+    _, starts = np.unique(values[order], return_index=True)  # equal scores stand together
+    given = np.ones((1, len(values))) if weight is None else np.asarray(weight, dtype=np.float64)
+    above = np.add.reduceat((given * chosen)[:, order], starts, axis=1)
+    below = np.add.reduceat((given * ~chosen)[:, order], starts, axis=1)
+    lower = np.cumsum(below, axis=1) - below / 2
+    area = _ratio((above * lower).sum(axis=1), above.sum(axis=1) * below.sum(axis=1))
+    return float(area[0]) if weight is None else area
 
 
-def balanced_accuracy(prediction: npt.ArrayLike, label: npt.ArrayLike) -> float:
+@overload
+def balanced_accuracy(prediction: npt.ArrayLike, label: npt.ArrayLike) -> float: ...
+@overload
+def balanced_accuracy(prediction: npt.ArrayLike, label: npt.ArrayLike, *, weight: Floats) -> Floats: ...
+def balanced_accuracy(
+    prediction: npt.ArrayLike, label: npt.ArrayLike, *, weight: Floats | None = None
+) -> float | Floats:
     """Mean over the classes of the share of each class's images that is predicted right.
 
     Every class that occurs among the labels counts the same, however few images it has.
@@ -50,9 +73,10 @@ def balanced_accuracy(prediction: npt.ArrayLike, label: npt.ArrayLike) -> float:
     Args:
         prediction: (n,) predicted class numbers.
         label: (n,) true class numbers.
+        weight: (resamples, n) how often each image counts; a class that is not drawn is left out.
 
     Returns:
-        A number in [0, 1]; higher is better, 1/classes for a constant prediction.
+        A number in [0, 1]; higher is better, 1/classes for a constant prediction. With ``weight`` (resamples,).
 
     Raises:
         InputError: no image, different lengths, or classes that are not whole numbers.
@@ -66,12 +90,22 @@ def balanced_accuracy(prediction: npt.ArrayLike, label: npt.ArrayLike) -> float:
     for name, classes in (("prediction", predicted), ("label", truth)):
         if not np.issubdtype(classes.dtype, np.integer):
             raise InputError(f"{name} must hold whole class numbers, got {classes.dtype}")
-    _, position = np.unique(truth, return_inverse=True)
-    recall = np.bincount(position, weights=predicted == truth) / np.bincount(position)
-    return float(recall.mean())
+    member = (truth[:, None] == np.unique(truth)).astype(np.float64)
+    given = np.ones((1, len(truth))) if weight is None else np.asarray(weight, dtype=np.float64)
+    recall = _ratio(given @ (member * (predicted == truth)[:, None]), given @ member)
+    mean: Floats = np.nanmean(recall, axis=1)
+    return float(mean[0]) if weight is None else mean
 
 
-def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike, *, bins: int = 15) -> float:
+@overload
+def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike, *, bins: int = 15) -> float: ...
+@overload
+def expected_calibration_error(
+    confidence: npt.ArrayLike, correct: npt.ArrayLike, *, bins: int = 15, weight: Floats
+) -> Floats: ...
+def expected_calibration_error(
+    confidence: npt.ArrayLike, correct: npt.ArrayLike, *, bins: int = 15, weight: Floats | None = None
+) -> float | Floats:
     r"""How far confidence and accuracy lie apart, on average over the images' confidence bins.
 
     The bins are ((i - 1)/bins, i/bins], the first with 0; with n_b of n images in bin b:
@@ -81,9 +115,10 @@ def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike
         confidence: (n,) softmax probability of the predicted class, in [0, 1].
         correct: (n,) True where the prediction is right (or 1 and 0).
         bins: number of bins of equal width, at least 1.
+        weight: (resamples, n) how often each image counts.
 
     Returns:
-        A number in [0, 1]; lower is better calibrated.
+        A number in [0, 1]; lower is better calibrated. With ``weight`` (resamples,).
 
     Raises:
         InputError: no image, different lengths, a confidence outside [0, 1], correctness other than 0 and 1, or
@@ -102,8 +137,16 @@ def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike
         raise InputError(f"confidence must be in [0, 1], got values from {values.min():g} to {values.max():g}")
     inner_edges = np.arange(1, bins) / bins
     position = np.searchsorted(inner_edges, values, side="left")
-    gap = np.bincount(position, weights=right.astype(np.float64) - values, minlength=bins)
-    return float(np.abs(gap).sum() / len(values))
+    gap = (position[:, None] == np.arange(bins)) * (right.astype(np.float64) - values)[:, None]
+    given = np.ones((1, len(values))) if weight is None else np.asarray(weight, dtype=np.float64)
+    error: Floats = np.abs(given @ gap).sum(axis=1) / given.sum(axis=1)
+    return float(error[0]) if weight is None else error
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    """NaN where nothing is counted."""
+    ratio: Floats = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+    return ratio
 
 
 def _same_length(**columns: npt.ArrayLike) -> list[npt.NDArray[np.generic]]:

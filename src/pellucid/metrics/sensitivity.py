@@ -22,6 +22,7 @@ def local_lipschitz(
     *,
     radius: float = 0.02,
     draws: int = 10,
+    chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> PerSample:
     """The steepest change of the attribution near the image: max ||e(x) - e(x')||_2 / ||x - x'||_2.
@@ -37,6 +38,8 @@ def local_lipschitz(
         saliency: whatever `pellucid.saliency.as_saliency` accepts; one that draws gets the same numbers every time.
         radius: largest change of a pixel, above 0.
         draws: number of noisy images; draw i is from ``randomness.of(generator, f"stability/{i}")``.
+        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
+            it but for rounding.
         generator: source of the noise.
 
     Returns:
@@ -54,7 +57,7 @@ def local_lipschitz(
     Source: Alvarez-Melis and Jaakkola 2018, "On the robustness of interpretability methods", equation 1 (sampled).
     """
     return _worst_change(
-        model, x, target, saliency, relative=False, radius=radius, draws=draws, generator=generator
+        model, x, target, saliency, relative=False, radius=radius, draws=draws, chunk=chunk, generator=generator
     )  # fmt: skip
 
 
@@ -66,6 +69,7 @@ def max_sensitivity(
     *,
     radius: float = 0.02,
     draws: int = 10,
+    chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> PerSample:
     """The largest relative change of the attribution near the image: max ||e(x) - e(x')||_2 / ||e(x)||_2.
@@ -80,6 +84,8 @@ def max_sensitivity(
         saliency: whatever `pellucid.saliency.as_saliency` accepts; one that draws gets the same numbers every time.
         radius: largest change of a pixel, above 0.
         draws: number of noisy images; draw i is from ``randomness.of(generator, f"stability/{i}")``.
+        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
+            it but for rounding.
         generator: source of the noise.
 
     Returns:
@@ -98,7 +104,7 @@ def max_sensitivity(
     attribution's norm as in Captum's ``sensitivity_max``.
     """
     return _worst_change(
-        model, x, target, saliency, relative=True, radius=radius, draws=draws, generator=generator
+        model, x, target, saliency, relative=True, radius=radius, draws=draws, chunk=chunk, generator=generator
     )  # fmt: skip
 
 
@@ -111,13 +117,14 @@ def _worst_change(
     relative: bool,
     radius: float,
     draws: int,
+    chunk: int | None,
     generator: randomness.Generator,
 ) -> PerSample:
     if not 0 < radius < float("inf"):
         raise InputError(f"radius must be above 0, got {radius}")
     seen = observations(
         model, x, target, saliency, noise="uniform", sigma=radius / 3**0.5, between=(0, 1), draws=draws,
-        predict=False, generator=generator,
+        predict=False, chunk=chunk, generator=generator,
     )  # fmt: skip
     clean = next(seen)
     size = clean.attribution.flatten(1).norm(dim=1)

@@ -103,6 +103,7 @@ def map_similarity(
     sigma: float = 0.05,
     between: tuple[float, float] = (0.02, 0.2),
     draws: int = 10,
+    chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> dict[str, PerSample]:
     """How alike the maps of the clean and the noisy image look: SSIM and rank correlation, means over the draws.
@@ -124,6 +125,8 @@ def map_similarity(
         sigma: standard deviation of gaussian and uniform noise in pixel units, above 0.
         between: lowest and highest value of one-sided noise.
         draws: number of noisy images; draw i is from ``randomness.of(generator, f"stability/{i}")``.
+        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
+            it but for rounding.
         generator: source of the noise.
 
     Returns:
@@ -142,8 +145,9 @@ def map_similarity(
     Source: Bhusal, Alam and Rastogi 2026 (SSIM); Ghorbani, Abid and Zou 2019 (rank correlation).
     """
     seen = observations(
-        model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, generator=generator
-    )
+        model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, chunk=chunk,
+        generator=generator,
+    )  # fmt: skip
     clean = next(seen)
     _check_window(window, data_range, x.shape[2:])
     prediction = clean.logits.argmax(dim=1)

@@ -29,6 +29,7 @@ def relative_stability(
     between: tuple[float, float] = (0.02, 0.2),
     draws: int = 10,
     eps_min: float = 1e-6,
+    chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> dict[str, PerSample]:
     """How much the attribution changes, relative to how much the image (RIS) or the logits (ROS) do, at worst.
@@ -57,12 +58,17 @@ def relative_stability(
             ``(model, x, target)`` with or without the keywords of `pellucid.types.Saliency`.
         form: ``norm``, ``elementwise`` or ``both``.
         layer: name of the layer, as in ``model.named_modules()``, whose output is the representation of RRS; of its
-            last run where the forward pass uses it more than once. No RRS by default.
+            last run where the forward pass uses it more than once. ``penultimate``, where no layer has that name, is
+            what the classifier reads: the *input* of the layer with parameters of its own that was registered last,
+            which is the output layer where a network names its layers in the order of its forward pass. No RRS by
+            default.
         noise: ``gaussian`` and ``uniform``, clipped to [0, 1], or ``one-sided``, not clipped.
         sigma: standard deviation of gaussian and uniform noise in pixel units, above 0.
         between: lowest and highest value of one-sided noise.
         draws: number of noisy images; draw i is from ``randomness.of(generator, f"stability/{i}")``.
         eps_min: floor of the denominators of the norm form, above 0; stand-in for 0 in the elementwise form.
+        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
+            it but for rounding.
         generator: source of the noise.
 
     Returns:
@@ -89,7 +95,7 @@ def relative_stability(
         raise InputError(f"eps_min must be above 0, got {eps_min}")
     seen = observations(
         model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, layer=layer,
-        generator=generator,
+        chunk=chunk, generator=generator,
     )  # fmt: skip
     clean = next(seen)
     prediction = clean.logits.argmax(dim=1)

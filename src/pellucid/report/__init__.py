@@ -5,16 +5,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pellucid.report.formats import render
+    from pellucid.report.glossary import describe
     from pellucid.report.page import write_report
     from pellucid.report.picture import write_picture
     from pellucid.report.runs import Run, read_run, read_runs
-    from pellucid.report.table import compare, summarise
+    from pellucid.report.table import compare, definitions, summarise
 
-__all__ = ["Run", "compare", "read_run", "read_runs", "render", "summarise", "write_picture", "write_report"]
+__all__ = [
+    "Run",
+    "compare",
+    "definitions",
+    "describe",
+    "read_run",
+    "read_runs",
+    "render",
+    "summarise",
+    "write_picture",
+    "write_report",
+]
 
 _MODULE_OF = {
     "Run": "runs",
     "compare": "table",
+    "definitions": "table",
+    "describe": "glossary",
     "read_run": "runs",
     "read_runs": "runs",
     "render": "formats",

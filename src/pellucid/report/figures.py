@@ -14,12 +14,25 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from pellucid.metrics.definitions import column_name
 from pellucid.report.measures import ARROWS, direction, measure_of
 from pellucid.report.runs import Floats, Run
 from pellucid.report.verdict import with_unit
 from pellucid.statistics import Interval, mean_band
 
-__all__ = ["Panel", "Style", "key", "perturbation", "q_panels", "seconds_per_step", "styles", "trade_offs", "training"]
+__all__ = [
+    "Panel",
+    "Style",
+    "key",
+    "perturbation",
+    "q_panels",
+    "randomisation",
+    "robustness",
+    "seconds_per_step",
+    "styles",
+    "trade_offs",
+    "training",
+]
 
 INK = "#0b0c0d"
 """Stands for the page's text colour; `_svg` writes ``currentColor`` instead."""
@@ -123,6 +136,58 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
 
         panels.append(_panel(draw, f"{order}-{method}", method=method))
     return panels
+
+
+def randomisation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]:
+    """Rank correlation with the trained network's map while layers are made random, last layer first."""
+    name = column_name("randomisation", method)
+    having = [run for run in runs if name in run.rows.column_names]
+    if not having:
+        return []
+
+    def draw(axes: Axes) -> str:
+        ends, most = [], 0
+        for run in having:
+            mean, low, high = mean_band(run.curves(name))
+            x = np.arange(1, len(mean) + 1)
+            most = max(most, len(mean))
+            axes.fill_between(x, low, high, color=style[run.name].color, alpha=0.15, linewidth=0)
+            axes.plot(x, mean, **_line(style[run.name]))
+            ends.append(f"{run.name} {mean[-1]:.2f}")
+        axes.axhline(0, color=INK, linewidth=0.8)
+        axes.set_ylim(top=1)
+        axes.set_xlim(0.8, most + 0.2)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.set_title("Random layers, from the last on")
+        axes.set_xlabel("layers made random")
+        axes.set_ylabel("rank correlation with the map before")
+        return f"Mean rank correlation with the trained network's map once all layers are random: {', '.join(ends)}."
+
+    return [_panel(draw, f"randomisation-{method}", method=method)]
+
+
+def robustness(runs: Sequence[Run], style: Styles) -> list[Panel]:
+    """Accuracy under attack against its radius, with 95 % bands; radius 0 is the clean accuracy."""
+    having = [run for run in runs if "robust_curve" in run.rows.column_names]
+    if not having:
+        return []
+
+    def draw(axes: Axes) -> str:
+        ends = []
+        for run in having:
+            radius = np.array([0, *run.columns["robust_curve"]["parameters"]["eps"]])
+            clean = run.values("prediction") == run.values("label")
+            mean, low, high = mean_band(np.column_stack([clean, run.curves("robust_curve")]))
+            axes.fill_between(radius, 100 * low, 100 * high, color=style[run.name].color, alpha=0.15, linewidth=0)
+            axes.plot(radius, 100 * mean, **_line(style[run.name]))
+            ends.append(f"{run.name} {100 * mean[-1]:.0f} %")
+        axes.set_ylim(0, 100)
+        axes.set_title("Accuracy under attack")
+        axes.set_xlabel("largest change of a pixel (pixels are 0 to 1)")
+        axes.set_ylabel("accuracy (%)")
+        return f"Accuracy by radius of the attack; at the largest: {', '.join(ends)}."
+
+    return [_panel(draw, "robustness")]
 
 
 def q_panels(runs: Sequence[Run], style: Styles) -> list[Panel]:

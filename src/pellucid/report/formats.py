@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from pellucid.errors import InputError
 from pellucid.report.measures import ARROWS, MEASURES, direction, measure_of, saliency_of, saliency_title, written
+from pellucid.report.words import number
 from pellucid.statistics import Interval
 
 __all__ = ["Format", "render"]
@@ -17,24 +18,59 @@ Comparison = Mapping[str, Mapping[str, Any]]
 Format = Literal["text", "csv", "latex", "markdown", "json"]
 
 
-def render(comparison: Comparison, form: Format) -> str:
+def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Write a comparison in one of five forms.
 
     Args:
-        comparison: what `compare` returned.
+        comparison: what `compare` returned; differences from a baseline become rows of their own.
         form: ``text`` for a terminal, ``csv`` (full precision, a row per run), ``latex`` (booktabs), ``markdown`` or
             ``json``.
+        definitions: what `pellucid.report.table.definitions` returned, to be told below the table; in ``json`` it then
+            stands beside the comparison, ``{"runs": ..., "definitions": ...}``. A CSV has no place for them.
 
     Returns:
         The text, without a newline at its end.
 
     Raises:
-        InputError: another form.
+        InputError: another form, or definitions in a CSV.
     """
     writers = {"text": _text, "csv": _csv, "latex": _latex, "markdown": _markdown, "json": _json}
     if form not in writers:
         raise InputError(f"format must be one of {', '.join(get_args(Format))}, got {form!r}")
-    return writers[form](comparison).rstrip("\n")
+    if definitions is not None and form == "csv":
+        raise InputError("a CSV has no place for definitions; take text, json, latex or markdown")
+    if definitions is not None and form == "json":
+        return _json({"runs": comparison, "definitions": definitions})
+    if form != "json":
+        comparison = _with_differences(comparison)
+    below = [*_caveats(comparison), *(_defined(name, column) for name, column in (definitions or {}).items())]
+    # What a form writes before each line of a note.
+    before = {"markdown": "- ", "latex": "% "}.get(form, "")
+    lines = [_escape_markdown(_printable(line)) if form == "markdown" else _printable(line) for line in below]
+    notes = "" if form in ("csv", "json") else "\n".join(before + line for line in lines)
+    return writers[form](comparison).rstrip("\n") + (f"\n\n{notes}" if notes else "")
+
+
+def _with_differences(comparison: Comparison) -> Comparison:
+    """The differences from the baseline as rows of their own, below the runs."""
+    rows = {
+        f"{key} − {run['baseline']}": {"method": "", "smoothing": None, "metrics": run["differences"]}
+        for key, run in comparison.items()
+        if "differences" in run
+    }
+    return {**comparison, **rows}
+
+
+def _caveats(comparison: Comparison) -> list[str]:
+    return [f"! {key}: {sentence}" for key, run in comparison.items() for sentence in run.get("caveats", ())]
+
+
+def _defined(name: str, column: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} {number(value)}" for key, value in column["parameters"].items())
+    notes = "; ".join(part for part in (settings, column["source"]) if part)
+    unit = f" In {column['unit']}." if column["unit"] else ""
+    better = {"higher": " Higher is better.", "lower": " Lower is better.", "none": ""}[column["direction"]]
+    return f"{name}: {column['definition']}{unit}{better}" + (f" ({notes})" if notes else "")
 
 
 def _interval(metrics: Mapping[str, Mapping[str, Any]], name: str) -> Interval | None:
@@ -79,7 +115,7 @@ def _sections(comparison: Comparison) -> dict[str | None, list[str]]:
     return sections
 
 
-def _json(comparison: Comparison) -> str:
+def _json(comparison: Mapping[str, Any]) -> str:
     return json.dumps(comparison, indent=2, ensure_ascii=False, allow_nan=False)
 
 

@@ -2,12 +2,21 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
-from pellucid.metrics.definitions import BARE, DERIVED, Column, columns
+from pellucid.metrics.definitions import BARE, COLUMNS, DERIVED, FAMILIES, Column, Family, is_of_map
 from pellucid.statistics import Interval
 
-__all__ = ["ARROWS", "MEASURES", "Measure", "direction", "measure_of", "saliency_of", "saliency_title", "written"]
+__all__ = [
+    "ARROWS",
+    "MAIN",
+    "MEASURES",
+    "Measure",
+    "direction",
+    "measure_of",
+    "saliency_of",
+    "saliency_title",
+    "written",
+]
 
 ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
 
@@ -34,11 +43,16 @@ class Measure:
     scale: float = 1.0
     unit: str = ""
 
+    @property
+    def family(self) -> Family:
+        """Key of `pellucid.metrics.definitions.FAMILIES`."""
+        return (COLUMNS | DERIVED)[self.name].family
+
 
 PREDICTION, SPARSITY = "Are the predictions right?", "Is the map concentrated?"
 FAITHFULNESS, STABILITY = "Does the map tell the truth?", "Is the map steady?"
 
-MEASURES = {
+MAIN = {
     measure.name: measure
     for measure in (
         Measure(
@@ -121,14 +135,69 @@ MEASURES = {
             group=STABILITY,
             plain="The same change of the map, compared with the change of the network's output instead.",
         ),
+        Measure(
+            name="stability_coverage",
+            title="Coverage",
+            group=STABILITY,
+            plain="How many of the changed pictures kept their prediction: RIS and ROS are about these alone.",
+            scale=100,
+            unit="%",
+        ),
     )
 }
-"""By name, in the order of every table."""
+"""The few numbers that everybody is shown, by name; the verdict speaks of these."""
+
+_GROUPS: dict[Family, str] = {
+    "prediction": PREDICTION,
+    "robustness": PREDICTION,
+    "sparsity": SPARSITY,
+    "faithfulness": FAITHFULNESS,
+    "stability": STABILITY,
+}
+_SHARES = ("prediction", "robustness", "masking")
+_THOUSANDTHS = ("aopc_random", "area_between")
 
 
-@cache
-def _definitions() -> dict[str, Column]:
-    return columns() | DERIVED
+def _further(name: str, column: Column) -> Measure:
+    """A number shown to those who ask for more, in the words of its definition."""
+    scale, unit = 1.0, column.unit
+    if column.family in _SHARES or name.startswith("road"):
+        scale, unit = 100.0, "%"
+    elif name in _THOUSANDTHS:
+        scale, unit = 1000.0, "×10⁻³"
+    group = _GROUPS.get(column.family, FAMILIES[column.family])
+    return Measure(name=name, title=column.title, group=group, plain=column.definition, scale=scale, unit=unit)
+
+
+def _all() -> dict[str, Measure]:
+    shown = {name: column for name, column in COLUMNS.items() if not column.curve} | DERIVED
+    for name in ("index", "label", "prediction", "score", "robust_correct"):
+        del shown[name]
+    everything = {name: MAIN.get(name) or _further(name, column) for name, column in shown.items()}
+    families = list(FAMILIES)
+    groups = {measure.group: None for measure in MAIN.values()} | {
+        everything[name].group: None for name in sorted(shown, key=lambda name: families.index(shown[name].family))
+    }
+    order = [group for group in groups if not is_of_map(_first(everything, group))]
+    order += [group for group in groups if group not in order]
+    return dict(
+        sorted(
+            everything.items(),
+            key=lambda item: (order.index(item[1].group), item[0] not in MAIN, *_place(item[0])),
+        )
+    )
+
+
+def _first(everything: dict[str, Measure], group: str) -> str:
+    return next(name for name, measure in everything.items() if measure.group == group)
+
+
+def _place(name: str) -> tuple[int, ...]:
+    return (list(MAIN).index(name),) if name in MAIN else (len(MAIN),)
+
+
+MEASURES = _all()
+"""By name, in the order of every table: those that need no map, then question by question, the main ones first."""
 
 
 def measure_of(name: str) -> Measure:
@@ -141,13 +210,12 @@ def measure_of(name: str) -> Measure:
 
 
 def saliency_of(name: str) -> str | None:
-    """The saliency method of a metric name; None for the two accuracies, which need no map.
+    """The saliency method of a metric name; None for those that need no map, such as the accuracies.
 
     >>> saliency_of("gini"), saliency_of("gini/smoothgrad"), saliency_of("clean_accuracy")
     ('vanilla_gradient', 'smoothgrad', None)
     """
-    bare, _, method = name.partition("/")
-    return None if MEASURES[bare].group == PREDICTION else method or BARE
+    return name.partition("/")[2] or BARE if is_of_map(name) else None
 
 
 def saliency_title(method: str) -> str:
@@ -165,7 +233,7 @@ def direction(name: str) -> str:
     >>> direction("gini/smoothgrad"), direction("aopc_lerf"), direction("aopc_rel")
     ('higher', 'lower', 'higher')
     """
-    return _definitions()[name.partition("/")[0]].direction
+    return (COLUMNS | DERIVED)[name.partition("/")[0]].direction
 
 
 def written(interval: Interval, name: str) -> tuple[str, str, str]:

@@ -1,13 +1,17 @@
 "use strict";
 
-// One kind of saliency map at a time; without this script the page shows all of them.
+// One kind of saliency map at a time, and the main measures only; without this script the page shows all of them.
 const choices = document.querySelectorAll("#switch input");
-function show(map) {
-  for (const part of document.querySelectorAll("[data-map]")) part.hidden = part.dataset.map !== map;
+const further = document.getElementById("further");
+function show() {
+  const map = document.querySelector("#switch input:checked")?.value;
+  for (const part of document.querySelectorAll("[data-map], [data-more]")) {
+    const other = map !== undefined && part.dataset.map !== undefined && part.dataset.map !== map;
+    part.hidden = other || (part.dataset.more !== undefined && !further.checked);
+  }
 }
-for (const choice of choices) choice.addEventListener("change", () => show(choice.value));
-const chosen = document.querySelector("#switch input:checked");
-if (chosen) show(chosen.value);
+for (const choice of [...choices, ...(further ? [further] : [])]) choice.addEventListener("change", show);
+show();
 
 // A head sorts its column, best first, then the other way round; runs without the number stay last.
 const table = document.getElementById("numbers");

@@ -12,9 +12,11 @@ from markupsafe import Markup
 from pellucid.files import whole_file
 from pellucid.metrics.definitions import BARE, DERIVED
 from pellucid.report import figures, verdict
+from pellucid.report.caveats import caveats, survivals
 from pellucid.report.gallery import COLORMAP, Gallery, color_bar, gallery
 from pellucid.report.measures import (
     ARROWS,
+    MAIN,
     MEASURES,
     direction,
     measure_of,
@@ -100,6 +102,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "headline": verdict.headline(answers),
         "bargain": verdict.bargain(runs, summaries, standing, baseline),
         "answers": answers,
+        "caveats": [(run.name, said) for run in runs if (said := caveats(run))],
         "changes": verdict.changes(runs, summaries, standing, baseline),
         "cost": _cost(runs, baseline),
         "methods": [
@@ -109,6 +112,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "spoken": saliency_title(runs[0].saliency_methods[0]).lower(),
         "groups": _groups(names),
         "columns": [_column(name) for name in names],
+        "further": len({measure_of(name).name for name in names if _is_more(name)}),
         "cells": {run.name: [_cell(run, baseline, name, summaries, standing) for name in names] for run in runs},
         "definitions": _definitions(runs, names, summaries),
         "gallery": pictures,
@@ -131,11 +135,16 @@ def _groups(names: Sequence[str]) -> list[dict[str, Any]]:
     """Neighbouring columns that answer the same question about the same maps."""
     groups: list[dict[str, Any]] = []
     for name in names:
-        title, method = measure_of(name).group, saliency_of(name)
-        if not groups or (groups[-1]["title"], groups[-1]["method"]) != (title, method):
-            groups.append({"title": title, "method": method, "span": 0})
+        group = {"title": measure_of(name).group, "method": saliency_of(name), "more": _is_more(name)}
+        if not groups or any(groups[-1][key] != value for key, value in group.items()):
+            groups.append(group | {"span": 0})
         groups[-1]["span"] += 1
     return groups
+
+
+def _is_more(name: str) -> bool:
+    """Whether a column is shown only to those who ask for all."""
+    return measure_of(name).name not in MAIN
 
 
 def _column(name: str) -> dict[str, Any]:
@@ -145,6 +154,7 @@ def _column(name: str) -> dict[str, Any]:
         "title": measure.title,
         "unit": measure.unit,
         "method": saliency_of(name),
+        "more": _is_more(name),
         "definition": f"about-{measure.name}",
         "arrow": ARROWS[direction(name)],
         "better": {"higher": "higher is better", "lower": "lower is better", "none": ""}[direction(name)],
@@ -159,7 +169,7 @@ def _cell(
     standing: Mapping[tuple[str, str], verdict.Standing],
 ) -> dict[str, Any]:
     interval, where = summaries[run.name].get(name), standing.get((run.name, name))
-    cell: dict[str, Any] = {"name": name, "method": saliency_of(name), "interval": None}
+    cell: dict[str, Any] = {"name": name, "method": saliency_of(name), "more": _is_more(name), "interval": None}
     if interval is None or where is None:
         return cell
     mean, low, high = written(interval, name)
@@ -190,6 +200,7 @@ def _definitions(runs: Sequence[Run], names: Sequence[str], summaries: Summaries
             {
                 "id": f"about-{measure.name}",
                 "measure": measure,
+                "more": _is_more(measure.name),
                 "arrow": ARROWS[direction(measure.name)],
                 "name": measure.name,
                 "definition": meant.definition if meant else stored.get("definition", ""),
@@ -252,6 +263,23 @@ def _figures(
             "panels": [panel for method in methods for panel in figures.perturbation(runs, style, method)],
         },
         {
+            "id": "randomised",
+            "title": "Do the maps depend on what was learned?",
+            "text": "The network’s layers are replaced by random ones, one after the other from the last to the first, "
+            "and each map is compared with the one before. A map that speaks about the network falls to where it has "
+            "nothing left in common; one that stays the same speaks about the picture alone, as an edge detector "
+            "does. Bands are 95 % bootstrap intervals over the pictures.",
+            "panels": [panel for method in methods for panel in figures.randomisation(runs, style, method)],
+            "notes": _survivals(runs),
+        },
+        {
+            "id": "robustness",
+            "title": "How the predictions stand up to stronger attacks",
+            "text": "An attacker changes every pixel by at most the radius, so that the network errs. Bands are 95 % "
+            "bootstrap intervals over the pictures.",
+            "panels": figures.robustness(runs, style),
+        },
+        {
             "id": "trade-offs",
             "title": "What better maps cost in accuracy",
             "text": "Each point is one network, with its 95 % intervals. Further right is more accurate; the arrow at "
@@ -275,7 +303,16 @@ def _figures(
             "panels": figures.training(runs, style, baseline),
         },
     ]
-    return [section for section in sections if section["panels"]]
+    return [{"notes": []} | section for section in sections if section["panels"]]
+
+
+def _survivals(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """By run and saliency method, whether the maps survived when all layers were random."""
+    return [
+        {"method": method, "name": run.name, "verdict": survival.verdict, "text": survival.sentence()}
+        for run in runs
+        for method, survival in survivals(run).items()
+    ]
 
 
 def _words(run: Run) -> str:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from pellucid.errors import InputError
+from pellucid.metrics.definitions import is_of_map
 
 __all__ = ["FORMAT", "Run", "check_comparable", "read_run", "read_runs"]
 
@@ -222,7 +223,7 @@ def _check_same_settings(first: Run, run: Run) -> None:
 
 
 def _is_map(column: str) -> bool:
-    return column.partition("/")[0] in ("gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf")
+    return is_of_map(column)
 
 
 def _existing(path: Path, run: str) -> Path:

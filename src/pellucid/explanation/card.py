@@ -1,0 +1,199 @@
+"""The trust card of one image as plain data: what the network says, its maps, how far each can be trusted."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid import __version__
+from pellucid.explanation.judgement import Judgement
+
+__all__ = ["FIGURES", "FORMAT", "SHOWN", "Card", "Figure", "MapCard", "Words", "percentile_words", "share", "written"]
+
+FORMAT = 1
+"""The version of a card's JSON and NumPy file."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a figure is called and explained; ``percent`` of those that are shares."""
+
+    title: str
+    plain: str
+    percent: bool = False
+
+
+FIGURES = {
+    "faithfulness": Words(
+        "Faithfulness",
+        "Confidence lost while what the map marks most is destroyed, minus that lost while what it marks least is "
+        "(AOPC MoRF − LeRF). A random map has about 0.",
+    ),
+    "random_limit": Words(
+        "of random maps", "The largest such difference, either way, among random maps on this image."
+    ),
+    "similarity": Words(
+        "Steadiness",
+        "Rank correlation of the map with the maps of slightly noisy copies: 1 is the same map, 0 an unrelated one.",
+    ),
+    "stability_coverage": Words("Prediction kept", "Share of the noisy copies that keep the prediction.", percent=True),
+    "ris": Words("RIS", "Relative change of the map per relative change of the picture, at worst; lower is steadier."),
+    "ros": Words("ROS", "Relative change of the map per relative change of the logits, at worst; lower is steadier."),
+    "gini": Words("Sparsity (Gini)", "0 when all pixels weigh the same, near 1 when a few hold everything."),
+    "aopc_morf": Words("AOPC MoRF", "Mean loss of confidence while the most relevant regions are destroyed first."),
+    "aopc_lerf": Words("AOPC LeRF", "Mean loss of confidence while the least relevant regions are destroyed first."),
+    "random_aopc": Words("AOPC of random maps", "Mean loss of confidence while random regions are destroyed."),
+}
+"""In the order in which they are told."""
+
+SHOWN = ("faithfulness", "random_limit", "similarity", "stability_coverage", "ris", "ros", "gini")
+"""Figures of the picture and the page; the files hold all."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number about a map.
+
+    Attributes:
+        name: a key of `FIGURES`.
+        value: None where it is undefined.
+        percentile: share in percent of the reference images whose map is worse; None where there is no reference.
+    """
+
+    name: str
+    value: float | None
+    percentile: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MapCard:
+    """One map with its figures and what the rules say of it.
+
+    Attributes:
+        method: name of the saliency method.
+        title: as people call it.
+        judgement: of the rules.
+        figures: by name.
+        heatmap: (h, w) float32, non-negative.
+        attribution: (c, h, w) float32, signed.
+    """
+
+    method: str
+    title: str
+    judgement: Judgement
+    figures: dict[str, Figure]
+    heatmap: npt.NDArray[np.float32]
+    attribution: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Card:
+    """Everything about one image.
+
+    Attributes:
+        source: the file.
+        stored: its width and height.
+        notes: what was done to it.
+        network: name of the network.
+        image: (h, w) or (h, w, 3) uint8, what the network saw.
+        top: class number, name and probability of the likeliest classes.
+        target: class number, name and probability of the class that is explained.
+        maps: the first is the one that the card speaks of.
+        agreement: rank correlation of two methods' maps.
+        reference: what the percentiles are of, in words; None without.
+        settings: of the examination, as plain data.
+    """
+
+    source: str
+    stored: tuple[int, int]
+    notes: tuple[str, ...]
+    network: str
+    image: npt.NDArray[np.uint8]
+    top: tuple[tuple[int, str, float], ...]
+    target: tuple[int, str, float]
+    maps: tuple[MapCard, ...]
+    agreement: dict[tuple[str, str], float]
+    reference: str | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def judgement(self) -> Judgement:
+        """That of the first map."""
+        return self.maps[0].judgement
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data without the pixels, ready for JSON; undefined numbers are None."""
+        return {
+            "format": FORMAT,
+            "pellucid": __version__,
+            "source": self.source,
+            "stored": {"width": self.stored[0], "height": self.stored[1]},
+            "notes": list(self.notes),
+            "network": self.network,
+            "prediction": [_class(*one) for one in self.top],
+            "explained": _class(*self.target),
+            "judgement": self.judgement.level,
+            "sentence": self.judgement.sentence,
+            "maps": {
+                one.method: {
+                    "judgement": one.judgement.level,
+                    "sentence": one.judgement.sentence,
+                    "reasons": list(one.judgement.reasons),
+                    "figures": {
+                        name: {"value": figure.value, "percentile": figure.percentile}
+                        for name, figure in one.figures.items()
+                    },
+                }
+                for one in self.maps
+            },
+            "agreement": [{"maps": list(pair), "rank_correlation": value} for pair, value in self.agreement.items()],
+            "reference": self.reference,
+            "settings": dict(self.settings),
+        }
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """For `numpy.savez_compressed`: ``image``, and of each map ``heatmap/NAME`` and ``attribution/NAME``."""
+        found: dict[str, npt.NDArray[Any]] = {"image": self.image}
+        for one in self.maps:
+            found[f"heatmap/{one.method}"] = one.heatmap
+            found[f"attribution/{one.method}"] = one.attribution
+        return found
+
+
+def _class(number: int, name: str, probability: float) -> dict[str, Any]:
+    return {"class": number, "name": name, "probability": probability}
+
+
+def written(figure: Figure) -> str:
+    """A figure's value for people.
+
+    >>> written(Figure("ris", 12.728)), written(Figure("stability_coverage", 1.0)), written(Figure("ris", None))
+    ('12.7', '100 %', '–')
+    """
+    if figure.value is None or not math.isfinite(figure.value):
+        return "–"
+    if FIGURES[figure.name].percent:
+        return f"{100 * figure.value:.0f} %"
+    decimals = 2 if abs(figure.value) < 10 else 1
+    return f"{round(figure.value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+
+
+def share(probability: float) -> str:
+    """A probability for people.
+
+    >>> share(0.943), share(0.0021), share(0.0)
+    ('94 %', '< 1 %', '0 %')
+    """
+    return "< 1 %" if 0 < probability < 0.005 else f"{100 * probability:.0f} %"
+
+
+def percentile_words(figure: Figure) -> str:
+    """Where a figure stands in the reference.
+
+    >>> percentile_words(Figure("gini", 0.5, 83.2)), percentile_words(Figure("gini", 0.5))
+    ('better than 83 %', '')
+    """
+    return "" if figure.percentile is None else f"better than {figure.percentile:.0f} %"

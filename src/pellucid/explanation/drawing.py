@@ -1,0 +1,230 @@
+"""A card as one PNG picture: the image, each map alone and over the image, the figures, the sentence."""
+
+import io
+import textwrap
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib import colormaps
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import gaussian_filter
+
+from pellucid.explanation.card import FIGURES, SHOWN, Card, MapCard, percentile_words, share, written
+from pellucid.explanation.judgement import Level
+from pellucid.report.gallery import COLORMAP
+
+__all__ = ["COLORS", "MARKS", "coloured", "overlay", "png", "veil"]
+
+PAPER, INK, FAINT, LINE, BAND = "#ffffff", "#1a1d21", "#565d66", "#d5d9de", "#f4f6f8"
+COLORS: dict[Level, tuple[str, str]] = {
+    "do not rely": ("#99400a", "#fdeadd"),
+    "with care": ("#565d66", "#eceef1"),
+    "no objection": ("#0b5e97", "#e2f0fa"),
+}
+"""Ink and paper of each level: the report's worse, level and better."""
+MARKS: dict[Level, str] = {"do not rely": "✗", "with care": "!", "no objection": "✓"}
+
+SIDE = 300
+GAP = 24
+BAR = 120
+
+
+def png(card: Card) -> bytes:
+    """Draw a card.
+
+    The maps are shown at the network's pixels, enlarged without smoothing where they are small; each has a colour
+    scale of its own from 0 to its 99th percentile.
+
+    Returns:
+        The file's content.
+    """
+    width, height = _panel(card.image)
+    columns = 1 + len(card.maps)
+    total = GAP + columns * (SIDE + GAP)
+    head = _Text(card, total)
+    rows = len(SHOWN)
+    panels = head.bottom + GAP // 2
+    sentences = [_wrapped(one.judgement.sentence, 14, SIDE - 20) for one in card.maps]
+    box = 18 * max(len(lines) for lines in sentences) + 16
+    figures = panels + 26 + 2 * (height + 8) + 12
+    bottom = figures + rows * 38 + 8 + box + 34
+    canvas = Image.new("RGB", (total, bottom), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    head.draw(draw)
+    x = GAP
+    draw.text((x, panels), "What the network saw", INK, _font(15, bold=True))
+    shown = _scaled(Image.fromarray(card.image).convert("RGB"), (width, height))
+    canvas.paste(shown, (x, panels + 26))
+    _top(draw, card, x, panels + 26 + height + 18)
+    for number, one in enumerate(card.maps):
+        x = GAP + (number + 1) * (SIDE + GAP)
+        draw.text((x, panels), _clipped(one.title, 15, SIDE, bold=True), INK, _font(15, bold=True))
+        canvas.paste(_scaled(coloured(one.heatmap).convert("RGB"), (width, height)), (x, panels + 26))
+        over = _scaled(overlay(one.heatmap, card.image), (width, height))
+        canvas.paste(over, (x, panels + 26 + height + 8))
+        _figures(draw, one, x, figures)
+        ink, paper = COLORS[one.judgement.level]
+        top = figures + rows * 38 + 8
+        draw.rectangle((x, top, x + SIDE, top + box), paper)
+        draw.rectangle((x, top, x + 4, top + box), ink)
+        for i, line in enumerate(sentences[number]):
+            draw.text((x + 12, top + 8 + 18 * i), line, INK, _font(14))
+    _legend(draw, card, GAP, figures)
+    foot = (
+        f"Percentiles: better than so many of {card.reference}." if card.reference else "No reference: no percentiles."
+    )
+    draw.text((GAP, bottom - 26), _clipped(foot, 12, total - 2 * GAP), FAINT, _font(12))
+    out = io.BytesIO()
+    canvas.save(out, "PNG", compress_level=3)
+    return out.getvalue()
+
+
+class _Text:
+    """Head of the card: the file, what the network says, the sentence."""
+
+    def __init__(self, card: Card, width: int) -> None:
+        number, name, probability = card.target
+        asked = "" if number == card.top[0][0] else f" (explained: {name}, {share(probability)})"
+        self.title = _clipped(f"{card.top[0][1]}, {share(card.top[0][2])}{asked}", 26, width - 2 * GAP, bold=True)
+        notes = "".join(f" · {note}" for note in card.notes)
+        told = f"{Path(card.source).name} · {card.stored[0]} × {card.stored[1]} px{notes} · network {card.network}"
+        self.told = _clipped(told, 14, width - 2 * GAP)
+        self.level = card.judgement.level
+        self.lines = _wrapped(f"{MARKS[self.level]} {card.judgement.sentence}", 18, width - 2 * GAP - 28, bold=True)
+        self.width = width
+        self.bottom = GAP + 64 + 24 * len(self.lines) + 20
+
+    def draw(self, draw: ImageDraw.ImageDraw) -> None:
+        draw.text((GAP, GAP - 4), self.title, INK, _font(26, bold=True))
+        draw.text((GAP, GAP + 32), self.told, FAINT, _font(14))
+        ink, paper = COLORS[self.level]
+        top = GAP + 60
+        draw.rectangle((GAP, top, self.width - GAP, self.bottom), paper)
+        draw.rectangle((GAP, top, GAP + 5, self.bottom), ink)
+        for i, line in enumerate(self.lines):
+            draw.text((GAP + 16, top + 10 + 24 * i), line, ink, _font(18, bold=True))
+
+
+def _top(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:
+    draw.text((x, y), "What it could be", INK, _font(14, bold=True))
+    for i, (_, name, probability) in enumerate(card.top):
+        line = y + 26 + 36 * i
+        draw.text((x, line), _clipped(name, 13, SIDE - 52), INK, _font(13))
+        draw.text((x + SIDE, line), share(probability), INK, _font(13), anchor="ra")
+        draw.rectangle((x, line + 19, x + SIDE, line + 24), BAND)
+        draw.rectangle((x, line + 19, x + round(SIDE * probability), line + 24), COLORS["no objection"][0])
+
+
+def _legend(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:
+    for i, name in enumerate(SHOWN):
+        draw.text((x, y + 38 * i), FIGURES[name].title, INK, _font(14, bold=True))
+    line = y + 38 * len(SHOWN) + 8
+    if card.agreement:
+        draw.text((x, line), "Agreement of the maps", INK, _font(13, bold=True))
+    for i, (pair, value) in enumerate(card.agreement.items()):
+        titles = {one.method: one.title for one in card.maps}
+        both = _clipped(f"{titles[pair[0]]}, {titles[pair[1]]}", 12, SIDE - 46)
+        draw.text((x, line + 20 + 17 * i), both, FAINT, _font(12))
+        draw.text((x + SIDE, line + 20 + 17 * i), f"{value:.2f}".replace("-", "−"), INK, _font(12), anchor="ra")
+
+
+def _figures(draw: ImageDraw.ImageDraw, one: MapCard, x: int, y: int) -> None:
+    for i, name in enumerate(SHOWN):
+        figure, line = one.figures[name], y + 38 * i
+        draw.text((x, line), written(figure), INK, _font(15))
+        if figure.percentile is not None:
+            left = x + SIDE - BAR
+            draw.rectangle((left, line + 20, left + BAR, line + 26), LINE)
+            draw.rectangle((left, line + 20, left + round(BAR * figure.percentile / 100), line + 26), INK)
+            draw.text((x + SIDE, line), percentile_words(figure), FAINT, _font(12), anchor="ra")
+        draw.line((x, line + 32, x + SIDE, line + 32), LINE)
+
+
+def level(heatmap: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The map from 0 to its 99th percentile as 0 to 1, so that one extreme pixel does not darken the rest."""
+    top = float(np.percentile(heatmap, 99)) or float(heatmap.max()) or 1.0
+    scaled: npt.NDArray[np.float32] = np.clip(heatmap / top, 0, 1).astype(np.float32)
+    return scaled
+
+
+def coloured(heatmap: npt.NDArray[np.float32]) -> Image.Image:
+    """The map in the report's colours, which rise in lightness: for the colour-blind, and for printing in grey."""
+    picture = Image.fromarray((255 * level(heatmap)).round().astype(np.uint8)).convert("P")
+    picture.putpalette(_palette())
+    return picture
+
+
+def veil(heatmap: npt.NDArray[np.float32]) -> Image.Image:
+    """The map, smoothed where it is large, with an opacity that rises with it, to be laid over the image."""
+    smooth = _smoothed(heatmap)
+    picture = coloured(smooth).convert("RGB")
+    picture.putalpha(_opacity(smooth))
+    return picture
+
+
+def overlay(heatmap: npt.NDArray[np.float32], image: npt.NDArray[np.uint8]) -> Image.Image:
+    """The map over the image in grey: what is marked shines, the rest stays to be seen."""
+    over = veil(heatmap)
+    return Image.composite(over.convert("RGB"), _dimmed(image), over.getchannel("A"))
+
+
+def _dimmed(image: npt.NDArray[np.uint8]) -> Image.Image:
+    grey = Image.fromarray(image).convert("L")
+    return Image.merge("RGB", [grey.point(lambda value: round(0.75 * value))] * 3)
+
+
+def _smoothed(heatmap: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """For the overlay alone, as single pixels of a large map hide the image and cannot be seen on it."""
+    side = max(heatmap.shape)
+    smooth: npt.NDArray[np.float32] = gaussian_filter(heatmap, side / 112) if side > 64 else heatmap
+    return smooth
+
+
+def _opacity(heatmap: npt.NDArray[np.float32]) -> Image.Image:
+    return Image.fromarray((255 * 0.9 * level(heatmap)).round().astype(np.uint8))
+
+
+@cache
+def _palette() -> bytes:
+    return (255 * colormaps[COLORMAP](np.arange(256))[:, :3]).round().astype(np.uint8).tobytes()
+
+
+def _panel(image: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    height, width = image.shape[:2]
+    scale = SIDE / max(height, width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    smooth = picture.size[0] > 64
+    return picture.resize(size, Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST)
+
+
+@cache
+def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def _clipped(text: str, size: int, width: int, *, bold: bool = False) -> str:
+    text = "".join(letter if letter.isprintable() else "·" for letter in text)
+    font = _font(size, bold=bold)
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def _wrapped(text: str, size: int, width: int, *, bold: bool = False) -> list[str]:
+    text = "".join(letter if letter.isprintable() else "·" for letter in text)
+    mean = _font(size, bold=bold).getlength(text) / max(1, len(text))
+    letters = max(8, int(width / mean))
+    while True:
+        lines = textwrap.wrap(text, letters) or [""]
+        if letters <= 8 or all(_font(size, bold=bold).getlength(line) <= width for line in lines):
+            return lines
+        letters -= 1

@@ -1,0 +1,302 @@
+"""What is measured of the maps of a batch of images: all that the trust card says is computed here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pellucid.errors import InputError
+from pellucid.evaluation import Evaluation
+from pellucid.metrics import aopc, default_region, gini, perturbation_curves, rank_correlation, relative_stability
+from pellucid.randomness import Generator, SampleDraws, uniform
+from pellucid.saliency import (
+    Channels,
+    Explain,
+    IntegratedGradients,
+    SmoothGrad,
+    as_saliency,
+    heatmap,
+    saliency_name,
+)
+from pellucid.types import Heatmap, Image, Label, Saliency
+
+__all__ = ["Examination", "Finding", "MapFinding", "examine"]
+
+TOGETHER = 16
+"""Images in one pass of the methods that take several passes an image; memory grows with it, speed hardly does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """Which maps are made of an image, and what is measured of them.
+
+    Args:
+        saliency: methods, as in `pellucid.Evaluation`; the first is the one that the card speaks of.
+        channels: how channels are reduced to a heatmap.
+        fraction: share of an image's regions that the perturbation curves replace.
+        steps: points of a perturbation curve.
+        repeats: draws of the replacing noise that a curve averages.
+        region: side of the replaced regions in pixels; `pellucid.metrics.default_region` by default.
+        sigma: standard deviation of the stability noise in pixel units.
+        draws: noisy copies of the stability measures.
+        draws_of: other numbers of noisy copies by method, where a reference was measured with them.
+        random_maps: random maps that a map must do better than.
+        seed: of every draw.
+    """
+
+    saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
+    channels: Channels = "mean_abs"
+    fraction: float = 0.2
+    steps: int = 20
+    repeats: int = 5
+    region: int | None = None
+    sigma: float = 0.05
+    draws: int = 10
+    draws_of: tuple[tuple[str, int], ...] = ()
+    random_maps: int = 19
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.saliency:
+            raise InputError("saliency must name at least one method, got none")
+        if self.channels not in get_args(Channels):
+            raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
+        for name in ("steps", "repeats", "draws", "random_maps"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        self.methods()
+
+    @classmethod
+    def quick(cls, saliency: Sequence[Explain] = ()) -> "Examination":
+        """For a first look: fewer steps, draws and random maps, SmoothGrad of 10 and integrated gradients of 16."""
+        return cls(
+            saliency=tuple(
+                {"smoothgrad": SmoothGrad(samples=10), "integrated_gradients": IntegratedGradients(steps=16)}.get(
+                    name, name
+                )
+                if isinstance(name, str)
+                else name
+                for name in (saliency or cls.saliency)
+            ),
+            steps=10,
+            repeats=1,
+            draws=3,
+            random_maps=4,
+        )
+
+    @classmethod
+    def like(cls, evaluation: Evaluation, saliency: Sequence[Explain] = (), *, full: bool = False) -> "Examination":
+        """As a run was evaluated, so that its rows are a reference.
+
+        Args:
+            evaluation: of the run.
+            saliency: methods; those of the evaluation by default, which otherwise lend their settings by name.
+            full: as many draws of the replacing noise as the evaluation has, which change no mean but its error, and
+                more random maps.
+        """
+        measured = {saliency_name(explain): explain for explain in evaluation.saliency}
+        chosen = tuple(
+            measured.get(explain, explain) if isinstance(explain, str) else explain
+            for explain in (saliency or evaluation.saliency)
+        )
+        basis = cls() if full else cls.quick()
+        return cls(
+            saliency=chosen,
+            channels="mean_abs" if evaluation.channels == "signed_mean" else evaluation.channels,
+            fraction=evaluation.fraction,
+            steps=evaluation.steps,
+            repeats=evaluation.repeats if full else basis.repeats,
+            region=evaluation.region,
+            sigma=evaluation.sigma,
+            draws=basis.draws,
+            draws_of=tuple((name, evaluation.draws) for name in evaluation.stable()),
+            random_maps=basis.random_maps,
+            seed=evaluation.seed,
+        )
+
+    def methods(self) -> dict[str, Saliency]:
+        """The saliency functions by name."""
+        names = [saliency_name(explain) for explain in self.saliency]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise InputError(f"saliency must name each kind of map once, got {twice[0]} {len(twice)} times")
+        return {name: as_saliency(_chunked(explain)) for name, explain in zip(names, self.saliency, strict=True)}
+
+    def fitted(self, shape: tuple[int, int, int]) -> "Examination":
+        """With the region, and no more steps than regions to replace, for images of this shape."""
+        region = self.region or default_region(min(shape[1:]))
+        regions = -(-shape[1] // region) * -(-shape[2] // region)
+        return replace(self, region=region, steps=max(1, min(self.steps, int(regions * self.fraction + 1e-6))))
+
+
+def _chunked(explain: Explain) -> Explain:
+    if isinstance(explain, str):
+        explain = {"smoothgrad": SmoothGrad(), "integrated_gradients": IntegratedGradients()}.get(explain, explain)
+    several = isinstance(explain, SmoothGrad | IntegratedGradients) and explain.chunk is None
+    return replace(explain, chunk=TOGETHER) if several else explain  # type: ignore[type-var]
+
+
+@dataclass(frozen=True, eq=False)
+class MapFinding:
+    """One map of one image, and what was measured of it.
+
+    Attributes:
+        attribution: (c, h, w), signed.
+        heatmap: (h, w), non-negative.
+        figures: numbers by name; NaN where one is undefined.
+    """
+
+    attribution: Tensor
+    heatmap: Tensor
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One image: what the network says, its maps, how far they agree.
+
+    Attributes:
+        target: class that was explained.
+        probabilities: (classes,) softmax.
+        maps: by name of the method.
+        agreement: rank correlation of the region means of two maps, by their names.
+    """
+
+    target: int
+    probabilities: Tensor
+    maps: dict[str, MapFinding]
+    agreement: dict[tuple[str, str], float]
+
+
+class _Recorder:
+    """A saliency function that keeps what it gave, so that the stability measure's maps serve the other measures."""
+
+    def __init__(self, explain: Saliency) -> None:
+        self.explain, self.given = explain, []  # type: tuple[Saliency, list[Tensor]]
+
+    def __call__(
+        self, model: nn.Module, x: Image, target: Label, *, create_graph: bool = False, generator: Generator = None
+    ) -> Tensor:
+        attribution = self.explain(model, x, target, create_graph=create_graph, generator=generator)
+        self.given.append(attribution.detach())
+        return attribution
+
+
+def examine(
+    model: nn.Module,
+    x: Image,
+    keys: Sequence[int],
+    examination: Examination,
+    *,
+    target: int | None = None,
+    random_maps: bool = True,
+) -> list[Finding]:
+    """Make the maps of a batch and measure them; batch mates change nothing but the rounding of sums.
+
+    Of every map: ``gini``; ``aopc_morf``, ``aopc_lerf`` and their difference ``faithfulness``; ``ris``, ``ros`` and
+    ``stability_coverage``; ``similarity``, the mean rank correlation of the region means of the clean image's map with
+    those of its noisy copies. Of the random maps ``random_aopc``, the mean decay, and ``random_limit``, the largest
+    |MoRF - LeRF| among them: since an order and its reverse are equally random, a random map's faithfulness is above it
+    with a probability of 1/(2 (random_maps + 1)).
+
+    Args:
+        model: network in eval mode.
+        x: (n, c, h, w) images in [0, 1].
+        keys: (n,) a number for each image, of which its draws are made.
+        examination: what is measured.
+        target: class that is explained; the predicted one by default.
+        random_maps: measure the random maps too.
+
+    Returns:
+        One finding an image.
+
+    Raises:
+        InputError: as the measures do.
+    """
+    examination = examination.fitted((x.shape[1], x.shape[2], x.shape[3]))
+    draws = SampleDraws(examination.seed, tuple(keys))
+    region = examination.region or 1
+    with torch.no_grad():
+        logits = model(x)
+    if not torch.isfinite(logits).all():
+        raise InputError(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")
+    probabilities = logits.softmax(1)
+    targets = probabilities.argmax(1) if target is None else torch.full_like(logits.argmax(1), target)
+
+    def curves(map_: Heatmap) -> tuple[Tensor, Tensor]:
+        found = perturbation_curves(
+            model,
+            x,
+            targets,
+            map_,
+            fraction=examination.fraction,
+            steps=examination.steps,
+            repeats=examination.repeats,
+            region=region,
+            generator=draws,
+        )
+        return aopc(found["morf"]), aopc(found["lerf"])
+
+    maps: dict[str, dict[str, Tensor]] = {}
+    heatmaps: dict[str, Tensor] = {}
+    attributions: dict[str, Tensor] = {}
+    for name, explain in examination.methods().items():
+        recorder = _Recorder(explain)
+        count = dict(examination.draws_of).get(name, examination.draws)
+        found = relative_stability(model, x, targets, recorder, sigma=examination.sigma, draws=count, generator=draws)
+        clean, *noisy = (heatmap(given, channels=examination.channels).abs() for given in recorder.given)
+        regions = _region_means(clean, region)
+        alike = torch.stack([rank_correlation(regions, _region_means(other, region)) for other in noisy])
+        morf, lerf = curves(clean)
+        maps[name] = {
+            "gini": gini(clean),
+            "aopc_morf": morf,
+            "aopc_lerf": lerf,
+            "faithfulness": morf - lerf,
+            "ris": found["ris"],
+            "ros": found["ros"],
+            "stability_coverage": found["coverage"],
+            "similarity": alike.mean(0),
+            "peak": clean.amax((1, 2)),
+        }
+        heatmaps[name], attributions[name] = clean, recorder.given[0]
+    if random_maps:
+        pairs = [
+            curves(uniform((len(x), *x.shape[2:]), draws.of(f"random_map/{i}"), device=x.device).to(x.dtype))
+            for i in range(examination.random_maps)
+        ]
+        limit = torch.stack([(morf - lerf).abs() for morf, lerf in pairs]).amax(0)
+        mean = torch.stack([(morf + lerf) / 2 for morf, lerf in pairs]).mean(0)
+        for figures in maps.values():
+            figures["random_limit"], figures["random_aopc"] = limit, mean
+    means = {name: _region_means(map_, region) for name, map_ in heatmaps.items()}
+    names = list(means)
+    agreement = {
+        (one, other): rank_correlation(means[one], means[other])
+        for i, one in enumerate(names)
+        for other in names[i + 1 :]
+    }
+    return [
+        Finding(
+            int(targets[i]),
+            probabilities[i].cpu(),
+            {
+                name: MapFinding(attributions[name][i].cpu(), heatmaps[name][i].cpu(), _row(figures, i))
+                for name, figures in maps.items()
+            },
+            _row(agreement, i),
+        )
+        for i in range(len(x))
+    ]
+
+
+def _row(columns: Mapping[Any, Tensor], i: int) -> dict[Any, float]:
+    return {name: float(value[i]) for name, value in columns.items()}
+
+
+def _region_means(map_: Heatmap, region: int) -> Heatmap:
+    """Of the squares that the perturbation curves replace, so that what is compared is what is tested."""
+    return F.avg_pool2d(map_[:, None], region, ceil_mode=True, count_include_pad=False)[:, 0]

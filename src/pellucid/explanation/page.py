@@ -1,0 +1,114 @@
+"""A card as one self-contained HTML page, and the page that lists the cards of a batch."""
+
+import base64
+import io
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from PIL import Image
+
+from pellucid.explanation.card import FIGURES, SHOWN, Card, percentile_words, share, written
+from pellucid.explanation.drawing import MARKS, coloured, veil
+from pellucid.report.measures import saliency_title
+from pellucid.report.words import number
+
+__all__ = ["Entry", "card_page", "index_page"]
+
+CLASSES = {"do not rely": "worse", "with care": "level", "no objection": "better"}
+
+Entry = dict[str, Any]
+"""A line of the index: ``source``, and ``prediction``, ``level``, ``sentence``, ``links``, or ``reason`` if skipped."""
+
+
+def card_page(card: Card) -> str:
+    """The page of one card; it needs no other file and no network.
+
+    Returns:
+        The HTML.
+    """
+    width = card.image.shape[1]
+    maps = [
+        {
+            "card": one,
+            "mark": MARKS[one.judgement.level],
+            "kind": CLASSES[one.judgement.level],
+            "heatmap": _uri(coloured(one.heatmap)),
+            "veil": _uri(veil(one.heatmap)),
+            "figures": [_figure(one.figures[name]) for name in SHOWN],
+        }
+        for one in card.maps
+    ]
+    return (
+        _environment()
+        .get_template("card.html")
+        .render(
+            card=card,
+            maps=maps,
+            name=Path(card.source).name,
+            image=_uri(Image.fromarray(card.image)),
+            pixels="pixels" if width < 64 else "smooth",
+            mark=MARKS[card.judgement.level],
+            kind=CLASSES[card.judgement.level],
+            agreement=[(saliency_title(a), saliency_title(b), value) for (a, b), value in card.agreement.items()],
+            words=FIGURES,
+            settings=[(key.replace("_", " "), _setting(value)) for key, value in card.settings.items()],
+        )
+    )
+
+
+def index_page(entries: Sequence[Entry]) -> str:
+    """The page of a batch: what came of each image, with links to the cards beside it.
+
+    Args:
+        entries: one for each image, in their order.
+
+    Returns:
+        The HTML.
+    """
+    made = [
+        entry | {"mark": MARKS[entry["level"]], "kind": CLASSES[entry["level"]]}
+        for entry in entries
+        if "level" in entry
+    ]
+    counts = [(level, sum(entry["level"] == level for entry in made)) for level in CLASSES]
+    skipped = [entry for entry in entries if "level" not in entry]
+    return _environment().get_template("index.html").render(made=made, skipped=skipped, counts=counts)
+
+
+def _figure(figure: Any) -> dict[str, Any]:
+    return {
+        "title": FIGURES[figure.name].title,
+        "value": written(figure),
+        "percentile": figure.percentile,
+        "words": percentile_words(figure),
+    }
+
+
+def _setting(value: Any) -> str:
+    return ", ".join(map(_setting, value)) or "–" if isinstance(value, list | tuple) else number(value)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    here, report = files("pellucid.explanation"), files("pellucid.report")
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(lambda name: here.joinpath(name).read_text(encoding="utf-8")),
+    )
+    style = report.joinpath("page.css").read_text(encoding="utf-8") + here.joinpath("card.css").read_text("utf-8")
+    environment.globals |= {"style": Markup(style), "share": share}
+    return environment
+
+
+def _uri(picture: Image.Image) -> str:
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()

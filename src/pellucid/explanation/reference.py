@@ -1,0 +1,197 @@
+"""What is usual for this network: the measures of other images, of which a card's numbers are percentiles."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from tqdm import tqdm
+
+from pellucid import __version__
+from pellucid.errors import InputError
+from pellucid.experiment import to_config
+from pellucid.explanation.examination import Examination, examine
+from pellucid.explanation.pictures import Picture, find, read
+from pellucid.explanation.subject import Subject
+from pellucid.files import whole_file
+from pellucid.metrics.definitions import column_name
+from pellucid.report.runs import read_run
+
+__all__ = ["DIRECTION", "FEWEST", "Reference", "of_folder", "of_rows"]
+
+FEWEST = 20
+"""Images below which a percentile says too little to be shown."""
+
+DIRECTION = {
+    "gini": 1,
+    "aopc_morf": 1,
+    "aopc_lerf": -1,
+    "faithfulness": 1,
+    "ris": -1,
+    "ros": -1,
+    "similarity": 1,
+}
+"""The measures that have percentiles: 1 where higher is better."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Measures of other images under the same network.
+
+    Attributes:
+        source: what the images are, in words.
+        images: how many.
+        columns: (images,) numbers by column name (`pellucid.metrics.column_name`); NaN where undefined.
+    """
+
+    source: str
+    images: int
+    columns: dict[str, npt.NDArray[np.float64]]
+
+    def percentile(self, measure: str, method: str, value: float) -> float | None:
+        """Share in percent of the reference images whose map is worse, ties half; None where it cannot be said.
+
+        >>> gini = {"gini": np.linspace(0.01, 1, 100)}
+        >>> Reference("", 100, gini).percentile("gini", "vanilla_gradient", 0.255)
+        25.0
+        """
+        column = column_name(measure, method)
+        if measure not in DIRECTION or column not in self.columns or not np.isfinite(value):
+            return None
+        known = self.columns[column]
+        known = DIRECTION[measure] * known[np.isfinite(known)]
+        if len(known) < FEWEST:
+            return None
+        worse = (known < DIRECTION[measure] * value).sum() + (known == DIRECTION[measure] * value).sum() / 2
+        return float(100 * worse / len(known))
+
+
+def of_rows(run: str | Path) -> Reference:
+    """The rows that ``pellucid evaluate`` left in a run directory.
+
+    Raises:
+        InputError: there are none, or they cannot be read.
+    """
+    read = read_run(run)
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+    for method in read.saliency_methods:
+        for measure in DIRECTION:
+            column = column_name(measure, method)
+            if column in read.rows.column_names:
+                columns[column] = read.values(column)
+        morf, lerf = (read.values(column_name(f"aopc_{order}", method)) for order in ("morf", "lerf"))
+        columns[column_name("faithfulness", method)] = morf - lerf
+    source = f"{read.rows.num_rows:,} {read.info['split']} images of {read.info['dataset']}"
+    return Reference(source, read.rows.num_rows, columns)
+
+
+def of_folder(
+    subject: Subject,
+    folder: str | Path,
+    examination: Examination,
+    *,
+    images: int = 50,
+    batch_size: int = 8,
+    device: Any = "cpu",
+    progress: bool = True,
+) -> Reference:
+    """Measure the pictures of a folder once; the numbers are kept in the cache folder.
+
+    Args:
+        subject: the network.
+        folder: of pictures, searched with all its folders.
+        examination: as the card's own.
+        images: at most so many, evenly spaced in the order of their names.
+        batch_size: images measured at once.
+        device: where the network is.
+        progress: show a bar on a terminal.
+
+    Raises:
+        InputError: no folder, or fewer than `FEWEST` pictures in it that can be read.
+    """
+    if not Path(folder).is_dir():
+        raise InputError(f"reference {folder} is no folder of pictures")
+    if images < FEWEST:
+        raise InputError(f"a reference needs at least {FEWEST} images, got {images}")
+    files = find([folder])
+    if len(files) > images:
+        files = [files[i] for i in np.linspace(0, len(files) - 1, images).round().astype(int)]
+    facts = [__version__, subject.name, subject.weights, subject.shape, to_config(examination)]
+    facts += [
+        [file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files if Path(file).is_file()
+    ]
+    key = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+    kept = _folder() / f"{key}.parquet"
+    table = _kept(kept)
+    if table is None:
+        pictures = _readable(files, subject.shape)
+        if len(pictures) < FEWEST:
+            raise InputError(
+                f"reference {folder} holds {len(pictures)} pictures that can be read; at least {FEWEST} are needed"
+            )
+        table = _measured(subject, pictures, examination, batch_size, device, progress)
+        with whole_file(kept) as temporary:
+            pq.write_table(table, temporary)
+    columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    return Reference(f"{table.num_rows} pictures of {Path(folder).resolve().name}", table.num_rows, columns)
+
+
+def _folder() -> Path:
+    """Where references are kept: ``$PELLUCID_CACHE``, else the platform's cache folder."""
+    return Path(os.environ.get("PELLUCID_CACHE") or platformdirs.user_cache_dir("pellucid")) / "references"
+
+
+def _kept(file: Path) -> pa.Table | None:
+    try:
+        return pq.read_table(file) if file.exists() else None
+    except (pa.ArrowInvalid, OSError):  # cut short; it is made again
+        return None
+
+
+def _readable(files: Sequence[str], shape: tuple[int, int, int]) -> list[Picture]:
+    pictures = []
+    for file in files:
+        try:
+            pictures.append(read(file, shape))
+        except InputError:
+            continue  # what is wrong with a picture is said where it is to be explained
+    return pictures
+
+
+def _measured(
+    subject: Subject,
+    pictures: Sequence[Picture],
+    examination: Examination,
+    batch_size: int,
+    device: Any,
+    progress: bool,
+) -> pa.Table:
+    columns: dict[str, list[float]] = {}
+    bar = tqdm(
+        total=len(pictures),
+        desc="measuring the reference",
+        unit="image",
+        dynamic_ncols=True,
+        disable=None if progress else True,
+    )
+    with bar:
+        for start in range(0, len(pictures), batch_size):
+            batch = pictures[start : start + batch_size]
+            x = torch.stack([picture.pixels for picture in batch]).to(device).float() / 255
+            for finding in examine(
+                subject.model, x, [picture.key for picture in batch], examination, random_maps=False
+            ):
+                for method, found in finding.maps.items():
+                    for measure in DIRECTION:
+                        columns.setdefault(column_name(measure, method), []).append(found.figures[measure])
+            bar.update(len(batch))
+    return pa.table(columns)

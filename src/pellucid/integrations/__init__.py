@@ -1,0 +1,22 @@
+"""pellucid in the idioms of other libraries: torchmetrics, Quantus, Lightning, Captum.
+
+A module per library, imported by its name; each needs that library and says so where it is missing, but for `quantus`,
+which only follows Quantus's conventions. Nothing else in pellucid imports them.
+"""
+
+from pellucid.errors import InputError
+
+__all__: list[str] = []
+
+
+def missing(package: str, error: ImportError) -> InputError:
+    """The mistake of a user who has not installed the package that an integration is for.
+
+    >>> missing("captum", ImportError("No module named 'captum'"))
+    InputError("pellucid.integrations.captum needs the package captum (No module named 'captum'); `pip install
+    pellucid[captum]` brings it")
+    """
+    return InputError(
+        f"pellucid.integrations.{package} needs the package {package} ({error}); `pip install pellucid[{package}]` "
+        "brings it"
+    )

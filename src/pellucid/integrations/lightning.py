@@ -1,0 +1,141 @@
+"""Any of pellucid's training methods inside Lightning's Trainer.
+
+>>> from torch import nn
+>>> from pellucid import SCAAT, Objective
+>>> network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+>>> module = LightningObjective(Objective(network, SCAAT(), num_samples=60_000, total_steps=2_340))
+>>> # lightning.Trainer(max_epochs=5).fit(module, DataLoader(Indexed(training_images), batch_size=128, shuffle=True))
+"""
+
+import sys
+from collections.abc import Sized
+from typing import TYPE_CHECKING, Any, cast
+
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from pellucid.errors import InputError
+from pellucid.experiment import Optimizer, Schedule
+from pellucid.integrations import missing
+from pellucid.methods import AdaptiveQ
+from pellucid.objective import Objective
+from pellucid.types import Batch, Image, Logits
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
+else:
+    try:
+        # A Trainer takes modules of its own package only, so the one that is in use already goes first.
+        if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
+            from pytorch_lightning import LightningModule
+        else:
+            from lightning.pytorch import LightningModule
+    except ImportError as error:
+        raise missing("lightning", error) from error
+
+__all__ = ["Indexed", "LightningObjective"]
+
+
+class Indexed(Dataset[tuple[Any, Any, int]]):
+    """A dataset whose items (image, label) get their position, which methods with a state for each image need.
+
+    Args:
+        dataset: of a known length; what its items hold past image and label is left out.
+
+    >>> Indexed([("image", 7), ("picture", 2)])[1]
+    ('picture', 2, 1)
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, position: int) -> tuple[Any, Any, int]:
+        image, label, *_ = self.dataset[position]
+        return image, label, position
+
+
+class LightningObjective(LightningModule):
+    """An `Objective` for Lightning: losses, log, optimizer, schedule, and a checkpoint that holds q and the step.
+
+    Training batches are (image, label, index), validation batches may leave out the index; images are in [0, 1] and
+    the network returns logits. A step is that of `pellucid.fit`. Override ``configure_optimizers`` for an optimizer of
+    your own. With gradient accumulation ``Objective(total_steps=...)`` counts batches.
+
+    Logged per epoch: what the method gives (``loss``, ``clean_accuracy``, ``q``, ...), ``validation_accuracy`` and
+    ``validation_loss``.
+
+    Args:
+        objective: network, method and its state.
+        optimizer: as in `pellucid.Experiment`.
+        schedule: of the learning rate, stepped after every optimizer step.
+
+    Raises:
+        InputError: when fitting: a batch without positions, more training images than the objective was made for, or
+            a schedule for a run without an end.
+    """
+
+    def __init__(
+        self, objective: Objective, *, optimizer: Optimizer | None = None, schedule: Schedule | None = None
+    ) -> None:
+        super().__init__()
+        self.objective = objective
+        self.optimizer = optimizer or Optimizer()
+        self.schedule = schedule or Schedule()
+        # q is the same in every process already; DDP need not send rank 0's.
+        buffers = [f"objective.state.{name}" for name, _ in objective.state.named_buffers()]
+        self._ddp_params_and_buffers_to_ignore = buffers
+
+    def forward(self, x: Image) -> Logits:
+        """The network's logits."""
+        logits: Logits = self.objective.model(x)
+        return logits
+
+    def on_train_start(self) -> None:
+        state, dataset = self.objective.state, getattr(self.trainer.train_dataloader, "dataset", None)
+        if isinstance(state, AdaptiveQ) and isinstance(dataset, Sized) and len(dataset) > len(state.q):
+            raise InputError(
+                f"the training set has {len(dataset)} images, but the Objective was made for num_samples {len(state.q)}"
+            )
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        image, label, index = _batch(batch)
+        losses = self.objective(image, label, index)
+        detached = {name: value.detach() for name, value in losses.items()}
+        self.log_dict(detached, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(image))
+        return cast(Tensor, losses["loss"])
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        image, label, *_ = batch
+        logits = self(image)
+        scores = {
+            "validation_accuracy": (logits.argmax(1) == label).float().mean(),
+            "validation_loss": F.cross_entropy(logits.float(), label),
+        }
+        self.log_dict(scores, on_epoch=True, sync_dist=True, batch_size=len(image))
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer.build(self.objective.parameters())
+        total = self.trainer.estimated_stepping_batches
+        epochs = self.trainer.max_epochs or 0
+        if total == float("inf"):
+            raise InputError("the Trainer needs max_epochs or max_steps, since the schedule goes over the whole run")
+        if epochs < 1 or self.trainer.max_steps != -1:
+            if self.schedule.name == "steps":
+                raise InputError("schedule 'steps' counts epochs: give the Trainer max_epochs and no max_steps")
+            epochs = 1
+        schedule = self.schedule.build(optimizer, steps_per_epoch=int(total) // epochs, epochs=epochs)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _batch(batch: Any) -> Batch:
+    if not isinstance(batch, (tuple, list)) or len(batch) != 3 or not isinstance(batch[2], Tensor):
+        got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
+        raise InputError(
+            f"a training batch must be (image, label, index), got {got}; pellucid.integrations.lightning.Indexed adds "
+            "the positions to a dataset"
+        )
+    return Batch(*batch)

@@ -1,0 +1,307 @@
+"""Everything that an evaluation measures of one batch of images: the chosen metrics with their settings, as columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from pellucid.attacks import PGD
+from pellucid.metrics import (
+    Column,
+    aopc,
+    area_between,
+    area_under,
+    autoattack_correct,
+    baseline_similarity,
+    column_name,
+    columns,
+    compressed_size,
+    effective_complexity,
+    entropy,
+    gini,
+    gradient_variation,
+    hessian_trace,
+    hoyer,
+    insertion_deletion,
+    local_lipschitz,
+    map_similarity,
+    masking_probe,
+    max_sensitivity,
+    perturbation_curves,
+    pixel_entropy,
+    png_size,
+    randomisation_similarity,
+    randomise,
+    relative_stability,
+    road,
+    robust_correct,
+    robustness_curve,
+    top_hessian_eigenvalue,
+)
+from pellucid.metrics.chunks import attribution_of
+from pellucid.metrics.definitions import NOISES, stability_column
+from pellucid.metrics.regions import Order
+from pellucid.randomness import SampleDraws
+from pellucid.saliency import Channels, heatmap
+from pellucid.types import Heatmap, Image, Label, Saliency
+
+__all__ = ["Measurement"]
+
+SPARSITY = {
+    "gini": gini,
+    "entropy": entropy,
+    "size_kb": compressed_size,
+    "png_kb": png_size,
+    "pixel_entropy": pixel_entropy,
+    "hoyer": hoyer,
+    "effective_complexity": effective_complexity,
+}
+FORMS: tuple[Literal["norm", "elementwise"], ...] = ("norm", "elementwise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What is measured of every image, all settings filled in.
+
+    Args:
+        metrics: columns, as `pellucid.metrics.select` names them.
+        saliency: saliency functions by name.
+        stability: names of those whose stability, similarity and sensitivity are measured.
+        channels: how an attribution becomes a heatmap.
+        target: class that is explained, ``predicted`` or ``true``.
+        attack: of ``robust_correct`` and the masking probes.
+        restarts: its random starts.
+        grid: radii of ``robust_curve``, rising.
+        transfer: the network on which the transferred attack is computed.
+        perturbation: arguments of `perturbation_curves`.
+        noise: arguments of `relative_stability` and `map_similarity`.
+        layer: name of the layer of RRS.
+        seed: of every draw.
+        chunk: images in one forward pass.
+    """
+
+    metrics: tuple[str, ...]
+    saliency: Mapping[str, Saliency]
+    stability: tuple[str, ...]
+    channels: Channels
+    target: str
+    attack: PGD
+    restarts: int
+    grid: tuple[float, ...]
+    transfer: nn.Module | None
+    perturbation: Mapping[str, Any]
+    noise: Mapping[str, Any]
+    layer: str
+    seed: int
+    chunk: int
+
+    def __call__(self, model: nn.Module, x: Image, label: Label, index: Sequence[int]) -> dict[str, Tensor]:
+        """Measure a batch.
+
+        Args:
+            model: network in eval mode.
+            x: (n, c, h, w) images in [0, 1].
+            label: (n,) true class.
+            index: position of each image in its split, which its draws depend on.
+
+        Returns:
+            Column by name, (n,) or, of a curve, (n, k); NaN where a measure is undefined.
+        """
+        draws = SampleDraws(self.seed, tuple(index))
+        score, prediction = self.predicted(model, x)
+        target = prediction if self.target == "predicted" else label
+        found = {
+            "index": torch.tensor(index),
+            "label": label,
+            "prediction": prediction,
+            "score": score,
+            **self._of_network(model, x, label, target, draws),
+        }
+        for name in self.saliency:
+            measured = self._of_map(model, x, target, name, draws)
+            found |= {column_name(measure, name): value for measure, value in measured.items()}
+        return found
+
+    def predicted(self, model: nn.Module, x: Image) -> tuple[Tensor, Tensor]:
+        """Probability and number of the class that the network predicts, (n,) each."""
+        with torch.no_grad():
+            parts = [model(part).softmax(1).max(1) for part in torch.split(x, self.chunk)]
+        return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
+
+    def heatmaps(self, model: nn.Module, x: Image, label: Label, index: Sequence[int]) -> dict[str, Tensor]:
+        """Heatmaps to look at, (n, h, w).
+
+        Returns:
+            ``heatmap/NAME`` for each saliency method; where the sanity check is measured also ``randomised/NAME``,
+            (n, layers, h, w): the maps of the networks whose layers are made random one after the other.
+        """
+        draws = SampleDraws(self.seed, tuple(index))
+        target = self.predicted(model, x)[1] if self.target == "predicted" else label
+        maps = {f"heatmap/{name}": self._heatmap(model, x, target, name, draws) for name in self.saliency}
+        if self.wants("randomisation"):
+            networks = [network for _, network in randomise(model, seed=self.seed)]
+            for name in self.saliency:
+                each = [self._heatmap(network, x, target, name, draws) for network in networks]
+                maps[f"randomised/{name}"] = torch.stack(each, dim=1)
+        return maps
+
+    def _heatmap(self, model: nn.Module, x: Image, target: Label, name: str, draws: SampleDraws) -> Heatmap:
+        attribution = attribution_of(self.saliency[name], model, x, target, lambda: draws.of(name), chunk=self.chunk)
+        return heatmap(attribution, channels=self.channels)
+
+    def columns(self, model: nn.Module) -> dict[str, Column]:
+        """The meaning of every column, with the settings it was computed with."""
+        attack = {
+            "attack": "PGD",
+            "norm": self.attack.norm,
+            "eps": self.attack.eps,
+            "step_size": self.attack.step_size,
+            "steps": self.attack.steps,
+        }
+        followed = {"target": self.target, "score": "probability"}
+        given: dict[str, dict[str, Any]] = {
+            "robust_correct": attack | {"restarts": self.restarts},
+            "robust_curve": attack | {"eps": list(self.grid), "restarts": self.restarts},
+            "autoattack_correct": {"norm": self.attack.norm, "eps": self.attack.eps, "version": "standard"},
+            "masking": attack,
+            **{
+                name: {**self.perturbation, **followed}
+                for name in (
+                    *("aopc_morf", "aopc_lerf", "aopc_random", "area_between"),
+                    *("morf_curve", "lerf_curve", "random_curve"),
+                )
+            },
+            "stability": {key: value for key, value in self.noise.items() if key != "noise"},
+            "similarity": dict(self.noise),
+        }
+        if self.wants("randomisation"):
+            given["sanity"] = {"order": "cascading", "layers": [name for name, _ in randomise(model)]}
+        if self.wants("rrs"):
+            for noise in NOISES:
+                for form in ("norm", "elementwise"):
+                    given[stability_column("rrs", form=form, noise=noise)] = {"layer": self.layer}
+        return columns(self.metrics, saliency=tuple(self.saliency), stability=self.stability, parameters=given)
+
+    def wants(self, *prefixes: str) -> bool:
+        """Whether a column that begins so is measured."""
+        return any(name.startswith(prefixes) for name in self.metrics)
+
+    def _of_network(
+        self, model: nn.Module, x: Image, label: Label, target: Label, draws: SampleDraws
+    ) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        if "robust_correct" in self.metrics:
+            found["robust_correct"] = robust_correct(
+                model, x, label, self.attack, restarts=self.restarts, generator=draws
+            )
+        if "robust_curve" in self.metrics:
+            found["robust_curve"] = robustness_curve(
+                model, x, label, self.attack, eps=self.grid, restarts=self.restarts, generator=draws, chunk=self.chunk
+            )
+        if "autoattack_correct" in self.metrics:
+            found["autoattack_correct"] = autoattack_correct(
+                model, x, label, eps=self.attack.eps, norm=self.attack.norm, chunk=self.chunk, seed=self.seed
+            )
+        if self.wants("masking_"):
+            probes = masking_probe(
+                model, x, label, self.attack, transfer=self.transfer, generator=draws, chunk=self.chunk
+            )
+            found |= {f"masking_{name}": right for name, right in probes.items()}
+        if "gradient_variation" in self.metrics:
+            found["gradient_variation"] = gradient_variation(model, x, target, chunk=self.chunk, generator=draws)
+        if "top_hessian_eigenvalue" in self.metrics:
+            found["top_hessian_eigenvalue"] = top_hessian_eigenvalue(model, x, label, chunk=self.chunk, generator=draws)
+        if "hessian_trace" in self.metrics:
+            found["hessian_trace"] = hessian_trace(model, x, label, chunk=self.chunk, generator=draws)
+        return {name: value for name, value in found.items() if name in self.metrics}
+
+    def _of_map(self, model: nn.Module, x: Image, target: Label, name: str, draws: SampleDraws) -> dict[str, Tensor]:
+        saliency = self.saliency[name]
+        values = self._heatmap(model, x, target, name, draws)
+        if self.channels == "signed_mean":
+            values = values.abs()
+        found = {name: measure(values) for name, measure in SPARSITY.items() if name in self.metrics}
+        found |= self._faithfulness(model, x, target, values, draws)
+        if name in self.stability:
+            found |= self._steadiness(model, x, target, saliency, draws)
+        if self.wants("randomisation"):
+            random: dict[str, Any] = {
+                "channels": self.channels,
+                "seed": self.seed,
+                "chunk": self.chunk,
+                "generator": draws,
+            }
+            similarity = randomisation_similarity(model, x, target, saliency, **random)
+            found["randomisation"] = torch.stack(list(similarity.values()), dim=1)
+            found["randomisation_last"] = found["randomisation"][:, -1]
+            if self.wants("randomisation_edges", "randomisation_networks"):
+                baseline = baseline_similarity(model, x, target, saliency, **random)
+                found["randomisation_edges"] = baseline["edge_map"]
+                found["randomisation_networks"] = baseline["random_networks"]
+        return {name: value for name, value in found.items() if name in self.metrics}
+
+    def _faithfulness(
+        self, model: nn.Module, x: Image, target: Label, values: Heatmap, draws: SampleDraws
+    ) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        orders: list[Order] = [order for order in get_args(Order) if f"{order}_curve" in self.metrics]
+        if orders:
+            curves = perturbation_curves(
+                model, x, target, values, orders=orders, generator=draws, chunk=self.chunk, **self.perturbation
+            )
+            for order, curve in curves.items():
+                found |= {f"{order}_curve": curve, f"aopc_{order}": aopc(curve)}
+            if "area_between" in self.metrics:
+                found["area_between"] = area_between(curves["morf"], curves["lerf"])
+        orders = [order for order in get_args(Order) if f"road_{order}_curve" in self.metrics]
+        if orders:
+            kept = road(model, x, target, values, orders=orders, generator=draws, chunk=self.chunk)
+            for order, curve in kept.items():
+                found |= {f"road_{order}_curve": curve, f"road_{order}": curve.mean(dim=1)}
+        if self.wants("insertion", "deletion"):
+            probability = insertion_deletion(model, x, target, values, chunk=self.chunk)
+            found |= {name: area_under(curve) for name, curve in probability.items()}
+        return found
+
+    def _steadiness(
+        self, model: nn.Module, x: Image, target: Label, saliency: Saliency, draws: SampleDraws
+    ) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for noise, ending in NOISES.items():
+            wanted: list[tuple[str, Literal["norm", "elementwise"]]] = [
+                (measure, form)
+                for measure in ("ris", "ros", "rrs")
+                for form in FORMS
+                if stability_column(measure, form=form, noise=noise) in self.metrics
+            ]
+            if not wanted:
+                continue
+            forms = {form for _, form in wanted}
+            stability = relative_stability(
+                model,
+                x,
+                target,
+                saliency,
+                form="both" if len(forms) == 2 else next(iter(forms)),
+                layer=self.layer if any(measure == "rrs" for measure, _ in wanted) else None,
+                chunk=self.chunk,
+                generator=draws,
+                **{**self.noise, "noise": noise},
+            )
+            found["stability_coverage" + ending] = stability.pop("coverage")
+            found |= {name + ending: value for name, value in stability.items()}
+        if self.wants("map_"):
+            similarity = map_similarity(
+                model, x, target, saliency, channels=self.channels, chunk=self.chunk, generator=draws, **self.noise
+            )
+            found |= {
+                "map_ssim": similarity["ssim"],
+                "map_rank_correlation": similarity["rank_correlation"],
+                "stability_coverage": similarity["coverage"],
+            }
+        for name, measure in (("local_lipschitz", local_lipschitz), ("max_sensitivity", max_sensitivity)):
+            if name in self.metrics:
+                found[name] = measure(model, x, target, saliency, chunk=self.chunk, generator=draws)
+        return found

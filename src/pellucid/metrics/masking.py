@@ -1,0 +1,149 @@
+"""Do the rows of `masking_probe` say that robustness only looks high. Imports no torch, so that a table can ask."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import InputError
+from pellucid.statistics import Interval, mean_interval, paired_difference
+
+__all__ = ["masking_warnings"]
+
+Values = npt.ArrayLike
+Floats = npt.NDArray[np.float64]
+
+_PREFIX = "masking_"
+# Column, what it did, what that means, and whether any difference counts or only one beyond `points`.
+_STRONGER = (
+    ("one_step", "one step is stronger than many", "so gradients may be masked", False),
+    ("transfer", "an attack made on another network is stronger than its own", "so gradients may be masked", False),
+    ("long", "five times the steps are stronger", "so the attack has not converged", True),
+    ("restarts", "more random starts are stronger", "so the attack has not converged", True),
+)
+
+
+def masking_warnings(
+    columns: Mapping[str, Values], *, chance: float, points: float = 0.02, alpha: float = 0.01
+) -> list[str]:
+    """What the probes of an attack say against its robust accuracy, a sentence for each warning sign.
+
+    Over the images on which both are known, the attack of ``masking_many_step`` is held against the others:
+
+    - ``one_step`` and ``transfer``: weaker attacks in truth; a warning where they defeat more images.
+    - ``long`` and ``restarts``: the same attack with more effort; a warning where they defeat ``points`` more.
+    - ``unbounded``: a warning where it leaves more than ``chance`` of the images right.
+
+    Noise gives no warning. Of the images on which two attacks differ, as many should fall to the one as to the other:
+    the exact sign test (McNemar's) must refuse that at ``alpha``, one-sided, and the 95 % interval of the difference
+    must lie above 0 or ``points``. For ``unbounded`` it is the exact binomial test, one-sided. So a sign is given
+    without cause with a probability of at most ``alpha``, and any of the five with at most five times that. No warning
+    is no proof: few images, or an attack too weak in every probe, show nothing.
+
+    Args:
+        columns: for each probe's name with ``masking_`` before it (n,) whether the network was right, 0 or 1, NaN where
+            not known; as in the rows of an evaluation, whose other columns are not looked at. ``masking_many_step`` is
+            needed, every other probe may be missing.
+        chance: share of right guesses of a network that knows nothing, in (0, 1), such as 1 / classes or the share of
+            the most frequent class.
+        points: gain of accuracy by more effort that is still called converged, in [0, 1).
+        alpha: level of each test, in (0, 0.5).
+
+    Returns:
+        Sentences with their numbers, in the order one step, transfer, long, restarts, unbounded; often none.
+
+    Raises:
+        InputError: no ``masking_many_step``, or no other probe; columns of different lengths or not (n,), values other
+            than 0, 1 and NaN, numbers out of range.
+
+    >>> rows = {"masking_many_step": [1.0] * 60 + [0.0] * 40, "masking_one_step": [1.0] * 40 + [0.0] * 60}
+    >>> print(*masking_warnings(rows, chance=0.1))
+    One step is stronger than many, so gradients may be masked: 40.0 % of images stay right, not 60.0 % (20.0 points
+    less, 95 % interval 13.0 to 28.0, p < 0.0001, 100 images).
+    >>> masking_warnings({**rows, "masking_one_step": rows["masking_many_step"]}, chance=0.1)
+    []
+
+    Source: Athalye, Carlini and Wagner 2018, "Obfuscated gradients give a false sense of security", section 3.1;
+    Carlini et al. 2019, "On evaluating adversarial robustness"; McNemar 1947.
+    """
+    for name, value, low, high in (("chance", chance, 0, 1), ("alpha", alpha, 0, 0.5)):
+        if not low < value < high:
+            raise InputError(f"{name} must be in ({low}, {high}), got {value}")
+    if not 0 <= points < 1:
+        raise InputError(f"points must be in [0, 1), got {points}")
+    probes = _probes(columns)
+    many = probes["many_step"]
+    said = []
+    for name, what, meaning, is_effort in _STRONGER:
+        if name in probes:
+            said += _stronger(probes[name], many, what, meaning, points=points if is_effort else 0, alpha=alpha)
+    if "unbounded" in probes:
+        said += _above_chance(probes["unbounded"], chance=chance, alpha=alpha)
+    return said
+
+
+def _probes(columns: Mapping[str, Values]) -> dict[str, Floats]:
+    """The probes' columns by their bare names, checked."""
+    known = ("many_step", "unbounded", *(name for name, *_ in _STRONGER))
+    probes = {name: np.asarray(columns[_PREFIX + name], np.float64) for name in known if _PREFIX + name in columns}
+    if "many_step" not in probes or len(probes) < 2:
+        given = ", ".join(_PREFIX + name for name in probes) or "neither"
+        raise InputError(f"masking_warnings needs the column masking_many_step and another probe's, got {given}")
+    for name, values in probes.items():
+        if values.ndim != 1 or values.shape != probes["many_step"].shape:
+            shape = probes["many_step"].shape
+            raise InputError(
+                f"masking columns must be (n,) of one length, got {_PREFIX}{name} {values.shape} and {shape}"
+            )
+        wrong = values[~(np.isnan(values) | (values == 0) | (values == 1))]
+        if len(wrong):
+            raise InputError(f"{_PREFIX}{name} must be 0, 1 or NaN for each image, got {wrong[0]:g}")
+    return probes
+
+
+def _stronger(probe: Floats, many: Floats, what: str, meaning: str, *, points: float, alpha: float) -> list[str]:
+    from scipy.stats import binomtest  # takes a second to import, which reading a table need not pay
+
+    both = ~(np.isnan(probe) | np.isnan(many))
+    probe, many = probe[both], many[both]
+    gained, lost = int((many > probe).sum()), int((many < probe).sum())
+    if not gained:
+        return []
+    p = binomtest(gained, gained + lost, alternative="greater").pvalue
+    difference = paired_difference(many, probe)
+    if p >= alpha or difference.low <= points:
+        return []
+    beyond = f"; up to {100 * points:g} is expected" if points else ""
+    return [
+        f"{what[0].upper()}{what[1:]}, {meaning}: {_percent(probe.mean())} of images stay right, not "
+        f"{_percent(many.mean())} ({100 * difference.mean:.1f} points less, {_ends(difference)}, {_p(p)}, "
+        f"{len(probe)} images{beyond})."
+    ]
+
+
+def _above_chance(unbounded: Floats, *, chance: float, alpha: float) -> list[str]:
+    from scipy.stats import binomtest
+
+    right = unbounded[~np.isnan(unbounded)]
+    if not len(right):
+        return []
+    p = binomtest(int(right.sum()), len(right), chance, alternative="greater").pvalue
+    if p >= alpha:
+        return []
+    share = mean_interval(right)
+    return [
+        f"An attack without bounds does not succeed, so gradients may be masked: {_percent(share.mean)} of images stay "
+        f"right ({_ends(share)}, {len(right)} images), above chance, {_percent(chance)} ({_p(p)})."
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _ends(interval: Interval) -> str:
+    return f"95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f}"
+
+
+def _p(p: float) -> str:
+    return f"p = {p:.4f}" if p >= 0.0001 else "p < 0.0001"

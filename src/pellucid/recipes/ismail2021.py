@@ -1,0 +1,53 @@
+"""Saliency-guided training, Ismail, Corrada Bravo and Feizi 2021 (arXiv 2111.14338): its masked-accuracy curves.
+
+Results on images are curves in the paper, no numbers. Its code masks with the image's top left pixel; here pixels are
+imputed from their neighbours (ROAD), so that the mask's shape does not give the class away.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pellucid.methods import Regular, SaliencyGuided
+from pellucid.recipes.table import Claim, Scale, Table, setting
+
+__all__ = ["DATASETS", "TABLES"]
+
+DATASETS = ("mnist", "fashion-mnist", "cifar10")
+PAPER = "ismail2021"
+
+
+def main(dataset: str, scale: Scale, path: str | None = None) -> Table:
+    """How soon the prediction is lost when the most, and the least, relevant tenths of the pixels go."""
+    at = setting(dataset, scale, path=path)
+    maps = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
+    names = ("road_morf", "road_lerf", "aopc_morf", "aopc_lerf", "aopc_random", "gini")
+    each = tuple(
+        name if kind == "vanilla_gradient" else f"{name}/{kind}"
+        for kind in maps
+        for name in names
+    )  # fmt: skip
+    return Table(
+        paper=PAPER,
+        number="main",
+        dataset=dataset,
+        title="Accuracy while pixels are masked in the order of the map",
+        runs={
+            "regular": replace(at.base, method=Regular()),
+            "sgt": replace(at.base, method=SaliencyGuided()),
+            "sgt-signed": replace(at.base, method=SaliencyGuided(ranking="signed")),
+        },
+        evaluation=replace(at.evaluation, metrics=names, saliency=at.maps),
+        metrics=("clean_accuracy", *each),
+        claims=(
+            Claim(text="SGT costs at most 2.5 points of accuracy", metric="clean_accuracy", run="sgt",
+                  baseline="regular", low=-0.025),
+            Claim(text="SGT's prediction is lost sooner when the most relevant pixels go", metric="road_morf",
+                  run="sgt", baseline="regular", high=0),
+            Claim(text="SGT's prediction lasts longer when the least relevant pixels go", metric="road_lerf",
+                  run="sgt", baseline="regular", low=0),
+        ),
+    )  # fmt: skip
+
+
+TABLES: dict[str, Callable[..., Table]] = {"main": main}
+"""By number: functions of (dataset, scale, path)."""

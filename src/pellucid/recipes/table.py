@@ -1,0 +1,187 @@
+"""What a paper's table is made of: runs, what is measured of them, what the paper found, and what it claims."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+from pellucid.attacks import PGD
+from pellucid.data import Data
+from pellucid.errors import InputError
+from pellucid.evaluation import Evaluation
+from pellucid.experiment import Experiment, Optimizer, Schedule
+from pellucid.models import Network
+from pellucid.saliency import IntegratedGradients, SaliencyMethod, SmoothGrad, VanillaGradient
+
+__all__ = ["DATASETS", "SCALES", "Claim", "Scale", "Setting", "Table", "setting"]
+
+Scale = Literal["smoke", "cpu", "full"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
+DATASETS = ("fashion-mnist", "mnist", "cifar10", "imagenette", "pcam", "imagenet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A sentence that numbers can confirm or refute: how one run's number lies to another's.
+
+    Args:
+        text: the sentence.
+        metric: name, as in `pellucid compare`.
+        run: the run it speaks of.
+        baseline: the run it is held against.
+        kind: ``difference``, run minus baseline, or ``factor``, run by baseline.
+        low: the least difference or factor that the claim allows; none where it has no lower bound.
+        high: the greatest.
+    """
+
+    text: str
+    metric: str
+    run: str
+    baseline: str
+    kind: Literal["difference", "factor"] = "difference"
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table or figure of a paper.
+
+    Args:
+        paper: name of the recipe.
+        number: such as ``1``, or ``ablation-eps``.
+        dataset: one of `DATASETS`.
+        title: what it shows.
+        runs: experiments by name; the seed of each is replaced.
+        evaluation: what is measured of every network.
+        metrics: the columns.
+        published: numbers of the paper by run and metric, in the units in which they are stored.
+        published_on: dataset and network of those, where they are not the table's own.
+        claims: what is checked.
+        time: whether the time of a training step, as a multiple of the first run's, is a column.
+    """
+
+    paper: str
+    number: str
+    dataset: str
+    title: str
+    runs: Mapping[str, Experiment]
+    evaluation: Evaluation
+    metrics: tuple[str, ...]
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    published_on: str = ""
+    claims: tuple[Claim, ...] = ()
+    time: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a paper's runs on one dataset have in common at one scale.
+
+    Args:
+        base: the experiment but for its method and smoothing.
+        evaluation: what is measured but for the metrics.
+        eps: usual radius of an attack, in pixel units.
+        region: side of SCAAT's regions in pixels.
+        stage: name of the first stage of the network, whose output is smoothed.
+        steps: most steps of an attack.
+        maps: vanilla gradient, SmoothGrad and integrated gradients.
+    """
+
+    base: Experiment
+    evaluation: Evaluation
+    eps: float
+    region: int
+    stage: str
+    steps: int
+    maps: tuple[SaliencyMethod, SaliencyMethod, SaliencyMethod] = (
+        VanillaGradient(),
+        SmoothGrad(),
+        IntegratedGradients(),
+    )
+
+    def pgd(self, eps: float, steps: int, step_size: float) -> PGD:
+        """An attack with as many of its steps as the scale allows, which then are longer."""
+        taken = min(steps, self.steps)
+        return PGD(eps=eps, step_size=min(eps, step_size * steps / taken), steps=taken)
+
+
+def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str | None = None) -> Setting:
+    """Data, network and optimizer for a dataset.
+
+    ``smoke`` shows in seconds that everything runs. ``cpu`` takes minutes a run on two cores: all of Fashion-MNIST or
+    MNIST for 5 epochs; 10 000 colour images, a quarter of the network's width, 10 epochs. ``full`` is what the papers
+    do, as far as they say.
+
+    Args:
+        dataset: one of `DATASETS`.
+        scale: ``smoke``, ``cpu`` or ``full``.
+        path: folder of the dataset's files; of ``imagenette``, ``imagenet`` and other copies of ``cifar10`` an image
+            folder, PATH/train/CLASS/* and PATH/test/CLASS/* (or val).
+        network: another network than the dataset's usual one.
+
+    Raises:
+        InputError: an unknown dataset or scale, or a dataset that needs a path.
+
+    >>> setting("fashion-mnist", "cpu").base.network.name
+    'lenet5'
+    """
+    if dataset not in DATASETS:
+        raise InputError(f"dataset must be one of {', '.join(DATASETS)}, got {dataset!r}")
+    if scale not in SCALES:
+        raise InputError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
+    if dataset in ("imagenette", "imagenet") and path is None:
+        raise InputError(f"{dataset} needs --path, a folder of train/CLASS and test/CLASS (or val/CLASS) images")
+    grey = dataset in ("fashion-mnist", "mnist")
+    side = {"fashion-mnist": 28, "mnist": 28, "cifar10": 32, "pcam": 96, "imagenette": 96, "imagenet": 224}[dataset]
+    folder = path is not None and dataset in ("cifar10", "imagenette", "imagenet")
+    data = Data(
+        name="folder" if folder else dataset,
+        path=path,
+        size=side if folder else None,
+        augmentation={"cifar10": "crop-flip"}.get(dataset, "default"),
+        validation=0 if folder else 5000,
+    )
+    names = {"fashion-mnist": "lenet5", "mnist": "sgt-mnist", "imagenet": "resnet18-224"}
+    name = network or names.get(dataset, "resnet18")
+    chosen = Network(name=name, normalize=not grey)
+    if grey:
+        base = Experiment(dataset=data, network=chosen, epochs=5)
+    else:
+        sgd = Optimizer(name="sgd", lr=0.1, weight_decay=5e-4, nesterov=True)
+        epochs = {"cifar10": 100, "imagenette": 100, "pcam": 20, "imagenet": 90}[dataset]
+        base = Experiment(
+            dataset=data, network=chosen, optimizer=sgd, schedule=Schedule(name="cosine"), epochs=epochs,
+            channels_last=True,
+        )  # fmt: skip
+    evaluation = Evaluation()
+    steps = 40
+    if scale == "full" and grey:
+        base = replace(base, epochs=40)
+    if scale == "cpu" and not grey:
+        options = {"width": 16} if name == "resnet18" else {}
+        base = replace(
+            base,
+            dataset=replace(base.dataset, limit=10_000),
+            network=replace(chosen, options=options),
+            optimizer=Optimizer(),
+            schedule=Schedule(),
+            epochs=10,
+        )
+    if scale == "cpu":
+        steps = 10
+    if scale == "smoke":
+        few = replace(data, limit=64, validation=min(data.validation, 64))
+        options = {"width": 4} if name == "resnet18" else {}
+        base = replace(
+            base, dataset=few, network=replace(chosen, options=options), epochs=1, batch_size=32,
+            optimizer=Optimizer(), schedule=Schedule(),
+        )  # fmt: skip
+        evaluation = Evaluation(images=6, steps=2, repeats=1, draws=2, gallery=2)
+        steps = 1
+    stage = {"lenet5": "pool1", "sgt-mnist": "pool1"}.get(name, "layer1")
+    eps = {"fashion-mnist": 0.1, "mnist": 0.2, "cifar10": 8 / 255}.get(dataset, 4 / 255)
+    region = {28: 2, 32: 2, 96: 8, 224: 16}[side]
+    found = Setting(base=base, evaluation=evaluation, eps=eps, region=region, stage=stage, steps=steps)
+    if scale == "smoke":
+        return replace(found, maps=(VanillaGradient(), SmoothGrad(samples=2), IntegratedGradients(steps=3)))
+    return found

@@ -1,0 +1,63 @@
+"""What a reader must know before believing a run's numbers: attacks too weak to count, maps that ignore the network."""
+
+import numpy as np
+
+from pellucid.metrics.definitions import column_name
+from pellucid.metrics.masking import masking_warnings
+from pellucid.metrics.survival import Survival, survives
+from pellucid.report.measures import saliency_title
+from pellucid.report.runs import Run
+
+__all__ = ["caveats", "survivals"]
+
+
+def caveats(run: Run) -> list[str]:
+    """Sentences for a table's footnote; none where nothing was checked or nothing is wrong.
+
+    From the masking probes, where they were measured: signs that an attack is too weak, so that robust accuracy only
+    looks high. From the randomised networks: saliency methods whose maps stay the same without what was learned.
+
+    Args:
+        run: an evaluated run.
+
+    Returns:
+        A sentence for each sign.
+    """
+    return [*_masking(run), *_sanity(run)]
+
+
+def survivals(run: Run) -> dict[str, Survival]:
+    """For each saliency method whose sanity was checked, whether its maps survive when all layers are random."""
+    found = {}
+    for method in run.saliency_methods:
+        name = column_name("randomisation", method)
+        if name not in run.rows.column_names:
+            continue
+        curves, layers = run.curves(name), run.columns[name]["parameters"]["layers"]
+        baselines = {
+            words: run.values(column_name(column, method))
+            for column, words in (
+                ("randomisation_edges", "with the image's edges"),
+                ("randomisation_networks", "between two random networks"),
+            )
+            if column_name(column, method) in run.rows.column_names
+        }
+        found[method] = survives(dict(zip(layers, curves.T, strict=True)), baselines=baselines)
+    return found
+
+
+def _sanity(run: Run) -> list[str]:
+    return [
+        f"{saliency_title(method)}: {survival.sentence()}"
+        for method, survival in survivals(run).items()
+        if survival.verdict == "survives"
+    ]
+
+
+def _masking(run: Run) -> list[str]:
+    probes = {name: run.values(name) for name in run.rows.column_names if name.startswith("masking_")}
+    if "masking_many_step" not in probes or len(probes) < 2:
+        return []
+    labels = run.values("label")
+    most_frequent = max(np.mean(labels == label) for label in np.unique(labels))
+    return masking_warnings(probes, chance=min(0.99, max(1 / len(run.info["classes"]), float(most_frequent))))

@@ -1,0 +1,1 @@
+"""The human study: from run directories to a served, analysed experiment. Imports no torch."""

@@ -1,0 +1,287 @@
+"""Answers as tidy tables: a row per answer and per participant, CSV and Parquet, with a codebook."""
+
+import csv
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pellucid.errors import InputError
+from pellucid.study.allocation import shuffled
+from pellucid.study.course import Course, Step
+from pellucid.study.design import Study
+from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
+from pellucid.study.store import Store, Unavailable
+
+__all__ = ["write_export"]
+
+Row = dict[str, Any]
+
+ANSWERS = {
+    "participant": (pa.string(), "", "opaque identifier"),
+    "synthetic": (pa.bool_(), "", "true where a program answered, not a person"),
+    "position": (pa.int32(), "", "number of the page in the participant's sequence, from 1"),
+    "block": (pa.int32(), "", "block of the allocation, from 1; empty outside the rated trials"),
+    "stimulus": (pa.string(), "", "opaque identifier of the picture; empty where none or several are shown"),
+    "condition": (pa.string(), "", "the run whose map was shown; empty where none or several are shown"),
+    "image": (pa.int64(), "", "index of the test image; empty where none is shown"),
+    "label": (pa.string(), "", "true class of the image"),
+    "prediction": (pa.string(), "", "answer of the network shown; empty where several are shown"),
+    "correct": (pa.bool_(), "", "whether the network was right; for a check, whether the participant was"),
+    "question": (pa.string(), "", "name of the question in study.yaml"),
+    "kind": (pa.string(), "", "likert, choice, guess, attention or comprehension"),
+    "answer": (pa.string(), "", "likert: a number from 1; checks: position of the answer from 0; otherwise text"),
+    "seconds": (pa.float64(), "s", "time from showing the page to sending it; empty without JavaScript"),
+    "answered_at": (pa.string(), "UTC", "when the server stored it, ISO 8601"),
+}
+PARTICIPANTS = {
+    "participant": (pa.string(), "", "opaque identifier"),
+    "synthetic": (pa.bool_(), "", "true where a program answered, not a person"),
+    "language": (pa.string(), "", "language of the pages"),
+    "slot": (pa.int32(), "", "place in the allocation"),
+    "started_at": (pa.string(), "UTC", "when they consented, ISO 8601"),
+    "finished_at": (pa.string(), "UTC", "when they sent the last page, ISO 8601; empty if they did not"),
+    "completed": (pa.bool_(), "", "whether they sent the last page"),
+    "consent_version": (pa.string(), "", "version of the text they agreed to"),
+    "attention_failures": (pa.int32(), "", "attention checks answered wrongly"),
+    "comprehension_failures": (pa.int32(), "", "comprehension checks answered wrongly"),
+    "viewport_width": (pa.int32(), "px", "width of the window at consent, CSS pixels; empty without JavaScript"),
+    "viewport_height": (pa.int32(), "px", "height of the window at consent"),
+    "comment": (pa.string(), "", "free text"),
+}
+IDENTIFYING = {
+    "answers": ("answered_at",),
+    "participants": ("started_at", "finished_at", "viewport_width", "viewport_height", "comment"),
+}
+"""Columns that the de-identified variant leaves out."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of a text that a spreadsheet would run."""
+
+
+def write_export(folder: str | Path, store: Store, out: str | Path, *, deidentified: bool = False) -> Path:
+    """Write everything that was answered to a new folder.
+
+    Args:
+        folder: the study folder.
+        store: its answers.
+        out: the folder to write; it appears whole or not at all.
+        deidentified: leave out times of day, windows and free text, and give participants other identifiers, in
+            another order. Identifiers of a recruiting platform are in neither variant.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        InputError: a folder that exists, a changed study, or a database that does not answer.
+    """
+    folder, out = Path(folder), Path(out)
+    if out.exists():
+        raise InputError(f"{out} exists already; name a new folder")
+    study, manifest = read_study(folder), read_manifest(folder, verify=False)
+    frozen = is_frozen(folder)
+    try:
+        rows, stored = store.participants(), store.steps()
+        design = store.setting("design")
+    except Unavailable as error:
+        raise InputError(f"the database {store.address} does not answer: {error}") from None
+    if design not in (None, registration(folder)):
+        raise InputError("study.yaml or manifest.csv is not the one that was answered; restore it")
+    answers, participants = _tables(study, Course(study, manifest), rows, stored)
+    schemas = {"answers": dict(ANSWERS), "participants": dict(PARTICIPANTS)}
+    for each in study.expertise:
+        words = "; ".join(f"{place}: {word}" for place, word in enumerate(each.options[study.languages[0]]))
+        schemas["participants"][f"expertise_{each.name}"] = (pa.int32(), "", words)
+    if deidentified:
+        _deidentify(answers, participants, store.secret)
+        for name, columns in IDENTIFYING.items():
+            for column in columns:
+                del schemas[name][column]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        for name, table in (("answers", answers), ("participants", participants)):
+            _write_table(table, schemas[name], temporary / name, study, frozen)
+        _write_codebook(study, schemas, temporary / "codebook.csv")
+        _write_csv(
+            [
+                {"participant": row["participant"], "slot": row["slot"], "completed": row["completed"]}
+                for row in participants
+            ],
+            ["participant", "slot", "completed"],
+            temporary / "allocation.csv",
+        )
+        for name in ("study.yaml", "manifest.csv", *(["study.lock"] if frozen else [])):
+            shutil.copyfile(folder / name, temporary / name)
+        flow = {"withdrawn": int(store.setting("withdrawn") or 0), "deidentified": deidentified}
+        (temporary / "export.json").write_text(
+            json.dumps(flow | {"registration": registration(folder)}, indent=2) + "\n"
+        )
+        temporary.chmod(0o755)
+        temporary.rename(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return out
+
+
+def _tables(
+    study: Study, course: Course, rows: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]]
+) -> tuple[list[Row], list[Row]]:
+    done: dict[str, list[Mapping[str, Any]]] = {}
+    for each in stored:
+        done.setdefault(each["participant"], []).append(each)
+    answers, participants = [], []
+    for row in rows:
+        steps = course.steps(row["slot"])
+        mine: list[Row] = []
+        facts: Row = {f"expertise_{each.name}": None for each in study.expertise} | {"comment": ""}
+        for record in done.get(row["id"], []):
+            step = steps[record["number"]]
+            if step.kind == "expertise":
+                facts |= {f"expertise_{name}": int(value) for name, value in record["answers"].items()}
+            elif step.kind == "comment":
+                facts["comment"] = record["answers"].get("comment", "")
+            elif step.kind != "practice":
+                mine += [_answer(study, step, record, *each) for each in record["answers"].items()]
+        common = {"participant": row["id"], "synthetic": row["synthetic"]}
+        answers += [each | common for each in mine]
+        participants.append(
+            common
+            | {name: row[name] for name in PARTICIPANTS if name in row}
+            | facts
+            | {
+                "completed": row["finished_at"] is not None,
+                "attention_failures": _failures(mine, "attention"),
+                "comprehension_failures": _failures(mine, "comprehension"),
+            }
+        )
+    return answers, participants
+
+
+def _failures(answers: Sequence[Row], kind: str) -> int:
+    return sum(each["kind"] == kind and not each["correct"] for each in answers)
+
+
+def _answer(study: Study, step: Step, record: Mapping[str, Any], name: str, value: str) -> Row:
+    row: Row = dict.fromkeys(ANSWERS) | {
+        "position": record["number"] + 1,
+        "block": None if step.block is None else step.block + 1,
+        "question": name,
+        "kind": step.kind,
+        "answer": value,
+        "seconds": record["seconds"],
+        "answered_at": record["answered_at"],
+    }
+    if step.kind in ("attention", "comprehension"):
+        check = next(each for each in study.checks if each.name == name)
+        return row | {"correct": value == str(check.correct)}
+    shown = step.stimuli[0]
+    row |= {"image": shown.image, "label": shown.label}
+    if step.kind == "choice":
+        chosen = next(each.condition for each in step.stimuli if each.stimulus == value)
+        return row | {"answer": chosen}
+    return row | {
+        "kind": study.question(name).kind,
+        "stimulus": shown.stimulus,
+        "condition": shown.condition,
+        "prediction": shown.prediction,
+        "correct": shown.correct,
+    }
+
+
+def _deidentify(answers: list[Row], participants: list[Row], secret: bytes) -> None:
+    """Other identifiers in another order; the secret never leaves the database, so neither can be undone without it."""
+    order = shuffled(participants, secret.hex(), "deidentify")
+    names = {row["participant"]: f"p{number:04d}" for number, row in enumerate(order, start=1)}
+    for row in (*answers, *participants):
+        row["participant"] = names[row["participant"]]
+    participants.sort(key=lambda row: str(row["participant"]))
+    answers.sort(key=lambda row: (row["participant"], row["position"]))
+
+
+def _write_table(rows: Sequence[Row], schema: Mapping[str, Any], stem: Path, study: Study, frozen: bool) -> None:
+    columns = {name: pa.array([row.get(name) for row in rows], kind) for name, (kind, _, _) in schema.items()}
+    metadata = {"pellucid": json.dumps({"study": study.title, "version": study.version, "frozen": frozen})}
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), stem.with_suffix(".parquet"))
+    _write_csv(rows, list(schema), stem.with_suffix(".csv"))
+
+
+def _write_csv(rows: Sequence[Row], columns: Sequence[str], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([_written(row.get(name), name) for name in columns])
+
+
+def _written(value: Any, column: str) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if column == "comment" and value.startswith(FORMULA):
+        return f"'{value}"  # as a spreadsheet's own sign for text
+    return value
+
+
+def _write_codebook(study: Study, schemas: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    values = {
+        "condition": "; ".join(study.conditions),
+        "question": "; ".join(each.name for each in study.questions)
+        + "".join(f"; {each.name}" for each in study.checks),
+        "label": "; ".join(study.classes),
+        "prediction": "; ".join(study.classes),
+        "language": "; ".join(study.languages),
+        "kind": "likert; choice; guess; attention; comprehension",
+    }
+    rows: list[Row] = []
+    for name, schema in schemas.items():
+        for column, (kind, unit, meaning) in schema.items():
+            expertise = column.startswith("expertise_")
+            rows.append(
+                {
+                    "file": name,
+                    "column": column,
+                    "type": str(kind),
+                    "unit": unit,
+                    "values": meaning if expertise else values.get(column, "true; false" if kind == pa.bool_() else ""),
+                    "meaning": _expertise(study, column) if expertise else meaning,
+                }
+            )
+    for question in study.questions:
+        language = study.languages[0]
+        scale = ""
+        if question.anchors is not None:
+            low, high = question.anchors.low[language], question.anchors.high[language]
+            scale = f"1: {low}; {question.points}: {high}"
+        rows.append(
+            {
+                "file": "answers",
+                "column": f"answer, question {question.name}",
+                "type": question.kind,
+                "unit": "",
+                "values": scale,
+                "meaning": question.text[language],
+            }
+        )
+    for check in study.checks:
+        options = "; ".join(f"{place}: {word}" for place, word in enumerate(check.options[study.languages[0]]))
+        rows.append(
+            {
+                "file": "answers",
+                "column": f"answer, question {check.name}",
+                "type": check.kind,
+                "unit": "",
+                "values": f"{options} (right: {check.correct})",
+                "meaning": check.text[study.languages[0]],
+            }
+        )
+    _write_csv(rows, ["file", "column", "type", "unit", "values", "meaning"], path)
+
+
+def _expertise(study: Study, column: str) -> str:
+    return next(each.text[study.languages[0]] for each in study.expertise if f"expertise_{each.name}" == column)

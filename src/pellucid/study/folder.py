@@ -1,0 +1,202 @@
+"""The files of a study folder: the design, the manifest of the pictures, and the lock that freezes both."""
+
+import csv
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import yaml
+
+from pellucid.errors import InputError
+from pellucid.files import whole_file
+from pellucid.study.design import Study
+from pellucid.study.fields import build, plain
+
+__all__ = [
+    "Stimulus",
+    "freeze",
+    "is_frozen",
+    "read_manifest",
+    "read_study",
+    "registration",
+    "sha256",
+    "write_manifest",
+    "write_study",
+]
+
+CODE = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stimulus:
+    """One row of the manifest: which picture shows what. For the researcher's eyes only.
+
+    Attributes:
+        stimulus: opaque identifier, also the stem of the file's name.
+        file: path in the study folder.
+        sha256: of the file.
+        condition: the run; empty for a practice picture, whose map is of the first run.
+        image: index of the test image.
+        label: true class.
+        prediction: the network's answer.
+        score: its probability.
+        correct: whether they agree.
+        saliency: the method of the map.
+    """
+
+    stimulus: str
+    file: str
+    sha256: str
+    condition: str
+    image: int
+    label: str
+    prediction: str
+    score: float
+    correct: bool
+    saliency: str
+
+    @property
+    def practice(self) -> bool:
+        """Shown before the study proper."""
+        return self.condition == ""
+
+
+COLUMNS = tuple(each.name for each in fields(Stimulus))
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_study(study: Study, path: str | Path) -> None:
+    """Write ``study.yaml``."""
+    text = yaml.safe_dump(plain(asdict(study)), sort_keys=False, allow_unicode=True, width=100)
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_study(folder: str | Path) -> Study:
+    """Read ``study.yaml`` of a study folder.
+
+    Raises:
+        InputError: no such file, a field that does not exist, or a value that is not accepted, by its place.
+    """
+    path = Path(folder) / "study.yaml"
+    if not path.is_file():
+        raise InputError(f"there is no {path}; `pellucid study new` makes a study folder")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no YAML ({' '.join(str(error).split())})") from None
+    try:
+        study: Study = build(Study, content, "")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return study
+
+
+def read_manifest(folder: str | Path, *, verify: bool = True) -> list[Stimulus]:
+    """Read ``manifest.csv`` of a study folder.
+
+    Args:
+        folder: the study folder.
+        verify: also compare every picture with its hash.
+
+    Raises:
+        InputError: no such file, a missing column or value, a picture that is missing or was changed.
+    """
+    folder = Path(folder)
+    path = folder / "manifest.csv"
+    if not path.is_file():
+        raise InputError(f"there is no {path}; `pellucid study new` makes a study folder")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    stimuli = []
+    for number, row in enumerate(rows, start=2):
+        try:
+            stimuli.append(
+                Stimulus(
+                    **{name: row[name] for name in ("stimulus", "file", "sha256", "condition", "label", "prediction")},
+                    image=int(row["image"]),
+                    score=float(row["score"]),
+                    correct={"true": True, "false": False}[row["correct"]],
+                    saliency=row["saliency"],
+                )
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}, line {number}, has no valid {error}; columns are {', '.join(COLUMNS)}") from None
+    for each in stimuli:
+        if not CODE.fullmatch(each.stimulus) or each.file != f"stimuli/{each.stimulus}.png":
+            raise InputError(
+                f"{path} names the file {each.file!r} of stimulus {each.stimulus!r}; it must be stimuli/NAME.png, "
+                "NAME of letters, digits, - and _"
+            )
+        picture = folder / each.file
+        if not picture.is_file():
+            raise InputError(f"the stimulus {picture} is missing; restore it, or make the study again")
+        if verify and sha256(picture) != each.sha256:
+            raise InputError(
+                f"the stimulus {picture} was changed after the study was made; its hash is not the manifest's"
+            )
+    return stimuli
+
+
+def write_manifest(stimuli: Sequence[Stimulus], path: str | Path) -> None:
+    """Write ``manifest.csv``, a row per stimulus."""
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for each in stimuli:
+            writer.writerow(asdict(each) | {"correct": str(each.correct).lower()})
+
+
+def freeze(folder: str | Path) -> str:
+    """Write ``study.lock``: the hashes of design and manifest. Frozen twice, it stays as it is.
+
+    A manifest holds the hash of every picture, so the pictures are frozen with it.
+
+    Returns:
+        `registration`.
+
+    Raises:
+        InputError: a study that cannot be read, or that was changed after freezing.
+    """
+    folder = Path(folder)
+    read_study(folder)
+    read_manifest(folder)
+    if not is_frozen(folder):
+        with whole_file(folder / "study.lock") as temporary:
+            temporary.write_text(_lock(folder), encoding="utf-8")
+    return registration(folder)
+
+
+def registration(folder: str | Path) -> str:
+    """SHA-256 over the hashes of design and manifest: what a registration quotes."""
+    return hashlib.sha256(_lock(Path(folder)).encode()).hexdigest()
+
+
+def is_frozen(folder: str | Path) -> bool:
+    """Whether the study was frozen.
+
+    Raises:
+        InputError: it was, and has been changed since.
+    """
+    folder = Path(folder)
+    lock = folder / "study.lock"
+    if not lock.exists():
+        return False
+    locked, now = lock.read_text(encoding="utf-8").splitlines(), _lock(folder).splitlines()
+    for line in now:
+        if line not in locked:
+            raise InputError(
+                f"{folder / line.split()[1]} was changed after the study was frozen; restore it, or make a new study "
+                "with a higher version"
+            )
+    return True
+
+
+def _lock(folder: Path) -> str:
+    return "".join(f"{sha256(folder / name)}  {name}\n" for name in ("study.yaml", "manifest.csv"))

@@ -1,0 +1,223 @@
+"""From the command line to the files: batches with broken pictures, every output, exit codes."""
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from pellucid.cli import main
+from pellucid.errors import InputError
+from pellucid.explanation.batch import explain
+from pellucid.explanation.reference import of_folder
+
+from .conftest import FACTORY, pixels
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder with four pictures and three files that are none."""
+    path = tmp_path / "pictures"
+    (path / "more").mkdir(parents=True)
+    for i, name in enumerate(("a.png", "B.png", "more/b.jpg", "more/a.png")):
+        Image.fromarray(pixels(i)).save(path / name, quality=95)
+    (path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (path / "empty.tif").touch()
+    (path / "text.jpg").write_text("no picture")
+    return path
+
+
+def test_a_batch_goes_on_past_what_cannot_be_read(subject, examination, pictures, folder, tmp_path) -> None:
+    out = tmp_path / "out"
+    reference = of_folder(subject, folder, examination, progress=False)
+    summary = explain(
+        subject, [pictures, "nowhere.png"], out, examination=examination, reference=reference,
+        formats=("png", "html", "json", "npz"), batch_size=3, progress=False,
+    )  # fmt: skip
+    assert [Path(entry["source"]).name for entry in summary.made] == ["B.png", "a.png", "a.png", "b.jpg"]
+    assert [entry["prediction"].partition(",")[0] for entry in summary.made] == [
+        "top right", "top left", "low right", "low left",
+    ]  # fmt: skip
+    assert len(summary.skipped) == 4 and all(entry["source"] in entry["reason"] for entry in summary.skipped)
+    stems = ["B-card", "a-card", "a-2-card", "b-2-card"]
+    assert {file.name for file in out.iterdir()} == {
+        *(f"{stem}.{form}" for stem in stems for form in ("png", "html", "json", "npz")),
+        "summary.json",
+        "index.html",
+    }
+    assert json.loads((out / "summary.json").read_text()) == {"explained": summary.made, "skipped": summary.skipped}
+    page = (out / "index.html").read_text()
+    assert all(re.escape(name) and f'href="{name}-card.html"' in page for name in ("B", "a", "a-2", "b-2"))
+
+
+def test_the_files_say_the_same(subject, examination, folder, tmp_path) -> None:
+    reference = of_folder(subject, folder, examination, progress=False)
+    file = folder / "05.png"
+    summary = explain(
+        subject, [file], tmp_path, examination=examination, reference=reference,
+        formats=("png", "html", "json", "npz"), progress=False,
+    )  # fmt: skip
+    (entry,) = summary.made
+    card = json.loads((tmp_path / "05-card.json").read_text())
+    assert card["sentence"] == entry["sentence"] and card["judgement"] == entry["level"] == "no objection"
+    assert card["prediction"][0]["name"] == card["explained"]["name"] == "top right"
+    assert list(card["maps"]) == ["vanilla_gradient", "inputxgradient"]
+    truth = card["maps"]["vanilla_gradient"]["figures"]
+    assert truth["gini"] == {"value": 0.75, "percentile": 50.0}
+    assert truth["random_limit"]["percentile"] is None
+    assert card["reference"] == "24 pictures of reference" and card["settings"]["draws"] == 2
+    arrays = np.load(tmp_path / "05-card.npz")
+    np.testing.assert_array_equal(arrays["image"], pixels(1, seed=5))
+    assert arrays["heatmap/vanilla_gradient"].shape == (16, 16)
+    assert arrays["attribution/inputxgradient"].shape == (3, 16, 16)
+    with Image.open(tmp_path / "05-card.png") as picture:
+        assert picture.size[0] > 900
+    html = (tmp_path / "05-card.html").read_text()
+    assert entry["sentence"] in html and "better than 50 %" in html
+    assert not (tmp_path / "summary.json").exists()
+
+
+def test_batches_and_order_change_no_figure(subject, examination, folder, tmp_path) -> None:
+    files = sorted(folder.iterdir())[:5]
+    found = []
+    for size, order in ((1, files), (4, files[::-1])):
+        out = tmp_path / str(size)
+        explain(subject, order, out, examination=examination, formats=("json",), batch_size=size, progress=False)
+        found.append([json.loads((out / f"{file.stem}-card.json").read_text()) for file in files])
+    for one, other in zip(*found, strict=True):
+        for name, map_ in one["maps"].items():
+            assert map_["judgement"] == other["maps"][name]["judgement"]
+            for figure, value in map_["figures"].items():
+                assert value["value"] == pytest.approx(other["maps"][name]["figures"][figure]["value"], abs=1e-5)
+
+
+def test_one_image_that_the_network_cannot_take_spares_the_others(subject, examination, folder, tmp_path) -> None:
+    Image.new("RGB", (16, 16)).save(folder / "black.png")
+
+    class Picky(torch.nn.Module):
+        def forward(self, x):
+            return subject.model(x) / (x.mean((1, 2, 3)) > 0.01)[:, None]
+
+    picky = type(subject)("picky", Picky().eval(), subject.classes, subject.shape, "1")
+    summary = explain(picky, [folder], tmp_path, examination=examination, formats=("json",), progress=False)
+    assert len(summary.made) == 24
+    assert re.search(
+        r"black.png cannot be explained: the network's logits must be finite", summary.skipped[0]["reason"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"formats": ("gif",)}, "format must be of png, html, json, npz, got 'gif'"),
+        ({"formats": ()}, "at least one"),
+        ({"target": "cat"}, "one of the 4 classes, by number or name, got 'cat'"),
+        ({"target": 4}, "got '4'"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+    ],
+)
+def test_what_cannot_be_asked_for(subject, examination, folder, tmp_path, options, sentence) -> None:
+    with pytest.raises(InputError, match=sentence):
+        explain(subject, [folder], tmp_path / "out", examination=examination, progress=False, **options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def words(tmp_path, monkeypatch):
+    """A command line for a user's own network."""
+    (tmp_path / "of_a_user.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "of_a_user", raising=False)
+    save_file({"scale": torch.tensor(8.0)}, tmp_path / "w.safetensors")
+    (tmp_path / "names.txt").write_text("top left\ntop right\nlow left\nlow right\n")
+    network = ["--network", "of_a_user:Quadrants", "--weights", "w.safetensors", "--classes", "names.txt"]
+    return ["explain", *network, "--size", "16", "--saliency", "vanilla_gradient,captum.attr.InputXGradient"]
+
+
+def test_any_network_on_the_command_line(words, pictures, folder, capsys) -> None:
+    assert main([*words, "pictures", "--reference", "reference", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("No check speaks against the vanilla gradient map") == 4
+    assert err.count("pellucid: skipped: ") == 3 and "4 explained, 3 skipped" in err
+    assert len(list(Path("explanations").glob("*-card.json"))) == 4
+    assert main([*words, "pictures/a.png", "--target", "low right", "--mean", "0,0,0", "--std", "1,1,1", "--full"]) == 0
+    assert json.loads(Path("explanations/a-card.json").read_text())["explained"]["name"] == "low right"
+
+
+def test_standard_input(words, capsys, monkeypatch) -> None:
+    content = io.BytesIO()
+    Image.fromarray(pixels(2)).save(content, "PNG")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content.getvalue())))
+    assert main([*words, "-", "--out", "here"]) == 0
+    assert capsys.readouterr().out.startswith("standard input: low left")
+    assert Path("here/stdin-card.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ("pictures/broken.png", r"^pellucid: pictures/broken.png is "),
+        ("pictures/broken.png pictures/empty.tif", "none of 2 images could be explained; the first: pictures/broken"),
+        ("pictures/a.png --weights trap.pt", "pickled objects, which may run code"),
+        ("pictures/a.png --weights nowhere.pt", "no weights file nowhere.pt"),
+        ("pictures/a.png --classes 5.5", "class names 5.5 cannot be read"),
+        ("pictures/a.png --options 3", "options must be a JSON object"),
+        ("pictures/a.png --mean red", "mean must be numbers with commas between"),
+        ("pictures/a.png --reference nowhere", "reference nowhere is no folder of pictures"),
+        ("pictures/a.png --saliency smothgrad", "saliency must be vanilla_gradient"),
+        ("pictures/a.png --format gif", "format must be of png"),
+        ("pictures/a.png --target cat", "target must be one of the 4 classes"),
+        ("pictures/a.png --out names.txt", "out must be a folder"),
+    ],
+)
+def test_mistakes_are_one_sentence(words, pictures, capsys, more, sentence) -> None:
+    torch.save({"scale": SimpleNamespace}, "trap.pt")
+    before = set(Path().rglob("*"))
+    assert main([*words, *more.split()]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert re.search(sentence, lines[-1]), lines
+    assert len(lines) == 1 and {path for path in Path().rglob("*") if "pyc" not in str(path)} <= before
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("explain cat.png", "give a run directory and then images, got 'cat.png' alone"),
+        ("explain nowhere cat.png", "nowhere is not a run directory"),
+        ("explain run cat.png --weights w.pt", "--weights goes with --network, which is missing"),
+    ],
+)
+def test_a_run_is_named_first(tmp_path, monkeypatch, capsys, line, sentence) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(line.split()) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_run_with_its_own_reference(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    tiny = ["--dataset.limit=64", "--batch_size=32", "--epochs=1", "--accelerator=cpu"]
+    assert main(["train", "run", *tiny]) == 0
+    image = np.random.default_rng(0).integers(0, 255, (28, 28)).astype(np.uint8)
+    Image.fromarray(image).save("one.png")
+    assert main(["explain", "run", "one.png", "--out", "before", "--format", "json"]) == 0
+    assert json.loads(Path("before/one-card.json").read_text())["reference"] is None
+    measured = ["--images=24", "--saliency=[vanilla_gradient,smoothgrad]", "--gallery=4", "--steps=4", "--repeats=1"]
+    assert main(["evaluate", "run", *measured, "--draws=2"]) == 0
+    assert main(["explain", "run/model.safetensors", "one.png", "--out", "after"]) == 0
+    card = json.loads(Path("after/one-card.json").read_text())
+    assert card["network"] == "run" and card["reference"] == "24 test images of fashion-mnist"
+    assert list(card["maps"]) == ["vanilla_gradient", "smoothgrad"]
+    figures = card["maps"]["vanilla_gradient"]["figures"]
+    assert all(0 <= figures[name]["percentile"] <= 100 for name in ("gini", "faithfulness", "ris", "ros"))
+    smooth = card["maps"]["smoothgrad"]["figures"]
+    assert smooth["ris"]["percentile"] is None and smooth["gini"]["percentile"] is not None
+    assert card["settings"]["steps"] == 4 and card["settings"]["draws_of"] == {"vanilla_gradient": 2}

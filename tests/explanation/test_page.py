@@ -1,0 +1,171 @@
+"""The card as a person meets it: in a real browser, and as a picture."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from pellucid.explanation.card import FIGURES, Card, Figure, MapCard
+from pellucid.explanation.drawing import coloured, overlay, png
+from pellucid.explanation.judgement import judge
+from pellucid.explanation.page import card_page, index_page
+
+NASTY = "<img src=x onerror=alert(1)>\"'&{{ 7*7 }}\n"
+
+
+def card(side: int = 24, maps: int = 3, *, percentile: float | None = 62.4, source: str = "cat.jpg") -> Card:
+    random = np.random.default_rng(0)
+    image = random.integers(0, 255, (side, side, 3)).astype(np.uint8)
+    judgements = [
+        judge(
+            {"peak": 1.0, "gini": 0.5, "aopc_morf": 0.3, "faithfulness": -0.1, "random_limit": 0.1}, {}, probability=1
+        ),
+        judge(
+            {"peak": 1.0, "gini": 0.5, "aopc_morf": 0.3, "faithfulness": 0.3, "random_limit": 0.1}
+            | {"stability_coverage": 1.0, "similarity": 0.4},
+            {},
+            probability=0.3,
+        ),
+        judge(
+            {"peak": 1.0, "gini": 0.5, "aopc_morf": 0.3, "faithfulness": 0.3, "random_limit": 0.1}
+            | {"stability_coverage": 1.0, "similarity": 0.9},
+            {"gini": 40.0},
+            probability=0.9,
+        ),
+    ]
+    figures = {name: Figure(name, -0.004, None if name == "random_limit" else percentile) for name in FIGURES}
+    figures["ris"] = Figure("ris", None)
+    titles = ("Vanilla gradient", "SmoothGrad", "Integrated gradients", "A method of a very long name")
+    return Card(
+        source=source,
+        stored=(640, 480),
+        notes=("the first of 3 frames",),
+        network="of_a_user:factory",
+        image=image,
+        top=tuple((i, f"class {i}", p) for i, p in enumerate((0.6, 0.3, 0.05, 0.03, 0.02))),
+        target=(0, "class 0", 0.6),
+        maps=tuple(
+            MapCard(
+                f"method{i}",
+                titles[i % 4],
+                judgements[i % 3],
+                figures,
+                random.random((side, side), dtype=np.float32) ** 4,
+                random.random((3, side, side), dtype=np.float32),
+            )
+            for i in range(maps)
+        ),
+        agreement={(f"method{i}", f"method{j}"): -0.2 for i in range(maps) for j in range(i + 1, maps)},
+        reference="24 pictures of reference" if percentile is not None else None,
+        settings={"draws": 3, "saliency": ["method0"], "region": None},
+    )
+
+
+def _open(browser: Browser, file: Path, *, width: int = 1024, **options: object) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": width, "height": 800}, **options)
+    page = context.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    yield page
+    outside = [url for url in asked if url != file.as_uri() and not url.startswith("data:")]
+    context.close()
+    assert said == [] and outside == []
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("card") / "cat-card.html"
+    path.write_text(card_page(card()), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1024, "dark"), (1920, "light")])
+def test_the_page_never_scrolls_sideways(browser, file, width, scheme) -> None:
+    for page in _open(browser, file, width=width, color_scheme=scheme):
+        page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("img").evaluate_all("all => all.every(one => one.complete && one.naturalWidth > 0)")
+
+
+def test_the_slider_fades_the_map(browser, file) -> None:
+    for page in _open(browser, file):
+        veil = page.locator(".stack img + img").first
+        assert veil.evaluate("one => getComputedStyle(one).opacity") == "1"
+        slider = page.get_by_label("Map over the picture")
+        slider.focus()
+        page.keyboard.press("Home")
+        assert veil.evaluate("one => getComputedStyle(one).opacity") == "0"
+
+
+def test_everything_has_words(browser, file) -> None:
+    for page in _open(browser, file):
+        text = page.locator("body").inner_text()
+        assert page.locator("img:not([alt]), img[alt='']").count() == 0
+        for words in ("class 0, 60 %", "the first of 3 frames", "24 pictures of reference", "better than 62 %"):
+            assert words in text
+        marks = page.locator(".said").all_inner_texts()
+        assert [mark[:4] for mark in marks] == ["✗ Do", "! Re", "✓ No"]
+        assert page.locator(".card-verdict").inner_text() == marks[0]
+        assert "−0.00" not in text and "nan" not in text.lower()
+
+
+def test_without_script_all_is_there(browser, file) -> None:
+    for page in _open(browser, file, java_script_enabled=False):
+        assert page.locator("#veil").is_hidden() and page.locator(".stack img + img").last.is_visible()
+
+
+def test_names_are_escaped_everywhere(browser, tmp_path) -> None:
+    named = card(maps=1, source=NASTY)
+    named = replace(
+        named,
+        network=NASTY,
+        notes=(NASTY,),
+        top=((0, NASTY, 1.0),),
+        target=(1, NASTY, 0.0),
+        reference=NASTY,
+        settings={NASTY: NASTY},
+        maps=(replace(named.maps[0], title=NASTY, judgement=replace(named.judgement, sentence=NASTY)),),
+    )
+    path = tmp_path / "card.html"
+    path.write_text(card_page(named), encoding="utf-8")
+    for page in _open(browser, path):
+        assert page.locator("img[src=x]").count() == 0
+    entry = {"source": NASTY, "prediction": NASTY, "level": "with care", "sentence": NASTY, "links": [NASTY]}
+    path.write_text(index_page([entry, {"source": NASTY, "reason": NASTY}]), encoding="utf-8")
+    for page in _open(browser, path):
+        assert page.locator("img[src=x]").count() == 0
+        assert page.locator("th[scope=row]").inner_text().strip() == NASTY.strip()
+    assert len(png(named)) > 1000
+
+
+@pytest.mark.parametrize(("side", "maps", "percentile"), [(8, 1, None), (24, 3, 62.4), (224, 4, 0.0)])
+def test_a_picture_of_every_size(side, maps, percentile) -> None:
+    with Image.open(io.BytesIO(png(card(side, maps, percentile=percentile)))) as picture:
+        assert picture.format == "PNG" and picture.size[0] == 24 + (maps + 1) * 324
+        levels = np.asarray(picture.convert("L"))
+        assert levels[-1].min() == levels[-1].max() == 255, "nothing is cut off at the lower edge"
+
+
+def test_grey_and_flat_pictures_are_drawn() -> None:
+    grey = replace(card(), image=np.zeros((24, 24), np.uint8), agreement={})
+    grey = replace(grey, maps=tuple(replace(one, heatmap=np.zeros((24, 24), np.float32)) for one in grey.maps))
+    assert len(png(grey)) > 1000 and "</html>" in card_page(grey)
+
+
+def test_the_overlay_shows_the_map_where_it_is_and_the_picture_where_it_is_not() -> None:
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[0, 0] = 1
+    image = np.full((4, 4, 3), 200, np.uint8)
+    over = np.asarray(overlay(heatmap, image)).astype(int)
+    alone = np.asarray(coloured(heatmap).convert("RGB")).astype(int)
+    assert np.abs(over[0, 0] - alone[0, 0]).max() < 20
+    assert (over[1:, 1:] == 150).all()

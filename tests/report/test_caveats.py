@@ -1,0 +1,87 @@
+"""Footnotes: none without a reason, and each where its reason is in the rows."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pellucid.report import compare, definitions, read_run, render
+from pellucid.report.caveats import caveats, survivals
+from pellucid.report.page import write_report
+
+
+def _with(path, columns, parameters=()):
+    """The run with further columns of its rows."""
+    table = pq.read_table(path / "rows.parquet")
+    info = json.loads(table.schema.metadata[b"pellucid"])
+    for name, values in columns.items():
+        values = np.asarray(values)
+        array = (
+            pa.array(list(values.astype("float32")), pa.list_(pa.float32())) if values.ndim == 2 else pa.array(values)
+        )
+        table = table.append_column(name, array)
+        info["columns"][name] = {"title": name, "definition": "A column.", "unit": "", "direction": "none",
+                                 "parameters": dict(parameters), "source": "a test"}  # fmt: skip
+    pq.write_table(table.replace_schema_metadata({"pellucid": json.dumps(info)}), path / "rows.parquet")
+    return path
+
+
+@pytest.fixture
+def masked(make_run):
+    n = 200
+    rows = {"masking_many_step": np.arange(n) < 120, "masking_one_step": np.arange(n) < 60}
+    path = _with(make_run("masked", images=n), {name: values.astype(float) for name, values in rows.items()})
+    falling = np.linspace([0.9, 0.8, 0.7], [0.95, 0.9, 0.8], n)
+    layers = {"layers": ["fc", "conv2", "conv1"]}
+    path = _with(path, {"randomisation": falling, "randomisation/smoothgrad": falling - 0.7}, layers)
+    return _with(path, {"randomisation_edges": np.full(n, 0.6)})
+
+
+def test_an_honest_run_has_none(make_run) -> None:
+    run = read_run(make_run())
+    assert caveats(run) == []
+    assert survivals(run) == {}
+
+
+def test_masked_gradients_and_surviving_maps_are_told(masked) -> None:
+    run = read_run(masked)
+    weak, alike = caveats(run)
+    assert weak.startswith("One step is stronger than many, so gradients may be masked: 30.0 % of images stay right")
+    assert alike.startswith("Vanilla gradient: The maps survive when every layer is random: rank correlation 0.75")
+    assert "For comparison: with the image's edges 0.60" in alike
+    assert {method: survival.verdict for method, survival in survivals(run).items()} == {
+        "vanilla_gradient": "survives",
+        "smoothgrad": "falls",
+    }
+    assert list(survivals(run)["smoothgrad"].layers) == ["fc", "conv2", "conv1"]
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex"])
+def test_they_stand_below_every_table(masked, form) -> None:
+    written = render(compare([read_run(masked)]), form)
+    assert "One step is stronger than many" in written.replace("\\", "")
+    assert "! masked" in written.replace("\\", "")
+
+
+def test_they_stand_on_the_page(masked, tmp_path) -> None:
+    page = write_report([masked], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Read with care" in page
+    assert page.count("One step is stronger than many") == 1
+    assert page.count("survives: fails") == 1 and page.count(">passes<") == 1
+    assert "Random layers, from the last on" in page
+
+
+def test_definitions_below_a_table(masked) -> None:
+    run = read_run(masked)
+    meaning = definitions([run], ["gini", "aopc_rel", "robust_accuracy", "ris"])
+    assert list(meaning) == [
+        name for name in meaning if name.partition("/")[0] in ("gini", "aopc_rel", "robust_accuracy", "ris")
+    ]
+    assert meaning["ris"]["parameters"]["sigma"] == 0.05
+    assert meaning["robust_accuracy"]["parameters"]["attack"] == "PGD"
+    text = render(compare([run], metrics=["gini"]), "text", definitions=definitions([run], ["gini"]))
+    assert "gini: Concentration of the map" in text and "Higher is better. (Hurley and Rickard 2009)" in text
+    both = json.loads(render(compare([run]), "json", definitions=meaning))
+    assert set(both) == {"runs", "definitions"}

@@ -1,0 +1,120 @@
+"""The study in a real browser: phone and desktop, keyboard alone, without JavaScript."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+from starlette.applications import Starlette
+
+from pellucid.study.serve import running
+from pellucid.study.store import Store
+
+
+@pytest.fixture
+def address(app: Starlette) -> Iterator[str]:
+    with running(app) as address:
+        yield address
+
+
+def open_page(browser: Browser, width: int, height: int, **options: Any) -> tuple[Page, list[str]]:
+    page = browser.new_context(viewport={"width": width, "height": height}, **options).new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    return page, said
+
+
+def go_on(page: Page) -> None:
+    with page.expect_navigation():  # and its pictures
+        page.locator("main form button").click()
+
+
+def agree(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="I agree and take part").click()
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 900)])
+def test_a_whole_journey(browser: Browser, address: str, store: Store, width: int, height: int) -> None:
+    page, said = open_page(browser, width, height)
+    agree(page, address)
+    while page.locator("input[name=step]").count():
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth)")
+        for group in page.locator("fieldset").all():
+            group.get_by_role("radio").first.check()
+        for box in page.locator("main .options label").all():
+            size = box.bounding_box()
+            assert size and size["height"] >= 44 and size["width"] >= 40
+        go_on(page)
+    assert page.get_by_role("heading", name="Thank you").is_visible()
+    [participant] = store.participants()
+    assert (participant["viewport_width"], participant["viewport_height"]) == (width, height)
+    assert all(step["seconds"] is not None and step["seconds"] < 60 for step in store.steps())
+    assert [text for text in said if "preload" not in text] == []
+
+
+def test_the_keyboard_alone(browser: Browser, address: str, store: Store) -> None:
+    page, _ = open_page(browser, 1024, 768)
+    agree(page, address)
+    while page.locator("input[name=step]").count():
+        step = page.locator("input[name=step]").get_attribute("value")
+        page.locator("h1").evaluate("(h) => { h.tabIndex = -1; h.focus(); }")
+        for _ in range(page.locator("fieldset").count()):
+            page.keyboard.press("Tab")
+            page.keyboard.press("Space")
+        page.keyboard.press("Tab")
+        if step == "comment":
+            page.keyboard.press("Tab")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+    assert store.participants()[0]["finished_at"]
+
+
+def test_without_javascript(browser: Browser, address: str, store: Store) -> None:
+    page, _ = open_page(browser, 360, 740, java_script_enabled=False)
+    agree(page, address)
+    while page.locator("input[name=step]").count():
+        for group in page.locator("fieldset").all():
+            group.get_by_role("radio").last.check()
+        go_on(page)
+    [participant] = store.participants()
+    assert participant["finished_at"] and participant["viewport_width"] is None
+    assert {step["seconds"] for step in store.steps()} == {None}
+
+
+def test_back_reload_and_double_click(browser: Browser, address: str, store: Store) -> None:
+    page, _ = open_page(browser, 800, 700)
+    agree(page, address)
+    for _ in range(3):
+        for group in page.locator("fieldset").all():
+            group.get_by_role("radio").first.check()
+        page.locator("main form button").dblclick()
+        page.wait_for_load_state("networkidle")
+    page.go_back()
+    page.reload()
+    where = page.locator("input[name=step]").get_attribute("value")
+    names = [step["name"] for step in store.steps()]
+    assert len(names) == len(set(names))
+    page.goto(f"{address}/study")
+    assert page.locator("input[name=step]").get_attribute("value") == where
+
+
+def test_questions_have_names_for_a_screen_reader(browser: Browser, address: str) -> None:
+    page, _ = open_page(browser, 800, 700)
+    agree(page, address)
+    while page.locator("input[name=step]").get_attribute("value") != "trial-1":
+        for group in page.locator("fieldset").all():
+            group.get_by_role("radio").first.check()
+        go_on(page)
+    group = page.get_by_role("group", name="how much do you trust")
+    assert group.get_by_role("radio").count() == 7
+    assert group.get_by_role("radio", name="1 not at all").count() == 1
+    assert group.get_by_role("radio", name="7 completely").count() == 1
+    assert page.get_by_role("progressbar").count() == 1
+    assert page.get_by_role("img", name="explanation map").count() == 1
+    go_on(page)
+    assert page.get_by_role("alert").is_visible()
+    assert page.locator(".error").evaluate("(e) => e === document.activeElement")

@@ -1,0 +1,149 @@
+"""What the database promises: an answer whole and once, a slot for one, drop-outs replaced, withdrawal."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pellucid.errors import InputError
+from pellucid.study.store import Full, Participant, Store
+from pellucid.study.tables import METADATA, PARTICIPANTS
+
+
+def enrol(store: Store, key: str, **options: Any) -> Participant:
+    return store.enrol(key, language="en", consent_version="1", **options)
+
+
+def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
+    found: list[Any] = []
+    threads = [threading.Thread(target=lambda number=number: found.append(work(number))) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def test_migrations_make_the_tables(store: Store) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_slots_are_given_in_order_and_together(store: Store) -> None:
+    people = in_threads(12, lambda number: enrol(store, f"key {number}"))
+    assert sorted(each.slot for each in people) == list(range(12))
+
+
+def test_one_key_is_one_participant(store: Store) -> None:
+    people = in_threads(8, lambda number: enrol(store, "key"))
+    assert len(people) == 8 and len({each.id for each in people}) == 1
+
+
+def test_a_step_is_stored_once_and_in_order(store: Store) -> None:
+    person = enrol(store, "key")
+    assert not store.record(person, 1, "second", {})
+    stored = in_threads(8, lambda number: store.record(person, 0, "first", {"trust": str(number)}))
+    assert sorted(stored) == [False] * 7 + [True]
+    assert [step["name"] for step in store.steps()] == ["first"]
+    assert store.record(person, 1, "second", {}, last=True)
+    found = store.participant("key")
+    assert found is not None and found.position == 2 and found.finished_at
+
+
+def abandon(store: Store, person: Participant) -> None:
+    with store.engine.begin() as connection:
+        change = sa.update(PARTICIPANTS).where(PARTICIPANTS.c.id == person.id)
+        connection.execute(change.values(seen_at="2020-01-01T00:00:00+00:00"))
+
+
+def test_the_slot_of_a_drop_out_is_given_again(store: Store) -> None:
+    people = [enrol(store, str(number)) for number in range(3)]
+    abandon(store, people[1])
+    assert enrol(store, "new").slot == 1
+    assert enrol(store, "newer").slot == 3
+    back = store.participant("1")  # who comes back goes on with what they saw
+    assert back is not None and back.slot == 1
+    assert store.record(back, 0, "first", {})
+
+
+def test_a_finished_slot_is_kept(store: Store) -> None:
+    person = enrol(store, "0")
+    store.record(person, 0, "only", {}, last=True)
+    abandon(store, person)
+    assert enrol(store, "1").slot == 1
+
+
+def test_planned_numbers_hold_at_once(store: Store) -> None:
+    def one(number: int) -> bool:
+        try:
+            enrol(store, str(number), planned=5)
+        except Full:
+            return False
+        return True
+
+    assert sum(in_threads(12, one)) == 5
+    assert enrol(store, "a program", planned=5, synthetic=True).slot == 0
+
+
+def test_a_withdrawn_participant_is_gone_with_every_answer(store: Store) -> None:
+    person = enrol(store, "key")
+    store.record(person, 0, "first", {"comment": "something private"})
+    store.withdraw(person)
+    assert store.participant("key") is None and not store.steps() and not store.participants()
+    assert not store.record(person, 1, "second", {})
+    store.withdraw(person)
+    assert store.setting("withdrawn") == "1"
+
+
+def test_keys_are_not_in_the_database(store: Store) -> None:
+    enrol(store, "a private key")
+    assert "a private key" not in str(store.participants())
+    with store.engine.connect() as connection:
+        assert "a private key" not in str(connection.execute(sa.select(PARTICIPANTS)).all())
+
+
+def test_text_is_never_a_statement(store: Store) -> None:
+    nasty = "'; DROP TABLE steps; --"
+    person = enrol(store, nasty, platform={"PROLIFIC_PID": nasty})
+    assert store.record(person, 0, nasty, {nasty: nasty})
+    assert store.steps()[0]["answers"] == {nasty: nasty}
+    assert store.participant("' OR '1'='1") is None
+
+
+def test_the_secret_is_made_once(store: Store) -> None:
+    assert len(set(in_threads(6, lambda number: store.secret))) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("mysql://localhost/x", "sqlite:///FILE or postgresql"),
+        ("nonsense", "sqlite:///FILE or postgresql"),
+        ("sqlite://", "has a name"),
+        ("sqlite:////nowhere/at/all.sqlite", "cannot be opened: unable to open"),
+    ],
+)
+def test_bad_addresses_are_a_sentence(url: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=sentence):
+        Store.open(tmp_path, url)
+
+
+def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "answers.sqlite").write_text("no database" * 100)
+    with pytest.raises(InputError, match="not a database"):
+        Store.open(tmp_path)
+
+
+def test_no_answers_yet_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nobody has taken part yet"):
+        Store.open(tmp_path, create=False)
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    assert "secret" not in Store("postgresql://me:secret@localhost/x").address

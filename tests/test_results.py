@@ -1,0 +1,82 @@
+"""Result pages are what their data say, and every measure has a row in the table of parity."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pellucid import metrics
+from pellucid.metrics import definitions
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def benchmarks():
+    """Import a script of `benchmarks/`, which import each other as scripts do, and forget it afterwards."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+
+    def imported(name: str) -> ModuleType:
+        return __import__(name)
+
+    yield imported
+    sys.path.remove(str(ROOT / "benchmarks"))
+    for name in set(sys.modules) - before:
+        if str(ROOT / "benchmarks") in str(getattr(sys.modules[name], "__file__", None)):
+            del sys.modules[name]
+
+
+def stored(name: str) -> dict:
+    return json.loads((ROOT / "results" / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize(("script", "name"), [("metrics_parity", "metrics-parity"), ("metric_cost", "metric-cost")])
+def test_page_is_rendered_from_the_data(benchmarks, script, name):
+    assert (ROOT / "results" / f"{name}.md").read_text() == benchmarks(script).page(stored(name))
+
+
+class TestParity:
+    def test_every_comparison_agrees(self, benchmarks):
+        largest = benchmarks("metrics_parity").LARGEST
+        rows = stored("metrics-parity")["rows"]
+        assert len(rows) > 30
+        for row in rows:
+            assert row["passed"] and row["numbers"] > 0, row["measures"]
+            # A number that is near 0 may differ by more relatively, one that is large absolutely.
+            assert min(row["absolute"], row["relative"]) <= largest, row["measures"]
+
+    def test_every_public_measure_has_a_row(self, benchmarks):
+        rows = stored("metrics-parity")["rows"]
+        compared = {name for row in rows for name in row["measures"]}
+        assert set(metrics.__all__) - compared == set(benchmarks("metrics_parity").NOT_MEASURES)
+
+    def test_every_column_has_a_row(self, benchmarks):
+        compared = {name for row in stored("metrics-parity")["rows"] for name in row["columns"]}
+        known = set(definitions.COLUMNS) | set(definitions.DERIVED)
+        assert known - compared == set(benchmarks("metrics_parity").COUNTED)
+
+    def test_the_rows_are_those_of_the_script(self, benchmarks):
+        rows = [(row["measures"], row["columns"], row["reference"]) for row in stored("metrics-parity")["rows"]]
+        cases = benchmarks("metrics_parity").CASES
+        assert rows == [(list(one.measures), list(one.columns), one.reference) for one in cases]
+
+    @pytest.mark.parametrize(
+        ("ours", "theirs", "passed"),
+        [
+            ([1.0, 2.0], [1.0, 2.0], True),
+            ([1.0, 2.0], [1.0, 2.1], False),
+            ([1e6], [1e6 + 1], True),
+            ([1e-7], [0.0], True),
+            ([1e-4], [0.0], False),
+            ([1.0, float("nan")], [1.0, float("nan")], True),
+            ([1.0, 2.0], [1.0, float("nan")], False),
+            ([float("nan")], [float("nan")], False),
+            ([1.0], [1.0, 1.0], False),
+        ],
+    )
+    def test_what_counts_as_equal(self, benchmarks, ours, theirs, passed):
+        module = benchmarks("metrics_parity")
+        assert module.apart(module.flat(ours), module.flat(theirs))["passed"] is passed
