@@ -12,6 +12,7 @@ the ratio is the median over rounds with a 95 % bootstrap interval.
 import argparse
 import importlib.metadata
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -40,6 +41,7 @@ NOT_MEASURES = {
     "default_region": "a default",
     "autoattack_names": "names",
     "masking_warnings": "sentences about the columns of `masking_probe`",
+    "survives": "a verdict in words on `randomisation_similarity`",
     "random_map": "noise: a map to compare with, without a number",
 }
 """Public names of `pellucid.metrics` that need no row."""
@@ -187,6 +189,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("results/metrics-parity"))
     options = parser.parse_args()
     torch.set_num_threads(1)
+    logging.getLogger("pellucid").setLevel("ERROR")  # Quantus turns logging on for everyone
     all_settings = settings()
     rows = []
     for one in CASES:

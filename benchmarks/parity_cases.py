@@ -613,7 +613,8 @@ def _(s: Setting) -> tuple[Work, Work]:
     signs = torch.where(share < 0.5, -1.0, 1.0).double()
 
     def reference() -> list[float]:
-        return [float(torch.stack([z @ hessian_of(s, i) @ z for z in signs[:, i]]).mean()) for i in range(len(s.x))]
+        values = ((hessian_of(s, i), signs[:, i]) for i in range(len(s.x)))
+        return [float(((z @ hessian) * z).sum(1).mean()) for hessian, z in values]
 
     return lambda: metrics.hessian_trace(s.model, s.x, s.label, draws=draws, generator=s.draws), reference
 
@@ -641,15 +642,45 @@ def _(s: Setting) -> tuple[Work, Work]:
     ), reference
 
 
-@case("edge_map", reference="SciPy `ndimage.sobel`, divided by 8")
+@case(
+    "baseline_similarity",
+    columns=["randomisation_networks", "randomisation_edges"],
+    settings=[GREY, SMOOTH],
+    reference="SciPy `spearmanr` and `ndimage.sobel`, of Captum's gradients",
+)
 def _(s: Setting) -> tuple[Work, Work]:
+    from scipy.stats import spearmanr
+
+    networks = [list(metrics.randomise(s.model, seed=seed))[-1][1] for seed in (0, 1)]
+
+    def map_by_captum(model: nn.Module) -> np.ndarray:
+        return np.abs(explain(model, s.x, s.target)).mean(1)
+
+    def alike(one: np.ndarray, other: np.ndarray) -> list[float]:
+        return [spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(one, other, strict=True)]
+
+    def ours() -> list[Tensor]:
+        found = metrics.baseline_similarity(s.model, s.x, s.target, VanillaGradient(), generator=s.draws)
+        return [found["random_networks"], found["edge_map"]]
+
+    def reference() -> list[list[float]]:
+        own, one, other = (map_by_captum(model) for model in (s.model, *networks))
+        return [alike(one, other), alike(own, scipy_edges(s).mean(1))]
+
+    return ours, reference
+
+
+def scipy_edges(s: Setting) -> np.ndarray:
     from scipy.ndimage import sobel
 
-    def reference() -> np.ndarray:
-        planes = s.x.flatten(0, 1).numpy()
-        return np.array([np.hypot(*(sobel(one, axis=axis, mode="nearest") for axis in (0, 1))) / 8 for one in planes])
+    planes = s.x.flatten(0, 1).numpy()
+    edges = [np.hypot(*(sobel(one, axis=axis, mode="nearest") for axis in (0, 1))) / 8 for one in planes]
+    return np.reshape(edges, s.x.shape)
 
-    return lambda: metrics.edge_map(s.model, s.x, s.target), reference
+
+@case("edge_map", reference="SciPy `ndimage.sobel`, divided by 8")
+def _(s: Setting) -> tuple[Work, Work]:
+    return lambda: metrics.edge_map(s.model, s.x, s.target), lambda: scipy_edges(s)
 
 
 # Robustness.

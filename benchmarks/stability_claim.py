@@ -170,6 +170,13 @@ def finding(contrasts: dict[str, dict[str, Any]]) -> list[str]:
             else:
                 told = "; ".join(f"{verdict}: {', '.join(cases)}" for verdict, cases in by.items())
                 lines.append(f"**{claim} {measure.upper()}: depends on the definition.** {told}.")
+    at = contrasts["at / regular"]
+    if at["max_sensitivity"]["high"] < 1 < at["ros"]["low"]:
+        lines.append(
+            f"Why ROS rises in the norm form: the map itself changes less after adversarial training (max-sensitivity "
+            f"{factor(at['max_sensitivity'])}, SSIM of noisy maps {at['map_ssim']['value']:+.2f}), but the logits, by "
+            "whose relative change ROS divides, change less still."
+        )
     return lines
 
 

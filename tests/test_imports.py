@@ -20,7 +20,7 @@ LAYERS = [
     {"environment", "experiment", "measurement"},
     {"session"},
     {"evaluation", "training"},
-    {"explanation", "recipes", "report", "requirement", "study"},
+    {"explanation", "recipes", "report", "study"},
     {"demo", "reproduction"},
     {"cli"},
     {"__main__"},

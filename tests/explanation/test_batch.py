@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from pellucid import explanation
 from pellucid.cli import main
 from pellucid.errors import InputError
 from pellucid.explanation.batch import explain
@@ -82,6 +83,20 @@ def test_the_files_say_the_same(subject, examination, folder, tmp_path) -> None:
     html = (tmp_path / "05-card.html").read_text()
     assert entry["sentence"] in html and "better than 50 %" in html
     assert not (tmp_path / "summary.json").exists()
+
+
+def test_cards_are_not_explained(subject, examination, folder) -> None:
+    for file in sorted(folder.iterdir())[2:]:
+        file.unlink()
+    for _ in range(2):
+        summary = explain(subject, [folder], folder, examination=examination, formats=("png",), progress=False)
+        assert len(summary.made) == 2
+
+
+def test_the_packages_names_are_loaded_on_first_use() -> None:
+    assert [name for name in explanation.__all__ if getattr(explanation, name) is None] == []
+    with pytest.raises(AttributeError, match="no attribute 'Trust'"):
+        explanation.Trust  # noqa: B018  attribute access is what is tested
 
 
 def test_batches_and_order_change_no_figure(subject, examination, folder, tmp_path) -> None:

@@ -132,13 +132,24 @@ def test_small_images_have_fewer_steps() -> None:
 
 def test_a_runs_evaluation_is_followed() -> None:
     evaluation = Evaluation(
-        saliency=("vanilla_gradient", SmoothGrad(samples=3)), steps=7, repeats=4, draws=9, sigma=0.1, seed=5, region=4
+        saliency=("vanilla_gradient", SmoothGrad(samples=3)),
+        steps=7,
+        repeats=4,
+        draws=9,
+        sigma=0.1,
+        seed=5,
+        region=4,
+        fill="mean",
+        channels="signed_mean",
     )
     for full, repeats in ((False, 1), (True, 4)):
         found = Examination.like(evaluation, full=full)
         assert found.saliency == evaluation.saliency
         assert (found.steps, found.repeats, found.sigma, found.seed, found.region) == (7, repeats, 0.1, 5, 4)
-        assert dict(found.draws_of) == {"vanilla_gradient": 9}
+        assert dict(found.draws_of) == {"vanilla_gradient": 9} and (found.fill, found.channels) == (
+            "mean",
+            "signed_mean",
+        )
     chosen = Examination.like(evaluation, ["smoothgrad", "integrated_gradients"])
     assert chosen.saliency == (SmoothGrad(samples=3), "integrated_gradients")
 
@@ -151,6 +162,7 @@ def test_a_runs_evaluation_is_followed() -> None:
         ({"saliency": ("smothgrad",)}, "smothgrad"),
         ({"draws": 0}, "draws must be at least 1, got 0"),
         ({"random_maps": 0}, "random_maps must be at least 1, got 0"),
+        ({"fill": "red"}, "fill must be one of"),
         ({"channels": "red"}, "channels must be one of"),
     ],
 )

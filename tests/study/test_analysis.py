@@ -52,9 +52,9 @@ def test_two_conditions_by_hand(two: Responses) -> None:
         assert (pair.condition, pair.against) == ("adversarial", "regular")
         assert pair.difference.mean == pytest.approx(differences.mean())
         assert result.p == pair.p == pytest.approx(signed_rank(differences).p)
-        many = scipy.stats.PermutationMethod(n_resamples=4000, rng=np.random.default_rng(0))
+        many = scipy.stats.PermutationMethod(n_resamples=1500, rng=np.random.default_rng(0))
         permuted = scipy.stats.wilcoxon(np.round(differences, 9), zero_method="pratt", method=many).pvalue
-        assert result.p == pytest.approx(permuted, abs=0.01)
+        assert result.p == pytest.approx(permuted, abs=0.015)
         assert pair.shift.low <= pair.shift.mean <= pair.shift.high
         p.append(result.p)
     corrected = multipletests(p, method="holm")[1]

@@ -34,10 +34,10 @@ def test_an_effect_is_found_and_by_more_people_more_often(make_study) -> None:
 
 def test_counts_are_those_of_the_analysis(make_study) -> None:
     study, effect = make_study(2, images=4, exclusions=EVERYBODY), {"adversarial": 0.25}
-    found = power(study, 25, effect, studies=12, seed=3, resamples=100)
-    analyses = [analyse(simulated(study, 25, effect, 3 + at), synthetic=True, resamples=10)[0] for at in range(12)]
+    found = power(study, 25, effect, studies=6, seed=3, resamples=10)
+    analyses = [analyse(simulated(study, 25, effect, 3 + at), synthetic=True, resamples=10)[0] for at in range(6)]
     assert found.any == sum(any(result.corrected_p < 0.05 for result in one.results) for one in analyses)
-    assert 0 < found.any < 12
+    assert 0 < found.any < 6
 
 
 def test_a_study_without_tests_has_no_power(make_study) -> None:

@@ -88,7 +88,7 @@ def explain(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"out must be a folder, got the file {out}")
-    found = find(sources)
+    found = [source for source in find(sources) if not _is_card(source, out)]
     made: dict[str, Entry] = {}
     skipped: dict[str, Entry] = {}
     names = _names(found)
@@ -229,6 +229,12 @@ def _settings(examination: Examination) -> dict[str, object]:
     settings["saliency"] = list(examination.methods())
     settings["draws_of"] = dict(examination.draws_of)
     return settings
+
+
+def _is_card(source: str, out: Path) -> bool:
+    """True for a card of an earlier call, which lies among the pictures where they are in the same folder."""
+    path = Path(source)
+    return path.stem.endswith("-card") and path.parent.resolve() == out.resolve()
 
 
 def _finite(value: float) -> float | None:

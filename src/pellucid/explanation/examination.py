@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pellucid.errors import InputError
 from pellucid.evaluation import Evaluation
 from pellucid.metrics import aopc, default_region, gini, perturbation_curves, rank_correlation, relative_stability
+from pellucid.metrics.faithfulness import Fill
 from pellucid.randomness import Generator, SampleDraws, uniform
 from pellucid.saliency import (
     Channels,
@@ -35,11 +36,12 @@ class Examination:
 
     Args:
         saliency: methods, as in `pellucid.Evaluation`; the first is the one that the card speaks of.
-        channels: how channels are reduced to a heatmap.
+        channels: how channels are reduced to a heatmap, of which the magnitude is taken.
         fraction: share of an image's regions that the perturbation curves replace.
         steps: points of a perturbation curve.
         repeats: draws of the replacing noise that a curve averages.
         region: side of the replaced regions in pixels; `pellucid.metrics.default_region` by default.
+        fill: what a replaced region shows, as in `pellucid.Evaluation`.
         sigma: standard deviation of the stability noise in pixel units.
         draws: noisy copies of the stability measures.
         draws_of: other numbers of noisy copies by method, where a reference was measured with them.
@@ -53,6 +55,7 @@ class Examination:
     steps: int = 20
     repeats: int = 5
     region: int | None = None
+    fill: Fill = "uniform"
     sigma: float = 0.05
     draws: int = 10
     draws_of: tuple[tuple[str, int], ...] = ()
@@ -64,6 +67,8 @@ class Examination:
             raise InputError("saliency must name at least one method, got none")
         if self.channels not in get_args(Channels):
             raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
+        if self.fill not in get_args(Fill):
+            raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {self.fill!r}")
         for name in ("steps", "repeats", "draws", "random_maps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -105,11 +110,12 @@ class Examination:
         basis = cls() if full else cls.quick()
         return cls(
             saliency=chosen,
-            channels="mean_abs" if evaluation.channels == "signed_mean" else evaluation.channels,
+            channels=evaluation.channels,
             fraction=evaluation.fraction,
             steps=evaluation.steps,
             repeats=evaluation.repeats if full else basis.repeats,
             region=evaluation.region,
+            fill=evaluation.fill,
             sigma=evaluation.sigma,
             draws=basis.draws,
             draws_of=tuple((name, evaluation.draws) for name in evaluation.stable()),
@@ -236,6 +242,7 @@ def examine(
             steps=examination.steps,
             repeats=examination.repeats,
             region=region,
+            fill=examination.fill,
             generator=draws,
         )
         return aopc(found["morf"]), aopc(found["lerf"])

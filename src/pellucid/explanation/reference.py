@@ -88,9 +88,13 @@ def of_rows(run: str | Path) -> Reference:
             column = column_name(measure, method)
             if column in read.rows.column_names:
                 columns[column] = read.values(column)
-        morf, lerf = (read.values(column_name(f"aopc_{order}", method)) for order in ("morf", "lerf"))
-        columns[column_name("faithfulness", method)] = morf - lerf
+        orders = [column_name(f"aopc_{order}", method) for order in ("morf", "lerf")]
+        if all(order in columns for order in orders):
+            columns[column_name("faithfulness", method)] = columns[orders[0]] - columns[orders[1]]
+    explained = {column["parameters"].get("target") for column in read.columns.values()}
     source = f"{read.rows.num_rows:,} {read.info['split']} images of {read.info['dataset']}"
+    if "true" in explained:
+        source += ", their true classes explained"
     return Reference(source, read.rows.num_rows, columns)
 
 

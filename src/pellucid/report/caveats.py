@@ -1,5 +1,7 @@
 """What a reader must know before believing a run's numbers: attacks too weak to count, maps that ignore the network."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from pellucid.metrics.definitions import column_name
@@ -8,7 +10,7 @@ from pellucid.metrics.survival import Survival, survives
 from pellucid.report.measures import saliency_title
 from pellucid.report.runs import Run
 
-__all__ = ["caveats", "survivals"]
+__all__ = ["caveats", "merged", "survivals"]
 
 
 def caveats(run: Run) -> list[str]:
@@ -48,10 +50,24 @@ def survivals(run: Run) -> dict[str, Survival]:
 
 def _sanity(run: Run) -> list[str]:
     return [
-        f"{saliency_title(method)}: {survival.sentence()}"
+        f"{saliency_title(method)} maps survive when every layer of the network is random (rank correlation above "
+        f"{survival.threshold:g}): most of what they show is the images, not what the network has learned."
         for method, survival in survivals(run).items()
         if survival.verdict == "survives"
     ]
+
+
+def merged(said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Each sentence once, with the runs it was said of.
+
+    >>> merged({"a": ["Weak."], "b": ["Weak.", "Alike."]})
+    {'Weak.': ['a', 'b'], 'Alike.': ['b']}
+    """
+    found: dict[str, list[str]] = {}
+    for name, sentences in said.items():
+        for sentence in sentences:
+            found.setdefault(sentence, []).append(name)
+    return found
 
 
 def _masking(run: Run) -> list[str]:

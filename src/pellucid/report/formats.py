@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 from pellucid.errors import InputError
+from pellucid.report.caveats import merged
 from pellucid.report.measures import ARROWS, MEASURES, direction, measure_of, saliency_of, saliency_title, written
 from pellucid.report.words import number
 from pellucid.statistics import Interval
@@ -62,7 +63,8 @@ def _with_differences(comparison: Comparison) -> Comparison:
 
 
 def _caveats(comparison: Comparison) -> list[str]:
-    return [f"! {key}: {sentence}" for key, run in comparison.items() for sentence in run.get("caveats", ())]
+    said = {key: run.get("caveats", ()) for key, run in comparison.items()}
+    return [f"! {', '.join(names)}: {sentence}" for sentence, names in merged(said).items()]
 
 
 def _defined(name: str, column: Mapping[str, Any]) -> str:
@@ -167,16 +169,25 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
+WIDE = 14
+"""Columns beyond which a Markdown table is cut by question."""
+
+
 def _markdown(comparison: Comparison) -> str:
     tables = []
-    for method, names in _sections(comparison).items():
-        lines = [["Run", "Trained with", *(_escape_markdown(_head(name)) for name in names)]]
-        lines.append(["---", "---", *("---:" for _ in names)])
-        for key, run in comparison.items():
-            texts = [_escape_markdown(_printable(text)) for text in (key, _trained(run))]
-            lines.append([*texts, *(_cell(run["metrics"], name) for name in names)])
-        title = [f"{saliency_title(method)} maps:\n"] if method else []
-        tables.append("\n".join([*title, *(f"| {' | '.join(cells)} |" for cells in lines)]))
+    for method, whole in _sections(comparison).items():
+        parts: dict[str, list[str]] = {}
+        for name in whole:
+            parts.setdefault(measure_of(name).group if len(whole) > WIDE else "", []).append(name)
+        for question, names in parts.items():
+            lines = [["Run", "Trained with", *(_escape_markdown(_head(name)) for name in names)]]
+            lines.append(["---", "---", *("---:" for _ in names)])
+            for key, run in comparison.items():
+                texts = [_escape_markdown(_printable(text)) for text in (key, _trained(run))]
+                lines.append([*texts, *(_cell(run["metrics"], name) for name in names)])
+            title = ". ".join(part for part in (f"{saliency_title(method)} maps" if method else "", question) if part)
+            heading = [f"{title}{'' if question else ':'}\n"] if title else []
+            tables.append("\n".join([*heading, *(f"| {' | '.join(cells)} |" for cells in lines)]))
     return "\n\n".join(tables)
 
 

@@ -14,10 +14,11 @@ from matplotlib import colormaps
 from PIL import Image
 
 from pellucid.errors import InputError
+from pellucid.metrics.definitions import column_name
 from pellucid.report.measures import saliency_title
 from pellucid.report.runs import Run
 
-__all__ = ["COLORMAP", "Gallery", "Picture", "Row", "color_bar", "gallery"]
+__all__ = ["COLORMAP", "Gallery", "Picture", "Row", "Strip", "color_bar", "gallery", "strips"]
 
 COLORMAP = "inferno"
 LARGEST = 128
@@ -98,6 +99,41 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
         image = Picture(_photograph(images[number], size), named.capitalize())
         rows.append(Row(int(index), classes[label], image, predictions, heatmaps))
     return Gallery(rows, size[0], size[0] < width)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One picture's maps of one run while its layers are made random one after the other, each with its title."""
+
+    method: str
+    run: str
+    image: Picture
+    maps: list[tuple[str, Picture]]
+
+
+def strips(runs: Sequence[Run], method: str) -> list[Strip]:
+    """The first picture of the gallery under networks with random layers; empty where that was not kept.
+
+    Args:
+        runs: runs over the same images.
+        method: saliency method.
+    """
+    found = []
+    for run in runs:
+        if f"randomised/{method}" not in run.maps:
+            continue
+        layers = run.columns[column_name("randomisation", method)]["parameters"]["layers"]
+        size = run.maps["images"].shape[:1:-1]
+        of = f"{_map_of(method, run)} for test picture {run.maps['index'][0]}"
+        titled = [("as trained", run.maps[f"heatmap/{method}"][0])]
+        titled += [
+            (f"random from {name.removeprefix('network.')} on", run.maps[f"randomised/{method}"][0, k])
+            for k, name in enumerate(layers)
+        ]
+        maps = [(title, Picture(_heatmap(heatmap, size), f"{of}, {title}")) for title, heatmap in titled]
+        image = Picture(_photograph(run.maps["images"][0], size), f"Test picture {run.maps['index'][0]}")
+        found.append(Strip(method, run.name, image, maps))
+    return found
 
 
 def color_bar() -> Picture:

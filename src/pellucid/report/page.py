@@ -12,8 +12,8 @@ from markupsafe import Markup
 from pellucid.files import whole_file
 from pellucid.metrics.definitions import BARE, DERIVED
 from pellucid.report import figures, verdict
-from pellucid.report.caveats import caveats, survivals
-from pellucid.report.gallery import COLORMAP, Gallery, color_bar, gallery
+from pellucid.report.caveats import caveats, merged, survivals
+from pellucid.report.gallery import COLORMAP, Gallery, color_bar, gallery, strips
 from pellucid.report.measures import (
     ARROWS,
     MAIN,
@@ -102,7 +102,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "headline": verdict.headline(answers),
         "bargain": verdict.bargain(runs, summaries, standing, baseline),
         "answers": answers,
-        "caveats": [(run.name, said) for run in runs if (said := caveats(run))],
+        "caveats": [(", ".join(names), said) for said, names in merged({r.name: caveats(r) for r in runs}).items()],
         "changes": verdict.changes(runs, summaries, standing, baseline),
         "cost": _cost(runs, baseline),
         "methods": [
@@ -271,6 +271,7 @@ def _figures(
             "does. Bands are 95 % bootstrap intervals over the pictures.",
             "panels": [panel for method in methods for panel in figures.randomisation(runs, style, method)],
             "notes": _survivals(runs),
+            "strips": [strip for method in methods for strip in strips(runs, method)],
         },
         {
             "id": "robustness",
@@ -303,7 +304,7 @@ def _figures(
             "panels": figures.training(runs, style, baseline),
         },
     ]
-    return [{"notes": []} | section for section in sections if section["panels"]]
+    return [{"notes": [], "strips": []} | section for section in sections if section["panels"]]
 
 
 def _survivals(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -214,7 +214,11 @@ def _check_same_images(first: Run, run: Run) -> None:
 
 def _check_same_settings(first: Run, run: Run) -> None:
     for column in first.columns.keys() & run.columns.keys():
-        ours, theirs = (each.columns[column].get("parameters") for each in (first, run))
+        # Which layers a network has is the network's, not a setting.
+        ours, theirs = (
+            {key: value for key, value in each.columns[column].get("parameters", {}).items() if key != "layers"}
+            for each in (first, run)
+        )
         if ours != theirs:
             raise InputError(
                 f"runs {first.name!r} and {run.name!r} measured {column} with different parameters, {ours} and "

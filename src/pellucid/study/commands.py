@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -98,22 +99,22 @@ def _serve(arguments: list[str]) -> None:
     check_url(parsed.url, parsed.host)
     frozen = is_frozen(parsed.study)
     read_study(parsed.study)
-    store = Store.open(parsed.study, parsed.database)
-    password, fresh = researcher_password(store, os.environ.get("PELLUCID_STUDY_PASSWORD"))
-    app = application(parsed.study, store, password=password, url=parsed.url)
-    bound = listen(parsed.host, parsed.port)
-    address = parsed.url.rstrip("/") if parsed.url else address_of(bound)
-    print(f"participants  {address}/\nresearcher    {address}/researcher", flush=True)
-    if fresh:
-        print(f"password      {fresh} (shown this once)", flush=True)
-    if not frozen:
-        print("pellucid: the study is not frozen; `pellucid study preregister` does it", file=sys.stderr)
-    try:
-        serve(app, bound)
-    except KeyboardInterrupt:  # as every server ends
-        print("stopped; every acknowledged answer is stored", file=sys.stderr)
-    finally:
-        store.close()
+    with (
+        closing(listen(parsed.host, parsed.port)) as bound,
+        closing(Store.open(parsed.study, parsed.database)) as store,
+    ):
+        password, fresh = researcher_password(store, os.environ.get("PELLUCID_STUDY_PASSWORD"))
+        app = application(parsed.study, store, password=password, url=parsed.url)
+        address = parsed.url.rstrip("/") if parsed.url else address_of(bound)
+        print(f"participants  {address}/\nresearcher    {address}/researcher", flush=True)
+        if fresh:
+            print(f"password      {fresh} (shown this once)", flush=True)
+        if not frozen:
+            print("pellucid: the study is not frozen; `pellucid study preregister` does it", file=sys.stderr)
+        try:
+            serve(app, bound)
+        except KeyboardInterrupt:  # as every server ends
+            print("stopped; every acknowledged answer is stored", file=sys.stderr)
 
 
 def _simulate(arguments: list[str]) -> None:
@@ -137,8 +138,7 @@ def _simulate(arguments: list[str]) -> None:
     parsed = parser.parse_args(arguments)
     effect = dict(_effect(each) for each in parsed.effect)
     read_study(parsed.study)
-    store = Store.open(parsed.study, parsed.database)
-    try:
+    with closing(Store.open(parsed.study, parsed.database)) as store:
         finished = simulate(
             parsed.study,
             store,
@@ -147,8 +147,6 @@ def _simulate(arguments: list[str]) -> None:
             seed=parsed.seed,
             through_http=parsed.through_http,
         )
-    finally:
-        store.close()
     print(f"{finished} synthetic participants finished")
 
 
@@ -172,11 +170,8 @@ def _export(arguments: list[str]) -> None:
     _add_database(parser)
     parsed = parser.parse_args(arguments)
     read_study(parsed.study)
-    store = Store.open(parsed.study, parsed.database, create=False)
-    try:
+    with closing(Store.open(parsed.study, parsed.database, create=False)) as store:
         print(write_export(parsed.study, store, parsed.out, deidentified=parsed.deidentified))
-    finally:
-        store.close()
 
 
 def _analyze(arguments: list[str]) -> None:

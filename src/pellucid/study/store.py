@@ -1,10 +1,11 @@
 """Participants and their answers, in SQLite beside the study or in PostgreSQL. An answer is stored whole, once."""
 
 import hashlib
+import os
 import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -115,9 +116,13 @@ class Store:
                 f"there is no {file}; nobody has taken part yet, or the answers are elsewhere: --database URL"
             )
         store = cls(url or f"sqlite:///{file}")
+        if store.is_sqlite:
+            with suppress(OSError):  # who may not create it is told below
+                os.close(os.open(str(store.engine.url.database), os.O_CREAT, 0o600))  # other users read no answers
         try:
             store.migrate()
         except (SQLAlchemyError, OSError) as error:
+            store.close()
             raise InputError(f"the database {store.address} cannot be opened: {_reason(error)}") from None
         return store
 

@@ -67,6 +67,8 @@ class Site:
         self.folder = Path(folder)
         is_frozen(folder)
         self.study = read_study(folder)
+        for language in self.study.languages:
+            pages(language)  # a language without a file is a sentence now, not a failure later
         manifest = read_manifest(folder)
         self.course = Course(self.study, manifest)
         store.bind(registration(folder))

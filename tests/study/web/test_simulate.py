@@ -110,15 +110,17 @@ def test_a_port_in_use_or_out_of_range_is_one_sentence(folder: Path, capsys: pyt
 
 def test_a_server_stops_when_asked_and_says_so(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pellucid", "study", "serve", str(folder), "--port", "0"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    lines = [server.stdout.readline() for _ in range(3)]
-    address, password = lines[0].split()[1], lines[2].split()[1]
-    with httpx.Client(base_url=address, trust_env=False) as client:
-        assert client.get("/health").text == "ok"
-        assert client.post("/researcher/login", data={"password": password}).status_code == 303
-    server.terminate()
-    _, said = server.communicate(timeout=30)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            lines = [server.stdout.readline() for _ in range(3)]
+            address, password = lines[0].split()[1], lines[2].split()[1]
+            with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+                assert client.get("/health").text == "ok"
+                assert client.post("/researcher/login", data={"password": password}).status_code == 303
+        finally:
+            server.terminate()
+        _, said = server.communicate(timeout=30)
     assert server.returncode == 0
     assert said.splitlines() == [
         "pellucid: the study is not frozen; `pellucid study preregister` does it",

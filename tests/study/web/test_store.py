@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from pellucid.errors import InputError
-from pellucid.study.store import Full, Participant, Store
+from pellucid.study.store import Full, Participant, Store, Unavailable
 from pellucid.study.tables import METADATA, PARTICIPANTS
 
 
@@ -147,3 +147,33 @@ def test_no_answers_yet_is_a_sentence(tmp_path: Path) -> None:
 
 def test_a_password_in_an_address_is_not_shown() -> None:
     assert "secret" not in Store("postgresql://me:secret@localhost/x").address
+
+
+def test_other_users_of_the_machine_read_no_answers(folder: Path) -> None:
+    store = Store.open(folder)
+    enrol(store, "key")
+    files = list(folder.glob("answers.sqlite*"))
+    assert len(files) == 3 and {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    store.close()
+
+
+def test_a_full_database_refuses_whole_answers_and_keeps_the_others(folder: Path) -> None:
+    store = Store.open(folder)
+    person = enrol(store, "key")
+    store.engine.dispose()
+    sa.event.listen(store.engine, "connect", lambda connection, record: connection.execute("PRAGMA max_page_count=1"))
+
+    def fill() -> None:
+        for number in range(100):
+            assert store.record(person, number, f"step {number}", {"comment": "x" * 2000})
+
+    with pytest.raises(Unavailable, match="database or disk is full"):
+        fill()
+    stored = len(store.steps())
+    assert stored < 20 and [step["number"] for step in store.steps()] == list(range(stored))
+    sa.event.listen(
+        store.engine, "connect", lambda connection, record: connection.execute("PRAGMA max_page_count=9999")
+    )
+    store.engine.dispose()
+    assert store.record(person, stored, f"step {stored}", {"comment": "x" * 2000})
+    store.close()

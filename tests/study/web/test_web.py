@@ -296,6 +296,15 @@ def test_a_study_changed_after_freezing_or_after_answers_is_refused(folder: Path
         application(folder, store)
 
 
+def test_a_language_without_words_is_refused_at_the_start(folder: Path, store: Store) -> None:
+    design = (folder / "study.yaml").read_text()
+    (folder / "study.yaml").write_text(
+        re.sub(r"^( +)de:|^- de$", lambda found: found[0].replace("de", "fr"), design, flags=re.M)
+    )
+    with pytest.raises(InputError, match="no language 'fr'; there are en, de"):
+        application(folder, store)
+
+
 # Attacks
 
 
