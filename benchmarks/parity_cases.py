@@ -186,7 +186,12 @@ def ranked_map_of(s: Setting) -> Tensor:
       reference="Quantus `RegionPerturbation` with the same noise, one region a step, three orders")  # fmt: skip
 def _(s: Setting) -> tuple[Work, Work]:
     curves, reference = both_curves(s, repeats=2)
-    return lambda: torch.stack([curves()[order][:, 1:] for order in ORDERS]), reference
+
+    def ours() -> Tensor:
+        found = curves()
+        return torch.stack([found[order][:, 1:] for order in ORDERS])
+
+    return ours, reference
 
 
 @case("aopc", "area_between", columns=["aopc_morf", "aopc_lerf", "aopc_random", "area_between", "aopc_rel"],

@@ -11,6 +11,7 @@ decide; intervals are over seeds and images together.
 import argparse
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from pellucid.files import whole_file
 from pellucid.metrics.definitions import COLUMNS, NOISES, select, stability_column
 from pellucid.report import Run, compare, read_runs, render
 from pellucid.report.table import definitions
-from pellucid.statistics import hierarchical_interval
+from pellucid.report.words import training_words
+from pellucid.statistics import Interval, hierarchical_interval, hierarchical_statistic
 from pellucid.training import fit
 
 CONTRASTS = (
@@ -37,6 +39,7 @@ CONTRASTS = (
 OTHERS = ("max_sensitivity", "local_lipschitz", "gradient_variation", "top_hessian_eigenvalue")
 PLAIN = ("gini", "map_ssim", "map_rank_correlation", "stability_coverage")
 Floats = npt.NDArray[np.float64]
+TINY = 1e-300
 
 
 def measures() -> list[str]:
@@ -49,31 +52,58 @@ def measures() -> list[str]:
     ]
 
 
-def contrast(ones: list[Run], others: list[Run], column: str, *, log: bool) -> dict[str, Any]:
-    """How ``ones`` differ from ``others``, seed by seed and image by image: a factor, or a difference."""
+def contrast(ones: list[Run], others: list[Run], column: str, images: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """How ``ones`` differ from ``others``, seed by seed, over the images that all networks have.
 
-    def of(run: Run) -> Floats:
-        values = run.values(column)
-        return np.where(values > 0, np.log(np.maximum(values, 1e-300)), np.nan) if log else values
-
-    rows = np.stack([of(one) - of(other) for one, other in zip(ones, others, strict=True)])
-    rows[~np.isfinite(rows)] = np.nan
-    interval = hierarchical_interval(rows)
-    each = np.nanmean(rows, axis=1)
-    written = math.exp if log else float
+    Returns:
+        ``typical``, the geometric mean over images of their factors, and ``mean``, the factor of the two means, which a
+        few images with huge values may decide; each with its interval over seeds and images, and of each seed.
+    """
+    one, other = (np.stack([run.values(column)[images] for run in runs]) for runs in (ones, others))
+    n = int(images.sum())
+    logs = hierarchical_interval(np.log(np.maximum(one, TINY)) - np.log(np.maximum(other, TINY)))
+    groups = [[_mean(values) for values in rows] for rows in (one, other)]
+    ratio = hierarchical_statistic(groups, n, function=lambda means: np.log(means[0] / means[1]))
+    each = np.log(np.maximum(one, TINY)) - np.log(np.maximum(other, TINY))
     return {
-        "value": written(interval.mean),
-        "low": written(interval.low),
-        "high": written(interval.high),
+        "typical": _factor(logs, each.mean(axis=1)),
+        "mean": _factor(ratio, np.log(one.mean(axis=1) / other.mean(axis=1))),
+        "images": n,
+    }
+
+
+def _mean(values: Floats) -> Callable[[Floats], Floats]:
+    return lambda weight: weight @ values / weight.sum(axis=1)
+
+
+def _factor(interval: Interval, seeds: Floats) -> dict[str, Any]:
+    return {
+        "value": math.exp(interval.mean),
+        "low": math.exp(interval.low),
+        "high": math.exp(interval.high),
+        "seeds": [math.exp(value) for value in seeds],
+    }
+
+
+def difference(ones: list[Run], others: list[Run], column: str, images: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Mean difference, with its interval over seeds and images, and of each seed."""
+    rows = np.stack([a.values(column)[images] - b.values(column)[images] for a, b in zip(ones, others, strict=True)])
+    interval = hierarchical_interval(rows)
+    return {
+        "value": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
+        "seeds": rows.mean(axis=1).tolist(),
         "images": interval.n,
-        "seeds": [written(value) for value in each],
     }
 
 
 def answer(found: dict[str, Any], *, rises: bool) -> str:
-    """What one contrast says about the claim that the value rises, or falls."""
-    if found["low"] > 1 or found["high"] < 1:
-        return "confirmed" if (found["low"] > 1) == rises else "refuted"
+    """What one contrast says about the claim that the value rises, or falls: only where both means agree."""
+    if all(found[kind]["low"] > 1 for kind in ("typical", "mean")):
+        return "confirmed" if rises else "refuted"
+    if all(found[kind]["high"] < 1 for kind in ("typical", "mean")):
+        return "refuted" if rises else "confirmed"
     return "cannot be told"
 
 
@@ -88,45 +118,47 @@ def page(result: dict[str, Any]) -> str:
     lines = [
         "# Does adversarial training make maps less stable, and does smoothing repair it?",
         "",
-        f"{len(seeds)} seeds of Fashion-MNIST, LeNet-5, the demo's settings (adversarial training with PGD-5, ε .1), "
-        f"{result['images']} test images, vanilla gradient, 10 noisy copies of standard deviation .05 (one-sided: "
-        "U(.02, .2)).",
+        f"{len(seeds)} seeds of Fashion-MNIST, LeNet-5, the demo's settings ({result['training']}), {result['images']} "
+        f"test images, vanilla gradient, {result['noise']}.",
         "",
         *(f"- {line}" for line in result["finding"]),
         "",
-        "Factors are geometric means over images of the ratio of the two networks' values; above 1 the first is less "
-        "stable. Brackets: 95 % interval of a bootstrap over seeds and images; with so few seeds it is somewhat too "
-        "narrow (S seeds show (S − 1)/S of the variance between them), so the factors of each seed stand beside.",
+        "Factors above 1: the first is less stable. *Typical* is the geometric mean over images of the ratio of both "
+        "networks' values, *of means* the ratio of the two means, as tables show them. Brackets: 95 % interval over "
+        "seeds (Student's t) and images (bootstrap). A claim counts as confirmed or refuted only where both intervals "
+        "lie on one side of 1; no correction is made for the number of comparisons. Each noise has its own set of "
+        "images, those on which every network kept the prediction in at least one noisy copy.",
         "",
     ]
     for one, other, words in CONTRASTS:
         lines += [
             f"## {words[0].upper()}{words[1:]}",
             "",
-            "| measure | form | noise | factor | each seed | images |",
-            "| --- | --- | --- | ---: | --- | ---: |",
+            "| measure | form | noise | typical factor | each seed | factor of means | each seed | images |",
+            "| --- | --- | --- | ---: | --- | ---: | --- | ---: |",
         ]
+        found = result["contrasts"][f"{one} / {other}"]
         for form in ("norm", "elementwise"):
             for noise in NOISES:
                 for measure in ("ris", "ros", "rrs"):
-                    found = result["contrasts"][f"{one} / {other}"][stability_column(measure, form=form, noise=noise)]
-                    each = ", ".join(f"{value:.3g}" for value in found["seeds"])
-                    lines.append(
-                        f"| {measure.upper()} | {form} | {noise} | {factor(found)} | {each} | {found['images']} |"
-                    )
-        for name in OTHERS:
-            found = result["contrasts"][f"{one} / {other}"][name]
-            each = ", ".join(f"{value:.3g}" for value in found["seeds"])
-            lines.append(f"| {COLUMNS[name].title} | | | {factor(found)} | {each} | {found['images']} |")
+                    column = stability_column(measure, form=form, noise=noise)
+                    lines.append(f"| {measure.upper()} | {form} | {noise} | {_row(found[column])} |")
+        lines += [f"| {COLUMNS[name].title} | | | {_row(found[name])} |" for name in OTHERS]
         for name in PLAIN:
-            found = result["contrasts"][f"{one} / {other}"][name]
-            each = ", ".join(f"{value:+.3f}" for value in found["seeds"])
+            each = ", ".join(f"{value:+.3f}" for value in found[name]["seeds"])
+            numbers = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*(found[name][key] for key in ("value", "low", "high")))
             lines.append(
-                f"| {COLUMNS[name].title}, difference | | | {found['value']:+.3f} [{found['low']:+.3f}, "
-                f"{found['high']:+.3f}] | {each} | {found['images']} |"
+                f"| {COLUMNS[name].title}, difference | | | {numbers} | {each} | | | {found[name]['images']} |"
             )
         lines.append("")
     return "\n".join([*lines, _origin(facts), ""])
+
+
+def _row(found: dict[str, Any]) -> str:
+    parts = []
+    for kind in ("typical", "mean"):
+        parts += [factor(found[kind]), ", ".join(f"{value:.3g}" for value in found[kind]["seeds"])]
+    return " | ".join([*parts, str(found["images"])])
 
 
 def _origin(facts: dict[str, Any]) -> str:
@@ -163,7 +195,9 @@ def finding(contrasts: dict[str, dict[str, Any]]) -> list[str]:
             for form in ("norm", "elementwise"):
                 for noise in NOISES:
                     found = contrasts[f"{one} / {other}"][stability_column(measure, form=form, noise=noise)]
-                    by.setdefault(answer(found, rises=rises), []).append(f"{form}, {noise} ({factor(found)})")
+                    by.setdefault(answer(found, rises=rises), []).append(
+                        f"{form}, {noise} ({factor(found['typical'])})"
+                    )
             if len(by) == 1:
                 verdict, cases = next(iter(by.items()))
                 lines.append(f"**{claim} {measure.upper()}: {verdict} under every definition** ({'; '.join(cases)}).")
@@ -171,12 +205,14 @@ def finding(contrasts: dict[str, dict[str, Any]]) -> list[str]:
                 told = "; ".join(f"{verdict}: {', '.join(cases)}" for verdict, cases in by.items())
                 lines.append(f"**{claim} {measure.upper()}: depends on the definition.** {told}.")
     at = contrasts["at / regular"]
-    if at["max_sensitivity"]["high"] < 1 < at["ros"]["low"]:
-        lines.append(
-            f"Why ROS rises in the norm form: the map itself changes less after adversarial training (max-sensitivity "
-            f"{factor(at['max_sensitivity'])}, SSIM of noisy maps {at['map_ssim']['value']:+.2f}), but the logits, by "
-            "whose relative change ROS divides, change less still."
-        )
+    sides = {noise: at[stability_column("ris", noise=noise)]["typical"]["value"] < 1 for noise in NOISES}
+    less, more = ([noise for noise, side in sides.items() if side is wanted] for wanted in (True, False))
+    lines.append(
+        "RIS in the norm form divides by the same change of the image for both networks, so its factor is that of the "
+        f"map's own change: after adversarial training the typical map changes less under {' and '.join(less) or 'no'} "
+        f"noise and more under {' and '.join(more) or 'no'} noise. ROS divides by the change of the logits instead, "
+        "which training changes as well: it can rise while the map itself becomes steadier."
+    )
     return lines
 
 
@@ -202,18 +238,29 @@ def main() -> None:
         name: [read_runs([options.runs / f"seed{seed}" / name])[0] for seed in seeds]
         for name in ("regular", "at", "at-smoothing")
     }
+    everyone = [run for each in runs.values() for run in each]
+
+    def having(column: str) -> npt.NDArray[np.bool_]:
+        """The images on which every network has a value, so that factors of different pairs can be multiplied."""
+        return np.all([np.isfinite(run.values(column)) for run in everyone], axis=0)
+
     contrasts = {
         f"{one} / {other}": {
-            **{name: contrast(runs[one], runs[other], name, log=True) for name in (*measures(), *OTHERS)},
-            **{name: contrast(runs[one], runs[other], name, log=False) for name in PLAIN},
+            **{name: contrast(runs[one], runs[other], name, having(name)) for name in (*measures(), *OTHERS)},
+            **{name: difference(runs[one], runs[other], name, having(name)) for name in PLAIN},
         }
         for one, other, _ in CONTRASTS
     }
     facts = environment(torch.device("cpu"))
+    stored = runs["at"][0].columns
     claim = {
         "environment": facts,
         "seeds": seeds,
         "images": options.images,
+        "training": f"adversarial training with {training_words(runs['at'][0].config).partition(', ')[2]}",
+        "noise": "{draws} noisy copies of standard deviation {sigma} (one-sided: U(.02, .2))".format(
+            **stored["ris"]["parameters"]
+        ),
         "finding": finding(contrasts),
         "contrasts": contrasts,
     }

@@ -14,6 +14,7 @@ from pellucid import (
     SCAAT,
     AdversarialTraining,
     Data,
+    Evaluation,
     Experiment,
     Regular,
     SaliencyGuided,
@@ -21,7 +22,7 @@ from pellucid import (
     Smoothing,
     fgsm,
 )
-from pellucid.cli import COMMANDS, main
+from pellucid.cli import COMMANDS, _bracketed, main
 from pellucid.experiment import read_experiment, to_config
 
 TINY = ["--dataset.limit=64", "--batch_size=32", "--epochs=1", "--accelerator=cpu"]
@@ -210,6 +211,12 @@ def test_data_list_and_get(here, capsys):
         ("evaluate nowhere", "nowhere is not a run directory"),
         ("evaluate", "the following arguments are required: run"),
         ("evaluate run --images none", "images: expected int, got none"),
+        ("evaluate run --robust_eps nan", "^pellucid: robust_eps: expected float, got nan$"),
+        ("evaluate run --robust_eps=.nan", r"robust_eps must be in \[0, 1\], the range of pixels, got nan"),
+        ("evaluate run --robust_grid .1,x", r"robust_grid: expected a list of float values, got \[0.1, 'x'\]$"),
+        ("evaluate run --robust_grid .1,2", r"robust_grid must hold rising radii above 0 and at most 1, got"),
+        ("evaluate run --metrics ,", "metrics must name at least one"),
+        ("evaluate run --metrics [gini,{]", r"metrics: expected a list, such as '\[a, b\]', got \[gini,\{\]$"),
         ("compare nowhere", "no run directory .*nowhere"),
         ("compare nowhere --format xml", "nowhere"),
         ("report nowhere", "no run directory .*nowhere"),
@@ -237,3 +244,22 @@ def test_interrupts_and_closed_pipes_are_no_tracebacks():
     command = f"{sys.executable} -m pellucid data list | head -n 0"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        (["--metrics", "gini,,ris"], ["--metrics", "[gini,ris]"]),
+        (["--metrics=,gini, ,ris,"], ["--metrics=[gini,ris]"]),
+        (["--metrics", "[gini,,ris]"], ["--metrics", "[gini,ris]"]),
+        (["--metrics", ""], ["--metrics", "[]"]),
+        (["--metrics", "['a,,b']"], ["--metrics", "['a,,b']"]),
+        (
+            ["--saliency=[{class_path: x, init_args: {a: [1,,2]}}]"],
+            ["--saliency=[{class_path: x, init_args: {a: [1,,2]}}]"],
+        ),
+        (["run", "a,,b", "--transfer", "a,,b"], ["run", "a,,b", "--transfer", "a,,b"]),
+    ],
+)
+def test_empty_parts_of_a_list_are_ignored(words, read):
+    assert _bracketed(words, Evaluation) == read

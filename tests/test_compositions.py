@@ -6,6 +6,7 @@ import torch
 from pellucid import (
     PGD,
     SCAAT,
+    AdversarialSCAAT,
     AdversarialTraining,
     Data,
     Experiment,
@@ -29,6 +30,7 @@ METHODS = {
     "sgt-at-b": SaliencyGuided(attack=ATTACK, reading="B"),
     "sgt-at-c": SaliencyGuided(attack=ATTACK, reading="C"),
     "scaat": SCAAT(attack=ATTACK),
+    "adversarial-scaat": AdversarialSCAAT(scaat=SCAAT(attack=ATTACK), attack=ATTACK),
     "scaat-fast": SCAAT(attack=fgsm(eps=0.1), share=0.5, saliency=SmoothGrad(samples=2)),
 }
 FILTERS = [None, "gaussian", "mean", "median", "non-local", "none"]

@@ -1,5 +1,6 @@
 """Rows and maps of a network trained on the real Fashion-MNIST."""
 
+import copy
 import json
 import signal
 import subprocess
@@ -11,8 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+import pellucid.evaluation
+import pellucid.measurement
 from pellucid import (
     PGD,
     SCAAT,
@@ -20,6 +23,7 @@ from pellucid import (
     Evaluation,
     Experiment,
     InputError,
+    IntegratedGradients,
     SmoothGrad,
     VanillaGradient,
     evaluate,
@@ -31,9 +35,11 @@ from pellucid import (
     relative_stability,
 )
 from pellucid.data import load
+from pellucid.evaluation import measurement_of
 from pellucid.metrics import column_name, robust_correct
 from pellucid.metrics.definitions import BARE, FAMILIES, is_of_map, select
 from pellucid.randomness import SampleDraws
+from pellucid.report.runs import read_runs
 from pellucid.training import load_network
 
 DATA = Data(limit=512)
@@ -209,11 +215,27 @@ def test_everything_is_measured_and_defined(everything):
     layers = meaning["randomisation"]["parameters"]["layers"]
     assert layers[0] == "network.fc3" and layers[-1] == "network.conv1"
     assert len(table["randomisation"][0]) == len(layers)
+    baseline = meaning["randomisation_edges"]["parameters"], meaning["randomisation_networks"]["parameters"]
+    assert baseline[0] == {"target": "predicted", "channels": "mean_abs"}
+    assert baseline[1] == baseline[0] | {"seeds": [0, 1]}
     radii = meaning["robust_curve"]["parameters"]["eps"]
     assert radii == pytest.approx([0.025, 0.05, 0.1, 0.2, 0.3]) and len(table["robust_curve"][0]) == len(radii)
-    assert meaning["rrs_elementwise_uniform"]["parameters"] == {
-        "form": "elementwise", "noise": "uniform", "sigma": 0.05, "draws": 2, "layer": "penultimate",
-    }  # fmt: skip
+    noises = {"gaussian": {"sigma": 0.05}, "uniform": {"sigma": 0.05}, "one-sided": {"between": [0.02, 0.2]}}
+    for noise, settings in noises.items():
+        name = "rrs_elementwise" + {"gaussian": "", "uniform": "_uniform", "one-sided": "_one_sided"}[noise]
+        assert meaning[name]["parameters"] == {
+            "form": "elementwise", "noise": noise, **settings, "draws": 2, "eps_min": 1e-6, "layer": "penultimate",
+            "target": "predicted",
+        }  # fmt: skip
+    smooth = "IntegratedGradients(steps=50, baseline=0.0, score='logit')"
+    for name, column in meaning.items():
+        assert is_of_map(name) == ("target" in column["parameters"]) or name == "gradient_variation"
+        assert column["parameters"].get("saliency") == (smooth if "/" in name else None), name
+        mapped = is_of_map(name) and column["family"] not in ("stability", "sensitivity")
+        assert ("channels" in column["parameters"]) == mapped, name
+    removal = {"steps": 50, "region": 2, "target": "predicted", "channels": "mean_abs"}
+    assert meaning["insertion"]["parameters"] == removal | {"sigma": 2.8}
+    assert meaning["deletion"]["parameters"] == removal | {"blank": 0.0}
     maps = load_file(everything / "maps.safetensors")
     assert maps["randomised/vanilla_gradient"].shape == (len(maps["index"]), len(layers), 28, 28)
 
@@ -240,8 +262,9 @@ def test_metrics_that_need_more(run, tmp_path):
         Evaluation(metrics=("masking_transfer",))
     with pytest.raises(InputError, match=r"unknown metric 'ginni'; did you mean gini\?"):
         Evaluation(metrics=("ginni",))
-    with pytest.raises(InputError, match=r"robust_grid must hold rising radii above 0, got \[0.2, 0.1\]"):
-        Evaluation(robust_grid=(0.2, 0.1))
+    for grid in ((0.2, 0.1), (0.5, 1.5), (float("nan"),)):
+        with pytest.raises(InputError, match="robust_grid must hold rising radii above 0 and at most 1, got"):
+            Evaluation(robust_grid=grid)
     only = rows(evaluate(copied(run, tmp_path / "run"), Evaluation(**vars(QUICK) | {"metrics": ("hoyer",)})))
     assert only.column_names == ["index", "label", "prediction", "score", "hoyer", "hoyer/smoothgrad"]
 
@@ -272,6 +295,8 @@ def test_any_explanation_is_measured(run, tmp_path):
     ("change", "sentence"),
     [
         ({"images": 0}, "images must be at least 1, got 0"),
+        ({"robust_eps": float("nan")}, r"robust_eps must be in \[0, 1\], the range of pixels, got nan"),
+        ({"robust_eps": 8}, r"robust_eps must be in \[0, 1\], the range of pixels, got 8"),
         ({"saliency": ()}, "saliency must name at least one method, got none"),
         ({"saliency": ("vanilla",)}, "saliency must be vanilla_gradient, smoothgrad, .*, got 'vanilla'"),
         ({"stability": ("lime",)}, "stability must be among the measured methods vanilla_gradient.*, got 'lime'"),
@@ -289,3 +314,157 @@ def test_not_a_finished_run(run, tmp_path):
     (other / "model.safetensors").unlink()
     with pytest.raises(InputError, match="its training is not finished"):
         evaluate(other, QUICK)
+
+
+def test_only_the_usual_radii_are_cut_at_the_range_of_pixels():
+    dataset = load(DATA, "test")
+    assert measurement_of(Evaluation(robust_eps=0.4), "mnist", dataset).grid == pytest.approx((0.1, 0.2, 0.4, 0.8))
+    assert measurement_of(Evaluation(robust_grid=(0.3, 1.0)), "mnist", dataset).grid == (0.3, 1.0)
+
+
+def test_without_the_vanilla_gradient_the_first_map_is_tried_for_stability():
+    assert Evaluation().stable() == ("vanilla_gradient",)
+    assert Evaluation(saliency=("smoothgrad", "vanilla_gradient")).stable() == ("vanilla_gradient",)
+    assert Evaluation(saliency=("smoothgrad", "integrated_gradients")).stable() == ("smoothgrad",)
+    assert Evaluation(stability=()).stable() == ()
+
+
+RECORDED = (
+    *("autoattack_correct", "gradient_variation", "top_hessian_eigenvalue", "hessian_trace", "insertion_deletion"),
+    *("road", "randomisation_similarity", "relative_stability", "map_similarity", "perturbation_curves"),
+)
+
+
+def test_what_is_stored_is_what_the_functions_were_given(run, monkeypatch):
+    """Every call's keywords, and every attack that was run, against the parameters of its columns."""
+    dataset = load(DATA, "test")
+    model = load_network(run, dataset)
+    given, attacks = {}, []
+
+    def recorded(name, function):
+        def call(*arguments, **keywords):
+            given.setdefault(name, []).append(keywords)
+            return function(*arguments, **keywords)
+
+        return call
+
+    for name in RECORDED:
+        monkeypatch.setattr(pellucid.measurement, name, recorded(name, getattr(pellucid.measurement, name)))
+    for name, (function, settings) in list(pellucid.measurement.SENSITIVITY.items()):
+        monkeypatch.setitem(pellucid.measurement.SENSITIVITY, name, (recorded(name, function), settings))
+    attacked = PGD.__call__
+    monkeypatch.setattr(PGD, "__call__", lambda self, *a, **k: attacks.append(self) or attacked(self, *a, **k))
+    choice = {"metrics": ("all",), "saliency": ("vanilla_gradient",), "draws": 1, "steps": 2, "repeats": 1}
+    measurement = measurement_of(Evaluation(**choice), "mnist", dataset)
+    meaning = measurement.columns(model)
+    x, label = dataset.take(torch.arange(2)).float() / 255, dataset.labels[:2]
+    with torch.no_grad():
+        label = model(x).argmax(1)  # right, so that every attack is run
+    measurement(model, x, label, (0, 1))
+    of = {
+        "gradient_variation": "gradient_variation", "top_hessian_eigenvalue": "top_hessian_eigenvalue",
+        "hessian_trace": "hessian_trace", "insertion": "insertion_deletion", "deletion": "insertion_deletion",
+        "road_morf": "road", "local_lipschitz": "local_lipschitz", "max_sensitivity": "max_sensitivity",
+        "randomisation": "randomisation_similarity", "map_ssim": "map_similarity", "lerf_curve": "perturbation_curves",
+    }  # fmt: skip
+    for column, function in of.items():
+        stored = dict(meaning[column].parameters)
+        for about_no_call in ("target", "layers", "score"):
+            stored.pop(about_no_call, None)
+        (call,) = given[function]
+        call = {"channels": "mean_abs"} | {key: list(v) if isinstance(v, tuple) else v for key, v in call.items()}
+        assert stored.items() <= call.items(), column
+    for column in ("ris", "ris_elementwise_uniform", "ros_one_sided"):
+        stored = dict(meaning[column].parameters)
+        (call,) = [call for call in given["relative_stability"] if call["noise"] == stored["noise"]]
+        assert call["form"] == "both" and ("sigma" in call) != (stored["noise"] == "one-sided")
+        assert {key: v for key, v in stored.items() if key not in ("form", "target", "between")}.items() <= call.items()
+    stored = [column.parameters for name, column in meaning.items() if name.startswith(("masking_", "robust_correct"))]
+    names = ("norm", "eps", "step_size", "steps", "random_start")
+    run_attacks = {tuple(getattr(attack, name) for name in names) for attack in attacks}
+    assert {tuple(one[name] for name in names) for one in stored} <= run_attacks
+    assert meaning["masking_restarts"].parameters["restarts"] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"target": "true"}, "'target': 'true'"),
+        ({"channels": "abs_mean"}, "'channels': 'abs_mean'"),
+        ({"saliency": (VanillaGradient(score="probability"),)}, "score='probability'"),
+        ({"saliency": (SmoothGrad(samples=2),)}, "SmoothGrad.sigma=0.15, samples=2"),
+        ({"saliency": (IntegratedGradients(steps=2),)}, "IntegratedGradients.steps=2"),
+    ],
+)
+def test_runs_measured_in_other_ways_are_not_compared(run, tmp_path, change, named):
+    usual = {"metrics": ("gini",), "images": 3, "gallery": 1, "saliency": ("vanilla_gradient",)}
+    if "saliency" in change and not isinstance(change["saliency"][0], VanillaGradient):
+        usual["saliency"] = (type(change["saliency"][0])(),)
+    one = evaluate(copied(run, tmp_path / "one"), Evaluation(**usual))
+    again = evaluate(copied(run, tmp_path / "again"), Evaluation(**usual | {"chunk": 2}))
+    read_runs([one, again])
+    other = evaluate(copied(run, tmp_path / "other"), Evaluation(**usual | change))
+    with pytest.raises(InputError, match="'one' and 'other' measured gini.* with different parameters") as refused:
+        read_runs([one, other])
+    assert named.split(".")[0] in str(refused.value) and named.split(".")[-1] in str(refused.value)
+
+
+def test_no_pass_holds_more_images_than_a_chunk_and_one_copy_of_the_network_lives(run, monkeypatch):
+    dataset = load(DATA, "test")
+    model = load_network(run, dataset)
+    seen = []
+    model.register_forward_pre_hook(lambda module, arguments: seen.append(len(arguments[0])))
+    other = copy.deepcopy(model)
+    choice = {"metrics": ("all", "masking_transfer"), "transfer": str(run), "chunk": 3, "draws": 1, "repeats": 1}
+    choice |= {"saliency": ("vanilla_gradient", SmoothGrad(samples=2)), "stability": ("smoothgrad",), "steps": 2}
+    measurement = measurement_of(Evaluation(**choice), "mnist", dataset, transfer=other)
+    index = tuple(range(7))
+    x, label = dataset.take(torch.tensor(index)).float() / 255, dataset.labels[:7]
+    found = measurement(model, x, label, index)
+    assert max(seen) == 3
+    attack = PGD(eps=0.1, step_size=0.1 / 8, steps=20)
+    whole = robust_correct(model, x, label, attack, generator=SampleDraws(0, index))
+    assert torch.equal(found["robust_correct"], whole), "an image keeps its draws"
+
+    del seen[:]
+    order = []
+    randomise = pellucid.measurement.randomise
+
+    def watched(*arguments, **keywords):
+        for name, network in randomise(*arguments, **keywords):
+            network.register_forward_pre_hook(lambda module, arguments, name=name: order.append(name))
+            yield name, network
+
+    monkeypatch.setattr(pellucid.measurement, "randomise", watched)
+    maps = measurement.heatmaps(model, x, label, index)
+    assert max(seen) == 3
+    assert [name for i, name in enumerate(order) if order[:i].count(name) == 0] == list(dict.fromkeys(order))
+    assert order == sorted(order, key=list(dict.fromkeys(order)).index), "done with one before the next is made"
+    assert maps["randomised/smoothgrad"].shape == (7, len(set(order)), 28, 28)
+
+
+def test_another_network_to_transfer_from_is_measured_anew(run, tmp_path):
+    source = copied(run, tmp_path / "source")
+    settings = {"metrics": ("masking_transfer",), "images": 2, "gallery": 1, "transfer": str(source)}
+    one = evaluate(copied(run, tmp_path / "one"), Evaluation(**settings))
+    key = pq.read_schema(one / "rows.parquet").metadata[b"pellucid.key"]
+    weights = load_file(source / "model.safetensors")
+    save_file({name: value / 2 for name, value in weights.items()}, source / "model.safetensors")
+    evaluate(one, Evaluation(**settings), resume=True)
+    assert pq.read_schema(one / "rows.parquet").metadata[b"pellucid.key"] != key
+
+
+def test_no_old_rows_stay_beside_new_maps(run, tmp_path, monkeypatch):
+    quick = {"metrics": ("gini",), "images": 2, "gallery": 1, "saliency": ("vanilla_gradient",)}
+    other = evaluate(copied(run, tmp_path / "run"), Evaluation(**quick))
+
+    def killed(maps):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pellucid.evaluation, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(other, Evaluation(**quick | {"target": "true"}))
+    assert not (other / "rows.parquet").exists()
+    monkeypatch.undo()
+    evaluate(other, Evaluation(**quick | {"target": "true"}), resume=True)
+    assert rows(other).num_rows == 2 and not list(other.glob(".rows-*"))

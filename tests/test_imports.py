@@ -14,20 +14,20 @@ PACKAGE = Path(__file__).parents[1] / "src" / "pellucid"
 # A module imports from its own layer and those above it in this list.
 LAYERS = [
     {"errors", "files", "imports", "randomness", "types"},
-    {"attacks", "divergence", "input_gradient", "modes", "saliency", "smoothing", "statistics"},
+    {"attacks", "divergence", "input_gradient", "modes", "pareto", "saliency", "smoothing", "statistics"},
     {"comparison"},
     {"data", "methods", "metrics", "models", "objective"},
     {"environment", "experiment", "measurement"},
     {"session"},
     {"evaluation", "training"},
     {"explanation", "recipes", "report", "study"},
-    {"demo", "reproduction"},
+    {"demo", "reproduction", "selection"},
     {"cli"},
     {"__main__"},
     {"integrations"},
 ]
 LAYER = {module: depth for depth, modules in enumerate(LAYERS) for module in modules}
-TORCH_FREE = {"comparison", "errors", "files", "report", "statistics", "study"}
+TORCH_FREE = {"comparison", "errors", "files", "pareto", "report", "statistics", "study"}
 
 
 def imported(source: str, package: str) -> set[str]:

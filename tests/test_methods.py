@@ -23,6 +23,7 @@ from pellucid import (
     lowest,
     symmetric_kl,
 )
+from pellucid.methods import AdversarialSCAAT
 from pellucid.randomness import StepDraws
 
 DRAWS = StepDraws(seed=0, step=0)
@@ -44,6 +45,8 @@ METHODS = {
     "scaat-fixed": SCAAT(attack=ATTACK, adaptive=False, divergence="jensen_shannon"),
     "scaat-fast": SCAAT(attack=fgsm(eps=0.1), share=0.25, detach_clean=True),
     "scaat-smoothgrad": SCAAT(attack=ATTACK, saliency=SmoothGrad(samples=2), divergence="kl"),
+    "scaat-at": AdversarialSCAAT(scaat=SCAAT(attack=ATTACK), attack=ATTACK),
+    "scaat-at-fast": AdversarialSCAAT(scaat=SCAAT(attack=fgsm(eps=0.1), share=0.25), attack=ATTACK, attacked_share=1),
 }
 
 
@@ -144,6 +147,40 @@ def test_adversarial_training_clean_modes(network, batch):
     assert_same_step(AdversarialTraining(attack=ATTACK), changed_loss, network, batch)
     assert_same_step(AdversarialTraining(attack=ATTACK, clean="sum"), clean_loss + changed_loss, network, batch)
     assert changed_loss > clean_loss
+
+
+STILL = PGD(eps=0, step_size=0.1, steps=2)
+FROM_X = PGD(eps=0.1, step_size=0.05, steps=2, random_start=False)
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_adversarial_scaat_between_its_two_parts(network, batch, share):
+    scaat = SCAAT(attack=ATTACK, weight=0.7, share=share)
+    assert_same_step(AdversarialSCAAT(scaat=scaat, attack=STILL), losses(scaat, network, batch)["loss"], network, batch)
+    # A random start would be another draw: the divergence's attack has the usual one.
+    for attacked in (0.25, 0.5, 1.0):
+        alone = AdversarialTraining(attack=FROM_X, clean="share", clean_share=1 - attacked)
+        both = AdversarialSCAAT(scaat=SCAAT(attack=ATTACK, weight=0), attack=FROM_X, attacked_share=attacked)
+        assert_same_step(both, losses(alone, network, batch)["loss"], network, batch)
+
+
+def test_adversarial_scaat_is_the_sum_of_both_terms(network, batch):
+    x, y, _ = batch
+    scaat = SCAAT(attack=ATTACK, weight=2, share=0.5)
+    clean = F.cross_entropy(network(x), y)
+    divergence_term = losses(scaat, network, batch)["loss"] - clean
+    objective = lambda x: F.cross_entropy(network(x), y, reduction="none")
+    changed = ATTACK(objective, x, generator=DRAWS.of("adversarial"))
+    method = AdversarialSCAAT(scaat=scaat, attack=ATTACK, attacked_share=1)
+    assert_same_step(method, F.cross_entropy(network(changed), y) + divergence_term, network, batch)
+
+
+def test_adversarial_scaat_adapts_q_as_scaat_does(network, batch):
+    scaat = SCAAT(attack=ATTACK, share=0.5, warmup=0)
+    alone, both = scaat.init(12, 100).train(), scaat.init(12, 100).train()
+    losses(scaat, network, batch, alone)
+    losses(AdversarialSCAAT(scaat=scaat, attack=ATTACK), network, batch, both)
+    assert torch.equal(alone.q, both.q) and (both.q != 0.5).sum() == 4
 
 
 def test_adversarial_training_share(network, batch):
@@ -282,7 +319,8 @@ def test_statistics_modes_gradients_and_images_are_left_alone(name, batch):
     losses(METHODS[name], network, batch)
     assert network.training and network.norm.training and network.drop.training and not network.frozen.training
     assert int(network.frozen.num_batches_tracked) == 0
-    forwards = {"sgt-a": 3, "sgt-b": 3, "at-sum": 2}.get(name, 2 if name.startswith(("sgt", "scaat")) else 1)
+    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast")
+    forwards = (dict.fromkeys(three, 3) | {"at-sum": 2}).get(name, 2 if name.startswith(("sgt", "scaat")) else 1)
     assert int(network.norm.num_batches_tracked) == forwards, "attack and saliency leave the statistics alone"
     assert all(parameter.grad is None for parameter in network.parameters())
     assert torch.equal(batch.image, before)
@@ -352,6 +390,9 @@ def test_any_share_works(share):
         (lambda: SCAAT(region=0), "region must be at least 1 pixel, got 0"),
         (lambda: SCAAT(divergence="js"), "divergence must be one of symmetric_kl, jensen_shannon, kl, got 'js'"),
         (lambda: SCAAT(attack=fgsm(eps=0.1, random_start=False)), "SCAAT's attack needs random_start"),
+        (lambda: AdversarialSCAAT(attacked_share=0), "attacked_share must be above 0, got 0; without attacked images"),
+        (lambda: AdversarialSCAAT(attacked_share=2), r"attacked_share must be in \[0, 1\], got 2"),
+        (lambda: AdversarialSCAAT(scaat=Regular()), "scaat must be a pellucid.SCAAT, got Regular"),
         (lambda: SaliencyGuided(fraction=-0.1), r"fraction must be in \[0, 1\], got -0.1"),
         (lambda: SaliencyGuided(fill="black"), "fill must be one of .*, got 'black'"),
         (lambda: SaliencyGuided(reading="D"), "reading must be one of A, B, C, got 'D'"),

@@ -1,6 +1,7 @@
 """Intervals: identities, SciPy's bootstrap as reference, coverage."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pellucid.statistics import (
     Interval,
     bca_interval,
     hierarchical_interval,
+    hierarchical_statistic,
     mean_band,
     mean_interval,
     paired_difference,
@@ -201,28 +203,30 @@ class TestHierarchical:
         ours, images = hierarchical_interval(np.tile(values, (3, 1))), mean_interval(values)
         assert (ours.mean, ours.low, ours.high, ours.n) == pytest.approx((images.mean, images.low, images.high, 50))
 
-    def test_images_that_agree_leave_the_interval_over_seeds(self) -> None:
-        # 3 networks with 0, 0 and 1: a resample's mean is k/3 with k binomial(3, 1/3).
-        ours = hierarchical_interval(np.repeat([[0.0], [0.0], [1.0]], 20, axis=1))
-        assert (ours.mean, ours.low, ours.high, ours.n) == pytest.approx((1 / 3, 0, 1, 20))
-        two_thirds = hierarchical_interval(np.repeat([[0.0], [0.0], [1.0]], 20, axis=1), confidence=0.8)
-        assert (two_thirds.low, two_thirds.high) == pytest.approx((0, 2 / 3))
+    def test_images_that_agree_leave_students_interval_over_seeds(self) -> None:
+        seeds = np.array([0.0, 0.0, 1.0])
+        ours = hierarchical_interval(np.repeat(seeds[:, None], 20, axis=1))
+        low, high = scipy.stats.t.interval(0.95, 2, seeds.mean(), scipy.stats.sem(seeds))
+        assert (ours.mean, ours.low, ours.high, ours.n) == pytest.approx((1 / 3, low, high, 20))
 
     def test_variance_of_seeds_and_images_add_up(self) -> None:
         random = np.random.default_rng(0)
-        seeds, images = random.normal(size=(12, 1)), 4 * random.normal(size=150)
+        seeds, images = random.normal(size=(40, 1)), 8 * random.normal(size=400)
         ours = hierarchical_interval(seeds + images, resamples=20_000)
-        error = math.sqrt(seeds.var() / 12 + images.var() / 150)
+        error = math.sqrt(seeds.var(ddof=1) / 40 + images.var() / 400)
         assert ours.mean == pytest.approx(seeds.mean() + images.mean())
         assert (ours.high - ours.low) / (2 * 1.96) == pytest.approx(error, rel=0.04)
 
-    def test_agrees_with_a_naive_bootstrap(self) -> None:
-        random = np.random.default_rng(4)
-        values = random.gamma(1.0, size=(4, 30)) * random.random((4, 1))
-        means = [values[random.integers(0, 4, 4)][:, random.integers(0, 30, 30)].mean() for _ in range(20_000)]
-        low, high = np.quantile(means, [0.025, 0.975])
-        ours = hierarchical_interval(values, resamples=20_000)
-        assert (ours.low, ours.high) == pytest.approx((low, high), abs=0.04 * (high - low))
+    @pytest.mark.parametrize("seeds", [2, 3, 5])
+    def test_covers_as_often_as_it_says_however_few_seeds(self, seeds: int) -> None:
+        random = np.random.default_rng(seeds)
+        covered = []
+        for _ in range(300):
+            of_seeds, of_images = random.normal(size=(seeds, 1)), random.normal(size=60)
+            values = of_seeds + of_images + random.normal(size=(seeds, 60))
+            interval = hierarchical_interval(values, resamples=200)
+            covered.append(interval.low <= 0 <= interval.high)
+        assert 0.92 <= np.mean(covered) <= 0.99  # the bootstrap of seeds has 0.73 for three of them
 
     def test_is_wider_than_the_interval_of_images_alone(self) -> None:
         values = np.random.default_rng(0).normal(size=(5, 40)) + np.arange(5)[:, None]
@@ -238,10 +242,31 @@ class TestHierarchical:
 
     @settings(max_examples=30)
     @given(hnp.arrays(np.float64, st.tuples(st.integers(2, 5), st.integers(1, 20)), elements=st.floats(-1e3, 1e3)))
-    def test_is_ordered_and_inside_the_values(self, values: np.ndarray) -> None:
-        interval = hierarchical_interval(values, resamples=200)
+    def test_holds_the_interval_of_images(self, values: np.ndarray) -> None:
+        ours, images = hierarchical_interval(values, resamples=200), mean_interval(values.mean(axis=0), resamples=200)
         tiny = 1e-6
-        assert values.min() - tiny <= interval.low <= interval.high <= values.max() + tiny
+        assert ours.low <= images.low + tiny and images.high - tiny <= ours.high
+
+    def test_of_any_statistic(self) -> None:
+        values = np.random.default_rng(1).normal(2, 1, size=(2, 4, 30)) + np.arange(4)[None, :, None]
+
+        def mean(rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+            return lambda weight: weight @ rows / weight.sum(axis=1)
+
+        groups = [[mean(rows) for rows in group] for group in values]
+        for ours, theirs in (
+            (hierarchical_statistic(groups[:1], 30), hierarchical_interval(values[0])),
+            (
+                hierarchical_statistic(groups, 30, function=lambda means: means[0] - means[1]),
+                hierarchical_interval(values[0] - values[1]),
+            ),
+        ):
+            assert (ours.mean, ours.low, ours.high) == pytest.approx((theirs.mean, theirs.low, theirs.high))
+        ratio = hierarchical_statistic(groups, 30, function=lambda means: means[0] / means[1])
+        assert ratio.mean == pytest.approx(values[0].mean() / values[1].mean())
+        assert hierarchical_statistic(groups, 30, function=lambda means: means[0] * np.nan).n == 0
+        with pytest.raises(InputError, match="same number of seeds"):
+            hierarchical_statistic([groups[0], groups[1][:2]], 30)
 
     @pytest.mark.parametrize("shape", [(5,), (1, 5), (2, 3, 4)])
     def test_bad_input(self, shape: tuple[int, ...]) -> None:

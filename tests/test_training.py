@@ -65,6 +65,7 @@ def test_run_directory(finished):
         "state.pt",
         "train.csv",
         "q.parquet",
+        "extremes.safetensors",
     }
     log = rows(finished)
     assert [row["epoch"] for row in log] == ["0", "1"]
@@ -80,6 +81,84 @@ def test_q_of_every_sample_by_epoch(finished):
     # Each sample met one update an epoch; the first 3 of 16 steps were warm-up.
     assert {round(value, 2) for value in q["q"][:512]} <= {0.45, 0.5, 0.55}
     assert sum(round(value, 2) != 0.5 for value in q["q"][:512]) == 512 - 3 * 64
+
+
+def test_images_with_the_smallest_and_the_largest_q_are_kept(finished):
+    kept = load_file(finished / "extremes.safetensors")
+    table = pq.read_table(finished / "q.parquet")
+    q = torch.tensor(table["q"].to_numpy()[table["epoch"].to_numpy() == 1])
+    assert len(kept["q"]) == 16
+    assert torch.equal(kept["q"], q[kept["index"]])
+    others = torch.ones(len(q), dtype=torch.bool)
+    others[kept["index"]] = False
+    assert kept["q"][:8].max() <= q[others].min() and q[others].max() <= kept["q"][8:].min()
+    train = load(SMALL, "train")
+    assert torch.equal(kept["images"], train.take(kept["index"]))
+    assert torch.equal(kept["label"], train.labels[kept["index"]])
+
+
+def test_snapshots_of_the_same_images_and_the_same_bits_without_them(finished, tmp_path):
+    run = fit(experiment(), tmp_path / "run", snapshots=1)
+    kept = load_file(run / "snapshots.safetensors")
+    assert kept["epoch"].tolist() == [0, 1]
+    assert kept["images"].shape == (4, 1, 28, 28) and kept["heatmap"].shape == (2, 4, 28, 28)
+    assert len(set(kept["label"].tolist())) == 4
+    assert not torch.equal(kept["heatmap"][0], kept["heatmap"][1])
+    validation = load(SMALL, "validation")
+    network = load_network(run, validation)
+    x = (kept["images"].float() / 255).requires_grad_()
+    logits = network(x)
+    assert torch.equal(kept["prediction"][1], logits.argmax(1))
+    (gradient,) = torch.autograd.grad(logits.gather(1, kept["prediction"][1][:, None]).sum(), x)
+    torch.testing.assert_close(kept["heatmap"][1], gradient.abs().mean(1))
+    assert same_bits(run, finished)
+
+
+def test_snapshots_of_a_run_that_is_begun_again_are_replaced(tmp_path):
+    first = fit(experiment(method=Regular()), tmp_path / "first", snapshots=1)
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / "snapshots.safetensors").write_bytes((first / "snapshots.safetensors").read_bytes())
+    fit(experiment(method=Regular()), again, snapshots=2)
+    assert load_file(again / "snapshots.safetensors")["epoch"].tolist() == [0, 1]
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "snapshots.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(InputError, match="snapshots.safetensors cannot be continued"):
+        fit(experiment(method=Regular()), damaged, snapshots=2)
+
+
+def test_a_csv_log_says_what_the_runs_own_says(finished, tmp_path):
+    run = fit(experiment(), tmp_path / "run", log="csv")
+    assert same_bits(run, finished)
+    with (run / "log" / "version_0" / "metrics.csv").open() as file:
+        logged = list(csv.DictReader(file))
+    for ours, theirs in zip(rows(run), logged, strict=True):
+        assert theirs["step"] == ours["step"]
+        assert all(float(theirs[name]) == float(ours[name]) for name in ("loss", "q", "validation_accuracy", "lr"))
+
+
+def test_a_tensorboard_log_is_written_beside_the_run(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = fit(experiment(method=Regular()), tmp_path / "run", log="tensorboard")
+    log = EventAccumulator(str(run / "log" / "version_0"))
+    log.Reload()
+    assert [(event.step, event.value) for event in log.Scalars("validation_accuracy")] == [
+        (int(row["step"]), pytest.approx(float(row["validation_accuracy"]))) for row in rows(run)
+    ]
+
+
+def test_unknown_logs_and_missing_packages(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="log must be one of tensorboard, csv, wandb, got 'paper'"):
+        fit(experiment(), tmp_path / "run", log="paper")
+    monkeypatch.setattr("lightning_fabric.loggers.tensorboard._TENSORBOARD_AVAILABLE", False)
+    monkeypatch.setattr("lightning_fabric.loggers.tensorboard._TENSORBOARDX_AVAILABLE", False)
+    with pytest.raises(InputError, match=r"log 'tensorboard' needs .*; pip install 'pellucid\[tensorboard\]'"):
+        fit(experiment(), tmp_path / "run", log="tensorboard")
+    with pytest.raises(InputError, match="snapshots must be the epochs between two, or 0 for none, got -1"):
+        fit(experiment(), tmp_path / "run", snapshots=-1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_finished_runs_are_left_and_others_refused(finished):

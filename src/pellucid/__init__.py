@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "AdaptiveQ": "methods",
+    "AdversarialSCAAT": "methods",
     "AdversarialTraining": "methods",
     "Batch": "types",
     "Data": "data",

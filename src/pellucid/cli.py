@@ -122,10 +122,13 @@ PHRASES = {  # jsonargparse's words for types, and ours
     r"Expected an? ": "expected ",
     r"\. Got value: ": ", got ",
     r"^method: (?!.*init_args)(.*)$": r"method: \1; methods are Regular, AdversarialTraining, SaliencyGuided, SCAAT, "
-    "or your own by its import path",
+    "AdversarialSCAAT, or your own by its import path",
     r"^smoothing: Does not validate.*Given value: (.*)$": r"smoothing is given by its fields, such as "
     r"--smoothing.layers '[pool1]' --smoothing.filter gaussian, got \1",
-    r"expected tuple, got (\S+)$": r"expected a list, such as '[\1]', got \1",
+    r"expected tuple, got ([^\[\s]\S*)$": r"expected a list, such as '[\1]', got \1",
+    r"expected tuple, got ": r"expected a list, such as '[a, b]', got ",
+    r"Does not validate .* Subtypes: \[tuple\[(\w+).*Given value: (.*)$": r"expected a list of \1 values, got \2",
+    r"Does not validate .* Subtypes: \[(\w+), NoneType\].*Given value: (.*)$": r"expected \1, got \2",
     r"^Unable to load config '(\S+)' - (\w+): .*$": r"\2 is given by its fields, such as --\2.name \1",
     r"^Option '(\w+)' is not accepted$": r"there is no option '\1' here; see --help, and --method.help NAME for a "
     "method's own, which come after --method",
@@ -248,17 +251,22 @@ def _evaluate(arguments: list[str]) -> None:
 
 
 def _bracketed(arguments: list[str], kind: Any) -> list[str]:
-    """The arguments, with ``a,b`` of every option that takes several values written as the parser reads it, [a,b]."""
+    """The arguments, with ``a,,b`` of every option that takes several values written as the parser reads it, [a,b]."""
     import dataclasses
 
     several = {f"--{field.name}" for field in dataclasses.fields(kind) if "tuple" in str(field.type)}
+
+    def bracketed(value: str) -> str:
+        bare = value[1:-1] if re.fullmatch(r"\[[^]\[{}'\"]*\]", value) else value
+        return value if bare.startswith("[") else f"[{','.join(part for part in bare.split(',') if part.strip())}]"
+
     found: list[str] = []
     for argument in arguments:
         option, equals, value = argument.partition("=")
-        if found and found[-1] in several and not argument.startswith(("-", "[")):
-            found.append(f"[{argument}]")
-        elif equals and option in several and not value.startswith("["):
-            found.append(f"{option}=[{value}]")
+        if found and found[-1] in several and not argument.startswith("-"):
+            found.append(bracketed(argument))
+        elif equals and option in several:
+            found.append(f"{option}={bracketed(value)}")
         else:
             found.append(argument)
     return found
@@ -399,7 +407,7 @@ def _reproduce(arguments: list[str]) -> None:
     parser = _parser(
         "reproduce", "A paper's tables: train and measure what is missing, write measured beside published."
     )
-    parser.add_argument("paper", type=str, help="bhusal2026, guesmi2024, ismail2021 or xu2023")
+    parser.add_argument("paper", type=str, help="bhusal2026, guesmi2024, ismail2021, xu2023 or pellucid")
     parser.add_argument("--table", type=str, help="number of a table; all of the paper's but its ablations else")
     parser.add_argument("--dataset", default=Reproduction.dataset, type=str, help="such as fashion-mnist or cifar10")
     parser.add_argument("--path", type=str, help="folder of the dataset's files")
@@ -416,6 +424,29 @@ def _reproduce(arguments: list[str]) -> None:
         forecast(choice)
         return
     for file in reproduce(choice):
+        print(file)
+
+
+def _select(arguments: list[str]) -> None:
+    from pellucid.selection import Selection, forecast, select
+
+    parser = _parser("select", "Choose settings on validation images: every candidate trained, a rule set before.")
+    parser.add_argument("search", type=str, help="ismail2021 (SGT), xu2023 (SCAAT) or pellucid (compositions)")
+    parser.add_argument("--dataset", default=Selection.dataset, type=str, help="such as fashion-mnist or cifar10")
+    parser.add_argument("--path", type=str, help="folder of the dataset's files")
+    parser.add_argument("--scale", default=Selection.scale, type=str, help="smoke, cpu or full")
+    parser.add_argument("--seed", default=Selection.seed, type=int, help="seed of every training")
+    parser.add_argument("--jobs", default=Selection.jobs, type=int, help="trainings at once")
+    parser.add_argument("--out", default=Selection.out, type=Path, help="folder of the run directories")
+    parser.add_argument("--results", default=Selection.results, type=Path, help="folder of the traces")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and how long it would take")
+    parsed = parser.parse_args(arguments)
+    fields = ("search", "dataset", "path", "scale", "seed", "jobs", "out", "results")
+    choice = Selection(**{name: getattr(parsed, name) for name in fields})
+    if parsed.dry_run:
+        forecast(choice)
+        return
+    for file in select(choice):
         print(file)
 
 
@@ -453,5 +484,6 @@ COMMANDS: dict[str, tuple[str, Callable[[list[str]], int | None]]] = {
     "metrics": ("what every metric means, and where it comes from", _metrics),
     "study": ("a human study of the maps: made, served, analysed", _study),
     "reproduce": ("a paper's tables, measured beside published", _reproduce),
+    "select": ("settings chosen on validation images, every candidate kept", _select),
     "data": ("get a dataset, or list them", _data),
 }

@@ -50,7 +50,7 @@ class Evaluation:
         saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``, an
             import path; in Python also a saliency function, a Captum class or any callable that can be imported.
         stability: names of those methods whose stability (similarity and sensitivity, where asked for) is measured too;
-            ``vanilla_gradient`` by default, where that is measured.
+            ``vanilla_gradient`` by default, or the first method where that is not measured.
         target: class that is explained, the ``predicted`` one or the ``true`` one.
         channels: how channels are reduced to a heatmap.
         fraction: share of an image's regions that the perturbation curves replace.
@@ -64,8 +64,8 @@ class Evaluation:
         layer: layer whose output is the representation of RRS; ``penultimate`` is the input of the last layer.
         robust_eps: radius of the PGD-20 attack; 0.1 for Fashion-MNIST and MNIST, 8/255 for colour images by default.
         restarts: random starts of the attack.
-        robust_grid: radii of ``robust_curve``, rising; a quarter, half, one, two and three times ``robust_eps`` by
-            default.
+        robust_grid: radii of ``robust_curve`` in (0, 1], rising; a quarter, half, one, two and three times
+            ``robust_eps`` by default, but for those above 1.
         transfer: run directory of the network that ``masking_transfer`` computes its attack on.
         gallery: images whose maps are kept for looking at, the same for every network.
         batch_size: images measured at once, over all processes.
@@ -94,7 +94,7 @@ class Evaluation:
     transfer: str | None = None
     gallery: int = 24
     batch_size: int = 100
-    chunk: int = 256
+    chunk: int = 128
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -115,9 +115,11 @@ class Evaluation:
             raise InputError("metrics must name at least one; `pellucid metrics` lists them")
         if "masking_transfer" in select(self.metrics) and self.transfer is None:
             raise InputError("masking_transfer needs --transfer RUN, the network that the attack is computed on")
+        if self.robust_eps is not None and not 0 <= self.robust_eps <= 1:
+            raise InputError(f"robust_eps must be in [0, 1], the range of pixels, got {self.robust_eps}")
         grid = self.robust_grid or ()
-        if any(not eps > 0 for eps in grid) or list(grid) != sorted(set(grid)):
-            raise InputError(f"robust_grid must hold rising radii above 0, got {list(grid)}")
+        if any(not 0 < eps <= 1 for eps in grid) or list(grid) != sorted(set(grid)):
+            raise InputError(f"robust_grid must hold rising radii above 0 and at most 1, got {list(grid)}")
         unknown = set(self.stability or ()) - set(self.methods())
         if unknown:
             measured = ", ".join(self.methods())
@@ -125,7 +127,10 @@ class Evaluation:
 
     def stable(self) -> tuple[str, ...]:
         """Names of the methods whose stability is measured."""
-        return tuple(set(self.methods()) & {"vanilla_gradient"}) if self.stability is None else self.stability
+        if self.stability is not None:
+            return self.stability
+        methods = list(self.methods())
+        return ("vanilla_gradient",) if "vanilla_gradient" in methods else (methods[0],)
 
     def methods(self) -> dict[str, Saliency]:
         """The saliency functions by the names of their columns."""
@@ -192,9 +197,10 @@ def _is_finished(run: Path, evaluation: Evaluation) -> bool:
 
 
 def _key(run: Path, evaluation: Evaluation) -> str:
-    """What rows must have in common to be put together: the settings and the weights."""
-    file = run / "model.safetensors"
-    weights = hashlib.blake2b(file.read_bytes()).hexdigest() if file.exists() else None
+    """What rows must have in common to be put together: the settings, and the weights of all networks."""
+    networks = [run] if evaluation.transfer is None else [run, Path(evaluation.transfer)]
+    files = [network / "model.safetensors" for network in networks]
+    weights = [hashlib.blake2b(file.read_bytes()).hexdigest() if file.exists() else None for file in files]
     facts = [to_config(evaluation), weights, ROWS_FORMAT]
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=8).hexdigest()
 
@@ -252,6 +258,7 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     }
     table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), "pellucid.key": _key(run, evaluation)})
     maps = _gallery(model, dataset, _shown(dataset, chosen, evaluation.gallery), measurement, fabric.device)
+    (run / "rows.parquet").unlink(missing_ok=True)  # never old rows beside new maps
     write_yaml(evaluation, run / "evaluation.yaml")
     with whole_file(run / "maps.safetensors") as temporary:
         temporary.write_bytes(save(maps))
@@ -273,7 +280,7 @@ def measurement_of(
     """
     e = evaluation
     eps = ROBUST_EPS.get(name, 8 / 255) if e.robust_eps is None else e.robust_eps
-    grid = tuple(eps * factor for factor in GRID) if e.robust_grid is None else e.robust_grid
+    usual = tuple(eps * factor for factor in GRID if eps * factor <= 1)
     return Measurement(
         metrics=select(e.metrics),
         saliency=e.methods(),
@@ -282,7 +289,7 @@ def measurement_of(
         target=e.target,
         attack=PGD(eps=eps, step_size=eps / 8, steps=20),
         restarts=e.restarts,
-        grid=tuple(radius for radius in grid if radius <= 1),
+        grid=usual if e.robust_grid is None else e.robust_grid,
         transfer=transfer,
         perturbation={
             "fraction": e.fraction,
@@ -293,6 +300,7 @@ def measurement_of(
         },
         noise={"noise": "gaussian", "sigma": e.sigma, "draws": e.draws},
         layer=e.layer,
+        shape=dataset.shape,
         seed=e.seed,
         chunk=e.chunk,
     )

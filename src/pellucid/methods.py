@@ -5,7 +5,7 @@ A method of your own is a subclass of `Method` with one method, `loss`; it is na
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -21,7 +21,16 @@ from pellucid.randomness import Generator, of, shared, uniform
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, gradient_and_logits, heatmap, lowest
 from pellucid.types import Batch, Image, Label, Logits, Mask, PerSample
 
-__all__ = ["SCAAT", "AdaptiveQ", "AdversarialTraining", "Method", "Regular", "SaliencyGuided", "gathered"]
+__all__ = [
+    "SCAAT",
+    "AdaptiveQ",
+    "AdversarialSCAAT",
+    "AdversarialTraining",
+    "Method",
+    "Regular",
+    "SaliencyGuided",
+    "gathered",
+]
 
 Losses = dict[str, Tensor]
 
@@ -348,6 +357,25 @@ class SCAAT(Method):
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
         """See `Method.loss`."""
         assert isinstance(state, AdaptiveQ)
+        part, changed, q = self.change(model, batch, state, generator=generator)
+        logits, changed_logits = _forward(model, batch.image, changed)
+        clean_loss = F.cross_entropy(logits, batch.label)
+        distance = self.distance(changed_logits, logits[part])
+        if state.training:
+            state.update(batch.index[part], changed_logits.detach().argmax(1) == batch.label[part])
+        return _log(
+            loss=clean_loss + self.weight * distance,
+            clean_loss=clean_loss,
+            divergence=distance,
+            clean_accuracy=_accuracy(logits, batch.label),
+            adversarial=(changed_logits, batch.label[part]),
+            q=q.mean(),
+        )
+
+    def change(
+        self, model: nn.Module, batch: Batch, state: AdaptiveQ, *, generator: Generator = None
+    ) -> tuple[Tensor | slice, Image, PerSample]:
+        """The part of the batch that carries the divergence term, its images x + delta, and its q."""
         height, width = batch.image.shape[2:]
         regions = -(-height // self.region) * -(-width // self.region)
         if regions * (self.q_max if self.adaptive else self.q) < 1 and self.q > 0:
@@ -362,26 +390,76 @@ class SCAAT(Method):
             changed = self.attack(
                 lambda x: divergence(model(x), clean), x, mask=mask, generator=of(generator, "attack")
             )
-        logits, changed_logits = _forward(model, batch.image, changed)
-        reference = logits[part].detach() if self.detach_clean else logits[part]
-        clean_loss = F.cross_entropy(logits, batch.label)
-        distance = divergence(changed_logits, reference).mean()
-        if state.training:
-            state.update(index, changed_logits.detach().argmax(1) == y)
-        return _log(
-            loss=clean_loss + self.weight * distance,
-            clean_loss=clean_loss,
-            divergence=distance,
-            clean_accuracy=_accuracy(logits, batch.label),
-            adversarial=(changed_logits, y),
-            q=q.mean(),
-        )
+        return part, changed, q
+
+    def distance(self, changed: Logits, clean: Logits) -> Tensor:
+        """Mean of D(f(x + delta), f(x)) over the images, a scalar."""
+        return DIVERGENCES[self.divergence](changed, clean.detach() if self.detach_clean else clean).mean()
 
     def _look(self, model: nn.Module, x: Image, y: Label, generator: Generator) -> tuple[Image, Logits]:
         if isinstance(self.saliency, VanillaGradient):  # its forward pass gives f(x) too
             return gradient_and_logits(model, x, y, score=self.saliency.score)
         clean = model(x).detach()
         return as_saliency(self.saliency)(model, x, y, generator=generator), clean
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialSCAAT(Method):
+    r"""SCAAT and adversarial training in one loss: a part A of each batch is classified as attacked images.
+
+    .. math:: \frac1n \Big( \sum_{i \notin A} CE(f(x_i), y_i) + \sum_{i \in A} CE(f(x'_i), y_i) \Big)
+        + \frac{\lambda}{|B|} \sum_{i \in B} D(f(x_i + \delta_i), f(x_i))
+
+    x' is attacked everywhere to raise the cross-entropy, delta is SCAAT's and lies where saliency is lowest; B is the
+    part of the batch that ``scaat.share`` says. With eps 0 of the ``attack`` this is SCAAT, with ``scaat.weight`` 0 it
+    is ``AdversarialTraining(clean="share", clean_share=1 - attacked_share)`` but for BatchNorm, which sees x and x'
+    in passes of their own.
+
+    Args:
+        scaat: the divergence term: its attack, weight, q and share.
+        attack: how x becomes x'.
+        attacked_share: part A of each batch, in (0, 1].
+
+    Source: ours, of Madry et al. 2018 and Xu et al. 2023.
+    """
+
+    scaat: SCAAT = field(default_factory=SCAAT)
+    attack: PGD = PGD(eps=8 / 255, step_size=2 / 255, steps=7)
+    attacked_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.scaat, SCAAT):
+            raise InputError(f"scaat must be a pellucid.SCAAT, got {self.scaat!r}")
+        _in_unit(attacked_share=self.attacked_share)
+        if self.attacked_share == 0:
+            raise InputError("attacked_share must be above 0, got 0; without attacked images use the method SCAAT")
+
+    def init(self, num_samples: int, total_steps: int) -> AdaptiveQ:
+        """See `Method.init`."""
+        return self.scaat.init(num_samples, total_steps)
+
+    def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
+        """See `Method.loss`."""
+        assert isinstance(state, AdaptiveQ)
+        part, changed, q = self.scaat.change(model, batch, state, generator=generator)
+        attacked = _spread(len(batch.image), self.attacked_share, batch.image.device)
+        y = batch.label[attacked]
+        with evaluating(model):
+            objective = _cross_entropy(model, y)
+            adversarial = self.attack(objective, batch.image[attacked], generator=of(generator, "adversarial"))
+        logits, changed_logits, adversarial_logits = _forward(model, batch.image, changed, adversarial)
+        classification_loss = F.cross_entropy(logits.index_copy(0, attacked, adversarial_logits), batch.label)
+        distance = self.scaat.distance(changed_logits, logits[part])
+        if state.training:
+            state.update(batch.index[part], changed_logits.detach().argmax(1) == batch.label[part])
+        return _log(
+            loss=classification_loss + self.scaat.weight * distance,
+            classification_loss=classification_loss,
+            divergence=distance,
+            clean_accuracy=_accuracy(logits, batch.label),
+            adversarial=(adversarial_logits, y),
+            q=q.mean(),
+        )
 
 
 def _cross_entropy(model: nn.Module, label: Label) -> Any:

@@ -109,9 +109,9 @@ class SampleDraws:
 
     def _each(self, shape: Sequence[int], device: torch.device | str, fill) -> Tensor:  # type: ignore[no-untyped-def]
         drawn = torch.empty(*shape)
+        generator = torch.Generator()  # on the CPU for every device, so that a GPU's evaluation sees the same noise
         for row, index in zip(drawn, self.index, strict=True):
-            # Drawn on the CPU on every device, so that a GPU's evaluation sees the same noise.
-            fill(row, generator=_seeded("cpu", self.seed, index, self.purpose))
+            fill(row, generator=generator.manual_seed(seed_of(self.seed, index, self.purpose)))
         return drawn.to(device)
 
 

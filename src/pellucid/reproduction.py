@@ -36,7 +36,9 @@ __all__ = [
     "Cost",
     "Reproduction",
     "Stage",
+    "duration",
     "estimated_cost",
+    "finished",
     "forecast",
     "page",
     "plan",
@@ -45,7 +47,7 @@ __all__ = [
     "tables",
 ]
 
-PAPERS = ("bhusal2026", "guesmi2024", "ismail2021", "xu2023")
+PAPERS = ("bhusal2026", "guesmi2024", "ismail2021", "pellucid", "xu2023")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class Reproduction:
         scale: ``smoke``, ``cpu`` or ``full``; see `pellucid.recipes.table.setting`.
         path: folder of the dataset's files.
         seeds: trainings of each network.
-        jobs: trainings at once, each with its share of the cores (or the devices).
+        jobs: trainings at once, each with its share of the cores.
         out: folder of the run directories.
         results: folder of the tables.
     """
@@ -126,8 +128,9 @@ def plan(choice: Reproduction, wanted: Sequence[Table]) -> list[Stage]:
 
 
 def _folder(choice: Reproduction, table: Table, name: str, seed: int) -> Path:
-    # An ablation is measured on other images than the tables.
-    part = table.number if table.number.startswith("ablation") else "tables"
+    # Tables that are measured in the same way share their networks.
+    shared = choice.paper == "xu2023" and not table.number.startswith("ablation")
+    part = "tables" if shared else table.number
     return choice.out / choice.paper / f"{choice.dataset}-{choice.scale}" / part / f"seed{seed}" / name
 
 
@@ -152,7 +155,7 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
         total=len(stages), desc=f"{choice.paper}", unit="network", dynamic_ncols=True,
         disable=None if progress else True,
     ) as bar:  # fmt: skip
-        for stage in _done(stages, choice.jobs):
+        for stage in finished(stages, choice.jobs):
             bar.set_postfix_str("/".join(stage.run.parts[-2:]))
             bar.update()
     written_to = []
@@ -167,8 +170,8 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
     return written_to
 
 
-def _done(stages: Sequence[Stage], jobs: int) -> Iterator[Stage]:
-    """Each stage once it is finished."""
+def finished(stages: Sequence[Stage], jobs: int) -> Iterator[Stage]:
+    """Each stage once it is trained and measured, by as many processes as there are jobs; what is there is left."""
     if jobs == 1:
         for stage in stages:
             _run(stage, None)
@@ -200,7 +203,8 @@ def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
     """A table's numbers from the runs, ready for JSON.
 
     Each number is the mean over seeds, its 95 % interval over seeds and images; a claim is confirmed where the interval
-    of its difference or factor lies within what it allows, refuted where it lies outside, else cannot be told.
+    lies within what it allows, refuted where it lies outside, else cannot be told. A factor is judged by the difference
+    of the run and that many times the baseline, which needs no division.
     """
     runs = {name: [read_run(_folder(choice, table, name, seed)) for seed in range(choice.seeds)] for name in table.runs}
     n = next(iter(runs.values()))[0].rows.num_rows
@@ -260,24 +264,43 @@ def _seconds(runs: Sequence[Run]) -> list[float]:
 def _interval(
     groups: Sequence[Sequence[Run]], metric: str, n: int, function: Callable[[Any], Any] = lambda means: means[0]
 ) -> Interval:
+    bare, slash, method = metric.partition("/")
+    if bare == "aopc_rel":
+        return _ratio(groups[0], slash + method, n)
     return hierarchical_statistic([[statistic(run, metric) for run in runs] for runs in groups], n, function=function)
 
 
-def _checked(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> dict[str, Any]:
-    def compared(means: Any) -> Any:
-        if claim.kind == "difference":
-            return means[0] - means[1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return means[0] / means[1]
+def _ratio(runs: Sequence[Run], suffix: str, n: int) -> Interval:
+    """Mean MoRF over mean LeRF, both over seeds and images; none where LeRF may be 0 and the ratio anything."""
+    morf, lerf = ([statistic(run, f"aopc_{order}{suffix}") for run in runs] for order in ("morf", "lerf"))
+    if not hierarchical_statistic([lerf], n).low > 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return hierarchical_statistic([morf, lerf], n, function=lambda means: means[0] / means[1])
 
-    found = _interval([runs[claim.run], runs[claim.baseline]], claim.metric, n, compared)
-    low = -math.inf if claim.low is None else claim.low
-    high = math.inf if claim.high is None else claim.high
-    verdict = "cannot be told"
-    if found.n and low <= found.low and found.high <= high:
-        verdict = "confirmed"
-    elif found.n and (found.high < low or found.low > high):
-        verdict = "refuted"
+
+def _checked(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> dict[str, Any]:
+    pair = [runs[claim.run], runs[claim.baseline]]
+    if claim.kind == "difference":
+        found = _interval(pair, claim.metric, n, lambda means: means[0] - means[1])
+        beyond: list[tuple[float | None, float | None]] = [(bound, 1.0) for bound in (claim.low, claim.high)]
+    else:
+        found = Interval(math.nan, math.nan, math.nan, 0)
+        if _interval(pair[1:], claim.metric, n).low > 0:  # else a factor of it says nothing
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found = _interval(pair, claim.metric, n, lambda means: means[0] / means[1])
+        beyond = [(0.0 if bound is not None else None, bound) for bound in (claim.low, claim.high)]
+    verdicts = set()
+    for sign, (bound, factor) in zip((1, -1), beyond, strict=True):
+        if bound is None or factor is None:
+            continue
+        # A factor is at most 1/5 where run - baseline / 5 is at most 0; that needs no division.
+        over = _interval(pair, claim.metric, n, lambda means, k=factor: means[0] - k * means[1])  # type: ignore[misc]
+        low, high = sorted((sign * (over.low - bound), sign * (over.high - bound)))
+        verdicts.add("confirmed" if low >= 0 else "refuted" if high < 0 else "cannot be told")
+    if not found.n:
+        verdicts = {"cannot be told"}
+    worst = next(word for word in ("refuted", "cannot be told", "confirmed") if word in verdicts)
     return {
         "text": claim.text,
         "metric": claim.metric,
@@ -286,7 +309,7 @@ def _checked(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> dict[st
         "kind": claim.kind,
         "allowed": [claim.low, claim.high],
         "found": _plain(found),
-        "verdict": verdict,
+        "verdict": worst,
     }
 
 
@@ -302,7 +325,8 @@ def page(result: Mapping[str, Any]) -> str:
         f"# {result['paper']}, {result['table']}: {result['title']}",
         "",
         f"{result['dataset']}, {result['network']}, scale `{result['scale']}`: {result['seeds']} seeds, "
-        f"{result['images']} {result['split']} images. Mean [95 % interval over seeds and images]."
+        f"{result['images']} {result['split']} images. Mean [95 % interval over {_over(result)}]; – stands for a ratio "
+        "whose divisor may be 0."
         + (f" *Published* numbers are of {result['published_on']}." if published and result["published_on"] else "")
         + (" *Published* numbers stand below ours." if published and not result["published_on"] else ""),
         "",
@@ -336,9 +360,13 @@ def page(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _over(result: Mapping[str, Any]) -> str:
+    return "seeds and images" if result["seeds"] > 1 else "images, of one seed"
+
+
 def _head(metric: str) -> str:
     if metric == "time":
-        return "time of a step"
+        return "time of an epoch, median [least, greatest] of the seeds"
     measure = measure_of(metric)
     return " ".join(
         part for part in (measure.title, f"({measure.unit})" if measure.unit else "", ARROWS[direction(metric)]) if part
@@ -433,13 +461,18 @@ def forecast(choice: Reproduction, *, say: Callable[[str], None] = print) -> Non
         if stage.experiment.seed == 0:
             state = "there" if measured else "trained" if trained else "to do"
             say(
-                f"  {stage.run.name:<24} training {_duration(costs[key].training):>8}, measuring "
-                f"{_duration(costs[key].measuring):>8}, each of {choice.seeds} seeds ({state})"
+                f"  {stage.run.name:<24} training {duration(costs[key].training):>8}, measuring "
+                f"{duration(costs[key].measuring):>8}, each of {choice.seeds} seeds ({state})"
             )
-    say(f"{len(stages)} networks; about {_duration(left)} of work is left, on {torch.get_num_threads()} threads.")
+    say(f"{len(stages)} networks; about {duration(left)} of work is left, on {torch.get_num_threads()} threads.")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, as people say them.
+
+    >>> duration(59), duration(300), duration(7200)
+    ('59 s', '5 min', '2.0 h')
+    """
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

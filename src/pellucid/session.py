@@ -11,25 +11,34 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from lightning_fabric import Fabric
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from pellucid.data import Dataset
 from pellucid.environment import environment
 from pellucid.errors import InputError
 from pellucid.experiment import Experiment, count_parameters, write_json, write_yaml
 from pellucid.files import whole_file
 from pellucid.methods import AdaptiveQ
+from pellucid.modes import evaluating
 from pellucid.objective import Objective
+from pellucid.saliency import VanillaGradient, heatmap
 
 __all__ = ["Session"]
 
 Q_SNAPSHOTS = 20  # q of every sample is written for at most about so many epochs of a run
+SNAPSHOT_IMAGES = 4
+EXTREMES = 8  # training images kept for the smallest q, and for the largest
 
 
 class Session:
     """Where a run stands, and the files that say so.
 
     ``experiment.yaml`` and ``environment.json`` are written after the first step, ``train.csv``, ``q.parquet`` and the
-    checkpoint ``state.pt`` at the end of every epoch, the last also in between when a signal arrives.
+    checkpoint ``state.pt`` at the end of every epoch, the last also in between when a signal arrives. On request
+    ``snapshots.safetensors`` holds the maps of a few fixed images after some epochs: images, label, epoch, and for each
+    epoch prediction and heatmap.
 
     Args:
         fabric: of this process.
@@ -38,6 +47,8 @@ class Session:
         objective: network, method and state, whose step count goes with the checkpoint.
         optimizer: of the objective.
         schedule: of the optimizer.
+        snapshots: epochs between two snapshots of the maps; 0 for none.
+        watched: split whose first images, one a class, the snapshots are of.
     """
 
     def __init__(
@@ -48,9 +59,13 @@ class Session:
         objective: Objective,
         optimizer: torch.optim.Optimizer,
         schedule: torch.optim.lr_scheduler.LRScheduler,
+        *,
+        snapshots: int = 0,
+        watched: Dataset | None = None,
     ) -> None:
         self.fabric, self.experiment, self.run = fabric, experiment, run
         self.objective, self.optimizer, self.schedule = objective, optimizer, schedule
+        self.snapshots, self.watched = snapshots, watched
         self.epoch = 0
         self.batch = 0
         self.seconds = 0.0
@@ -91,11 +106,8 @@ class Session:
         self._refuse(scores.get("validation_loss", 0.0), "validation loss")
         means = {name: self._over_processes(name) for name in self.sums}
         lr = self.schedule.get_last_lr()[0]
-        facts: dict[str, float] = {
-            "epoch": self.epoch,
-            "step": (self.epoch + 1) * self.batch,
-            "seconds": round(self.seconds, 3),
-        }
+        step = (self.epoch + 1) * self.batch
+        facts: dict[str, float] = {"epoch": self.epoch, "step": step, "seconds": round(self.seconds, 3)}
         self.rows.append(facts | means | scores | {"lr": lr})
         self.epoch, self.batch, self.seconds, self.sums, self.counts = self.epoch + 1, 0, 0.0, {}, {}
         if self.fabric.is_global_zero:
@@ -104,7 +116,16 @@ class Session:
                 self.epoch % self.every == 0 or self.epoch == self.experiment.epochs
             ):
                 self._write_q(self.objective.state.q)
+            if self.snapshots and (self.epoch % self.snapshots == 0 or self.epoch == self.experiment.epochs):
+                self._write_snapshot()
+        self.log(means | scores | {"lr": float(lr), "seconds": facts["seconds"]}, step)
         self.save()
+
+    def log(self, numbers: dict[str, float], step: int) -> None:
+        """Hand numbers to Fabric's loggers, where there are any."""
+        self.fabric.log_dict(numbers, step=step)
+        for logger in self.fabric.loggers:
+            logger.save()
 
     def _over_processes(self, name: str) -> float:
         mean = self.sums[name] / self.counts[name]
@@ -131,6 +152,54 @@ class Session:
         }
         with whole_file(file) as temporary:
             pq.write_table(pa.concat_tables([*kept, pa.table(columns)]), temporary)
+
+    def _write_snapshot(self) -> None:
+        assert self.watched is not None
+        labels = self.watched.labels
+        first = [int((labels == c).nonzero()[0]) for c in range(len(self.watched.classes)) if bool((labels == c).any())]
+        position = torch.tensor(sorted(first)[:SNAPSHOT_IMAGES])
+        images, model = self.watched.take(position), self.objective.model
+        x = images.to(self.fabric.device).float() / 255
+        with evaluating(model):
+            with torch.no_grad():
+                prediction = model(x).argmax(1)
+            maps = heatmap(VanillaGradient()(model, x, prediction)).detach()
+        new = {
+            "epoch": torch.tensor([self.epoch - 1]),
+            "prediction": prediction[None].cpu(),
+            "heatmap": maps[None].float().cpu(),
+        }
+        file = self.run / "snapshots.safetensors"
+        if file.exists():
+            try:
+                there = load_file(file)
+                kept = there["epoch"] < self.epoch - 1
+                new = {name: torch.cat([there[name][kept], value]) for name, value in new.items()}
+            except (SafetensorError, KeyError, RuntimeError) as error:
+                raise InputError(f"{file} cannot be continued ({error}); delete it and resume") from None
+        fixed = {"images": images, "label": labels[position].cpu()}
+        with whole_file(file) as temporary:
+            temporary.write_bytes(save({name: value.contiguous() for name, value in (fixed | new).items()}))
+
+    def write_extremes(self, train: Dataset) -> None:
+        """Keep the training images with the smallest and the largest q, for looking at: ``extremes.safetensors``.
+
+        Nothing is written where q is the same for all, or for methods without q.
+
+        Source: Xu et al. 2023 (SCAAT), figure 3b.
+        """
+        state = self.objective.state
+        if not isinstance(state, AdaptiveQ):
+            return
+        q = state.q.detach().float().cpu()
+        half = min(EXTREMES, len(q) // 2)
+        if not half or q.min() == q.max():
+            return
+        order = torch.argsort(q, stable=True)
+        index = torch.cat([order[:half], order[-half:].flip(0)])
+        kept = {"images": train.take(index), "index": index, "label": train.labels[index].cpu(), "q": q[index]}
+        with whole_file(self.run / "extremes.safetensors") as temporary:
+            temporary.write_bytes(save({name: value.contiguous() for name, value in kept.items()}))
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all; no process goes on before it is there."""

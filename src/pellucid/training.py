@@ -3,17 +3,20 @@
 import builtins
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from lightning_fabric.loggers.csv_logs import CSVLogger
+from lightning_fabric.loggers.logger import Logger
+from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessRaisedException
@@ -30,10 +33,18 @@ from pellucid.randomness import fork
 from pellucid.session import Session
 from pellucid.smoothing import smooth
 
-__all__ = ["Interrupted", "fit", "load_network"]
+__all__ = ["Interrupted", "Log", "fit", "load_network"]
 
+Log = Literal["tensorboard", "csv", "wandb"]
 STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork")
-BEFORE_THE_FIRST_CHECKPOINT = ("experiment.yaml", "environment.json", "train.csv", "q.parquet")
+BEFORE_THE_FIRST_CHECKPOINT = (
+    "experiment.yaml",
+    "environment.json",
+    "train.csv",
+    "q.parquet",
+    "snapshots.safetensors",
+    "log",
+)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -101,11 +112,14 @@ def fit(
     num_nodes: int = 1,
     strategy: str = "auto",
     progress: bool = True,
+    log: Log | None = None,
+    snapshots: int = 0,
 ) -> Path:
     """Train and leave a run directory.
 
     It holds ``experiment.yaml``, ``environment.json``, ``train.csv`` (a row per epoch), ``state.pt`` (for resuming),
-    ``q.parquet`` (SCAAT: q by epoch and index) and, once finished, ``model.safetensors``. A checkpoint is written
+    ``q.parquet`` (SCAAT: q by epoch and index) and, once finished, ``model.safetensors`` (SCAAT: also
+    ``extremes.safetensors``, the images with the smallest and the largest q). A checkpoint is written
     after every epoch and when SIGTERM or SIGINT arrives; a resumed run ends with the same bits on a CPU.
 
     Args:
@@ -117,30 +131,43 @@ def fit(
         num_nodes: machines; the run directory is on a disk that all of them share.
         strategy: ``auto``, ``ddp``, ``ddp_spawn`` or ``ddp_fork``.
         progress: show a bar on a terminal.
+        log: where numbers go besides ``train.csv``, while it trains: ``tensorboard`` or ``csv`` into the directory's
+            folder ``log``, or ``wandb``; nowhere by default.
+        snapshots: epochs between two snapshots of the maps of a few fixed images (validation images where there are
+            any), which the report shows; 0, the default, for none.
 
     Returns:
         The run directory.
 
     Raises:
-        InputError: a setting that cannot be, data that is not there, a loss that is not finite.
+        InputError: a setting that cannot be, data or a logger's package that is not there, a loss that is not finite.
         Interrupted: stopped by a signal, after the checkpoint was written.
     """
     run = Path(run)
     if not isinstance(experiment, Experiment):
         raise InputError(f"experiment must be a pellucid.Experiment, got {experiment!r}")
     to_config(experiment)  # refuses what no file can name before anything is trained
+    if snapshots < 0:
+        raise InputError(f"snapshots must be the epochs between two, or 0 for none, got {snapshots}")
+    loggers = make_loggers(log, run)
     _check_directory(experiment, run, resume)
     if (run / "model.safetensors").exists():
         return run
-    fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision)
-    launch(fabric, partial(_fit, experiment=experiment, run=run, progress=progress))
+    fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision, loggers=loggers)
+    launch(fabric, partial(_fit, experiment=experiment, run=run, progress=progress, snapshots=snapshots))
     if not (run / "model.safetensors").exists():  # a spawned process was stopped, which its parent is not told
         raise Interrupted("SIGTERM")
     return run
 
 
 def make_fabric(
-    accelerator: str, devices: int | str, num_nodes: int, strategy: str, precision: str = "32-true"
+    accelerator: str,
+    devices: int | str,
+    num_nodes: int,
+    strategy: str,
+    precision: str = "32-true",
+    *,
+    loggers: Sequence[Logger] = (),
 ) -> Fabric:
     """Fabric for one process or replicas on many."""
     if strategy not in STRATEGIES:
@@ -152,10 +179,35 @@ def make_fabric(
             num_nodes=num_nodes,
             strategy=strategy,
             precision=cast(Any, precision),
+            loggers=list(loggers),
         )
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"accelerator {accelerator!r} with devices {devices!r}: {reason}") from None
+
+
+def make_loggers(log: Log | None, run: Path) -> list[Logger]:
+    """Fabric's loggers of a run; none for None.
+
+    Raises:
+        InputError: an unknown name, or its package is not there.
+    """
+    if log is None:
+        return []
+    if log not in get_args(Log):
+        raise InputError(f"log must be one of {', '.join(get_args(Log))}, got {log!r}")
+    try:
+        match log:
+            case "csv":
+                return [CSVLogger(run, name="log")]
+            case "tensorboard":
+                return [TensorBoardLogger(run, name="log")]
+            case _:
+                from lightning.pytorch.loggers import WandbLogger
+
+                return [cast(Logger, WandbLogger(name=run.name, save_dir=run / "log"))]
+    except ImportError:
+        raise InputError(f"log {log!r} needs a package that is not here; pip install 'pellucid[{log}]'") from None
 
 
 def launch(fabric: Fabric, work: Callable[[Fabric], None]) -> None:
@@ -209,7 +261,7 @@ def _first_difference(there: Any, asked: Any, name: str = "") -> tuple[str, Any,
     return next(difference for difference in inner if difference is not None)
 
 
-def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> None:
+def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool, snapshots: int) -> None:
     train, validation = load(experiment.dataset, "train"), load(experiment.dataset, "validation")
     model = build_network(experiment, train)
 
@@ -234,10 +286,11 @@ def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> N
     optimizer = experiment.optimizer.build(objective.parameters())
     schedule = experiment.schedule.build(optimizer, steps_per_epoch=len(batches), epochs=experiment.epochs)
     wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
-    session = Session(fabric, experiment, run, objective, optimizer, schedule)
+    watched = validation if len(validation) else train
+    session = Session(fabric, experiment, run, objective, optimizer, schedule, snapshots=snapshots, watched=watched)
     session.restore()
     if fabric.is_global_zero:
-        for name in ("experiment", "environment", "train", "q", "state", "model"):
+        for name in ("experiment", "environment", "train", "q", "state", "model", "snapshots", "extremes"):
             for left in run.glob(f".{name}-*"):
                 left.unlink()  # half-written by a process that was killed
     fabric.barrier()
@@ -262,7 +315,9 @@ def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> N
                 if session.batch % 10 == 0 or (stop and alone):
                     session.seconds = time.perf_counter() - clock
                     if session.batch % 50 == 0:
-                        bar.set_postfix_str(f"loss {session.check_finite():.3f}")
+                        loss = session.check_finite()
+                        bar.set_postfix_str(f"loss {loss:.3f}")
+                        session.log({"running_loss": loss}, session.epoch * len(batches) + session.batch)
                     if _any(fabric, bool(stop)):
                         session.save()
                         raise Interrupted(stop[0] if stop else "SIGTERM")
@@ -273,6 +328,9 @@ def _fit(fabric: Fabric, experiment: Experiment, run: Path, progress: bool) -> N
             if _any(fabric, bool(stop)):
                 raise Interrupted(stop[0] if stop else "SIGTERM")
     if fabric.is_global_zero:
+        for logger in fabric.loggers:
+            logger.finalize("success")
+        session.write_extremes(train)
         # Cloned, since safetensors refuses weights that share memory, as tied ones do.
         weights = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
         with whole_file(run / "model.safetensors") as temporary:

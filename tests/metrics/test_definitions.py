@@ -93,3 +93,8 @@ def test_every_public_name_loads() -> None:
         assert getattr(pellucid.metrics, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'lasso'"):
         _ = pellucid.metrics.lasso
+
+
+def test_a_stability_measure_says_what_becomes_of_infinite_values() -> None:
+    for name in select(["stability"]):
+        assert name.startswith("stability_coverage") or "infinite" in COLUMNS[name].definition

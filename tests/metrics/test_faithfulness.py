@@ -510,7 +510,7 @@ class TestBadInput:
             ({"steps": 0}, "region and steps must be at least 1, got 2 and 0"),
             ({"region": 0}, "region and steps must be at least 1, got 0 and 3"),
             ({"chunk": 0}, "chunk and repeats must be at least 1, got 0 and 2"),
-            ({"repeats": 0}, "chunk and repeats must be at least 1, got 256 and 0"),
+            ({"repeats": 0}, "chunk and repeats must be at least 1, got 128 and 0"),
             ({"region": 20}, "each step must replace at least one region, got 1 regions of 20 px x 0.5 in 3 steps"),
             ({"steps": 19}, "each step must replace at least one region, got 36 regions"),
             ({"model": network().train()}, "network must be in eval mode, got '.*' in training mode"),

@@ -2,12 +2,29 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from pellucid.report.figures import key, perturbation, q_panels, seconds_per_step, styles, trade_offs, training
+from pellucid.report.figures import (
+    POINTS,
+    curvature,
+    distributions,
+    key,
+    perturbation,
+    q_panels,
+    seconds_per_step,
+    stability,
+    styles,
+    trade_offs,
+    training,
+    write_figures,
+)
 from pellucid.report.runs import read_run, read_runs
 from pellucid.report.table import summarise
+from pellucid.statistics import Interval
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -26,6 +43,11 @@ def _all(runs):
         *q_panels(runs, style),
         *training(runs, style, runs[0]),
         *trade_offs(runs, summaries, style, ["robust_accuracy", "gini", "aopc_lerf", "ris"]),
+        *distributions(runs, style, "vanilla_gradient"),
+        *distributions(runs, style, "smoothgrad"),
+        *stability(runs, style, "vanilla_gradient"),
+        *stability(runs, style, "smoothgrad"),
+        *curvature(runs, style),
     ]
 
 
@@ -35,7 +57,7 @@ def panels(runs):
 
 
 def test_panels_are_svg_with_text_and_alternative(panels) -> None:
-    assert len(panels) == 2 + 2 + 3 + 4 + 4
+    assert len(panels) == 2 + 2 + 3 + 4 + 4 + 2 + 2 + 1  # stability of the vanilla gradient alone, no curvature
     for panel in panels:
         root = ET.fromstring(panel.svg)
         assert root.tag == f"{SVG}svg"
@@ -91,3 +113,80 @@ def test_no_q_no_figure(runs) -> None:
 def test_negative_curves_are_left_out_of_the_logarithm(make_run) -> None:
     run = read_run(make_run(means=(0.9, 0.1, 0.5, -1e-3, 0.2, 1.0, 8.0)))
     assert len(perturbation([run], styles([run], run), "vanilla_gradient")) == 2
+
+
+def _with(run, **columns):
+    """The run with columns more, or others."""
+    rows = run.rows
+    for name, values in columns.items():
+        rows = rows.drop_columns([name]) if name in rows.column_names else rows
+        rows = rows.append_column(name, pa.array(values))
+    return replace(run, rows=rows)
+
+
+def test_the_front_holds_those_that_none_beats(make_run) -> None:
+    run = read_run(make_run())
+    runs = [replace(run, name=name) for name in "abcd"]
+    points = {"a": (0.9, 5.0), "b": (0.8, 1.0), "c": (0.7, 1.0), "d": (0.9, 6.0)}  # LeRF: lower is better
+    summaries = {
+        name: {"clean_accuracy": Interval(x, x, x, 9), "aopc_lerf": Interval(y, y, y, 9)}
+        for name, (x, y) in points.items()
+    }
+    (panel,) = trade_offs(runs, summaries, styles(runs, runs[0]), ["aopc_lerf"])
+    assert panel.alt.endswith("No run is better in both than b, a.")
+
+
+def test_a_random_order_is_drawn_where_it_was_measured(make_run) -> None:
+    run = read_run(make_run())
+    style = styles([run], run)
+    for before, after in zip(
+        perturbation([run], style, "vanilla_gradient"),
+        perturbation([_with(run, random_curve=list(run.curves("morf_curve")))], style, "vanilla_gradient"),
+        strict=True,
+    ):
+        assert after.svg.count("stroke-dasharray: 0.9") == before.svg.count("stroke-dasharray: 0.9") + 1
+
+
+def test_distributions_have_a_row_a_run_and_its_median(runs) -> None:
+    gini, entropy = distributions(runs, styles(runs, runs[0]), "vanilla_gradient")
+    labels = {text.text for text in ET.fromstring(gini.svg).iter(f"{SVG}text")}
+    assert {run.name for run in runs} <= labels
+    assert f"regular {np.median(runs[0].values('gini')):.3g}" in gini.alt
+    assert "Entropy" in entropy.alt
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0] * 60, [np.nan] * 59 + [3.0], list(np.geomspace(1e-6, 1e6, 60)), [-1.0, 1.0] * 30]
+)
+def test_any_curvature_is_drawn(make_run, values) -> None:
+    run = read_run(make_run())
+    (panel,) = curvature([_with(run, gradient_variation=values)], styles([run], run))
+    ET.fromstring(panel.svg)
+    assert f"{np.nanmedian(values):.3g}" in panel.alt
+
+
+def test_nothing_measured_is_no_distribution(make_run) -> None:
+    run = read_run(make_run())
+    assert curvature([_with(run, gradient_variation=[np.nan] * 60)], styles([run], run)) == []
+
+
+def test_points_are_few_enough(make_run) -> None:
+    run = read_run(make_run(images=POINTS + 500, saliency=("vanilla_gradient",)))
+    (panel,) = stability([run], styles([run], run), "vanilla_gradient")
+    assert POINTS / 3 < panel.svg.count("<use") < POINTS + 30
+    nothing = _with(run, ris=[np.nan] * run.rows.num_rows)
+    (panel,) = stability([nothing], styles([nothing], nothing), "vanilla_gradient")
+    assert "none was measured" in panel.alt
+
+
+def test_files_are_the_same_every_time_and_name_the_runs(make_run, tmp_path) -> None:
+    run = read_run(make_run("a & b"))
+    style = styles([run], run)
+    first, again = (
+        write_figures(distributions([run], style, "vanilla_gradient")[:1], style, tmp_path / name) for name in "ab"
+    )
+    assert [file.name for file in first] == [f"distribution-gini.{kind}" for kind in ("svg", "pdf", "png")]
+    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in again]
+    texts = [text.text for text in ET.parse(first[0]).getroot().iter(f"{SVG}text")]
+    assert texts.count("a & b") == 2  # its row and its legend
+    assert first[1].read_bytes().startswith(b"%PDF") and first[2].read_bytes().startswith(b"\x89PNG")

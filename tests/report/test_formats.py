@@ -137,3 +137,18 @@ def test_the_baseline_on_the_command_line(make_run, capsys) -> None:
         assert list(table) == ["first", "other"] and table["other"]["baseline"] == "first"
     assert main(["compare", other, "--baseline", "nowhere"]) == 2
     assert "no run directory" in capsys.readouterr().err
+
+
+def test_the_note_counts_the_images_of_every_column() -> None:
+    table = _named("one")
+    assert "over 9 test images;" in render(table, "text")
+    table["one"]["metrics"]["ris"] = {"mean": 0.5, "low": 0.25, "high": 0.75, "n": 7}
+    table["one"]["metrics"]["ros"] = {"mean": None, "low": None, "high": None, "n": 0}
+    assert "over 7 to 9 test images;" in render(table, "text")
+
+
+@pytest.mark.parametrize("form", ["text", "latex", "markdown"])
+def test_a_number_that_does_not_exist_is_one_dash(form: str) -> None:
+    table = _named("one")
+    table["one"]["metrics"]["gini"] = {"mean": None, "low": None, "high": None, "n": 9}
+    assert "[–" not in render(table, form) and "nan" not in render(table, form)

@@ -52,3 +52,19 @@ def test_every_number_of_an_image_can_be_shown() -> None:
     assert needs_no_map == sorted(needs_no_map, reverse=True)
     groups = [measure.group for measure in MEASURES.values()]
     assert [group for group, _ in groupby(groups)] == list(dict.fromkeys(groups))
+
+
+@given(st.floats(), st.floats(), st.floats(), st.integers(0, 3), st.sampled_from(sorted(MEASURES)))
+def test_any_interval_can_be_written(mean: float, low: float, high: float, n: int, name: str) -> None:
+    low, high = sorted((low, high))
+    texts = written(Interval(mean, low, high, n), name)
+    numbers = [text for text in texts if text != "–"]
+    assert len(numbers) in (0, 3)
+    assert all(math.isfinite(float(text.replace("−", "-"))) for text in numbers)
+    assert numbers or not n or not all(math.isfinite(1000 * value) for value in (mean, low, high))
+
+
+def test_coverages_of_all_noises_are_percentages() -> None:
+    share = Interval(0.5, 0.4, 0.6, 9)
+    for name in ("stability_coverage", "stability_coverage_uniform", "stability_coverage_one_sided"):
+        assert (written(share, name), measure_of(name).unit) == (("50", "40", "60"), "%")

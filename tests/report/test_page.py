@@ -1,19 +1,27 @@
 """The page as a person meets it, in a real browser, and its numbers against `compare`."""
 
+import base64
+import io
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib import colormaps
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page
+from safetensors.numpy import save_file
 
 from pellucid.errors import InputError
-from pellucid.report.measures import written
+from pellucid.report.formats import render
+from pellucid.report.measures import MAIN, written
 from pellucid.report.page import write_report
 from pellucid.report.runs import read_runs
-from pellucid.report.table import compare
+from pellucid.report.table import compare, metric_names
 from pellucid.statistics import Interval
 
 
@@ -122,6 +130,15 @@ def test_the_switch_shows_one_kind_of_map(page: Page) -> None:
     assert page.locator("#numbers td[data-metric='clean_accuracy']").first.is_visible()
 
 
+def test_a_section_without_a_figure_for_this_kind_of_map_is_hidden(page: Page) -> None:
+    stability = page.locator("#stability")
+    assert stability.is_visible()
+    page.get_by_label("SmoothGrad", exact=True).check()
+    assert stability.is_hidden() and page.locator("#curves").is_visible()
+    page.get_by_label("Vanilla gradient", exact=True).check()
+    assert stability.is_visible()
+
+
 def test_definitions_open_by_keyboard(page: Page) -> None:
     details = page.locator("#about-gini")
     text = details.get_by_text("Hurley and Rickard 2009")
@@ -130,6 +147,149 @@ def test_definitions_open_by_keyboard(page: Page) -> None:
     page.keyboard.press("Enter")
     assert text.is_visible()
     assert "n = 200" in details.inner_text()
+
+
+@pytest.mark.parametrize(("title", "form"), [("CSV", "csv"), ("LaTeX", "latex"), ("Markdown", "markdown")])
+def test_the_table_is_copied_as_compare_writes_it(browser: Browser, report: Path, six_runs, title, form) -> None:
+    runs = read_runs(six_runs)
+    there = {name for run in runs for name in metric_names(run)}
+    wanted = ["all"] if form == "csv" else [name for name in there if name.partition("/")[0] in MAIN]
+    for page in _open(browser, report):
+        page.evaluate("() => { navigator.clipboard.writeText = async (text) => { window.copied = text; }; }")
+        page.get_by_role("button", name=title, exact=True).click()
+        assert page.evaluate("window.copied") == render(compare(runs, metrics=wanted), form)
+        assert page.locator("#copied").inner_text() == f"{title} copied."
+        # A browser that gives a local file no clipboard: the text is there, selected.
+        page.evaluate("() => { navigator.clipboard.writeText = async () => { throw new Error('refused'); }; }")
+        page.get_by_role("button", name=title, exact=True).click()
+        area = page.locator(f"#copy-{form}")
+        assert area.is_visible()
+        assert area.evaluate("a => a.selectionEnd - a.selectionStart === a.value.length && a.value.length > 0")
+
+
+def _shown(page: Page) -> list[str]:
+    rows = page.locator("#pictures tbody tr")
+    return rows.evaluate_all("all => all.filter(r => !r.hidden).map(r => r.cells[0].querySelector('img').alt)")
+
+
+def test_the_gallery_is_sorted_and_filtered(page: Page, six_runs: list[Path]) -> None:
+    runs = read_runs(six_runs)
+    drawn = _shown(page)
+    page.click("#more")
+    page.select_option("#order", "aopc_lerf")
+    page.select_option("#whose", "4")
+    for end, sign in (("worst", -1), ("best", 1)):
+        page.select_option("#end", end)
+        order = [int(re.findall(r"picture (\d+)", alt)[0]) for alt in _shown(page)]
+        rows = np.searchsorted(runs[4].rows["index"].to_numpy(), order)
+        values = runs[4].values("aopc_lerf")[rows]
+        assert len(order) == 8 and values.tolist() == sorted(values, key=lambda value: sign * value)
+    first = page.locator("#pictures tbody tr").first.locator("td").nth(4).locator(".value").inner_text()
+    assert float(first.removeprefix("LeRF: ")) == pytest.approx(values[0], rel=5e-3)
+    page.select_option("#order", "")
+    assert page.locator(".value").count() == 0
+    assert _shown(page)[:6] == drawn
+    page.select_option("#answered", "right")
+    everywhere = [run.maps["prediction"] == run.maps["label"] for run in runs]
+    assert len(_shown(page)) == np.all(everywhere, axis=0).sum()
+    page.select_option("#answered", "wrong")
+    assert len(_shown(page)) == 8 - np.all(everywhere, axis=0).sum()
+    page.select_option("#answered", "1")
+    assert len(_shown(page)) == 8 - everywhere[1].sum()
+    page.select_option("#answered", "")
+    label = runs[0].info["classes"][int(runs[0].maps["label"][0])]
+    page.select_option("#of-class", label)
+    assert len(_shown(page)) == (runs[0].maps["label"] == runs[0].maps["label"][0]).sum()
+    assert all(alt.lower().endswith(label.lower()) for alt in _shown(page))
+    assert page.locator("#found").inner_text() == f"{len(_shown(page))} of 8 pictures shown"
+
+
+def test_measures_of_other_maps_are_not_offered(page: Page) -> None:
+    ris = page.locator("#order option[value=ris]")
+    assert ris.evaluate("o => o.disabled") is False
+    page.select_option("#order", "ris")
+    page.get_by_label("SmoothGrad", exact=True).check()
+    assert ris.evaluate("o => o.disabled") is True
+    assert page.locator("#order").input_value() == ""
+
+
+def test_the_map_lies_over_the_picture(page: Page) -> None:
+    page.locator("#opacity").fill("40")
+    over = page.locator("#pictures tbody td .map").first
+    assert over.locator("img").evaluate("i => getComputedStyle(i).opacity") == "0.4"
+    photograph = page.locator("#pictures tbody th img").first.get_attribute("src")
+    assert over.evaluate("m => m.style.backgroundImage") == f'url("{photograph}")'
+    assert page.locator("#opacity").get_attribute("aria-valuetext") == "40 %"
+
+
+def test_one_colour_scale_per_row(page: Page, six_runs: list[Path]) -> None:
+    own = page.locator("#pictures tbody tr").first.locator(".map[data-map=vanilla_gradient] img")
+    before = own.evaluate_all("all => all.map(i => i.src)")
+    page.locator("#one-scale").check()
+    after = own.evaluate_all("all => all.map(i => i.src)")
+    maps = [run.maps["heatmap/vanilla_gradient"][0] for run in read_runs(six_runs)]
+    tops = [np.percentile(one, 99) for one in maps]
+    for number, one in enumerate(maps):
+        if tops[number] == max(tops):
+            continue
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(after[number].partition(",")[2]))).convert("RGB"))
+        level = np.round(np.round(255 * np.clip(one / tops[number], 0, 1)) * tops[number] / max(tops)).astype(int)
+        expected = np.round(255 * colormaps["inferno"](level)[:, :, :3])
+        assert np.abs(pixels - expected).max() <= 8  # one level, where a half is rounded the other way
+    assert page.locator("#scale-of").inner_text() == "row"
+    page.locator("#one-scale").uncheck()
+    assert own.evaluate_all("all => all.map(i => i.src)") == before
+
+
+def test_axe_finds_nothing_wrong(browser: Browser, make_run, tmp_path: Path) -> None:
+    runs = [
+        make_run(name, method=method, saliency=("vanilla_gradient", "smoothgrad"), gallery=7, images=20)
+        for name, method in (("one", "Regular"), ("other", "SCAAT"))
+    ]
+    for page in _open(browser, write_report(runs, tmp_path / "page.html")):
+        page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+        page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+        page.select_option("#order", "gini")
+        # Each figure is one picture with words of its own; axe would take minutes for the letters inside all of them.
+        page.locator(".panel:nth-child(n+2)").evaluate_all("all => all.forEach(one => one.remove())")
+        passed = set()
+        for scheme, rules in (("light", ""), ("dark", "runOnly: ['color-contrast'],")):
+            page.emulate_media(color_scheme=scheme)
+            found = page.evaluate(f"axe.run({{exclude: [['svg *']]}}, {{{rules} resultTypes: ['violations']}})")
+            assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+            passed |= {(scheme, one["id"]) for one in found["passes"]}
+        checked = {("light", rule) for rule in ("image-alt", "svg-img-alt", "label", "select-name")}
+        assert checked | {("light", "color-contrast"), ("dark", "color-contrast")} <= passed
+
+
+def test_what_training_kept_is_shown(browser: Browser, make_run, tmp_path: Path) -> None:
+    run = make_run("<i>", method="SCAAT", saliency=("vanilla_gradient",), images=20, gallery=1)
+    images, label = np.zeros((2, 1, 28, 28), np.uint8), np.arange(2)
+    snapshots = {"epoch": np.arange(3), "prediction": np.zeros((3, 2), np.int64)}
+    heatmap = np.random.default_rng(0).random((3, 2, 28, 28), dtype=np.float32)
+    save_file({"images": images, "label": label, "heatmap": heatmap, **snapshots}, run / "snapshots.safetensors")
+    q = {"images": images, "label": label, "index": label, "q": np.array([0.1, 0.9], np.float32)}
+    save_file(q, run / "extremes.safetensors")
+    for page in _open(browser, write_report([run], tmp_path / "page.html")):
+        rows = page.locator("#snapshots tbody tr")
+        assert [rows.nth(i).locator("img").count() for i in range(rows.count())] == [4, 4]
+        assert "epoch 3: T-shirt/top" in rows.first.inner_text() and "<i>" in rows.first.inner_text()
+        shown = page.locator("#q tbody tr").all_inner_texts()
+        assert [text.split() for text in shown] == [
+            ["<i>", "smallest", "q", "T-shirt/top,", "q", "0.10"],
+            ["<i>", "largest", "q", "Trouser,", "q", "0.90"],
+        ]
+
+
+def test_figures_are_saved_beside_the_page(make_run, tmp_path: Path) -> None:
+    run = make_run("a$b", saliency=("vanilla_gradient",), images=20, gallery=1)
+    write_report([run], tmp_path / "page.html", figures=tmp_path / "figures")
+    saved = list((tmp_path / "figures").iterdir())
+    panels = (tmp_path / "page.html").read_text().count('<div class="panel"')
+    assert {
+        suffix: sum(file.suffix == suffix for file in saved) for suffix in (".svg", ".pdf", ".png")
+    } == dict.fromkeys((".svg", ".pdf", ".png"), panels)
+    assert len(saved) == 3 * panels
 
 
 def test_the_gallery_opens_and_closes(browser: Browser, make_run, tmp_path: Path) -> None:

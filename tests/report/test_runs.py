@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -154,3 +155,12 @@ def test_other_settings_are_not_compared(make_run) -> None:
 def test_one_name_for_two_runs(make_run) -> None:
     with pytest.raises(InputError, match="two runs are named 'at'"):
         read_runs([make_run("a/at"), make_run("b/at")])
+
+
+def test_an_infinite_value_is_no_number(make_run) -> None:
+    path = make_run(images=6)
+    table = pq.read_table(path / "rows.parquet")
+    values = pa.array([np.inf, 1.0, -np.inf, None, np.nan, 2.0], pa.float32())
+    place = table.column_names.index("ris")
+    pq.write_table(table.set_column(place, "ris", values), path / "rows.parquet")
+    np.testing.assert_array_equal(read_run(path).values("ris"), [np.nan, 1.0, np.nan, np.nan, np.nan, 2.0])

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pellucid.errors import InputError
+from pellucid.report.formats import render
 from pellucid.report.runs import read_run, read_runs
-from pellucid.report.table import compare, difference, summarise
+from pellucid.report.table import _plain, compare, definitions, difference, summarise
 from pellucid.statistics import Interval
 
 OTHER = ["gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "aopc_rel"]
@@ -109,3 +110,60 @@ def test_differences_from_a_baseline_stand_beside_the_metrics(six_runs) -> None:
 def test_a_metric_that_the_baseline_lacks_has_no_difference(make_run) -> None:
     few, many = read_runs([make_run("few", saliency=("vanilla_gradient",)), make_run("many")])
     assert not [name for name in compare([few, many], baseline=few)["many"]["differences"] if "/" in name]
+
+
+def _with_column(path, name: str, values: pa.Array):
+    table = pq.read_table(path / "rows.parquet")
+    info = json.loads(table.schema.metadata[b"pellucid"])
+    info["columns"][name] = info["columns"]["ris"]
+    metadata = {"pellucid": json.dumps(info)}
+    pq.write_table(table.append_column(name, values).replace_schema_metadata(metadata), path / "rows.parquet")
+    return path
+
+
+@pytest.mark.parametrize("form", ["text", "csv", "latex", "markdown", "json"])
+def test_infinite_values_are_left_out_and_counted(make_run, form) -> None:
+    one = make_run("one", images=9)
+    other = make_run("other", images=9)
+    _with_column(one, "ris_elementwise", pa.array([np.inf, *range(8)], pa.float32()))
+    _with_column(other, "ris_elementwise", pa.array([np.inf] * 9, pa.float32()))
+    runs = read_runs([one, other])
+    comparison = compare(runs, baseline=runs[0])
+    found = comparison["one"]["metrics"]["ris_elementwise"]
+    assert (found["mean"], found["n"]) == (3.5, 8)
+    assert comparison["other"]["metrics"]["ris_elementwise"] == {"mean": None, "low": None, "high": None, "n": 0}
+    assert comparison["other"]["differences"]["ris_elementwise"]["n"] == 0
+    text = render(comparison, form)
+    assert "3.5" in text and "inf" not in text.lower()
+
+
+def test_plain_numbers_are_what_json_can_hold() -> None:
+    nan, inf = float("nan"), float("inf")
+    assert _plain(Interval(nan, -inf, inf, 3)) == {"mean": None, "low": None, "high": None, "n": 3}
+    assert _plain(Interval(1.0, 0.5, inf, 3)) == {"mean": 1.0, "low": 0.5, "high": None, "n": 3}
+
+
+@pytest.mark.parametrize(
+    ("metric", "sentence"),
+    [
+        (
+            "lerf_curve",
+            "'lerf_curve' is a curve for each image, which has no place in a table; `pellucid report` draws it",
+        ),
+        ("lerf_curve/smoothgrad", "'lerf_curve/smoothgrad' is a curve .*; `pellucid report` draws it"),
+        (
+            "robust_curve",
+            "no run has the metric 'robust_curve'; `pellucid evaluate --metrics robust_curve` measures it",
+        ),
+        ("robust_correct", "the mean of 'robust_correct' is called robust_accuracy; ask for that"),
+        ("hoyer", "no run has the metric 'hoyer'; `pellucid evaluate --metrics hoyer` measures it"),
+        ("ginni", r"no run has the metric 'ginni'; did you mean gini"),
+        ("qqqqqq", "no run has the metric 'qqqqqq'; `pellucid metrics` lists them"),
+    ],
+)
+def test_a_metric_that_no_table_has_is_one_sentence(make_run, metric, sentence) -> None:
+    runs = [read_run(make_run())]
+    for function in (compare, definitions):
+        with pytest.raises(InputError, match=f"^{sentence}") as refused:
+            function(runs, metrics=[metric])
+        assert len(str(refused.value)) < 120

@@ -1,13 +1,18 @@
 """What is said about runs whose relations are known."""
 
+import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from pellucid.comparison import paired_test
+from pellucid.metrics.survival import survives
 from pellucid.report.runs import read_runs
 from pellucid.report.table import summarise
-from pellucid.report.verdict import answers, bargain, baseline_of, changes, headline, standings
+from pellucid.report.verdict import answers, bargain, baseline_of, changes, headline, p_value, sanity, standings
+from pellucid.statistics import Interval, paired_difference
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +57,64 @@ def test_change_follows_the_paired_interval_and_the_direction(said) -> None:
     assert standing["regular", "gini"].change == ""
     for where in standing.values():
         if where.difference is not None:
-            assert (where.change == "level") == (where.difference.low <= 0 <= where.difference.high)
+            assert where.change in ("level", "") or where.difference.excludes(0.0)
+            assert (where.change == "level") == (where.p >= 0.05 and where.change != "")
+
+
+def test_p_is_below_five_percent_where_the_interval_excludes_zero() -> None:
+    assert p_value(Interval(1.0, 1e-9, 3.0, 50)) < 0.05 < p_value(Interval(1.0, -1e-9, 1.1, 50))
+    assert p_value(Interval(-1.0, -3.0, -1e-9, 50)) < 0.05 < p_value(Interval(-1.0, -1.1, 1e-9, 50))
+    assert p_value(Interval(0.0, 0.0, 0.0, 50)) == 1
+    assert p_value(Interval(1.0, 1.0, 1.0, 50)) == 0
+    assert p_value(Interval(1.0, 1.0, 1.0, 1)) == p_value(Interval(math.nan, math.nan, math.nan, 0)) == 1
+
+
+def test_p_is_near_the_permutation_tests() -> None:
+    random = np.random.default_rng(0)
+    for shift in (0.0, 0.1, 0.2):
+        ours, theirs = random.normal(shift, 1, 400), random.normal(0, 1, 400)
+        assert p_value(paired_difference(ours, theirs)) == pytest.approx(paired_test(ours, theirs), abs=0.03)
+
+
+def test_the_verdicts_comparisons_are_corrected_together(said) -> None:
+    runs, _, standing, _ = said
+    spoken = ["clean_accuracy", "robust_accuracy", "gini", "aopc_morf", "aopc_lerf", "ris"]
+    alone = {
+        (name, run.name): p_value(standing[run.name, name].difference)
+        for name in [*spoken, "entropy"]
+        for run in runs[1:]
+    }
+    p = {where: standing[where[1], where[0]].p for where in alone}
+    assert all(p[where] >= alone[where] for where in alone)
+    # At least five comparisons with the baseline in each of the six metrics, and five in a metric of its own.
+    least = min((where for where in alone if where[0] in spoken and alone[where] > 0), key=alone.get)
+    assert p[least] >= min(1, 20 * alone[least])
+    own = [alone[where] for where in alone if where[0] == "entropy"]
+    assert p["entropy", runs[1].name] <= min(1, 2 * len(own) * max(own))
+
+
+def test_one_image_tells_no_runs_apart(make_run) -> None:
+    runs = read_runs([make_run("a", images=1, gallery=1), make_run("b", images=1, gallery=1)])
+    standing = standings(runs, {run.name: summarise(run) for run in runs}, runs[0])
+    assert {where.change for (run, _), where in standing.items() if run == "b"} <= {"level", ""}
+
+
+def test_sanity_is_said_for_each_kind_of_map() -> None:
+    falls, survives_, unclear = (survives({"fc": values}) for values in ([0.0, 0.1], [0.9, 0.8], [0.9, 0.2]))
+    found = {
+        "a": {"vanilla_gradient": falls, "smoothgrad": survives_},
+        "b": {"vanilla_gradient": falls, "smoothgrad": falls},
+        "c": {"smoothgrad": unclear},
+    }
+    vanilla, smooth = sanity(found)
+    assert vanilla.startswith("Vanilla gradient maps of every network pass the sanity check")
+    assert smooth.startswith("SmoothGrad maps of a fail the sanity check")
+    assert "Those of b pass. Whether SmoothGrad maps of c pass it, these pictures are too few" in smooth
+    assert sanity({"a": {}}) == []
+    both = sanity({"a": {"vanilla_gradient": falls, "smoothgrad": falls}})
+    assert both == [
+        "Vanilla gradient and SmoothGrad maps of a pass the sanity check: they change when the layers are random."
+    ]
 
 
 def test_two_equal_runs_cannot_be_told_apart(make_run) -> None:

@@ -36,3 +36,11 @@ ATTACK = {"class_path": "pellucid.attacks.PGD", "init_args": {"eps": 8 / 255, "s
 def test_main_parameters_are_named(name, options, smoothing, expected) -> None:
     config = {"method": {"class_path": name, "init_args": options}, "smoothing": smoothing}
     assert training_words(config) == expected
+
+
+def test_a_composition_names_both_of_its_attacks() -> None:
+    scaat = {"attack": {"eps": 0.3, "steps": 4}, "weight": 0.3}
+    options = {"scaat": scaat, "attack": {"eps": 0.1, "steps": 5}, "attacked_share": 0.5}
+    config = {"method": {"class_path": "pellucid.methods.AdversarialSCAAT", "init_args": options}}
+    words = "Adversarial training, PGD-5, ε 0.1, on 0.5 of each batch, with SCAAT, PGD-4, ε 0.3, λ 0.3"
+    assert training_words(config) == words

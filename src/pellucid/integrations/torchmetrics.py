@@ -269,7 +269,7 @@ class AOPC(PerImageMetric):
         repeats: int = 5,
         region: int | None = None,
         fill: Fill = "uniform",
-        chunk: int = 256,
+        chunk: int = 128,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:

@@ -337,8 +337,8 @@ def _stability() -> dict[str, Column]:
                 }[form]
                 found[stability_column(measure, form=form, noise=noise)] = Column(
                     title=title,
-                    definition=f"Largest {how} of the map {cause}, over noisy images of the same prediction; empty"
-                    " where there is none.",
+                    definition=f"Largest {how} of the map {cause}, over noisy images of the same prediction; left"
+                    " out of means where there is none or it is infinite.",
                     direction="lower",
                     parameters={"form": form, "noise": noise},
                     source=AGARWAL if form == "norm" else ELEMENTWISE,

@@ -38,7 +38,7 @@ def perturbation_curve(
     region: int | None = None,
     fill: Fill = "uniform",
     generator: randomness.Generator = None,
-    chunk: int = 256,
+    chunk: int = 128,
 ) -> Tensor:
     """One curve of `perturbation_curves`, with the same arguments and numbers.
 
@@ -99,7 +99,7 @@ def perturbation_curves(
     region: int | None = None,
     fill: Fill = "uniform",
     generator: randomness.Generator = None,
-    chunk: int = 256,
+    chunk: int = 128,
 ) -> dict[Order, Tensor]:
     """How the target's probability falls while the image is replaced, region by region, in the map's order.
 

@@ -26,7 +26,7 @@ def road(
     shares: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
     noise: float = NOISE,
     generator: randomness.Generator = None,
-    chunk: int = 256,
+    chunk: int = 128,
 ) -> dict[Order, Tensor]:
     """Does the network still predict the target once a share of the pixels is imputed from the rest (ROAD)?
 
@@ -104,7 +104,7 @@ def insertion_deletion(
     region: int | None = None,
     sigma: float | None = None,
     blank: float = 0.0,
-    chunk: int = 256,
+    chunk: int = 128,
 ) -> dict[str, Tensor]:
     """The target's probability as the image appears on its blur, and as it vanishes, most relevant regions first.
 

@@ -1,8 +1,9 @@
 """Do two maps look alike: structural similarity, rank correlation, and both between clean and noisy images."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,19 +44,7 @@ def ssim(one: Heatmap, other: Heatmap, *, window: int = 7, data_range: float = 1
     """
     _check_maps(one, other)
     _check_window(window, data_range, one.shape[1:])
-    a, b = _wide(one)[:, None], _wide(other)[:, None]
-
-    def mean(value: Tensor) -> Tensor:
-        return F.avg_pool2d(value, window, stride=1)
-
-    mean_a, mean_b = mean(a), mean(b)
-    sample = window**2 / (window**2 - 1)
-    var_a, var_b = sample * (mean(a * a) - mean_a**2), sample * (mean(b * b) - mean_b**2)
-    covariance = sample * (mean(a * b) - mean_a * mean_b)
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    alike = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    value: Tensor = alike / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
-    return value.mean(dim=(1, 2, 3)).to(one.dtype)
+    return _likeness(_pooled(one, window), _pooled(other, window), window, data_range).to(one.dtype)
 
 
 def rank_correlation(one: Heatmap, other: Heatmap) -> PerSample:
@@ -81,12 +70,7 @@ def rank_correlation(one: Heatmap, other: Heatmap) -> PerSample:
     Source: Spearman 1904; for maps, Ghorbani, Abid and Zou 2019.
     """
     _check_maps(one, other)
-    a, b = _centred_ranks(one), _centred_ranks(other)
-    sizes = a.norm(dim=1), b.norm(dim=1)
-    size = sizes[0] * sizes[1]
-    both_flat = (sizes[0] == 0) & (sizes[1] == 0)
-    value = (a * b).sum(dim=1) / torch.where(size == 0, 1, size)
-    return torch.where(both_flat, 1, value.clamp(-1, 1)).to(one.dtype)
+    return _correlation(_ranked(one), _ranked(other)).to(one.dtype)
 
 
 def map_similarity(
@@ -158,25 +142,79 @@ def map_similarity(
         return value / torch.where(peak == 0, 1, peak) if normalise else value
 
     reference = drawn_map(clean.attribution)
+    ranked, pooled = _ranked(reference), _pooled(reference, window)  # once for all draws
     kept = torch.zeros_like(clean.image[:, 0, 0, 0])
     total = {"ssim": torch.zeros_like(kept), "rank_correlation": torch.zeros_like(kept)}
     for noisy in seen:
         same = noisy.logits.argmax(dim=1) == prediction
         found = drawn_map(noisy.attribution)
-        total["ssim"] += torch.where(same, ssim(reference, found, window=window, data_range=data_range), 0)
-        total["rank_correlation"] += torch.where(same, rank_correlation(reference, found), 0)
+        total["ssim"] += torch.where(
+            same, _likeness(pooled, _pooled(found, window), window, data_range).to(kept.dtype), 0
+        )
+        total["rank_correlation"] += torch.where(same, _correlation(ranked, _ranked(found)).to(kept.dtype), 0)
         kept += same
     # 0 / 0 is NaN just where no draw kept the prediction.
     return {**{name: value / kept for name, value in total.items()}, "coverage": kept / draws}
 
 
-def _centred_ranks(value: Tensor) -> Tensor:
+class _Pooled(NamedTuple):
+    """A map, (n, 1, h, w), and the mean and variance of each of its windows."""
+
+    value: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+def _window_mean(value: Tensor, window: int) -> Tensor:
+    return F.avg_pool2d(F.avg_pool2d(value, (window, 1), stride=1), (1, window), stride=1)
+
+
+def _pooled(heatmap: Heatmap, window: int) -> _Pooled:
+    value = _wide(heatmap)[:, None]
+    mean, sample = _window_mean(value, window), window**2 / (window**2 - 1)
+    return _Pooled(value, mean, sample * (_window_mean(value * value, window) - mean**2))
+
+
+def _likeness(a: _Pooled, b: _Pooled, window: int, data_range: float) -> Tensor:
+    sample = window**2 / (window**2 - 1)
+    covariance = sample * (_window_mean(a.value * b.value, window) - a.mean * b.mean)
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    alike = (2 * a.mean * b.mean + c1) * (2 * covariance + c2)
+    value: Tensor = alike / ((a.mean**2 + b.mean**2 + c1) * (a.variance + b.variance + c2))
+    return value.mean(dim=(1, 2, 3))
+
+
+class _Ranked(NamedTuple):
+    """A map's pixels by rank, (n, pixels) less their mean, and the length of that, (n,)."""
+
+    ranks: Tensor
+    length: Tensor
+
+
+def _ranked(value: Tensor) -> _Ranked:
     flat = value.detach().flatten(1).to(torch.promote_types(value.dtype, torch.float32)).contiguous()
-    order = flat.sort(dim=1).values
-    below = torch.searchsorted(order, flat)
-    not_above = torch.searchsorted(order, flat, right=True)
-    # Exact in halves, so that a flat map has ranks of exactly 0.
-    return _wide(below + not_above - flat.shape[1]) / 2
+    pixels = flat.shape[1]
+    # NumPy's sort is vectorised, and takes a fraction of the time of torch's on a CPU.
+    order = torch.from_numpy(np.argsort(flat.numpy(), axis=1)) if flat.device.type == "cpu" else flat.argsort(dim=1)
+    rising = flat.gather(1, order)
+    place = torch.arange(pixels, device=flat.device).expand_as(order)
+    starts = torch.ones_like(order, dtype=torch.bool)
+    starts[:, 1:] = rising[:, 1:] > rising[:, :-1]
+    ends = torch.ones_like(starts)
+    ends[:, :-1] = starts[:, 1:]
+    first = torch.where(starts, place, 0).cummax(dim=1).values
+    last = torch.where(ends, place, pixels).flip(1).cummin(dim=1).values.flip(1)
+    # Equal pixels share their mean rank; exact in halves, so that a flat map has ranks of exactly 0.
+    mean = _wide(first + last - (pixels - 1)) / 2
+    ranks = torch.empty_like(mean).scatter_(1, order, mean)
+    return _Ranked(ranks, ranks.norm(dim=1))
+
+
+def _correlation(one: _Ranked, other: _Ranked) -> Tensor:
+    size = one.length * other.length
+    both_flat = (one.length == 0) & (other.length == 0)
+    value = (one.ranks * other.ranks).sum(dim=1) / torch.where(size == 0, 1, size)
+    return torch.where(both_flat, 1, value.clamp(-1, 1))
 
 
 def _wide(value: Tensor) -> Tensor:

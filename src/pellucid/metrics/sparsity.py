@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pellucid.errors import InputError
 from pellucid.metrics.inputs import check_heatmap
+from pellucid.saliency import sorted_rows
 from pellucid.types import Heatmap, PerSample
 
 __all__ = ["compressed_size", "effective_complexity", "entropy", "gini", "hoyer", "pixel_entropy", "png_size"]
@@ -39,7 +40,7 @@ def gini(heatmap: Heatmap) -> PerSample:
     Source: Hurley and Rickard, "Comparing measures of sparsity", 2009.
     """
     check_heatmap(heatmap)
-    value = _peak_normalised(heatmap).flatten(1).sort(dim=1).values
+    value = sorted_rows(_peak_normalised(heatmap).flatten(1))
     n = value.shape[1]
     weight = torch.arange(1 - n, n, 2, device=value.device, dtype=value.dtype) / n
     # Paired from both ends every term is non-negative, so nothing cancels and a flat map is exactly 0.

@@ -34,7 +34,7 @@ def runs(at: Setting, eps: float) -> dict[str, Experiment]:
 def main(dataset: str, scale: Scale, path: str | None = None) -> Table:
     """Accuracy under PGD with restarts over a range of radii, under AutoAttack, and the maps' Gini index."""
     at = setting(dataset, scale, path=path)
-    eps, points = (0.02, 0.20) if dataset == "cifar10" else (0.2, 0.35) if dataset == "mnist" else (0.1, 0.35)
+    eps, points = (0.02, 0.20) if dataset == "cifar10" else (0.2, 0.35) if dataset == "mnist" else (0.1, 0.0)
     grid = tuple(eps * factor for factor in (0.25, 0.5, 0.75, 1, 1.25, 1.5))
     # AutoAttack asks each image thousands of times, which is no smoke test.
     strongest = () if scale == "smoke" else ("autoattack_correct",)
@@ -61,10 +61,12 @@ def main(dataset: str, scale: Scale, path: str | None = None) -> Table:
 
 def _claims(eps: float, points: float) -> tuple[Claim, ...]:
     best = "sgt-at-a"
+    # The paper names no gain on Fashion-MNIST.
+    gains = f"gains {100 * points:g} points or more over" if points else "gains over"
     return (
-        Claim(text=f"SGT + AT gains {100 * points:g} points or more over standard training under PGD at ε {eps:g}",
+        Claim(text=f"SGT + AT {gains} standard training under PGD at ε {eps:g}",
               metric="robust_accuracy", run=best, baseline="standard", low=points),
-        Claim(text=f"SGT + AT gains {100 * points:g} points or more over standard training under AutoAttack",
+        Claim(text=f"SGT + AT {gains} standard training under AutoAttack",
               metric="autoattack_correct", run=best, baseline="standard", low=points),
         Claim(text="SGT + AT is no less robust than adversarial training by more than 2 points",
               metric="robust_accuracy", run=best, baseline="at", low=-0.02),

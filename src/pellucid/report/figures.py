@@ -1,11 +1,13 @@
 """Figures as SVG text that stands inside the page: text stays text, ink follows the page's light or dark mode."""
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -14,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from pellucid.files import whole_file
 from pellucid.metrics.definitions import column_name
 from pellucid.report.measures import ARROWS, direction, measure_of
 from pellucid.report.runs import Floats, Run
@@ -23,15 +26,19 @@ from pellucid.statistics import Interval, mean_band
 __all__ = [
     "Panel",
     "Style",
+    "curvature",
+    "distributions",
     "key",
     "perturbation",
     "q_panels",
     "randomisation",
     "robustness",
     "seconds_per_step",
+    "stability",
     "styles",
     "trade_offs",
     "training",
+    "write_figures",
 ]
 
 INK = "#0b0c0d"
@@ -40,8 +47,12 @@ INK = "#0b0c0d"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS, DASHES = "osD^vPX", ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 2, 2)))
 BELOW = 1e-12
+POINTS = 1200
+"""Points of a scatter plot, of all runs together."""
+BINS = 40
 _RC: Any = {
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "svg.hashsalt": "pellucid",
     "font.size": 10,
     "text.color": INK,
@@ -74,11 +85,16 @@ class Style:
 
 @dataclass(frozen=True)
 class Panel:
-    """One drawing: its SVG, what it shows in words, and the saliency method it belongs to (None: to all)."""
+    """One drawing: its SVG, what it shows in words, and the saliency method it belongs to (None: to all).
+
+    ``name`` and ``figure`` are for files of its own.
+    """
 
     svg: str
     alt: str
     method: str | None = None
+    name: str = ""
+    figure: Figure | None = field(default=None, compare=False, repr=False)
 
 
 Styles = Mapping[str, Style]
@@ -107,7 +123,10 @@ def key(style: Style, *, name: str) -> str:
 
 
 def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]:
-    """MoRF and LeRF: lost confidence against the share of the picture that was replaced, with 95 % bands."""
+    """MoRF and LeRF: lost confidence against the share of the picture that was replaced, with 95 % bands.
+
+    Where it was measured, a thin dotted line shows each network's mean for a random order.
+    """
     suffix = "" if method == "vanilla_gradient" else f"/{method}"
     having = [run for run in runs if f"morf_curve{suffix}" in run.rows.column_names]
     panels = []
@@ -125,8 +144,13 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
                 ends.append(f"{run.name} {last:.2g}")
                 axes.fill_between(x, low, high, color=style[run.name].color, alpha=0.15, linewidth=0)
                 axes.plot(x, mean, markevery=max(1, len(x) // 5), **_line(style[run.name]))
+                if f"random_curve{suffix}" in run.rows.column_names:
+                    chance = np.nanmean(run.curves(f"random_curve{suffix}"), axis=0)
+                    chance = np.maximum(chance, BELOW) if order == "lerf" else chance
+                    axes.plot(x, chance, color=style[run.name].color, linestyle=":", linewidth=0.9)
             if least:
-                axes.set_ylim(bottom=min(least) / 2)
+                # Less than a thousandth of the largest is nothing, however small the logarithm makes it.
+                axes.set_ylim(bottom=max(min(least) / 2, axes.get_ylim()[1] / 3000))
                 _logarithmic(axes)
             axes.set_title(title)
             axes.set_xlabel("replaced share of the picture (%)")
@@ -295,7 +319,7 @@ def seconds_per_step(run: Run) -> float:
 def trade_offs(
     runs: Sequence[Run], summaries: Mapping[str, Mapping[str, Interval]], style: Styles, names: Sequence[str]
 ) -> list[Panel]:
-    """Clean accuracy against each of the named metrics, one point with 95 % intervals per run."""
+    """Clean accuracy against each of the named metrics, one point with 95 % intervals per run, and the Pareto front."""
     panels = []
     for name in names:
         having = [run for run in runs if name in summaries[run.name] and summaries[run.name][name].n]
@@ -316,26 +340,177 @@ def trade_offs(
                     **_line(style[run.name]) | {"linestyle": "none", "markersize": 8},
                 )
                 said.append(f"{run.name} {with_unit(x, 'clean_accuracy')} and {with_unit(y, name)}")
+            front = _front(having, summaries, name)
+            corners = [(summaries[run.name]["clean_accuracy"].mean, summaries[run.name][name].mean) for run in front]
+            if len(front) > 1:
+                x, y = np.array(corners).T
+                axes.step(100 * x, measure.scale * y, where="pre", color=INK, linestyle="--", linewidth=1, alpha=0.6)
             if measure.name == "aopc_lerf" and min(summaries[run.name][name].low for run in having) > 0:
                 _logarithmic(axes)
             axes.set_title(f"Accuracy and {measure.title}")
             axes.set_xlabel("accuracy (%) ↑")
             unit = f" ({measure.unit})" if measure.unit else ""
             axes.set_ylabel(f"{measure.title}{unit} {ARROWS[direction(name)]}")
-            return f"Accuracy and {measure.title} of each run: {'; '.join(said)}."
+            best = f" No run is better in both than {', '.join(run.name for run in front)}." if front else ""
+            return f"Accuracy and {measure.title} of each run: {'; '.join(said)}.{best}"
 
         method = name.partition("/")[2] or "vanilla_gradient"
         panels.append(_panel(draw, f"trade-{name.replace('/', '-')}", method=None if "accuracy" in name else method))
     return panels
 
 
-def _logarithmic(axes: Axes) -> None:
-    """A logarithmic y axis with plain numbers; 2 and 5 are named too where few powers of ten are in sight."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high > 50 * low else (1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def _front(having: Sequence[Run], summaries: Mapping[str, Mapping[str, Interval]], name: str) -> list[Run]:
+    """Runs that no other one beats in accuracy and in the metric, by rising accuracy; none without a better direction.
+
+    One is beaten where another is at least as good in both and better in one, by their means.
+    """
+    sign = {"higher": 1, "lower": -1, "none": 0}[direction(name)]
+    if not sign:
+        return []
+    points = {
+        run.name: (summaries[run.name]["clean_accuracy"].mean, sign * summaries[run.name][name].mean) for run in having
+    }
+
+    def is_beaten(x: float, y: float) -> bool:
+        return any(a >= x and b >= y and (a, b) != (x, y) for a, b in points.values())
+
+    front = [run for run in having if not is_beaten(*points[run.name])]
+    return sorted(front, key=lambda run: points[run.name][0])
+
+
+def distributions(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]:
+    """Gini index and entropy of the single maps, a histogram in a row for each run."""
+    return _all_ridges(runs, style, [(column_name(name, method), method) for name in ("gini", "entropy")])
+
+
+def curvature(runs: Sequence[Run], style: Styles) -> list[Panel]:
+    """How fast the gradient turns around each picture, a histogram in a row for each run."""
+    names = ("gradient_variation", "top_hessian_eigenvalue", "hessian_trace")
+    return _all_ridges(runs, style, [(name, None) for name in names])
+
+
+def _all_ridges(runs: Sequence[Run], style: Styles, wanted: Sequence[tuple[str, str | None]]) -> list[Panel]:
+    panels = []
+    for name, method in wanted:
+        values = {run.name: run.values(name) for run in runs if name in run.rows.column_names}
+        values = {key: found[np.isfinite(found)] for key, found in values.items()}
+        values = {key: found for key, found in values.items() if len(found)}
+        if not values:
+            continue
+
+        def draw(axes: Axes, name: str = name, values: Mapping[str, Floats] = values) -> str:
+            measure = measure_of(name)
+            _ridges(axes, {key: measure.scale * found for key, found in values.items()}, style)
+            axes.set_title(measure.title)
+            axes.set_xlabel(f"{measure.title} {measure.unit and f'({measure.unit}) '}{ARROWS[direction(name)]}".strip())
+            medians = (f"{key} {measure.scale * np.median(found):.3g}" for key, found in values.items())
+            return f"Distribution of {measure.title} over the pictures; medians: {', '.join(medians)}."
+
+        height = max(3.0, 0.36 * len(values) + 1)
+        panels.append(_panel(draw, f"distribution-{name.replace('/', '-')}", method=method, height=height))
+    return panels
+
+
+def _ridges(axes: Axes, values: Mapping[str, Floats], style: Styles) -> None:
+    """A histogram in a row for each run over common bins, its highest bin as high as the row; a tick at the median.
+
+    The axis is logarithmic where positive values spread over more than two powers of ten. It spans all but the most
+    extreme hundredth of the values at either end; what lies beyond falls into the last bins.
+    """
+    ends = np.array([np.quantile(found, (0.01, 0.99)) for found in values.values()])
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+    if not high > low:
+        low, high = low - 0.5, high + 0.5
+    positive = all(found.min() > 0 for found in values.values())
+    logarithmic = positive and high > 100 * low
+    edges = np.geomspace(low, high, BINS + 1) if logarithmic else np.linspace(low, high, BINS + 1)
+    for place, (name, found) in zip(range(len(values))[::-1], values.items(), strict=True):
+        count = np.histogram(np.clip(found, edges[0], edges[-1]), bins=edges)[0]
+        color, median = style[name].color, float(np.clip(np.median(found), low, high))
+        axes.stairs(place + 0.85 * count / count.max(), edges, baseline=place, fill=True, color=color, alpha=0.35)
+        axes.stairs(place + 0.85 * count / count.max(), edges, baseline=place, color=color, linewidth=1)
+        axes.plot([median] * 2, [place, place + 0.85], color=INK, linewidth=1.5)
+    if logarithmic:
+        _logarithmic(axes, "x")
+    axes.set_yticks(range(len(values))[::-1], list(values))
+    axes.set_ylim(-0.1, len(values))
+    axes.grid(axis="y", visible=False)
+
+
+def stability(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]:
+    """RIS against ROS, a point a picture, at most `POINTS` of them, evenly from all."""
+    ris, ros = (column_name(name, method) for name in ("ris", "ros"))
+    having = [run for run in runs if {ris, ros} <= set(run.rows.column_names)]
+    if not having:
+        return []
+
+    def draw(axes: Axes) -> str:
+        said = []
+        for run in having:
+            x, y = run.values(ris), run.values(ros)
+            there = np.flatnonzero((x > 0) & (y > 0))  # NaN is neither
+            if not len(there):
+                continue
+            step = max(1, math.ceil(len(there) * len(having) / POINTS))
+            chosen = there[::step]
+            one = style[run.name]
+            axes.plot(x[chosen], y[chosen], color=one.color, marker=one.marker, ls="none", ms=2.5, mew=0, alpha=0.45)
+            said.append(f"{run.name} {np.median(x[there]):.2g} and {np.median(y[there]):.2g}")
+        if said:
+            _logarithmic(axes)
+            _logarithmic(axes, "x")
+        axes.set_title("Stability, picture by picture")
+        axes.set_xlabel("RIS: change of the map by change of the picture ↓")
+        axes.set_ylabel("ROS: by change of the output ↓")
+        return f"RIS and ROS of single pictures; medians: {'; '.join(said) or 'none was measured'}."
+
+    return [_panel(draw, f"stability-{method}", method=method)]
+
+
+def write_figures(panels: Sequence[Panel], style: Styles, folder: str | Path) -> list[Path]:
+    """Write every panel as SVG, PDF and PNG, with a legend below, for a paper or a slide.
+
+    Args:
+        panels: of the report.
+        style: of the runs, for the legend.
+        folder: where to; made if it is not there.
+
+    Returns:
+        The files.
+    """
+    folder = Path(folder)
+    written = []
+    metadata: dict[str, dict[str, None]] = {
+        "svg": {"Date": None, "Creator": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "png": {"Software": None},
+    }
+    lines = [Line2D([], [], label=name, **_line(one)) for name, one in style.items()]
+    for panel in panels:
+        if panel.figure is None:
+            continue
+        with matplotlib.rc_context(_RC), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            columns = 3 if max(map(len, style)) < 16 else 1
+            figure, rows = panel.figure, math.ceil(len(lines) / columns)
+            figure.set_figheight(figure.get_figheight() + 0.2 * rows)
+            figure.legend(handles=lines, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+            for kind, about in metadata.items():
+                path = folder / f"{panel.name}.{kind}"
+                with whole_file(path) as temporary:
+                    figure.savefig(temporary, format=kind, dpi=200, facecolor="white", metadata=about)
+                written.append(path)
+    return written
+
+
+def _logarithmic(axes: Axes, which: Literal["x", "y"] = "y") -> None:
+    """A logarithmic axis with plain numbers; 2 and 5 are named too where few powers of ten are in sight."""
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 50 * low else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _bars(interval: Interval, scale: float) -> list[list[float]]:
@@ -356,7 +531,7 @@ def _panel(draw: Callable[[Axes], str], name: str, *, method: str | None = None,
     with matplotlib.rc_context(_RC):
         figure = Figure(figsize=(4.4, height), layout="constrained")
         alt = draw(figure.subplots())
-        return Panel(_svg(figure, name, alt), alt, method)
+        return Panel(_svg(figure, name, alt), alt, method, name, figure)
 
 
 def _svg(figure: Figure, name: str, alt: str | None) -> str:

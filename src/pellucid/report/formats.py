@@ -97,7 +97,7 @@ def _trained(run: Mapping[str, Any]) -> str:
 
 def _cell(metrics: Mapping[str, Mapping[str, Any]], name: str) -> str:
     interval = _interval(metrics, name)
-    if interval is None or not interval.n:
+    if interval is None or not interval.n or not math.isfinite(interval.mean):
         return "–"
     mean, low, high = written(interval, name)
     return f"{mean} [{low}, {high}]"
@@ -156,8 +156,9 @@ def _text(comparison: Comparison, *, width: int = 100) -> str:
             rule = "─" * len("  ".join(column[0] for column in block))
             title = [f"{saliency_title(method)} maps"] if method else []
             blocks.append([*title, head, rule, *lines])
-    counts = {values["n"] for run in runs for values in run["metrics"].values()}
-    note = f"Mean [95 % bootstrap interval] over {max(counts)} test images; ↑ higher is better, ↓ lower is better."
+    counts = sorted({values["n"] for run in runs for values in run["metrics"].values()} - {0}) or [0]
+    images = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
+    note = f"Mean [95 % bootstrap interval] over {images} test images; ↑ higher is better, ↓ lower is better."
     return "\n\n".join(["\n".join(block) for block in blocks] + [note])
 
 

@@ -12,27 +12,48 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from pellucid.errors import InputError
 from pellucid.metrics.definitions import column_name
-from pellucid.report.measures import saliency_title
+from pellucid.report.measures import direction, saliency_title
 from pellucid.report.runs import Run
+from pellucid.report.table import metric_names
 
-__all__ = ["COLORMAP", "Gallery", "Picture", "Row", "Strip", "color_bar", "gallery", "strips"]
+__all__ = [
+    "COLORMAP",
+    "Gallery",
+    "Picture",
+    "Row",
+    "Strip",
+    "color_bar",
+    "extremes",
+    "gallery",
+    "orders",
+    "palette",
+    "snapshots",
+    "strips",
+]
 
 COLORMAP = "inferno"
 LARGEST = 128
 """Longest side in pixels of a picture in the page."""
-PIXELS = 8_000_000
-"""Pixels of all pictures together; a pixel takes about one byte of the page."""
+PIXELS = {"gallery": 4_500_000, "strips": 1_500_000, "snapshots": 700_000, "extremes": 700_000}
+"""Pixels of all pictures of a kind; a map's pixel takes about one byte of the page, a photograph's up to four."""
+MOST = 2200
+"""Heatmaps of the gallery together; more make the page slow."""
+COLUMNS = 8
+"""Maps in a strip at most."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One PNG with what a screen reader says instead."""
+    """One PNG with what a screen reader says instead; of a heatmap, ``top`` is the value drawn brightest."""
 
     uri: str
     alt: str
+    top: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,11 +69,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Rows of the gallery; pictures are ``width`` pixels wide, ``shrunk`` if that is less than they were."""
+    """Rows of the gallery, of ``kept`` pictures; ``width`` pixels wide, ``shrunk`` if that is less than they were."""
 
     rows: list[Row]
     width: int
     shrunk: bool
+    kept: int = 0
 
 
 def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
@@ -76,13 +98,14 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
                 "gallery and seed"
             )
     images = first.maps["images"]
-    count, height, width = len(images), *images.shape[2:]
-    allowed = math.isqrt(PIXELS // max(1, count * len(runs) * len(methods)))
-    side = min(max(height, width), LARGEST, max(16, allowed))
-    size = (max(1, round(width * side / max(height, width))), max(1, round(height * side / max(height, width))))
+    kept, height, width = len(images), *images.shape[2:]
+    most = max(6, MOST // max(1, len(runs) * len(methods)))
+    shown = np.unique(np.linspace(0, kept - 1, min(kept, most)).round().astype(int))
+    size = _size("gallery", height, width, pictures=len(shown) * len(runs) * len(methods))
     classes = first.info["classes"]
     rows = []
-    for number, index in enumerate(first.maps["index"]):
+    for number in shown.tolist():
+        index = first.maps["index"][number]
         label = int(first.maps["label"][number])
         named = f"test picture {index}, {classes[label]}"
         predictions, heatmaps = [], {}
@@ -91,19 +114,57 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
             predictions.append((classes[predicted], f"{100 * score:.0f} %", predicted == label))
         for method in methods:
             heatmaps[method] = [
-                Picture(_heatmap(run.maps[f"heatmap/{method}"][number], size), f"{_map_of(method, run)} for {named}")
+                _drawn(run.maps[f"heatmap/{method}"][number], size, f"{_map_of(method, run)} for {named}")
                 if f"heatmap/{method}" in run.maps
                 else None
                 for run in runs
             ]
         image = Picture(_photograph(images[number], size), named.capitalize())
         rows.append(Row(int(index), classes[label], image, predictions, heatmaps))
-    return Gallery(rows, size[0], size[0] < width)
+    return Gallery(rows, size[0], size[0] < width, kept)
+
+
+def orders(runs: Sequence[Run], pictures: Gallery) -> dict[str, list[list[float | None]]]:
+    """What the gallery can be sorted by: each metric's value of every picture under every run.
+
+    Args:
+        runs: the gallery's runs.
+        pictures: their gallery.
+
+    Returns:
+        By metric, per row, per run: the value with three digits, None where there is none; metrics that have one value
+        per image and a better direction.
+    """
+    names = list(dict.fromkeys(name for run in runs for name in metric_names(run)))
+    index = np.array([row.index for row in pictures.rows])
+    found = {}
+    for name in names:
+        if direction(name) == "none" or not any(name in run.rows.column_names for run in runs):
+            continue
+        columns = [
+            run.values(name)[np.searchsorted(run.rows["index"].to_numpy(), index)]
+            if name in run.rows.column_names
+            else np.full(len(index), np.nan)
+            for run in runs
+        ]
+        found[name] = [[_short(value) for value in row] for row in np.stack(columns, axis=1)]
+    return found
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.3g}") if math.isfinite(value) else None
+
+
+def _size(kind: str, height: int, width: int, *, pictures: int) -> tuple[int, int]:
+    """Width and height at which so many pictures stay below `PIXELS`."""
+    allowed = math.isqrt(PIXELS[kind] // max(1, pictures))
+    side = min(max(height, width), LARGEST, max(16, allowed))
+    return max(1, round(width * side / max(height, width))), max(1, round(height * side / max(height, width)))
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One picture's maps of one run while its layers are made random one after the other, each with its title."""
+    """One picture's maps of one run, each with its title; ``method`` is empty where they belong to no choice of map."""
 
     method: str
     run: str
@@ -123,17 +184,96 @@ def strips(runs: Sequence[Run], method: str) -> list[Strip]:
         if f"randomised/{method}" not in run.maps:
             continue
         layers = run.columns[column_name("randomisation", method)]["parameters"]["layers"]
-        size = run.maps["images"].shape[:1:-1]
+        chosen = _evenly(len(layers), COLUMNS - 1)
+        pictures = COLUMNS * len(runs) * len(run.saliency_methods)
+        size = _size("strips", *run.maps["images"].shape[2:], pictures=pictures)
         of = f"{_map_of(method, run)} for test picture {run.maps['index'][0]}"
         titled = [("as trained", run.maps[f"heatmap/{method}"][0])]
         titled += [
-            (f"random from {name.removeprefix('network.')} on", run.maps[f"randomised/{method}"][0, k])
-            for k, name in enumerate(layers)
+            (f"random from {layers[k].removeprefix('network.')} on", run.maps[f"randomised/{method}"][0, k])
+            for k in chosen
         ]
-        maps = [(title, Picture(_heatmap(heatmap, size), f"{of}, {title}")) for title, heatmap in titled]
+        maps = [(title, _drawn(heatmap, size, f"{of}, {title}")) for title, heatmap in titled]
         image = Picture(_photograph(run.maps["images"][0], size), f"Test picture {run.maps['index'][0]}")
         found.append(Strip(method, run.name, image, maps))
     return found
+
+
+def snapshots(runs: Sequence[Run]) -> list[Strip]:
+    """The maps of a few fixed pictures during training, a strip a picture; empty where none were kept.
+
+    Args:
+        runs: runs, of which those count that were trained with ``--snapshots``.
+    """
+    found = []
+    kept_by = {run.name: _kept(run, "snapshots.safetensors") for run in runs}
+    pictures = sum(len(kept["label"]) for kept in kept_by.values() if kept)
+    for run in runs:
+        kept = kept_by[run.name]
+        if not kept:
+            continue
+        classes, chosen = run.info["classes"], _evenly(len(kept["epoch"]), COLUMNS)
+        size = _size("snapshots", *kept["images"].shape[2:], pictures=COLUMNS * pictures)
+        for number, label in enumerate(kept["label"].tolist()):
+            maps = []
+            for k in chosen:
+                epoch, answer = int(kept["epoch"][k]) + 1, int(kept["prediction"][k, number])
+                alt = f"{_map_of('vanilla_gradient', run)} for a picture of {classes[label]} after epoch {epoch}"
+                title = f"epoch {epoch}: {classes[answer]}"
+                maps.append((title, _drawn(kept["heatmap"][k, number].astype(np.float32), size, alt)))
+            image = Picture(_photograph(kept["images"][number], size), f"A picture of {classes[label]}")
+            found.append(Strip("", run.name, image, maps))
+    return found
+
+
+def extremes(runs: Sequence[Run]) -> list[tuple[str, str, list[tuple[str, Picture]]]]:
+    """The training pictures with the smallest and the largest q at the end, for the runs that kept them.
+
+    Args:
+        runs: runs, of which those count that were trained with SCAAT.
+
+    Returns:
+        Run, ``smallest q`` or ``largest q``, and pictures with their titles.
+
+    Source: Xu et al. 2023 (SCAAT), figure 3b.
+    """
+    found = []
+    for run in runs:
+        kept = _kept(run, "extremes.safetensors")
+        if not kept:
+            continue
+        classes, half = run.info["classes"], len(kept["q"]) // 2
+        size = _size("extremes", *kept["images"].shape[2:], pictures=len(kept["q"]) * len(runs))
+        for title, chosen in (("smallest q", range(half)), ("largest q", range(half, 2 * half))):
+            shown = []
+            for k in chosen:
+                said = f"{classes[int(kept['label'][k])]}, q {kept['q'][k]:.2f}"
+                alt = f"Training picture {kept['index'][k]}, {said}"
+                shown.append((said, Picture(_photograph(kept["images"][k], size), alt)))
+            found.append((run.name, title, shown))
+    return found
+
+
+def palette() -> str:
+    """The 256 colours of the scale, six hexadecimal digits each."""
+    return _palette().hex()
+
+
+def _kept(run: Run, name: str) -> dict[str, npt.NDArray[Any]]:
+    """A file that training may have left; empty where it has not."""
+    path = run.path / name
+    if not path.exists():
+        return {}
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path} cannot be read ({error}); delete it, or train again") from error
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    """At most ``most`` of ``range(count)``, the first and the last among them."""
+    places: list[int] = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+    return places
 
 
 def color_bar() -> Picture:
@@ -147,9 +287,16 @@ def _map_of(method: str, run: Run) -> str:
     return f"{saliency_title(method)} map of {run.name}"
 
 
+def _drawn(heatmap: npt.NDArray[Any], size: tuple[int, int], alt: str) -> Picture:
+    return Picture(_heatmap(heatmap, size), alt, _top(heatmap))
+
+
+def _top(heatmap: npt.NDArray[Any]) -> float:
+    return float(np.percentile(heatmap, 99)) or float(heatmap.max()) or 1.0
+
+
 def _heatmap(heatmap: npt.NDArray[Any], size: tuple[int, int] | None) -> str:
-    top = float(np.percentile(heatmap, 99)) or float(heatmap.max()) or 1.0
-    level = np.clip(heatmap.astype(np.float32) / top, 0, 1)
+    level = np.clip(heatmap.astype(np.float32) / _top(heatmap), 0, 1)
     if size is not None and size != heatmap.shape[::-1]:
         level = np.asarray(Image.fromarray(level).resize(size, Image.Resampling.BOX))
     picture = Image.fromarray((255 * level).round().astype(np.uint8)).convert("P")

@@ -161,7 +161,7 @@ _THOUSANDTHS = ("aopc_random", "area_between")
 def _further(name: str, column: Column) -> Measure:
     """A number shown to those who ask for more, in the words of its definition."""
     scale, unit = 1.0, column.unit
-    if column.family in _SHARES or name.startswith("road"):
+    if column.family in _SHARES or name.startswith(("road", "stability_coverage")):
         scale, unit = 100.0, "%"
     elif name in _THOUSANDTHS:
         scale, unit = 1000.0, "×10⁻³"
@@ -240,8 +240,8 @@ def written(interval: Interval, name: str) -> tuple[str, str, str]:
     """Mean, low and high in the measure's unit, with as many digits as the interval supports.
 
     The half width gets one digit, or two where the first is 1 or 2, and decides for all three; none gets more than four
-    digits. Where the interval spans more than a factor of ten, each number gets two digits. An empty interval is
-    written as dashes.
+    digits. Where the interval spans more than a factor of ten, each number gets two digits. An interval that is empty
+    or not finite is written as dashes.
 
     >>> written(Interval(0.86123, 0.8393, 0.8831, 1000), "clean_accuracy")
     ('86.1', '83.9', '88.3')
@@ -250,14 +250,14 @@ def written(interval: Interval, name: str) -> tuple[str, str, str]:
     >>> written(Interval(963.4, 812.0, 1120.0, 1000), "aopc_rel")
     ('960', '810', '1120')
     """
-    if not interval.n:
-        return "–", "–", "–"
     scale = measure_of(name).scale
     mean, low, high = (value * scale for value in (interval.mean, interval.low, interval.high))
-    if high > 10 * low > 0:
+    if not interval.n or not all(map(math.isfinite, (mean, low, high))):
+        return "–", "–", "–"
+    if high > 10 * low > 0 and mean > 0:
         first, second, third = (_number(value, 1 - math.floor(math.log10(value))) for value in (mean, low, high))
         return first, second, third
-    decimals = _decimals((high - low) / 2, max(abs(low), abs(high)))
+    decimals = _decimals(high / 2 - low / 2, max(abs(low), abs(high)))
     return _number(mean, decimals), _number(low, decimals), _number(high, decimals)
 
 
@@ -266,10 +266,10 @@ def _decimals(half_width: float, largest: float) -> int:
     if not half_width:
         return most
     exponent = math.floor(math.log10(half_width))
-    return min(most, -exponent + int(half_width / 10.0**exponent < 3))
+    return min(most, -exponent + int(half_width < 3 * 10.0**exponent))
 
 
 def _number(value: float, decimals: int) -> str:
     """``value`` rounded to ``decimals`` (negative: to tens, hundreds), with a real minus sign and no negative zero."""
-    text = f"{round(value, decimals) + 0.0:.{max(0, decimals)}f}"
+    text = f"{round(value, max(decimals, -300)) + 0.0:.{max(0, decimals)}f}"
     return text.replace("-", "−")

@@ -9,6 +9,10 @@ function show() {
     const other = map !== undefined && part.dataset.map !== undefined && part.dataset.map !== map;
     part.hidden = other || (part.dataset.more !== undefined && !further.checked);
   }
+  // A section of figures of which none is about this kind of map.
+  for (const section of document.querySelectorAll("section:has(.panels)")) {
+    section.hidden = ![...section.querySelectorAll(".panel, tr")].some((part) => !part.hidden);
+  }
 }
 for (const choice of [...choices, ...(further ? [further] : [])]) choice.addEventListener("change", show);
 show();
@@ -35,19 +39,140 @@ for (const head of table.querySelectorAll("th[aria-sort]")) {
   });
 }
 
-const more = document.getElementById("more");
-if (more) {
-  const rows = document.querySelectorAll(".gallery tr.more");
-  const label = more.textContent;
-  const toggle = (open) => {
-    for (const row of rows) row.hidden = !open;
-    more.setAttribute("aria-expanded", String(open));
-    more.textContent = open ? "Show fewer pictures" : label;
-  };
-  more.hidden = false;
-  toggle(false);
-  more.addEventListener("click", () => toggle(more.getAttribute("aria-expanded") === "false"));
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const area = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(area.value);
+    } catch {
+      // A browser that has no clipboard for a local file: the text is shown and selected.
+      area.closest("details").open = true;
+      area.select();
+      document.execCommand("copy");
+    }
+    document.getElementById("copied").textContent = `${button.textContent} copied.`;
+  });
 }
+
+// The gallery: which pictures, in which order, the map over the picture, one colour scale per row.
+const pictures = document.getElementById("pictures");
+const data = JSON.parse(document.getElementById("gallery-data").textContent);
+const all = [...pictures.tBodies[0].rows];
+const tool = (id) => document.getElementById(id);
+const more = tool("more");
+let opened = false;
+const currentMap = () => document.querySelector("#switch input:checked")?.value ?? Object.keys(maps)[0];
+const maps = {};
+for (const part of pictures.querySelectorAll(".map")) maps[part.dataset.map] = true;
+
+function arrange() {
+  const measure = tool("order").value;
+  const of = data.values[measure];
+  const values = of?.[currentMap()] ?? of?.[""];
+  const whose = tool("whose")?.value ?? "";
+  const number = (row) => {
+    const there = values[all.indexOf(row)].filter((value, run) => value !== null && (whose === "" || run === +whose));
+    return there.length ? there.reduce((sum, value) => sum + value, 0) / there.length : NaN;
+  };
+  const found = all.filter((row) => {
+    const wrong = row.dataset.wrong.trim().split(" ").filter(Boolean);
+    const runs = row.cells.length - 1;
+    const answered = tool("answered").value;
+    const fits = { "": true, right: !wrong.length, wrong: wrong.length > 0, "all-wrong": wrong.length === runs };
+    const ofClass = tool("of-class").value;
+    return (ofClass === "" || row.dataset.class === ofClass) && (fits[answered] ?? wrong.includes(answered));
+  });
+  if (values) {
+    const key = new Map(found.map((row) => [row, number(row)]));
+    const sign = (data.better[measure] === "higher") === (tool("end").value === "best") ? -1 : 1;
+    const last = (row) => Number(Number.isNaN(key.get(row)));
+    found.sort((a, b) => last(a) - last(b) || sign * (key.get(a) - key.get(b)) || 0);
+  }
+  const most = more && !opened ? +more.dataset.shown : all.length;
+  pictures.tBodies[0].append(...found, ...all.filter((row) => !found.includes(row)));
+  for (const row of all) {
+    row.hidden = !found.slice(0, most).includes(row);
+    for (const span of row.querySelectorAll(".value")) span.remove();
+    if (!values) continue;
+    [...row.cells].slice(1).forEach((cell, run) => {
+      const value = values[all.indexOf(row)][run];
+      const span = document.createElement("span");
+      span.className = "value";
+      span.textContent = `${tool("order").selectedOptions[0].textContent}: ${value ?? "–"}`;
+      cell.querySelector(":scope > .right, :scope > .wrong").before(span);
+    });
+  }
+  const shown = Math.min(most, found.length);
+  tool("found").textContent = `${shown} of ${all.length} pictures shown`;
+  if (more) {
+    more.hidden = found.length <= +more.dataset.shown;
+    more.setAttribute("aria-expanded", String(opened));
+    more.textContent = opened ? "Show fewer pictures" : `Show all ${found.length} pictures`;
+  }
+}
+
+// A measure of a map is there for the kinds of map it was measured for.
+function offer() {
+  for (const option of tool("order").options) {
+    const of = data.values[option.value];
+    option.disabled = of !== undefined && of[currentMap()] === undefined && of[""] === undefined;
+    if (option.disabled && option.selected) tool("order").value = "";
+  }
+  arrange();
+}
+
+tool("opacity").addEventListener("input", (event) => {
+  const share = event.target.value;
+  event.target.setAttribute("aria-valuetext", `${share} %`);
+  pictures.style.setProperty("--opacity", share / 100);
+  for (const row of all) {
+    const photograph = row.cells[0].querySelector("img").src;
+    for (const map of row.querySelectorAll(".map")) map.style.backgroundImage = `url(${photograph})`;
+  }
+});
+
+// Every heatmap is drawn in the palette's colours, so its levels can be read back and drawn to another top.
+const colors = Array.from({ length: 256 }, (_, i) => parseInt(data.palette.slice(6 * i, 6 * i + 6), 16));
+const levelOf = new Map(colors.map((color, level) => [color, level]));
+function recolor(image, top) {
+  image.dataset.own ??= image.src;
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  const levels = pixels.data;
+  for (let i = 0; i < levels.length; i += 4) {
+    const level = levelOf.get((levels[i] << 16) | (levels[i + 1] << 8) | levels[i + 2]) ?? 0;
+    const color = colors[Math.round((level * image.dataset.top) / top)];
+    [levels[i], levels[i + 1], levels[i + 2]] = [color >> 16, (color >> 8) & 255, color & 255];
+  }
+  context.putImageData(pixels, 0, 0);
+  image.src = canvas.toDataURL();
+}
+tool("one-scale")?.addEventListener("change", (event) => {
+  const one = event.target.checked;
+  tool("scale-of").textContent = one ? "row" : "map";
+  for (const row of all) {
+    for (const map of Object.keys(maps)) {
+      const images = [...row.querySelectorAll(".map img")].filter((image) => image.parentElement.dataset.map === map);
+      const top = Math.max(...images.map((image) => +image.dataset.top));
+      for (const image of images) {
+        if (one) recolor(image, top);
+        else image.src = image.dataset.own ?? image.src;
+      }
+    }
+  }
+});
+for (const id of ["of-class", "answered", "order", "end", "whose"]) tool(id)?.addEventListener("change", arrange);
+for (const choice of choices) choice.addEventListener("change", offer);
+more?.addEventListener("click", () => {
+  opened = !opened;
+  arrange();
+});
+tool("tools").hidden = false;
+offer();
 
 // On paper nothing can be clicked: the columns' meanings are open.
 addEventListener("beforeprint", () => {

@@ -1,6 +1,9 @@
 """One self-contained HTML page about a set of runs: what was compared, what came out, what it looks like."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,22 @@ from markupsafe import Markup
 
 from pellucid.files import whole_file
 from pellucid.metrics.definitions import BARE, DERIVED
-from pellucid.report import figures, verdict
+from pellucid.metrics.survival import Survival
+from pellucid.report import figures as drawn
+from pellucid.report import verdict
 from pellucid.report.caveats import caveats, merged, survivals
-from pellucid.report.gallery import COLORMAP, Gallery, color_bar, gallery, strips
+from pellucid.report.formats import render
+from pellucid.report.gallery import (
+    COLORMAP,
+    Gallery,
+    color_bar,
+    extremes,
+    gallery,
+    orders,
+    palette,
+    snapshots,
+    strips,
+)
 from pellucid.report.measures import (
     ARROWS,
     MAIN,
@@ -43,7 +59,7 @@ SALIENCY_PLAIN = {
 }
 
 
-def write_report(runs: Sequence[str | Path], out: str | Path) -> Path:
+def write_report(runs: Sequence[str | Path], out: str | Path, *, figures: str | Path | None = None) -> Path:
     """Write one HTML file that compares evaluated runs; it needs no other file and no network.
 
     The first run that was trained in the regular way is the baseline that the others are held against.
@@ -51,6 +67,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path) -> Path:
     Args:
         runs: run directories over the same images.
         out: the file to write.
+        figures: folder for all figures as SVG, PDF and PNG too; none by default.
 
     Returns:
         ``out``.
@@ -59,13 +76,18 @@ def write_report(runs: Sequence[str | Path], out: str | Path) -> Path:
         InputError: a run that cannot be read, or runs that cannot be compared.
     """
     out = Path(out)
-    html = _render(read_runs(runs))
+    read = read_runs(runs)
+    content = _content(read)
+    html = _render(content)
     with whole_file(out) as temporary:
         temporary.write_text(html, encoding="utf-8")
+    if figures is not None:
+        panels = [panel for section in content["figures"] for panel in section["panels"]]
+        drawn.write_figures(panels, drawn.styles(read, verdict.baseline_of(read)), figures)
     return out
 
 
-def _render(runs: Sequence[Run]) -> str:
+def _render(content: Mapping[str, Any]) -> str:
     package = files("pellucid.report")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -73,7 +95,7 @@ def _render(runs: Sequence[Run]) -> str:
     environment.globals |= {"arrow": lambda name: ARROWS[direction(name)], "number": number}
     template = environment.from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
     style, script = (Markup(package.joinpath(f"page.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
-    return template.render(style=style, script=script, **_content(runs))
+    return template.render(style=style, script=script, **content)
 
 
 def _content(runs: Sequence[Run]) -> dict[str, Any]:
@@ -84,13 +106,14 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
     names = sorted({name for run in runs for name in metric_names(run)}, key=lambda name: _place(name, methods))
     answers = verdict.answers(runs, summaries, standing, baseline)
     pictures = gallery(runs, methods)
-    style = figures.styles(runs, baseline)
+    style = drawn.styles(runs, baseline)
+    survived = {run.name: survivals(run) for run in runs}
     return {
         "runs": [
             {
                 "name": run.name,
                 "words": _words(run),
-                "key": Markup(figures.key(style[run.name], name=f"key-{number}")),
+                "key": Markup(drawn.key(style[run.name], name=f"key-{number}")),
                 "baseline": run is baseline,
             }
             for number, run in enumerate(runs)
@@ -100,6 +123,8 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "count": len(runs),
         "images": f"{baseline.rows.num_rows:,}",
         "headline": verdict.headline(answers),
+        "sanity": verdict.sanity(survived),
+        "copies": _copies(runs, summaries),
         "bargain": verdict.bargain(runs, summaries, standing, baseline),
         "answers": answers,
         "caveats": [(", ".join(names), said) for said, names in merged({r.name: caveats(r) for r in runs}).items()],
@@ -117,10 +142,13 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "definitions": _definitions(runs, names, summaries),
         "gallery": pictures,
         "gallery_shown": GALLERY_SHOWN,
+        "shown_classes": {row.label for row in pictures.rows},
+        "gallery_data": _gallery_data(runs, pictures),
+        "orders": _order_names(runs, names),
         "example": _example(runs, baseline, pictures, summaries),
         "color_bar": color_bar(),
         "colormap": COLORMAP,
-        "figures": _figures(runs, summaries, style, baseline, methods, names),
+        "figures": _figures(runs, summaries, style, baseline, methods, names, survived),
         "details": [_details(run) for run in runs],
         "pellucid": baseline.environment.get("pellucid"),
     }
@@ -174,10 +202,11 @@ def _cell(
         return cell
     mean, low, high = written(interval, name)
     by = verdict.amount(interval, summaries[baseline.name].get(name), where.difference, name)
+    p = "" if where.p is None else "; p < 0.001" if where.p < 0.001 else f"; p = {where.p:.2g}"
     said = {
-        "better": f"better than {baseline.name}: {by}",
-        "worse": f"worse than {baseline.name}: {by}",
-        "level": f"cannot be told apart from {baseline.name}: {by}",
+        "better": f"better than {baseline.name}: {by}{p}",
+        "worse": f"worse than {baseline.name}: {by}{p}",
+        "level": f"cannot be told apart from {baseline.name}: {by}{p}",
         "": "",
     }[where.change]
     shown = {"mean": mean, "low": low, "high": high, "rank": where.rank, "change": where.change, "said": said}
@@ -236,18 +265,19 @@ def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, summaries: S
 
 def _cost(runs: Sequence[Run], baseline: Run) -> str:
     """Time per training step against the baseline, in one sentence; empty for one run."""
-    unit = figures.seconds_per_step(baseline)
-    factors = [f"{run.name} {figures.seconds_per_step(run) / unit:.1f}×" for run in runs if run is not baseline]
+    unit = drawn.seconds_per_step(baseline)
+    factors = [f"{run.name} {drawn.seconds_per_step(run) / unit:.1f}×" for run in runs if run is not baseline]
     return f"Time per training step, as a multiple of {baseline.name}’s: {', '.join(factors)}." * bool(factors)
 
 
 def _figures(
     runs: Sequence[Run],
     summaries: Summaries,
-    style: figures.Styles,
+    style: drawn.Styles,
     baseline: Run,
     methods: Sequence[str],
     names: Sequence[str],
+    survived: Mapping[str, Mapping[str, Survival]],
 ) -> list[dict[str, Any]]:
     shown = ("robust_accuracy", "gini", "aopc_lerf", "ris")
     trade_offs = [name for name in names if measure_of(name).name in shown]
@@ -258,9 +288,25 @@ def _figures(
             "text": "Noise replaces the picture bit by bit, in the order of the map, and the network’s confidence in "
             "its answer is followed. Most relevant first (MoRF): the pixels that the map calls relevant go first; a "
             "true map makes the curve climb fast. Least relevant first (LeRF): a true map keeps the curve near zero; "
-            "the axis is logarithmic, and a curve that is not drawn there has lost nothing. Bands are 95 % bootstrap "
+            "the axis is logarithmic, and a curve that is not drawn there has lost nothing. Thin dotted lines, where "
+            "measured, are a random order’s: what a map that knows nothing would have. Bands are 95 % bootstrap "
             "intervals over the pictures.",
-            "panels": [panel for method in methods for panel in figures.perturbation(runs, style, method)],
+            "panels": [panel for method in methods for panel in drawn.perturbation(runs, style, method)],
+        },
+        {
+            "id": "distributions",
+            "title": "How concentrated the maps are, picture by picture",
+            "text": "Each row shows how one network’s maps spread over the pictures; the tick is the median. What lies "
+            "beyond the axis, the most extreme hundredth at either end, is counted in the outermost bars.",
+            "panels": [panel for method in methods for panel in drawn.distributions(runs, style, method)],
+        },
+        {
+            "id": "stability",
+            "title": "How steady the maps are, picture by picture",
+            "text": "Each point is one picture under one network. Further left, its map changes less for the same "
+            "change of the picture (RIS); further down, less for the same change of the output (ROS). Both axes are "
+            f"logarithmic. At most {drawn.POINTS:,} points are drawn, evenly taken from all pictures.",
+            "panels": [panel for method in methods for panel in drawn.stability(runs, style, method)],
         },
         {
             "id": "randomised",
@@ -269,8 +315,8 @@ def _figures(
             "and each map is compared with the one before. A map that speaks about the network falls to where it has "
             "nothing left in common; one that stays the same speaks about the picture alone, as an edge detector "
             "does. Bands are 95 % bootstrap intervals over the pictures.",
-            "panels": [panel for method in methods for panel in figures.randomisation(runs, style, method)],
-            "notes": _survivals(runs),
+            "panels": [panel for method in methods for panel in drawn.randomisation(runs, style, method)],
+            "notes": _survivals(survived),
             "strips": [strip for method in methods for strip in strips(runs, method)],
         },
         {
@@ -278,14 +324,23 @@ def _figures(
             "title": "How the predictions stand up to stronger attacks",
             "text": "An attacker changes every pixel by at most the radius, so that the network errs. Bands are 95 % "
             "bootstrap intervals over the pictures.",
-            "panels": figures.robustness(runs, style),
+            "panels": drawn.robustness(runs, style),
+        },
+        {
+            "id": "curvature",
+            "title": "How fast the gradient turns around the pictures",
+            "text": "A gradient that turns fast belongs to its pixel values alone; a slightly different picture has "
+            "another map. Each row shows one network; the tick is the median, and the outermost bars hold what lies "
+            "beyond the axis.",
+            "panels": drawn.curvature(runs, style),
         },
         {
             "id": "trade-offs",
             "title": "What better maps cost in accuracy",
             "text": "Each point is one network, with its 95 % intervals. Further right is more accurate; the arrow at "
-            "the vertical axis points to the better maps.",
-            "panels": figures.trade_offs(runs, summaries, style, trade_offs),
+            "the vertical axis points to the better maps. The dashed line joins the networks that no other one beats "
+            "in both (the Pareto front), by their means.",
+            "panels": drawn.trade_offs(runs, summaries, style, trade_offs),
         },
         {
             "id": "q",
@@ -293,27 +348,81 @@ def _figures(
             "text": "SCAAT perturbs only the share q of a picture that the map calls irrelevant, and adapts q to each "
             "training picture: up while the network still answers correctly, down when it does not. So hard pictures "
             "end with a small q. In the course, the line is the median, the dark band holds half of the pictures and "
-            "the light band nine in ten.",
-            "panels": figures.q_panels(runs, style),
+            "the light band nine in ten. The pictures below are a few of those with the smallest and the largest q, "
+            "where training kept them; many more may share a value.",
+            "panels": drawn.q_panels(runs, style),
+            "extremes": extremes(runs),
+        },
+        {
+            "id": "snapshots",
+            "title": "How the maps came about",
+            "text": "The same pictures after several epochs of training: what swayed the network then, and what it "
+            "answered. Each map has its own colour scale.",
+            "panels": [],
+            "strips": snapshots(runs),
         },
         {
             "id": "training",
             "title": "Training",
             "text": "Losses of different methods add different terms and cannot be compared with each other. Times are "
             "wall-clock times on the machine of each run.",
-            "panels": figures.training(runs, style, baseline),
+            "panels": drawn.training(runs, style, baseline),
         },
     ]
-    return [{"notes": [], "strips": []} | section for section in sections if section["panels"]]
+    whole = [{"notes": [], "strips": [], "extremes": []} | section for section in sections]
+    return [section for section in whole if section["panels"] or section["strips"]]
 
 
-def _survivals(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def _survivals(survived: Mapping[str, Mapping[str, Survival]]) -> list[dict[str, Any]]:
     """By run and saliency method, whether the maps survived when all layers were random."""
     return [
-        {"method": method, "name": run.name, "verdict": survival.verdict, "text": survival.sentence()}
-        for run in runs
-        for method, survival in survivals(run).items()
+        {"method": method, "name": name, "verdict": survival.verdict, "text": survival.sentence()}
+        for name, found in survived.items()
+        for method, survival in found.items()
     ]
+
+
+def _copies(runs: Sequence[Run], summaries: Summaries) -> list[dict[str, str]]:
+    """The table as `pellucid compare` writes it: everything as CSV, the main measures as LaTeX and Markdown."""
+
+    def comparison(wanted: Sequence[str] | None) -> dict[str, dict[str, Any]]:
+        return {
+            run.name: {
+                "method": run.method,
+                "smoothing": run.smoothing,
+                "metrics": {
+                    name: {key: None if math.isnan(value) else value for key, value in asdict(interval).items()}
+                    for name, interval in summaries[run.name].items()
+                    if wanted is None or measure_of(name).name in wanted
+                },
+                "caveats": caveats(run),
+            }
+            for run in runs
+        }
+
+    main = comparison(list(MAIN))
+    return [
+        {"id": "csv", "title": "CSV", "what": "every measure in full", "text": render(comparison(None), "csv")},
+        {"id": "latex", "title": "LaTeX", "what": "the main measures", "text": render(main, "latex")},
+        {"id": "markdown", "title": "Markdown", "what": "the main measures", "text": render(main, "markdown")},
+    ]
+
+
+def _gallery_data(runs: Sequence[Run], pictures: Gallery) -> Markup:
+    """What the page's script sorts and colours by, as JSON that may stand inside a script element."""
+    values: dict[str, dict[str, Any]] = {}
+    for name, rows in orders(runs, pictures).items():
+        values.setdefault(measure_of(name).name, {})[saliency_of(name) or ""] = rows
+    better = {name: direction(name) for name in values}
+    text = json.dumps({"palette": palette(), "better": better, "values": values}, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _order_names(runs: Sequence[Run], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Measures that the gallery can be sorted by, each with its title."""
+    stored = {column for run in runs for column in run.rows.column_names}
+    found = dict.fromkeys(measure_of(name) for name in names if direction(name) != "none" and name in stored)
+    return [(measure.name, measure.title) for measure in found]
 
 
 def _words(run: Run) -> str:

@@ -73,9 +73,9 @@ class Run:
         return list(dict.fromkeys(named))
 
     def values(self, column: str) -> Floats:
-        """(n,) one number per image; a null is NaN."""
+        """(n,) one number per image; NaN where it is null or, as elementwise stability can be, infinite."""
         values: Floats = self.rows[column].cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return values
+        return np.where(np.isfinite(values), values, np.nan)
 
     def curves(self, column: str) -> Floats:
         """(n, steps + 1) one curve per image."""

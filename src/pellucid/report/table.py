@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from pellucid.errors import InputError
-from pellucid.metrics.definitions import DERIVED, is_of_map
+from pellucid.metrics.definitions import COLUMNS, DERIVED, FAMILIES, is_of_map
 from pellucid.metrics.scores import auc, balanced_accuracy, expected_calibration_error
 from pellucid.report.caveats import caveats
 from pellucid.report.measures import MEASURES
@@ -137,11 +138,11 @@ def compare(
         the baseline, paired over the images.
 
     Raises:
-        InputError: runs that cannot stand in one table, a metric that none of them has.
+        InputError: runs that cannot stand in one table, a metric that none of them has, or a curve.
     """
     check_comparable(runs)
     there = list(dict.fromkeys(name for run in runs for name in metric_names(run)))
-    wanted = _wanted(metrics, there)
+    wanted = _wanted(metrics, there, runs)
     return {
         run.name: {
             "method": run.method,
@@ -171,7 +172,7 @@ def definitions(runs: Sequence[Run], metrics: Sequence[str] = ()) -> dict[str, d
         By metric: title, definition, unit, direction, parameters and source.
     """
     there = list(dict.fromkeys(name for run in runs for name in metric_names(run)))
-    wanted = _wanted(metrics, there)
+    wanted = _wanted(metrics, there, runs)
     found = {}
     for name in there:
         if name in wanted:
@@ -184,16 +185,35 @@ def definitions(runs: Sequence[Run], metrics: Sequence[str] = ()) -> dict[str, d
     return found
 
 
-def _wanted(metrics: Sequence[str], there: Sequence[str]) -> set[str]:
+DRAWN = ("robust_curve", "morf_curve", "lerf_curve", "random_curve")
+"""Curves that the report has a figure of."""
+
+
+def _wanted(metrics: Sequence[str], there: Sequence[str], runs: Sequence[Run]) -> set[str]:
     if not metrics:
         return set(there) - {"balanced_accuracy", "calibration_error"}
     found = set()
     for metric in metrics:
         of = {name for name in there if metric in (name, MEASURES[name.partition("/")[0]].family, "all")}
         if not of:
-            raise InputError(f"no run has the metric {metric!r}; there are {', '.join(there)}")
+            raise InputError(_not_there(metric, there, runs))
         found |= of
     return found
+
+
+def _not_there(metric: str, there: Sequence[str], runs: Sequence[Run]) -> str:
+    """Why a metric that was asked for is not among those that can be shown."""
+    bare = metric.partition("/")[0]
+    if bare in COLUMNS and COLUMNS[bare].curve and any(metric in run.rows.column_names for run in runs):
+        where = "`pellucid report` draws it" if bare in DRAWN else "rows.parquet holds it"
+        return f"{metric!r} is a curve for each image, which has no place in a table; {where}"
+    if metric == "robust_correct":
+        return "the mean of 'robust_correct' is called robust_accuracy; ask for that"
+    if bare in (*COLUMNS, *DERIVED) or metric in FAMILIES:
+        return f"no run has the metric {metric!r}; `pellucid evaluate --metrics {bare}` measures it"
+    close = get_close_matches(metric, [*there, *FAMILIES], n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else "`pellucid metrics` lists them"
+    return f"no run has the metric {metric!r}; {hint}"
 
 
 def _balanced_accuracy(run: Run) -> Statistic:
@@ -238,4 +258,4 @@ def _sample(run: Run, name: str) -> Floats | tuple[Floats, Floats]:
 
 def _plain(interval: Interval) -> dict[str, float | int | None]:
     numbers = {"mean": interval.mean, "low": interval.low, "high": interval.high}
-    return {key: None if math.isnan(value) else value for key, value in numbers.items()} | {"n": interval.n}
+    return {key: value if math.isfinite(value) else None for key, value in numbers.items()} | {"n": interval.n}

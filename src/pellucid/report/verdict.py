@@ -4,7 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pellucid.report.measures import MEASURES, direction, measure_of, saliency_of, written
+from scipy.special import ndtr, ndtri
+
+from pellucid.comparison import holm
+from pellucid.metrics.survival import Survival
+from pellucid.report.measures import MEASURES, direction, measure_of, saliency_of, saliency_title, written
 from pellucid.report.runs import Run
 from pellucid.report.table import difference
 from pellucid.statistics import Interval
@@ -19,9 +23,14 @@ __all__ = [
     "baseline_of",
     "changes",
     "headline",
+    "p_value",
+    "sanity",
     "standings",
     "with_unit",
 ]
+
+ALPHA = 0.05
+"""Two runs are told apart where the corrected p-value lies below."""
 
 Summaries = Mapping[str, Mapping[str, Interval]]
 
@@ -35,11 +44,13 @@ class Standing:
         change: against the baseline: ``better``, ``worse``, ``level`` (cannot be told apart), or empty for the baseline
             itself and for metrics without a better direction.
         difference: this run minus the baseline, paired over images; None for the baseline.
+        p: Holm-corrected p-value of that difference; None for the baseline.
     """
 
     rank: str
     change: str
     difference: Interval | None
+    p: float | None = None
 
 
 _NOWHERE = Standing("", "", None)
@@ -74,29 +85,89 @@ def baseline_of(runs: Sequence[Run]) -> Run:
 
 
 def standings(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[tuple[str, str], Standing]:
-    """Standing of every (run, metric); two runs are told apart where the paired 95 % interval excludes 0.
+    """Standing of every (run, metric); two runs are told apart where the corrected p-value is below 0.05.
+
+    Every run is compared with the baseline and with the best, paired over the images. All comparisons in the metrics
+    that the verdict speaks of are corrected together (Holm); those in any other metric among themselves.
 
     Args:
         runs: runs that may be compared.
         summaries: `summarise` of each by name.
         baseline: one of them.
     """
-    found = {}
-    for name in dict.fromkeys(name for summary in summaries.values() for name in summary):
-        having = [run for run in runs if name in summaries[run.name] and summaries[run.name][name].n]
-        sign = {"higher": 1, "lower": -1, "none": 0}[direction(name)]
-        decided = all(_is_decided(summaries[run.name][name], name) for run in having)
-        best = max(having, key=lambda run: sign * summaries[run.name][name].mean, default=None)
-        for run in having:
-            rank, change, against = "", "", None
-            if sign and decided and len(having) > 1 and best is not None:
-                level = run is not best and not difference(run, best, name).excludes(0.0)
-                rank = "best" if run is best else "level" if level else ""
-            if run is not baseline and baseline in having:
-                against = difference(run, baseline, name)
-                change = _change(against, sign)
-            found[run.name, name] = Standing(rank, change, against)
-    return found
+    spoken = _spoken_of(runs)
+    names = list(dict.fromkeys(name for summary in summaries.values() for name in summary))
+    signs = {name: {"higher": 1, "lower": -1, "none": 0}[direction(name)] for name in names}
+    having = {
+        name: [run for run in runs if name in summaries[run.name] and summaries[run.name][name].n] for name in names
+    }
+    best = {name: _best(having[name], summaries, name, signs[name]) for name in names}
+    found: dict[tuple[str, str, str], Interval] = {}
+    for name in names:
+        for run in having[name]:
+            for other in (baseline, best[name]):
+                if other in having[name] and other is not None and other is not run:
+                    found[name, run.name, other.name] = difference(run, other, name)
+    corrected = _corrected(found, spoken)
+    standing = {}
+    for name in names:
+        leader = best[name]
+        for run in having[name]:
+            rank = "best" if run is leader else ""
+            if leader is not None and run is not leader:
+                rank = "" if corrected[name, run.name, leader.name] < ALPHA else "level"
+            key = (name, run.name, baseline.name)
+            against, p = found.get(key), corrected.get(key)
+            standing[run.name, name] = Standing(rank, _change(against, p, signs[name]), against, p)
+    return standing
+
+
+def p_value(difference: Interval, *, confidence: float = 0.95) -> float:
+    """Two-sided p-value of the hypothesis that the true difference is 0, from the difference's interval.
+
+    The half of the interval that points to 0 gives the standard error, so that p is below ``1 - confidence`` exactly
+    where the interval excludes 0.
+
+    Args:
+        difference: a difference with its interval, paired over the images.
+        confidence: that of the interval, in (0, 1).
+
+    Returns:
+        p in [0, 1]; 1 for fewer than two images, which tell nothing about others.
+
+    >>> round(p_value(Interval(2.0, 0.0, 4.0, 100)), 3), round(p_value(Interval(-3.0, -4.5, -1.5, 100)), 5)
+    (0.05, 9e-05)
+
+    Source: Altman and Bland 2011, "How to obtain the P value from a confidence interval", BMJ 343:d2304.
+    """
+    if difference.n < 2 or difference.mean == 0 or math.isnan(difference.mean):
+        return 1.0
+    half = difference.mean - difference.low if difference.mean > 0 else difference.high - difference.mean
+    if half <= 0:
+        return 0.0
+    return float(2 * ndtr(-abs(difference.mean) / half * ndtri(0.5 + confidence / 2)))
+
+
+def _best(having: Sequence[Run], summaries: Summaries, name: str, sign: int) -> Run | None:
+    """The run with the best mean; None where there is no better, or it cannot be decided."""
+    decided = all(_is_decided(summaries[run.name][name], name) for run in having)
+    if not sign or not decided or len(having) < 2:
+        return None
+    return max(having, key=lambda run: sign * summaries[run.name][name].mean)
+
+
+def _corrected(
+    found: Mapping[tuple[str, str, str], Interval], spoken: Sequence[str]
+) -> dict[tuple[str, str, str], float]:
+    """Holm's p-values; a difference that was asked for from both sides is one test."""
+    families: dict[str, dict[tuple[str, frozenset[str]], float]] = {}
+    for (name, run, other), interval in found.items():
+        family = families.setdefault("" if name in spoken else name, {})
+        family[name, frozenset((run, other))] = p_value(interval)
+    tests: dict[tuple[str, frozenset[str]], float] = {}
+    for family in families.values():
+        tests |= zip(family, holm(list(family.values())).tolist(), strict=True)
+    return {(name, run, other): tests[name, frozenset((run, other))] for name, run, other in found}
 
 
 def answers(
@@ -162,6 +233,39 @@ def headline(found: Sequence[Answer]) -> str:
     )
 
 
+def sanity(found: Mapping[str, Mapping[str, Survival]]) -> list[str]:
+    """Which runs' maps fail their sanity check, a sentence for the saliency methods of which the same is said.
+
+    Args:
+        found: for each run's name what `pellucid.report.caveats.survivals` says.
+    """
+    methods: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for method in dict.fromkeys(method for survival in found.values() for method in survival):
+        verdicts = tuple((name, survival[method].verdict) for name, survival in found.items() if method in survival)
+        methods.setdefault(verdicts, []).append(saliency_title(method))
+    return [_sane(_listed(titles), dict(verdicts)) for verdicts, titles in methods.items()]
+
+
+def _sane(titles: str, verdicts: Mapping[str, str]) -> str:
+    def names(kind: str) -> str:
+        having = [name for name, verdict in verdicts.items() if verdict == kind]
+        return "every network" if len(having) == len(verdicts) > 1 else _listed(having) if having else ""
+
+    failed, passed, unclear = names("survives"), names("falls"), names("unclear")
+    said = []
+    if failed:
+        said.append(
+            f"{titles} maps of {failed} fail the sanity check: they stay much the same when all layers of the network "
+            "are random, so they show the pictures more than what was learned."
+        )
+        said += [f"Those of {passed} pass."] if passed else []
+    elif passed:
+        said.append(f"{titles} maps of {passed} pass the sanity check: they change when the layers are random.")
+    if unclear:
+        said.append(f"Whether {titles} maps of {unclear} pass it, these pictures are too few to tell.")
+    return " ".join(said)
+
+
 def bargain(
     runs: Sequence[Run], summaries: Summaries, standing: Mapping[tuple[str, str], Standing], baseline: Run
 ) -> str:
@@ -219,12 +323,12 @@ def _is_decided(interval: Interval, name: str) -> bool:
     return measure_of(name).name != "aopc_rel" or 0 < interval.high <= 10 * interval.low
 
 
-def _change(against: Interval, sign: int) -> str:
-    if not sign:
+def _change(against: Interval | None, p: float | None, sign: int) -> str:
+    if against is None or p is None or not sign:
         return ""
-    if not against.excludes(0.0):
+    if p >= ALPHA:
         return "level"
-    return "better" if (against.low > 0) == (sign > 0) else "worse"
+    return "better" if (against.mean > 0) == (sign > 0) else "worse"
 
 
 def _spoken_of(runs: Sequence[Run]) -> list[str]:

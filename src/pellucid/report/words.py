@@ -10,6 +10,7 @@ _TITLES = {
     "AdversarialTraining": "Adversarial training",
     "SaliencyGuided": "Saliency-guided training (SGT)",
     "SCAAT": "SCAAT",
+    "AdversarialSCAAT": "Adversarial training",
 }
 
 
@@ -36,6 +37,12 @@ def training_words(config: Mapping[str, Any]) -> str:
             parts.append(f"reading {options['reading']}")
     if kind == "SaliencyGuided":
         parts.append(f"lowest {number(options.get('fraction', 0.5))} replaced")
+    if "attacked_share" in options:
+        parts.append(f"on {number(options['attacked_share'])} of each batch")
+    scaat = options.get("scaat")
+    if isinstance(scaat, Mapping):
+        inner = training_words({"method": {"class_path": "SCAAT", "init_args": scaat.get("init_args", scaat)}})
+        parts.append(f"with {inner}")
     if "weight" in options:
         parts.append(f"λ {number(options['weight'])}")
     if options.get("clean", "none") != "none":

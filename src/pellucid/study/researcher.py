@@ -17,9 +17,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pellucid.study.export import write_export
+from pellucid.study.site import Site, read_form
 from pellucid.study.store import Store
 from pellucid.study.tokens import password_hash, password_matches
-from pellucid.study.web import Site, read_form
 
 __all__ = ["overview", "researcher_password", "routes"]
 

@@ -14,9 +14,10 @@ from pellucid.study.folder import Stimulus
 from pellucid.study.limits import Rates
 from pellucid.study.raters import Rater, raters
 from pellucid.study.serve import running
+from pellucid.study.site import Site
 from pellucid.study.store import Store
 from pellucid.study.visitor import Answerer, Page, take_part
-from pellucid.study.web import SYNTHETIC, Site, application
+from pellucid.study.web import SYNTHETIC, application
 
 __all__ = ["answerer", "simulate"]
 

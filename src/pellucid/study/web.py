@@ -5,149 +5,29 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import jinja2
-from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Scope
 
-from pellucid.study.course import COMMENT_LENGTH, Course, Invalid, Step
-from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
+from pellucid.study.course import COMMENT_LENGTH, Invalid, Step
 from pellucid.study.language import pages
 from pellucid.study.limits import Guard, Rates
+from pellucid.study.site import Form, Site, language_of, read_form
 from pellucid.study.store import Full, Participant, Store, Unavailable
-from pellucid.study.tokens import Tokens
 
-__all__ = ["SYNTHETIC", "Site", "application", "language_of", "read_form"]
+__all__ = ["SYNTHETIC", "application"]
 
 PLATFORM = ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
 IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
-FIELDS = 40
 LONGEST_SECONDS = 24 * 3600.0
 SYNTHETIC = "X-Pellucid-Synthetic"
 """Header by which ``pellucid study simulate`` says that a program answers; its value is signed by the study."""
-
-MESSAGES = {
-    403: "refused",
-    404: "not_found",
-    405: "not_found",
-    413: "too_large",
-    414: "too_large",
-    415: "refused",
-    429: "too_many",
-    500: "unavailable",
-    503: "unavailable",
-}
-
-Form = Mapping[str, str]
-
-
-class Site:
-    """What every request of one study needs.
-
-    Args:
-        folder: the study folder.
-        store: its answers.
-        url: address by which people reach the study, such as ``https://study.example.org``; by default the request's.
-        rates: limits of requests.
-
-    Raises:
-        InputError: a study that cannot be read, was changed after freezing, or after people began.
-    """
-
-    def __init__(self, folder: str | Path, store: Store, *, url: str | None = None, rates: Rates | None = None) -> None:
-        self.folder = Path(folder)
-        is_frozen(folder)
-        self.study = read_study(folder)
-        for language in self.study.languages:
-            pages(language)  # a language without a file is a sentence now, not a failure later
-        manifest = read_manifest(folder)
-        self.course = Course(self.study, manifest)
-        store.bind(registration(folder))
-        self.store = store
-        self.tokens = Tokens(store.secret)
-        self.rates = rates or Rates()
-        self.url = url.rstrip("/") if url else None
-        self.secure = bool(url and url.startswith("https:"))
-        self.cookie = "__Host-participant" if self.secure else "participant"
-        self.manifest = {f"{each.stimulus}.png": each for each in manifest}
-        self.pictures = {name: self.folder / each.file for name, each in self.manifest.items()}
-        with Image.open(next(iter(self.pictures.values()))) as picture:
-            self.size = picture.size
-        self._state = store.setting("state") or "open"
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("pellucid.study", "pages"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-
-    @property
-    def state(self) -> str:
-        """``open``, ``paused`` or ``closed``."""
-        return self._state
-
-    @state.setter
-    def state(self, state: str) -> None:
-        self.store.set("state", state)
-        self._state = state
-
-    def language(self, *wanted: str | None) -> str:
-        """The first of the wanted languages that the study offers."""
-        return next((each for each in wanted if each in self.study.languages), self.study.languages[0])
-
-    def page(self, name: str, language: str, *, status: int = 200, **content: Any) -> HTMLResponse:
-        """A rendered page."""
-        common = {
-            "language": language,
-            "say": pages(language),
-            "heading": self.study.heading[language],
-            "contact": self.study.contact,
-            "study": self.study,
-        }
-        return HTMLResponse(self._templates.get_template(name).render(common | content), status_code=status)
-
-    def message(self, name: str, language: str, *, status: int = 200, **content: Any) -> HTMLResponse:
-        """A page that says one thing."""
-        say = pages(language)
-        common = {"message": say[name], "text": say[f"{name}_text"], "resume": False, "start": False}
-        return self.page("message.html", language, status=status, **(common | content))
-
-    def failure(self, status: int, language: str) -> Response:
-        """The page of a status that is no success."""
-        name = MESSAGES.get(status, "refused")
-        response = self.message(name, language, status=status, start=name in ("not_found", "refused"))
-        if status in (429, 503):
-            response.headers["Retry-After"] = "5"
-        return response
-
-    def key(self, request: Request) -> str | None:
-        """The private key in the request's cookie, if this study made it."""
-        given = request.cookies.get(self.cookie)
-        return given if self.tokens.is_key(given) else None
-
-    def remember(self, response: Response, key: str) -> None:
-        """Set the cookie of a private key."""
-        response.set_cookie(
-            self.cookie, key, max_age=90 * 24 * 3600, path="/", secure=self.secure, httponly=True, samesite="lax"
-        )
-
-    def forget(self, response: Response) -> None:
-        """Delete the cookie."""
-        response.delete_cookie(self.cookie, path="/", secure=self.secure, httponly=True, samesite="lax")
-
-    def link(self, request: Request, key: str) -> str:
-        """A participant's private link."""
-        return f"{self.url or str(request.base_url).rstrip('/')}/resume/{key}"
 
 
 def application(
@@ -207,39 +87,6 @@ def application(
     )
     app.state.site = site
     return app
-
-
-def language_of(site: Site, request: Request) -> str:
-    """The language asked for in the address, or the browser's."""
-    accepted = request.headers.get("accept-language", "")[:200].split(",")
-    return site.language(
-        request.query_params.get("language"), *(each.split(";")[0].strip().lower()[:2] for each in accepted)
-    )
-
-
-async def read_form(site: Site, request: Request) -> Form:
-    """The fields of a form, each once, checked to come from a page of this site.
-
-    Raises:
-        HTTPException: another site's form, another type, or no text.
-    """
-    here = {request.headers.get("host"), urlsplit(site.url or "").netloc}  # a proxy may have changed the first
-    origin = request.headers.get("origin", "null")
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        raise HTTPException(403)
-    if origin != "null" and origin.partition("://")[2] not in here:
-        raise HTTPException(403)
-    if request.headers.get("content-type", "").split(";")[0].strip() != "application/x-www-form-urlencoded":
-        raise HTTPException(415)
-    try:
-        parsed = parse_qs(
-            (await request.body()).decode(), keep_blank_values=True, max_num_fields=FIELDS, errors="strict"
-        )
-    except ValueError:
-        raise HTTPException(403) from None
-    if any(len(values) > 1 for values in parsed.values()):
-        raise HTTPException(403)
-    return {name: values[0] for name, values in parsed.items()}
 
 
 def _platform(given: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,222 @@
+"""Beyond the papers: compositions of SCAAT, adversarial training and smoothing, in search of one that loses nowhere.
+
+``pellucid select pellucid`` measures the candidates on validation images along five axes and keeps its Pareto front;
+``pellucid reproduce pellucid`` trains the front with several seeds and measures it on test images.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pellucid.errors import InputError
+from pellucid.experiment import Experiment
+from pellucid.methods import SCAAT, AdversarialSCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
+from pellucid.pareto import Criterion
+from pellucid.recipes.table import Claim, Scale, Setting, Table, setting
+from pellucid.smoothing import Smoothing
+
+__all__ = [
+    "AXES",
+    "DATASETS",
+    "EVALUATED",
+    "TABLES",
+    "Composition",
+    "candidates",
+    "experiment",
+    "rivals",
+    "trace",
+]
+
+DATASETS = ("fashion-mnist", "mnist", "cifar10", "imagenette", "pcam", "imagenet")
+PAPER = "pellucid"
+AXES: Mapping[str, tuple[Criterion, ...]] = {
+    "clean accuracy": (Criterion(metric="clean_accuracy", higher=True, step=0.01),),
+    "PGD accuracy": (Criterion(metric="robust_accuracy", higher=True, step=0.02),),
+    "sparsity": (Criterion(metric="gini", higher=True, step=0.02),),
+    "stability": (
+        Criterion(metric="ris", higher=False, step=1.1, ratio=True),
+        Criterion(metric="ros", higher=False, step=1.1, ratio=True),
+    ),
+    "faithfulness": (Criterion(metric="aopc_lerf", higher=False, step=0.001),),
+}
+"""What counts, and the steps below which values are taken for equal: about the half width of an interval on 1000
+images. On faithfulness a network whose MoRF is below regular training's is behind all others."""
+EVALUATED = ("robust_correct", "gini", "ris", "ros", "aopc_morf", "aopc_lerf")
+"""What is measured of every candidate."""
+METRICS = ("clean_accuracy", "robust_accuracy", "gini", "ris", "ros", "stability_coverage", "aopc_morf", "aopc_lerf")
+BASELINE = "regular"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composition:
+    """SCAAT, adversarial training and smoothing in some proportion.
+
+    Args:
+        weight: SCAAT's λ; 0 leaves its term out.
+        eps: radius of SCAAT's attack in pixel units; of no effect where the weight is 0.
+        attacked_share: part of each batch that is classified as attacked images, at the radius that robust accuracy
+            is measured at; 0 for none.
+        filter: of the smoothing block after the first stage; none without a block.
+
+    >>> Composition(weight=0.3, eps=0.1, attacked_share=0.5, filter="gaussian").name
+    'scaat-0.3-eps-0.1-at-0.5-gaussian'
+    >>> Composition().name
+    'regular'
+    """
+
+    weight: float = 0.0
+    eps: float = 0.0
+    attacked_share: float = 0.0
+    filter: Literal["gaussian", "mean", "median", "non-local"] | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        parts = [f"scaat-{self.weight:g}-eps-{self.eps:.3g}"] if self.weight else []
+        parts += [f"at-{self.attacked_share:g}"] if self.attacked_share else []
+        return "-".join((parts or [BASELINE]) + ([self.filter] if self.filter else []))
+
+    def method(self, at: Setting) -> Method:
+        """How it is trained."""
+        attack = at.pgd(at.eps, 5, at.eps * 0.3)
+        if not self.weight and not self.attacked_share:
+            return Regular()
+        if not self.weight:
+            clean: Literal["none", "share"] = "none" if self.attacked_share == 1 else "share"
+            return AdversarialTraining(attack=attack, clean=clean, clean_share=1 - self.attacked_share)
+        scaat = SCAAT(attack=at.pgd(self.eps, 4, self.eps / 2), weight=self.weight, region=at.region)
+        if not self.attacked_share:
+            return scaat
+        return AdversarialSCAAT(scaat=scaat, attack=attack, attacked_share=self.attacked_share)
+
+
+def candidates(at: Setting, scale: Scale) -> list[Composition]:
+    """The declared grid, regular training first: λ × eps × share of attacked images, each with and without smoothing.
+
+    >>> at = setting("fashion-mnist", "cpu")
+    >>> len(candidates(at, "cpu")), len(candidates(at, "smoke"))
+    (30, 8)
+    """
+    large = 3 * at.eps if at.base.dataset.name in ("fashion-mnist", "mnist") else 2 * at.eps
+    large = min(large, 0.3)  # of MNIST
+    few = scale == "smoke"
+    plain = [Composition(attacked_share=share) for share in ((0, 0.5) if few else (0, 0.5, 1))]
+    mixed = [
+        Composition(weight=weight, eps=eps, attacked_share=share)
+        for weight in ((0.3,) if few else (0.3, 1.0))
+        for eps in ((large,) if few else (at.eps, large))
+        for share in ((0, 0.5) if few else (0, 0.25, 0.5))
+    ]
+    return [replace(each, filter=kind) for each in (*plain, *mixed) for kind in (None, "gaussian")]
+
+
+def rivals(at: Setting, scale: Scale) -> dict[str, Method]:
+    """Saliency-guided training, alone and with adversarial training: no compositions of the grid, but to be beaten."""
+    if scale == "smoke":
+        return {}
+    attack = at.pgd(at.eps, 5, at.eps * 0.3)
+    return {"sgt": SaliencyGuided(), "sgt-at": SaliencyGuided(attack=attack)}
+
+
+def experiment(at: Setting, composition: Composition) -> Experiment:
+    """The composition's training."""
+    block = None if composition.filter is None else Smoothing(layers=(at.stage,), filter=composition.filter)
+    return replace(at.base, method=composition.method(at), smoothing=block)
+
+
+def trace(dataset: str, scale: Scale, results: Path = Path("results")) -> dict[str, Any] | None:
+    """What `pellucid select pellucid` found: at this scale, else at ``cpu``, else nothing.
+
+    Raises:
+        InputError: a file that is no such trace.
+    """
+    for found in dict.fromkeys((scale, "cpu")):
+        file = results / f"selection-{PAPER}-{dataset}-{found}.json"
+        if file.exists():
+            try:
+                known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+                names = {row["run"] for row in known["rows"]}
+                [Composition(**row["settings"]) for row in known["rows"] if row["settings"]]
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f"{file} is no trace of `pellucid select {PAPER}`: {error!r}; make it again") from None
+            if not {known["recommended"], *known["front"]} <= names:
+                raise InputError(f"{file} names a network that it has no row of; make it again")
+            return known
+    return None
+
+
+def _unsearched(at: Setting, scale: Scale) -> list[Composition]:
+    """One composition of each kind, with middle settings."""
+    eps = max(each.eps for each in candidates(at, scale))
+    scaat = Composition(weight=0.3, eps=eps)
+    at_half, both = Composition(attacked_share=0.5), replace(scaat, attacked_share=0.5)
+    smoothed = [replace(each, filter="gaussian") for each in (at_half, scaat, both)]
+    return [Composition(), at_half, scaat, both, *smoothed]
+
+
+def front(dataset: str, scale: Scale, path: str | None = None) -> Table:
+    """The Pareto front that was found on validation images, on test images; else one composition of each kind."""
+    at = setting(dataset, scale, path=path)
+    found = trace(dataset, scale)
+    claims: tuple[Claim, ...] = ()
+    if found is None:
+        runs = {each.name: experiment(at, each) for each in _unsearched(at, scale)}
+        title = "Compositions with middle settings; no search was made"
+    else:
+        settings = {row["run"]: row["settings"] for row in found["rows"]}
+        others = {name: replace(at.base, method=method) for name, method in rivals(at, "cpu").items()}
+        wanted = dict.fromkeys((BASELINE, *found["front"]))
+        runs = {
+            name: experiment(at, Composition(**settings[name])) if settings[name] else others[name] for name in wanted
+        }
+        title, claims = "The Pareto front of the compositions", _claims(found)
+    return Table(
+        paper=PAPER,
+        number="front",
+        dataset=dataset,
+        title=title,
+        runs=runs,
+        evaluation=replace(at.evaluation, metrics=EVALUATED, saliency=at.maps[:1]),
+        metrics=METRICS,
+        claims=claims,
+    )
+
+
+def _claims(found: Mapping[str, Any]) -> tuple[Claim, ...]:
+    """That the recommended recipe is, within a step, no worse than the best of each number on validation images."""
+    name, rows = found["recommended"], {row["run"]: row for row in found["rows"]}
+    claims = []
+    for criterion in (each for axis in AXES.values() for each in axis):
+        metric = criterion.metric
+        known = {
+            run: criterion.level(rows[run]["measured"][metric]["mean"])
+            for run in found["front"]
+            if metric != "aopc_lerf" or rows[run]["morf_not_below"]
+        }
+        best = max(known, key=lambda run: known[run]) if known else name
+        if best == name:
+            continue
+        least = 1 / criterion.step if criterion.ratio else -criterion.step
+        claims.append(
+            Claim(
+                text=f"{name} is no worse than {best} by more than a step in {metric}",
+                metric=metric,
+                run=name,
+                baseline=best,
+                kind="factor" if criterion.ratio else "difference",
+                low=least if criterion.higher else None,
+                high=None if criterion.higher else criterion.step,
+            )
+        )
+    if name != BASELINE:
+        claims.append(
+            Claim(text=f"{name}'s MoRF is not below regular training's", metric="aopc_morf", run=name,
+                  baseline=BASELINE, low=0)
+        )  # fmt: skip
+    return tuple(claims)
+
+
+TABLES: dict[str, Callable[..., Table]] = {"front": front}
+"""By number: functions of (dataset, scale, path)."""

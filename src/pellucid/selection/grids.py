@@ -1,0 +1,84 @@
+"""The declared grids of SCAAT's and saliency-guided training's settings, and the rule that chooses among them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pellucid.methods import SCAAT, Method, SaliencyGuided
+from pellucid.recipes import xu2023
+from pellucid.recipes.table import Scale, Setting
+
+__all__ = ["Grid", "grid"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Candidates for one method's settings, stage after stage: each stage varies what the one before has chosen.
+
+    Args:
+        start: the method that the first stage varies; a candidate of it.
+        stages: by title, functions from the method chosen so far to its variants.
+        settings: a method's varied settings as plain data; also the run's name.
+        accuracy_lost: most validation accuracy that a candidate may lose to regular training, in [0, 1].
+    """
+
+    start: Method
+    stages: Mapping[str, Callable[[Any], list[Method]]]
+    settings: Callable[[Any], dict[str, float | str]]
+    accuracy_lost: float
+
+    @property
+    def rule(self) -> str:
+        """The rule in words."""
+        return (
+            "the lowest LeRF among the candidates that lose at most "
+            f"{100 * self.accuracy_lost:g} points of validation accuracy to regular training and whose MoRF is not "
+            "below regular training's; where none does, the choice before stands"
+        )
+
+
+def grid(search: str, at: Setting, scale: Scale) -> Grid:
+    """The declared grid: SCAAT's for ``xu2023``, saliency-guided training's for ``ismail2021``.
+
+    >>> from pellucid.recipes.table import setting
+    >>> scaat = grid("xu2023", setting("fashion-mnist", "cpu"), "cpu")
+    >>> {title: len(vary(scaat.start)) for title, vary in scaat.stages.items()}
+    {'eps and λ': 12, 'q and γ': 9, 'region': 3}
+    """
+    few = 1 if scale == "smoke" else None
+    if search == "ismail2021":
+        return Grid(
+            start=SaliencyGuided(),
+            stages={
+                "fraction, λ and ranking": lambda m: [
+                    replace(m, fraction=fraction, weight=weight, ranking=ranking)
+                    for fraction in (0.3, 0.5, 0.7)[:few]
+                    for weight in (0.3, 1.0, 3.0)[:few]
+                    for ranking in ("absolute", "signed")
+                ]
+            },
+            settings=lambda m: {"fraction": m.fraction, "weight": m.weight, "ranking": m.ranking},
+            accuracy_lost=0.025,
+        )
+    grey = at.base.dataset.name in ("fashion-mnist", "mnist")
+    radii = (0.1, 0.2, 0.3, 0.4) if grey else (2 / 255, 4 / 255, 8 / 255, 16 / 255)
+    start = xu2023.runs(at)["scaat"].method
+    assert isinstance(start, SCAAT)
+    return Grid(
+        start=start,
+        stages={
+            "eps and λ": lambda m: [
+                replace(m, attack=at.pgd(eps, 4, eps / 2), weight=weight)
+                for eps in radii[:few]
+                for weight in (0.1, 0.3, 1.0)[:few]
+            ],
+            "q and γ": lambda m: [
+                replace(m, q=q, gamma=gamma) for q in (0.3, 0.5, 0.8)[:few] for gamma in (0.02, 0.05, 0.1)[:few]
+            ],
+            "region": lambda m: [replace(m, region=region) for region in (1, at.region, 2 * at.region)[:few]],
+        },
+        settings=lambda m: {
+            "eps": round(m.attack.eps, 4), "weight": m.weight, "q": m.q, "gamma": m.gamma, "region": m.region,
+        },
+        accuracy_lost=0.01,
+    )  # fmt: skip

@@ -1,0 +1,43 @@
+"""The grids are what they say, each candidate can be named, and none is declared twice."""
+
+import pytest
+
+from pellucid.experiment import from_config, to_config
+from pellucid.methods import SCAAT, SaliencyGuided
+from pellucid.recipes.table import setting
+from pellucid.selection import grid
+
+
+@pytest.mark.parametrize("dataset", ["fashion-mnist", "mnist", "cifar10", "pcam"])
+@pytest.mark.parametrize(("search", "kind"), [("xu2023", SCAAT), ("ismail2021", SaliencyGuided)])
+def test_stages_vary_their_own_settings_alone(search, kind, dataset) -> None:
+    at = setting(dataset, "full")
+    declared = grid(search, at, "full")
+    fixed = declared.settings(declared.start)
+    varied = set()
+    for vary in declared.stages.values():
+        methods = vary(declared.start)
+        settings = [declared.settings(method) for method in methods]
+        assert all(type(method) is kind for method in methods)
+        assert len({tuple(own.values()) for own in settings}) == len(methods) == len(set(methods))
+        moved = {name for name in fixed if len({own[name] for own in settings}) > 1}
+        assert moved and not moved & varied
+        for method, own in zip(methods, settings, strict=True):
+            assert {name: own[name] for name in fixed if name not in moved} == {
+                name: value for name, value in fixed.items() if name not in moved
+            }
+            assert from_config(to_config(method), kind) == method
+        varied |= moved
+    assert varied == set(fixed)
+
+
+@pytest.mark.parametrize("search", ["xu2023", "ismail2021"])
+def test_a_smoke_test_tries_few(search) -> None:
+    at = setting("fashion-mnist", "smoke")
+    declared = grid(search, at, "smoke")
+    assert all(len(vary(declared.start)) <= 2 for vary in declared.stages.values())
+
+
+def test_the_rule_is_written_down() -> None:
+    declared = grid("xu2023", setting("fashion-mnist", "cpu"), "cpu")
+    assert "at most 1 points of validation accuracy" in declared.rule and "MoRF is not below" in declared.rule
