@@ -92,7 +92,8 @@ def _overview() -> argparse.ArgumentParser:
     return parser
 
 
-ABOUT_THE_CALL = ("run", "resume", "accelerator", "devices", "num_nodes", "strategy")  # not part of an experiment
+# Not part of an experiment.
+ABOUT_THE_CALL = ("run", "resume", "accelerator", "devices", "num_nodes", "strategy", "log", "snapshots")
 
 
 def _parser(command: str, description: str) -> Any:
@@ -191,11 +192,15 @@ def _train(arguments: list[str]) -> None:
     parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
     _add_config(parser)
     parser.add_argument("--resume", action="store_true", help="continue the run that the directory holds")
+    parser.add_argument("--log", type=str, help="tensorboard, csv or wandb: where numbers go while it trains")
+    parser.add_argument("--snapshots", default=0, type=int, help="epochs between two snapshots of the maps; 0 for none")
     _add_engine(parser)
     parser.add_class_arguments(Experiment)
     experiment, parsed = _instantiate(parser, _without_other_methods(arguments), Experiment)
     alone = {word.partition("=")[0] for word in arguments if word.startswith("--")} <= {
         "--resume",
+        "--log",
+        "--snapshots",
         "--accelerator",
         "--devices",
         "--num-nodes",
@@ -205,7 +210,8 @@ def _train(arguments: list[str]) -> None:
         if not (parsed.run / "experiment.yaml").exists():
             raise InputError(f"there is nothing to resume in {parsed.run}; give the settings of the run to begin it")
         experiment = read_experiment(parsed.run)
-    fit(experiment, parsed.run, resume=parsed.resume, **_engine(parsed))
+    watching = {"log": parsed.log, "snapshots": parsed.snapshots}
+    fit(experiment, parsed.run, resume=parsed.resume, **watching, **_engine(parsed))
     if is_first_process():
         print(parsed.run)
 
@@ -387,8 +393,9 @@ def _report(arguments: list[str]) -> None:
     parser = _parser("report", "One self-contained HTML page about measured run directories.")
     parser.add_argument("run", type=Path, nargs="+", help="measured run directories; the first is the baseline")
     parser.add_argument("--out", default=Path("report.html"), type=Path, help="the page")
+    parser.add_argument("--figures", type=Path, help="folder for every figure as SVG, PDF and PNG too")
     parsed = parser.parse_args(arguments)
-    print(write_report(parsed.run, parsed.out))
+    print(write_report(parsed.run, parsed.out, figures=parsed.figures))
 
 
 def _metrics(arguments: list[str]) -> None:

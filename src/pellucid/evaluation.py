@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ class Evaluation:
         transfer: run directory of the network that ``masking_transfer`` computes its attack on.
         gallery: images whose maps are kept for looking at, the same for every network.
         batch_size: images measured at once, over all processes.
-        chunk: images in one forward pass, which bounds memory.
+        chunk: images in one forward pass, which bounds memory; by default 16 to 128 on a CPU, as many as its cache is
+            good for at their size, and 256 elsewhere.
         seed: of the choice of images and of every draw.
     """
 
@@ -94,7 +96,7 @@ class Evaluation:
     transfer: str | None = None
     gallery: int = 24
     batch_size: int = 100
-    chunk: int = 128
+    chunk: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -106,9 +108,11 @@ class Evaluation:
             raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
         if self.fill not in get_args(Fill):
             raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {self.fill!r}")
-        for name in ("images", "steps", "repeats", "draws", "restarts", "gallery", "batch_size", "chunk"):
+        for name in ("images", "steps", "repeats", "draws", "restarts", "gallery", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.chunk is not None and self.chunk < 1:
+            raise InputError(f"chunk must be at least 1, got {self.chunk}")
         if not self.saliency:
             raise InputError("saliency must name at least one method, got none")
         if not self.metrics:
@@ -214,7 +218,7 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     transfer = None
     if evaluation.transfer is not None:
         transfer = fabric.to_device(load_network(evaluation.transfer, dataset))
-    measurement = measurement_of(evaluation, experiment.dataset.name, dataset, transfer=transfer)
+    measurement = measurement_of(evaluation, experiment.dataset.name, dataset, transfer=transfer, device=fabric.device)
     chosen = _choose(len(dataset), evaluation)
     parts = run / f".rows-{_key(run, evaluation)}"
     if fabric.is_global_zero:
@@ -267,8 +271,20 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     shutil.rmtree(parts)
 
 
+def _usual_chunk(shape: tuple[int, ...], device: torch.device | str) -> int:
+    """Images in one pass: on a CPU a ResNet-18 takes 1.6 times as long for 128 of 32 pixels at once as for 32."""
+    if torch.device(device).type != "cpu":
+        return 256
+    return max(16, min(128, 100_000 // math.prod(shape)))
+
+
 def measurement_of(
-    evaluation: Evaluation, name: str, dataset: Dataset, *, transfer: nn.Module | None = None
+    evaluation: Evaluation,
+    name: str,
+    dataset: Dataset,
+    *,
+    transfer: nn.Module | None = None,
+    device: torch.device | str = "cpu",
 ) -> Measurement:
     """The evaluation with everything that depends on the dataset filled in.
 
@@ -277,6 +293,7 @@ def measurement_of(
         name: of the dataset, which decides the usual radius of an attack.
         dataset: its images.
         transfer: network that a transferred attack is computed on.
+        device: where it is measured.
     """
     e = evaluation
     eps = ROBUST_EPS.get(name, 8 / 255) if e.robust_eps is None else e.robust_eps
@@ -302,7 +319,7 @@ def measurement_of(
         layer=e.layer,
         shape=dataset.shape,
         seed=e.seed,
-        chunk=e.chunk,
+        chunk=e.chunk or _usual_chunk(dataset.shape, device),
     )
 
 
