@@ -51,7 +51,15 @@ def test_everything_is_left_behind_and_a_second_call_skips_it(tiny, tmp_path):
     assert report == tmp_path / "demo" / "report.html"
     files = {file.name for file in (tmp_path / "demo" / "scaat").iterdir()}
     assert files == {
-        *["experiment.yaml", "environment.json", "model.safetensors", "state.pt", "train.csv", "q.parquet"],
+        *[
+            "experiment.yaml",
+            "environment.json",
+            "model.safetensors",
+            "state.pt",
+            "train.csv",
+            "q.parquet",
+            "extremes.safetensors",
+        ],
         *["evaluation.yaml", "rows.parquet", "maps.safetensors"],
     }
     assert "The report lies at" in said[-1]
