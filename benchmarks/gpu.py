@@ -4,7 +4,7 @@
 
 It needs no data from outside: it draws a folder of coloured shapes. Every method is trained on the device and on the
 CPU, whose losses must agree; in mixed precision too; interrupted after an epoch and resumed to the same weights; then
-measured. `step_cost.py` follows. Exit code 1 if a check failed.
+measured. `step_cost.py` and `metric_cost.py` follow. Exit code 1 if a check failed.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def main() -> int:
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--images", type=int, default=1200)
     parser.add_argument("--out", type=Path, default=Path("results"))
-    parser.add_argument("--no-cost", action="store_true", help="leave the step cost out")
+    parser.add_argument("--no-cost", action="store_true", help="leave the costs out")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     device = options.device
@@ -128,9 +128,10 @@ def main() -> int:
     facts = environment(torch.device(device))
     (options.out / "gpu.json").write_text(json.dumps({"environment": facts, "checks": checks}, indent=1) + "\n")
     if not options.no_cost:
-        script = Path(__file__).with_name("step_cost.py")
-        out = str(options.out / f"step-cost-{device}")
-        subprocess.run([sys.executable, str(script), "--device", device, "--out", out, "--seconds", "40"], check=True)
+        for name in ("step_cost", "metric_cost"):
+            script = str(Path(__file__).with_name(f"{name}.py"))
+            out = str(options.out / f"{name.replace('_', '-')}-{device}")
+            subprocess.run([sys.executable, script, "--device", device, "--out", out, "--seconds", "40"], check=True)
     return 0 if all(one["passed"] for one in checks) else 1
 
 
