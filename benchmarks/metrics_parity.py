@@ -19,8 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import parity_attacks
+import parity_changes
+import parity_curves
+import parity_maps
+import parity_saliency
+import parity_scores
 import torch
-from parity_cases import CASES, Case, Work
+from parity_case import Case, Work
 from parity_differences import DIFFERENCES
 from parity_settings import Setting, settings, their_way
 from step_cost import ratio
@@ -31,6 +37,9 @@ from pellucid import metrics
 from pellucid.environment import environment
 from pellucid.metrics import definitions
 
+PARTS = (parity_maps, parity_curves, parity_changes, parity_attacks, parity_scores, parity_saliency)
+CASES: list[Case] = [one for part in PARTS for one in part.CASES]
+"""Rows of the table, in its order."""
 LARGEST = 1e-5
 PEERS = ("quantus", "captum", "scikit-image", "scikit-learn", "pyautoattack")
 NOT_MEASURES = {

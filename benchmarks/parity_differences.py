@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from parity_cases import captum_right
+from parity_attacks import captum_right
 from parity_settings import COLOUR, GREY, Setting, in_turn, map_of, quantus, their_way
 from torch import nn
 

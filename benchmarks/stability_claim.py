@@ -258,8 +258,9 @@ def main() -> None:
         "seeds": seeds,
         "images": options.images,
         "training": f"adversarial training with {training_words(runs['at'][0].config).partition(', ')[2]}",
-        "noise": "{draws} noisy copies of standard deviation {sigma} (one-sided: U(.02, .2))".format(
-            **stored["ris"]["parameters"]
+        "noise": "{draws} noisy copies of standard deviation {sigma} (one-sided: from {low:g} to {high:g})".format(
+            **stored["ris"]["parameters"],
+            **dict(zip(("low", "high"), stored["ris_one_sided"]["parameters"]["between"], strict=True)),
         ),
         "finding": finding(contrasts),
         "contrasts": contrasts,

@@ -9,7 +9,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "AdaptiveQ": "methods",
+    "AdaptiveQ": "adaptive_q",
     "AdversarialSCAAT": "methods",
     "AdversarialTraining": "methods",
     "Batch": "types",

@@ -9,27 +9,26 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pellucid.adaptive_q import AdaptiveQ
 from pellucid.attacks import PGD
 from pellucid.divergence import DIVERGENCES, Divergence, kl
 from pellucid.errors import InputError
 from pellucid.modes import evaluating
+from pellucid.processes import processes
 from pellucid.randomness import Generator, of, shared, uniform
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, gradient_and_logits, heatmap, lowest
 from pellucid.types import Batch, Image, Label, Logits, Mask, PerSample
 
 __all__ = [
     "SCAAT",
-    "AdaptiveQ",
     "AdversarialSCAAT",
     "AdversarialTraining",
     "Method",
     "Regular",
     "SaliencyGuided",
-    "gathered",
 ]
 
 Losses = dict[str, Tensor]
@@ -224,62 +223,6 @@ class SaliencyGuided(Method):
         axes = (2, 3) if self.fill == "channel_range" else (1, 2, 3)
         low, high = x.amin(axes, keepdim=True), x.amax(axes, keepdim=True)
         return low + noise * (high - low)
-
-
-class AdaptiveQ(nn.Module):
-    """q of every training sample: the share of its lowest-saliency features that may change.
-
-    After the warm-up q grows by ``gamma`` where the attacked image is still classified rightly and shrinks where it
-    is not, so that harder images end with a smaller q.
-
-    Args:
-        num_samples: size of the training set.
-        q: the value all samples begin with, in [0, 1].
-        gamma: step of the adaptation; 0 keeps q fixed.
-        low: least q.
-        high: greatest q.
-        warmup: number of updates that change nothing.
-
-    Attributes:
-        q: buffer (num_samples,).
-        updates: buffer (), how often `update` was called.
-
-    >>> state = AdaptiveQ(3, q=0.5, gamma=0.1, low=0.1, high=0.9, warmup=0)
-    >>> state.update(torch.tensor([0, 2]), torch.tensor([True, False]))
-    >>> [round(q, 2) for q in state(torch.tensor([0, 1, 2])).tolist()]
-    [0.6, 0.5, 0.4]
-
-    Source: Xu et al. 2023, algorithm 2.
-    """
-
-    q: Tensor
-    updates: Tensor
-
-    def __init__(self, num_samples: int, *, q: float, gamma: float, low: float, high: float, warmup: int) -> None:
-        super().__init__()
-        self.gamma, self.low, self.high, self.warmup = gamma, low, high, warmup
-        self.register_buffer("q", torch.full((num_samples,), float(q)))
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
-
-    def forward(self, index: Label) -> PerSample:
-        """q of the samples at ``index``, (n,)."""
-        return self.q[index]
-
-    @torch.no_grad()
-    def update(self, index: Label, correct: Tensor) -> None:
-        """Adapt q to the outcome of one step; every process applies every process's outcomes.
-
-        Args:
-            index: (n,) positions in the training set.
-            correct: (n,) bool, whether the attacked image is classified rightly.
-        """
-        index, correct = gathered(index), gathered(correct)
-        self.updates += 1
-        if self.gamma == 0:
-            return
-        change = self.gamma * (2 * correct.to(self.q.dtype) - 1) * (self.updates > self.warmup)
-        added = self.q.index_add(0, index, change)
-        self.q[index] = added[index].clamp(self.low, self.high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -479,33 +422,13 @@ def _spread(n: int, share: float, device: torch.device) -> Tensor:
     >>> _spread(8, 0.25, torch.device("cpu")).tolist()
     [0, 4]
     """
-    if _processes() > 1 and abs(share * n - round(share * n)) > 1e-6:
+    if processes() > 1 and abs(share * n - round(share * n)) > 1e-6:
         raise InputError(
             f"a share of {share:g} of the {n} images that each process has is no whole number; "
             "change batch_size, so that the number of processes changes nothing"
         )
     count = min(n, max(1, round(share * n)))
     return torch.arange(count, device=device) * n // count
-
-
-def gathered(value: Tensor) -> Tensor:
-    """Rows of all processes in the order of their ranks, for state that every process keeps alike.
-
-    Args:
-        value: (n, ...) rows of this process, n the same in all.
-
-    Returns:
-        (processes · n, ...); ``value`` itself in a run of one process.
-    """
-    if _processes() == 1:
-        return value
-    parts = [torch.empty_like(value) for _ in range(_processes())]
-    dist.all_gather(parts, value.contiguous())
-    return torch.cat(parts)
-
-
-def _processes() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def _accuracy(logits: Logits, label: Label) -> Tensor:

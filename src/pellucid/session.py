@@ -15,12 +15,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from pellucid.adaptive_q import AdaptiveQ
 from pellucid.data import Dataset
 from pellucid.environment import environment
 from pellucid.errors import InputError
 from pellucid.experiment import Experiment, count_parameters, write_json, write_yaml
 from pellucid.files import whole_file
-from pellucid.methods import AdaptiveQ
 from pellucid.modes import evaluating
 from pellucid.objective import Objective
 from pellucid.saliency import VanillaGradient, heatmap

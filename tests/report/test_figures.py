@@ -8,19 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pellucid.report.drawing import key, styles, write_figures
 from pellucid.report.figures import (
     POINTS,
     curvature,
     distributions,
-    key,
     perturbation,
     q_panels,
     seconds_per_step,
     stability,
-    styles,
     trade_offs,
     training,
-    write_figures,
 )
 from pellucid.report.runs import read_run, read_runs
 from pellucid.report.table import summarise

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pellucid.adaptive_q import AdaptiveQ
 from pellucid.errors import InputError
 from pellucid.experiment import Optimizer, Schedule
 from pellucid.integrations import missing
-from pellucid.methods import AdaptiveQ
 from pellucid.objective import Objective
 from pellucid.types import Batch, Image, Logits
 

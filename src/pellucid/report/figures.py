@@ -1,125 +1,38 @@
 """Figures as SVG text that stands inside the page: text stays text, ink follows the page's light or dark mode."""
 
-import io
 import math
-import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from pellucid.files import whole_file
+from pellucid import pareto
 from pellucid.metrics.definitions import column_name
+from pellucid.report.drawing import INK, Panel, Styles, draw_panel, line
 from pellucid.report.measures import ARROWS, direction, measure_of
 from pellucid.report.runs import Floats, Run
 from pellucid.report.verdict import with_unit
 from pellucid.statistics import Interval, mean_band
 
 __all__ = [
-    "Panel",
-    "Style",
     "curvature",
     "distributions",
-    "key",
     "perturbation",
     "q_panels",
     "randomisation",
     "robustness",
     "seconds_per_step",
     "stability",
-    "styles",
     "trade_offs",
     "training",
-    "write_figures",
 ]
 
-INK = "#0b0c0d"
-"""Stands for the page's text colour; `_svg` writes ``currentColor`` instead."""
-# Okabe and Ito's colours for all kinds of colour vision, without black (the baseline is ink) and the faint yellow.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS, DASHES = "osD^vPX", ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 2, 2)))
 BELOW = 1e-12
 POINTS = 1200
 """Points of a scatter plot, of all runs together."""
 BINS = 40
-_RC: Any = {
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "pellucid",
-    "font.size": 10,
-    "text.color": INK,
-    "text.parse_math": False,  # a dollar sign in a run's name is a dollar sign
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": INK,
-    "grid.alpha": 0.15,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 5,
-}
-
-
-@dataclass(frozen=True)
-class Style:
-    """A run's colour, marker and dashes, the same in every figure."""
-
-    color: str
-    marker: str
-    dashes: Any
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One drawing: its SVG, what it shows in words, and the saliency method it belongs to (None: to all).
-
-    ``name`` and ``figure`` are for files of its own.
-    """
-
-    svg: str
-    alt: str
-    method: str | None = None
-    name: str = ""
-    figure: Figure | None = field(default=None, compare=False, repr=False)
-
-
-Styles = Mapping[str, Style]
-
-
-def styles(runs: Sequence[Run], baseline: Run) -> dict[str, Style]:
-    """A style for every run; the baseline is drawn in ink. No two of the first 42 others share colour and marker."""
-    found, others = {}, 0
-    for run in runs:
-        if run is baseline:
-            found[run.name] = Style(INK, "o", "-")
-            continue
-        turn, place = divmod(others, len(PALETTE))
-        dashes = DASHES[(others + 1) % len(DASHES)]
-        found[run.name] = Style(PALETTE[place], MARKERS[(others + turn + 1) % len(MARKERS)], dashes)
-        others += 1
-    return found
-
-
-def key(style: Style, *, name: str) -> str:
-    """A short line with the run's marker, for a legend in HTML."""
-    with matplotlib.rc_context(_RC):
-        figure = Figure(figsize=(0.5, 0.18))
-        figure.add_artist(Line2D([0.05, 0.5, 0.95], [0.5] * 3, markevery=[1], **_line(style)))
-        return _svg(figure, name, None)
 
 
 def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]:
@@ -143,7 +56,7 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
                     least.append(mean[mean > BELOW].min(initial=0.1))
                 ends.append(f"{run.name} {last:.2g}")
                 axes.fill_between(x, low, high, color=style[run.name].color, alpha=0.15, linewidth=0)
-                axes.plot(x, mean, markevery=max(1, len(x) // 5), **_line(style[run.name]))
+                axes.plot(x, mean, markevery=max(1, len(x) // 5), **line(style[run.name]))
                 if f"random_curve{suffix}" in run.rows.column_names:
                     chance = np.nanmean(run.curves(f"random_curve{suffix}"), axis=0)
                     chance = np.maximum(chance, BELOW) if order == "lerf" else chance
@@ -158,7 +71,7 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
             axes.set_ylabel("lost confidence" + (", logarithmic" if order == "lerf" else ""))
             return f"{title}: mean lost confidence once the largest share is replaced: {', '.join(ends)}."
 
-        panels.append(_panel(draw, f"{order}-{method}", method=method))
+        panels.append(draw_panel(draw, f"{order}-{method}", method=method))
     return panels
 
 
@@ -176,7 +89,7 @@ def randomisation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel
             x = np.arange(1, len(mean) + 1)
             most = max(most, len(mean))
             axes.fill_between(x, low, high, color=style[run.name].color, alpha=0.15, linewidth=0)
-            axes.plot(x, mean, **_line(style[run.name]))
+            axes.plot(x, mean, **line(style[run.name]))
             ends.append(f"{run.name} {mean[-1]:.2f}")
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_ylim(top=1)
@@ -187,7 +100,7 @@ def randomisation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel
         axes.set_ylabel("rank correlation with the map before")
         return f"Mean rank correlation with the trained network's map once all layers are random: {', '.join(ends)}."
 
-    return [_panel(draw, f"randomisation-{method}", method=method)]
+    return [draw_panel(draw, f"randomisation-{method}", method=method)]
 
 
 def robustness(runs: Sequence[Run], style: Styles) -> list[Panel]:
@@ -203,7 +116,7 @@ def robustness(runs: Sequence[Run], style: Styles) -> list[Panel]:
             clean = run.values("prediction") == run.values("label")
             mean, low, high = mean_band(np.column_stack([clean, run.curves("robust_curve")]))
             axes.fill_between(radius, 100 * low, 100 * high, color=style[run.name].color, alpha=0.15, linewidth=0)
-            axes.plot(radius, 100 * mean, **_line(style[run.name]))
+            axes.plot(radius, 100 * mean, **line(style[run.name]))
             ends.append(f"{run.name} {100 * mean[-1]:.0f} %")
         axes.set_ylim(0, 100)
         axes.set_title("Accuracy under attack")
@@ -211,7 +124,7 @@ def robustness(runs: Sequence[Run], style: Styles) -> list[Panel]:
         axes.set_ylabel("accuracy (%)")
         return f"Accuracy by radius of the attack; at the largest: {', '.join(ends)}."
 
-    return [_panel(draw, "robustness")]
+    return [draw_panel(draw, "robustness")]
 
 
 def q_panels(runs: Sequence[Run], style: Styles) -> list[Panel]:
@@ -236,7 +149,7 @@ def q_panels(runs: Sequence[Run], style: Styles) -> list[Panel]:
         axes.set_ylabel("training pictures (%)")
         return f"Distribution of q at the end of training; medians: {', '.join(medians)}."
 
-    panels = [_panel(draw_end, "q-end")]
+    panels = [draw_panel(draw_end, "q-end")]
     for number, (run, q) in enumerate(having):
 
         def draw_course(axes: Axes, run: Run = run, q: Mapping[int, Floats] = q) -> str:
@@ -247,14 +160,14 @@ def q_panels(runs: Sequence[Run], style: Styles) -> list[Panel]:
             x, color = np.array(epochs) + 1, style[run.name].color
             axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
             axes.fill_between(x, lower, upper, color=color, alpha=0.3, linewidth=0)
-            axes.plot(x, middle, **_line(style[run.name]))
+            axes.plot(x, middle, **line(style[run.name]))
             axes.set_ylim(0, 1)
             axes.set_title(f"q during training: {run.name}")
             axes.set_ylabel("q")
             _epochs(axes)
             return f"q of {run.name} by epoch: median from {middle[0]:.2f} to {middle[-1]:.2f}."
 
-        panels.append(_panel(draw_course, f"q-course-{number}"))
+        panels.append(draw_panel(draw_course, f"q-course-{number}"))
     return panels
 
 
@@ -279,7 +192,7 @@ def training(runs: Sequence[Run], style: Styles, baseline: Run) -> list[Panel]:
             ends = []
             for run in having:
                 y = scale * run.training[column]
-                axes.plot(np.arange(1, len(y) + 1), y, **_line(style[run.name]))
+                axes.plot(np.arange(1, len(y) + 1), y, **line(style[run.name]))
                 ends.append(f"{run.name} {y[-1]:.3g}")
             axes.set_title(title)
             axes.set_ylabel(label)
@@ -289,7 +202,7 @@ def training(runs: Sequence[Run], style: Styles, baseline: Run) -> list[Panel]:
             return f"{title} by epoch; last epoch: {', '.join(ends)}."
 
         if having:  # a run without validation images has no validation accuracy
-            panels.append(_panel(draw, column))
+            panels.append(draw_panel(draw, column))
 
     def draw_steps(axes: Axes) -> str:
         of_baseline = seconds_per_step(baseline)
@@ -306,7 +219,7 @@ def training(runs: Sequence[Run], style: Styles, baseline: Run) -> list[Panel]:
         pairs = (f"{run.name} {factor:.1f}" for run, factor in zip(runs, factors, strict=True))
         return f"Seconds per training step as a multiple of {baseline.name}: {', '.join(pairs)}."
 
-    panels.append(_panel(draw_steps, "steps", height=max(3.0, 0.32 * len(runs) + 1)))
+    panels.append(draw_panel(draw_steps, "steps", height=max(3.0, 0.32 * len(runs) + 1)))
     return panels
 
 
@@ -337,7 +250,7 @@ def trade_offs(
                     yerr=_bars(y, measure.scale),
                     capsize=2,
                     elinewidth=1,
-                    **_line(style[run.name]) | {"linestyle": "none", "markersize": 8},
+                    **line(style[run.name]) | {"linestyle": "none", "markersize": 8},
                 )
                 said.append(f"{run.name} {with_unit(x, 'clean_accuracy')} and {with_unit(y, name)}")
             front = _front(having, summaries, name)
@@ -355,7 +268,9 @@ def trade_offs(
             return f"Accuracy and {measure.title} of each run: {'; '.join(said)}.{best}"
 
         method = name.partition("/")[2] or "vanilla_gradient"
-        panels.append(_panel(draw, f"trade-{name.replace('/', '-')}", method=None if "accuracy" in name else method))
+        panels.append(
+            draw_panel(draw, f"trade-{name.replace('/', '-')}", method=None if "accuracy" in name else method)
+        )
     return panels
 
 
@@ -371,10 +286,8 @@ def _front(having: Sequence[Run], summaries: Mapping[str, Mapping[str, Interval]
         run.name: (summaries[run.name]["clean_accuracy"].mean, sign * summaries[run.name][name].mean) for run in having
     }
 
-    def is_beaten(x: float, y: float) -> bool:
-        return any(a >= x and b >= y and (a, b) != (x, y) for a, b in points.values())
-
-    front = [run for run in having if not is_beaten(*points[run.name])]
+    unbeaten = pareto.front(points)
+    front = [run for run in having if run.name in unbeaten]
     return sorted(front, key=lambda run: points[run.name][0])
 
 
@@ -407,7 +320,7 @@ def _all_ridges(runs: Sequence[Run], style: Styles, wanted: Sequence[tuple[str, 
             return f"Distribution of {measure.title} over the pictures; medians: {', '.join(medians)}."
 
         height = max(3.0, 0.36 * len(values) + 1)
-        panels.append(_panel(draw, f"distribution-{name.replace('/', '-')}", method=method, height=height))
+        panels.append(draw_panel(draw, f"distribution-{name.replace('/', '-')}", method=method, height=height))
     return panels
 
 
@@ -464,43 +377,7 @@ def stability(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]:
         axes.set_ylabel("ROS: by change of the output ↓")
         return f"RIS and ROS of single pictures; medians: {'; '.join(said) or 'none was measured'}."
 
-    return [_panel(draw, f"stability-{method}", method=method)]
-
-
-def write_figures(panels: Sequence[Panel], style: Styles, folder: str | Path) -> list[Path]:
-    """Write every panel as SVG, PDF and PNG, with a legend below, for a paper or a slide.
-
-    Args:
-        panels: of the report.
-        style: of the runs, for the legend.
-        folder: where to; made if it is not there.
-
-    Returns:
-        The files.
-    """
-    folder = Path(folder)
-    written = []
-    metadata: dict[str, dict[str, None]] = {
-        "svg": {"Date": None, "Creator": None},
-        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-        "png": {"Software": None},
-    }
-    lines = [Line2D([], [], label=name, **_line(one)) for name, one in style.items()]
-    for panel in panels:
-        if panel.figure is None:
-            continue
-        with matplotlib.rc_context(_RC), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            columns = 3 if max(map(len, style)) < 16 else 1
-            figure, rows = panel.figure, math.ceil(len(lines) / columns)
-            figure.set_figheight(figure.get_figheight() + 0.2 * rows)
-            figure.legend(handles=lines, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
-            for kind, about in metadata.items():
-                path = folder / f"{panel.name}.{kind}"
-                with whole_file(path) as temporary:
-                    figure.savefig(temporary, format=kind, dpi=200, facecolor="white", metadata=about)
-                written.append(path)
-    return written
+    return [draw_panel(draw, f"stability-{method}", method=method)]
 
 
 def _logarithmic(axes: Axes, which: Literal["x", "y"] = "y") -> None:
@@ -517,41 +394,7 @@ def _bars(interval: Interval, scale: float) -> list[list[float]]:
     return [[scale * (interval.mean - interval.low)], [scale * (interval.high - interval.mean)]]
 
 
-def _line(style: Style) -> dict[str, Any]:
-    return {"color": style.color, "marker": style.marker, "linestyle": style.dashes}
-
-
 def _epochs(axes: Axes) -> None:
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.yaxis.get_major_formatter().set_useOffset(False)  # type: ignore[attr-defined]
-
-
-def _panel(draw: Callable[[Axes], str], name: str, *, method: str | None = None, height: float = 3.0) -> Panel:
-    with matplotlib.rc_context(_RC):
-        figure = Figure(figsize=(4.4, height), layout="constrained")
-        alt = draw(figure.subplots())
-        return Panel(_svg(figure, name, alt), alt, method, name, figure)
-
-
-def _svg(figure: Figure, name: str, alt: str | None) -> str:
-    """The figure as an SVG element whose ids begin with ``name``, hidden from screen readers where ``alt`` is None."""
-    out = io.StringIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the browser has its own fonts
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
-    text = text[text.index("<svg") :].strip()
-    text = re.sub(r"\s*<metadata>.*?</metadata>|\s*<style.*?</style>|<!--.*?-->", "", text, flags=re.DOTALL)
-    text = text.replace(INK, "currentColor")
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
-    heard = 'aria-hidden="true"' if alt is None else f'role="img" aria-label="{_attribute(alt)}"'
-    head = re.search(r'viewBox="[^"]*"', text)
-    assert head is not None  # matplotlib always writes one
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {head[0]} {heard}{text[text.index(">") :]}'.replace(
-        "xlink:href", "href"
-    )
-
-
-def _attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")

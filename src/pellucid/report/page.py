@@ -15,8 +15,8 @@ from markupsafe import Markup
 from pellucid.files import whole_file
 from pellucid.metrics.definitions import BARE, DERIVED
 from pellucid.metrics.survival import Survival
+from pellucid.report import drawing, verdict
 from pellucid.report import figures as drawn
-from pellucid.report import verdict
 from pellucid.report.caveats import caveats, merged, survivals
 from pellucid.report.formats import render
 from pellucid.report.gallery import (
@@ -83,7 +83,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, figures: str | 
         temporary.write_text(html, encoding="utf-8")
     if figures is not None:
         panels = [panel for section in content["figures"] for panel in section["panels"]]
-        drawn.write_figures(panels, drawn.styles(read, verdict.baseline_of(read)), figures)
+        drawing.write_figures(panels, drawing.styles(read, verdict.baseline_of(read)), figures)
     return out
 
 
@@ -106,14 +106,14 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
     names = sorted({name for run in runs for name in metric_names(run)}, key=lambda name: _place(name, methods))
     answers = verdict.answers(runs, summaries, standing, baseline)
     pictures = gallery(runs, methods)
-    style = drawn.styles(runs, baseline)
+    style = drawing.styles(runs, baseline)
     survived = {run.name: survivals(run) for run in runs}
     return {
         "runs": [
             {
                 "name": run.name,
                 "words": _words(run),
-                "key": Markup(drawn.key(style[run.name], name=f"key-{number}")),
+                "key": Markup(drawing.key(style[run.name], name=f"key-{number}")),
                 "baseline": run is baseline,
             }
             for number, run in enumerate(runs)
@@ -273,7 +273,7 @@ def _cost(runs: Sequence[Run], baseline: Run) -> str:
 def _figures(
     runs: Sequence[Run],
     summaries: Summaries,
-    style: drawn.Styles,
+    style: drawing.Styles,
     baseline: Run,
     methods: Sequence[str],
     names: Sequence[str],

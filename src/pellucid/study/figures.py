@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pellucid.files import whole_file
-from pellucid.report.figures import _RC, INK, PALETTE, Panel, _svg
+from pellucid.report.drawing import INK, PALETTE, RC, Panel, svg
 from pellucid.study.responses import Ratings
 from pellucid.study.results import Analysis, Description, Pair, Result
 from pellucid.study.words import label, signed
@@ -63,14 +63,14 @@ def drawings(analysis: Analysis, ratings: Mapping[str, Ratings]) -> list[Drawing
 
 def panel(drawing: Drawing) -> Panel:
     """A drawing as SVG that stands inside a page."""
-    with matplotlib.rc_context(_RC):
-        return Panel(_svg(drawing.figure, drawing.name, drawing.alt), drawing.alt)
+    with matplotlib.rc_context(RC):
+        return Panel(svg(drawing.figure, drawing.name, drawing.alt), drawing.alt)
 
 
 def write_drawing(drawing: Drawing, folder: Path) -> list[Path]:
     """Write a drawing as SVG, PDF and PNG (300 dots an inch), black on white."""
     written = []
-    rc = _RC | {"pdf.fonttype": 42, "svg.fonttype": "path"}
+    rc = RC | {"pdf.fonttype": 42, "svg.fonttype": "path"}
     with matplotlib.rc_context(rc):
         for kind in FORMATS:
             path = folder / f"{drawing.name}.{kind}"
@@ -89,7 +89,7 @@ def _likert(described: Sequence[Description], *, synthetic: bool) -> Drawing:
     middle = points // 2
     left = -shares[:, :middle].sum(axis=1) - shares[:, middle] / 2
     size = (4.4, ROW * len(described) + 1.35)
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(RC):
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
         places = np.arange(len(described))[::-1]
@@ -124,7 +124,7 @@ def _likert(described: Sequence[Description], *, synthetic: bool) -> Drawing:
 def _differences(result: Result, ratings: Ratings, *, likert: bool, synthetic: bool) -> Drawing:
     """Each participant's difference as a dot, and the shift with its interval, a row per pair of conditions."""
     size = (4.4, 0.72 * len(result.pairs) + 1.05)
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(RC):
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
         places = np.arange(len(result.pairs))[::-1].astype(float)
