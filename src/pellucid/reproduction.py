@@ -128,10 +128,8 @@ def plan(choice: Reproduction, wanted: Sequence[Table]) -> list[Stage]:
 
 
 def _folder(choice: Reproduction, table: Table, name: str, seed: int) -> Path:
-    # Tables that are measured in the same way share their networks.
-    shared = choice.paper == "xu2023" and not table.number.startswith("ablation")
-    part = "tables" if shared else table.number
-    return choice.out / choice.paper / f"{choice.dataset}-{choice.scale}" / part / f"seed{seed}" / name
+    group = table.group or table.number
+    return choice.out / choice.paper / f"{choice.dataset}-{choice.scale}" / group / f"seed{seed}" / name
 
 
 def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:

@@ -103,6 +103,7 @@ def table_1(dataset: str, scale: Scale, path: str | None = None) -> Table:
     return Table(
         paper=PAPER,
         number="1",
+        group="tables",
         dataset=dataset,
         title="Quality of saliency maps",
         runs=chosen,
@@ -151,6 +152,7 @@ def table_2(dataset: str, scale: Scale, path: str | None = None) -> Table:
     return Table(
         paper=PAPER,
         number="2",
+        group="tables",
         dataset=dataset,
         title="Fixed and adaptive q",
         runs=chosen,
@@ -172,6 +174,7 @@ def table_3(dataset: str, scale: Scale, path: str | None = None) -> Table:
     return Table(
         paper=PAPER,
         number="3",
+        group="tables",
         dataset=dataset,
         title="Cost of SCAAT with four steps and with one",
         runs={name: runs(at)[name] for name in names},

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pellucid.methods import SCAAT, Method, SaliencyGuided
-from pellucid.recipes import xu2023
 from pellucid.recipes.table import Scale, Setting
 
 __all__ = ["Grid", "grid"]
@@ -62,10 +61,10 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
         )
     grey = at.base.dataset.name in ("fashion-mnist", "mnist")
     radii = (0.1, 0.2, 0.3, 0.4) if grey else (2 / 255, 4 / 255, 8 / 255, 16 / 255)
-    start = xu2023.runs(at)["scaat"].method
-    assert isinstance(start, SCAAT)
+    # Not the recipe's settings, which are what this search has found.
+    eps, weight = (0.3, 0.3) if grey else (at.eps, 1.0)
     return Grid(
-        start=start,
+        start=SCAAT(attack=at.pgd(eps, 4, eps / 2), weight=weight, region=at.region),
         stages={
             "eps and λ": lambda m: [
                 replace(m, attack=at.pgd(eps, 4, eps / 2), weight=weight)
