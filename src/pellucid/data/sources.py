@@ -43,6 +43,7 @@ class Known(NamedTuple):
 _HELP = {
     "fashion-mnist": "; on Debian and Ubuntu `apt install dataset-fashion-mnist` brings it, and without root "
     "scripts/fashion_mnist of pellucid's source",
+    "mnist": "; where pip answers, scripts/mnist of pellucid's source brings it",
 }
 
 
