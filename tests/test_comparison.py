@@ -10,6 +10,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from statsmodels.stats.multitest import multipletests
 
 from pellucid.comparison import Test as Kind
 from pellucid.comparison import compare_pairs, holm, paired_cohens_d, paired_test, rank_biserial
@@ -95,13 +96,14 @@ class TestPaired:
 
 
 class TestHolm:
-    def test_agrees_with_the_procedure(self) -> None:
-        p = np.random.default_rng(0).random(12) ** 3
-        corrected, running = np.empty(12), 0.0
-        for rank, which in enumerate(np.argsort(p)):
-            running = max(running, min(1.0, (12 - rank) * p[which]))
-            corrected[which] = running
-        np.testing.assert_allclose(holm(p), corrected, rtol=1e-12)
+    @given(hnp.arrays(np.float64, st.integers(1, 40), elements=st.sampled_from([0.0, 1e-9, 0.01, 0.02, 0.4, 1.0])))
+    @settings(max_examples=50)
+    def test_agrees_with_statsmodels_ties_included(self, p: np.ndarray) -> None:
+        assert holm(p).tolist() == multipletests(p, method="holm")[1].tolist()
+
+    def test_agrees_with_statsmodels_on_many(self) -> None:
+        p = np.random.default_rng(0).random(1000) ** 9
+        assert holm(p).tolist() == multipletests(p, method="holm")[1].tolist()
 
     @pytest.mark.parametrize("m", [1, 2, 3, 8])
     def test_between_p_and_bonferroni(self, m: int) -> None:

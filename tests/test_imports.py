@@ -19,7 +19,7 @@ LAYERS = [
     {"data", "methods", "metrics", "models", "objective"},
     {"environment", "experiment", "measurement"},
     {"session"},
-    {"evaluation", "training"},
+    {"evaluation", "predictions", "training"},
     {"explanation", "recipes", "report", "study"},
     {"demo", "reproduction", "selection"},
     {"cli"},

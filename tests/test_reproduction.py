@@ -1,7 +1,9 @@
 """Recipes run from one command, end to end on real images, and tables say what the rows say."""
 
 import json
+import os
 from dataclasses import replace
+from multiprocessing import SimpleQueue
 from pathlib import Path
 
 import h5py
@@ -59,9 +61,40 @@ def test_numbers_are_means_over_seeds_of_the_rows(smoke) -> None:
     result = json.loads(file.with_suffix(".json").read_text())
     runs = [read_run(stage.run) for stage in plan(choice, tables(choice)) if stage.run.name == "scaat"]
     assert len(runs) == 2
-    for metric in ("gini", "aopc_lerf/smoothgrad", "clean_accuracy"):
+    for metric in ("gini", "aopc_lerf/smoothgrad"):
         expected = np.mean([summarise(run)[metric].mean for run in runs])
         assert result["measured"]["scaat"][metric]["mean"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_accuracy_is_of_all_images(smoke) -> None:
+    choice, file = smoke("xu2023")
+    result = json.loads(file.with_suffix(".json").read_text())
+    rates = []
+    for stage in plan(choice, tables(choice)):
+        if stage.run.name == "scaat":
+            every = pq.read_table(stage.run / "predictions-test.parquet").to_pandas().set_index("index")
+            measured = pq.read_table(stage.run / "rows.parquet").to_pandas()
+            assert (every.prediction[measured["index"]].to_numpy() == measured.prediction.to_numpy()).all()
+            rates.append((every.prediction == every.label).mean())
+    accuracy = result["measured"]["scaat"]["clean_accuracy"]
+    assert result["accuracy_images"] == accuracy["n"] == len(every) == 10_000
+    assert accuracy["mean"] == pytest.approx(np.mean(rates), abs=1e-9)
+    assert "6 test images, accuracy of all 10000" in file.read_text()
+
+
+def test_trainings_are_dealt_to_the_devices(monkeypatch) -> None:
+    monkeypatch.setattr(reproduction.torch.cuda, "device_count", lambda: 2)
+    assert Reproduction(paper="xu2023", devices=(0, 1)).devices == (0, 1)
+    with pytest.raises(InputError, match="of which this machine has 2, got 2"):
+        Reproduction(paper="xu2023", devices=(0, 2))
+    dealt = SimpleQueue()
+    for number in (1, None):
+        dealt.put(number)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    reproduction._take_device(dealt)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    reproduction._take_device(dealt)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
 
 
 def test_finished_stages_are_left_and_missing_ones_made(smoke) -> None:

@@ -311,7 +311,6 @@ def _compare(arguments: list[str]) -> None:
 def _explain(arguments: list[str]) -> None:
     from pellucid.explanation.batch import explain
     from pellucid.explanation.options import subject_and_words, with_reference
-    from pellucid.training import make_fabric
 
     parser = _parser("explain", "Trust cards: the maps of single images, and how far each can be trusted.")
     parser.add_argument(
@@ -337,8 +336,6 @@ def _explain(arguments: list[str]) -> None:
     parser.add_argument("--accelerator", default="auto", type=str, help="auto, cpu, cuda or mps")
     parsed = parser.parse_args(arguments)
     subject, words, examination = subject_and_words(parsed)
-    fabric = make_fabric(parsed.accelerator, 1, 1, "auto")
-    fabric.to_device(subject.model)
     summary = explain(
         subject,
         words,
@@ -421,17 +418,25 @@ def _reproduce(arguments: list[str]) -> None:
     parser.add_argument("--scale", default=Reproduction.scale, type=str, help="smoke, cpu or full")
     parser.add_argument("--seeds", default=Reproduction.seeds, type=int, help="trainings of each network")
     parser.add_argument("--jobs", default=Reproduction.jobs, type=int, help="trainings at once")
+    parser.add_argument("--devices", default=None, type=str, help="GPUs that trainings are dealt to, such as 0,1")
     parser.add_argument("--out", default=Reproduction.out, type=Path, help="folder of the run directories")
     parser.add_argument("--results", default=Reproduction.results, type=Path, help="folder of the tables")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and how long it would take")
     parsed = parser.parse_args(arguments)
     fields = ("paper", "table", "dataset", "path", "scale", "seeds", "jobs", "out", "results")
-    choice = Reproduction(**{name: getattr(parsed, name) for name in fields})
+    choice = Reproduction(**{name: getattr(parsed, name) for name in fields}, devices=_numbers(parsed.devices))
     if parsed.dry_run:
         forecast(choice)
         return
     for file in reproduce(choice):
         print(file)
+
+
+def _numbers(text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise InputError(f"devices must be numbers with commas between them, such as 0,1, got {text!r}") from None
 
 
 def _select(arguments: list[str]) -> None:

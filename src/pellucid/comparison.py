@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
 
 from pellucid.errors import InputError
 from pellucid.statistics import Interval, paired_difference
@@ -114,6 +113,8 @@ def paired_test(a: Values, b: Values, *, test: Test = "permutation", resamples: 
     difference = _differences(a, b)
     if not difference.any():
         return 1.0
+    import scipy.stats  # takes half a second, which a report, for its corrections alone, need not pay
+
     if test == "wilcoxon":
         return float(scipy.stats.wilcoxon(difference).pvalue)
     found = scipy.stats.permutation_test(
@@ -143,18 +144,19 @@ def holm(p: Values) -> Floats:
     >>> holm([0.01, 0.04, 0.03]).round(6).tolist()
     [0.03, 0.06, 0.06]
 
-    Source: Holm 1979, as `statsmodels.stats.multitest.multipletests` has it.
+    Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
     """
-    # Takes a second or two to import, which only a correction should pay.
-    from statsmodels.stats.multitest import multipletests
-
     values = np.asarray(p, dtype=np.float64)
     if values.ndim != 1 or not len(values):
         raise InputError(f"p-values must be (m,) with m >= 1, got shape {values.shape}")
     if not ((values >= 0) & (values <= 1)).all():
         wrong = values[~((values >= 0) & (values <= 1))][0]
         raise InputError(f"p-values must be in [0, 1], got {wrong:g}")
-    corrected: Floats = multipletests(values, method="holm")[1]
+    order = np.argsort(values)
+    # The smallest of m is multiplied by m, the next by m - 1, ...; none may fall below the one before.
+    rising = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(rising, 1)
     return corrected
 
 
@@ -209,7 +211,9 @@ def rank_biserial(a: Values, b: Values) -> float:
     difference = difference[difference != 0]
     if not len(difference):
         return 0.0
-    ranks = scipy.stats.rankdata(np.abs(difference))
+    from scipy.stats import rankdata  # as in `paired_test`
+
+    ranks = rankdata(np.abs(difference))
     return float((np.sign(difference) * ranks).sum() / ranks.sum())
 
 

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
@@ -24,6 +27,7 @@ from pellucid.evaluation import Evaluation, evaluate, measurement_of
 from pellucid.experiment import Experiment
 from pellucid.files import whole_file
 from pellucid.objective import Objective
+from pellucid.predictions import predict
 from pellucid.recipes.table import Claim, Scale, Table
 from pellucid.report.measures import ARROWS, direction, measure_of, saliency_of, saliency_title, written
 from pellucid.report.runs import Run, read_run
@@ -47,6 +51,7 @@ __all__ = [
     "tables",
 ]
 
+FloatArray = npt.NDArray[np.float64]
 PAPERS = ("bhusal2026", "guesmi2024", "ismail2021", "pellucid", "xu2023")
 
 
@@ -62,6 +67,7 @@ class Reproduction:
         path: folder of the dataset's files.
         seeds: trainings of each network.
         jobs: trainings at once, each with its share of the cores.
+        devices: numbers of the GPUs that trainings are dealt to; the first alone by default.
         out: folder of the run directories.
         results: folder of the tables.
     """
@@ -73,6 +79,7 @@ class Reproduction:
     path: str | None = None
     seeds: int = 5
     jobs: int = 1
+    devices: tuple[int, ...] = ()
     out: Path = Path("runs/papers")
     results: Path = Path("results")
 
@@ -82,6 +89,10 @@ class Reproduction:
         for name in ("seeds", "jobs"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        known = torch.cuda.device_count()
+        for device in self.devices:
+            if not 0 <= device < known:
+                raise InputError(f"devices must be numbers of GPUs, of which this machine has {known}, got {device}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +164,7 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
         total=len(stages), desc=f"{choice.paper}", unit="network", dynamic_ncols=True,
         disable=None if progress else True,
     ) as bar:  # fmt: skip
-        for stage in finished(stages, choice.jobs):
+        for stage in finished(stages, choice.jobs, choice.devices):
             bar.set_postfix_str("/".join(stage.run.parts[-2:]))
             bar.update()
     written_to = []
@@ -168,15 +179,26 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
     return written_to
 
 
-def finished(stages: Sequence[Stage], jobs: int) -> Iterator[Stage]:
-    """Each stage once it is trained and measured, by as many processes as there are jobs; what is there is left."""
-    if jobs == 1:
+def finished(stages: Sequence[Stage], jobs: int, devices: Sequence[int] = ()) -> Iterator[Stage]:
+    """Each stage once it is trained and measured; what is there is left.
+
+    Args:
+        stages: networks.
+        jobs: processes, at least one for each device.
+        devices: numbers of the GPUs that the processes are dealt to.
+    """
+    jobs = max(jobs, len(devices))
+    if jobs == 1 and not devices:
         for stage in stages:
             _run(stage, None)
             yield stage
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    dealt = context.SimpleQueue()
+    for number in range(jobs):
+        dealt.put(devices[number % len(devices)] if devices else None)
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_take_device, initargs=(dealt,)) as pool:
         waiting = {pool.submit(_run, stage, threads): stage for stage in stages}
         try:
             while waiting:
@@ -189,12 +211,20 @@ def finished(stages: Sequence[Stage], jobs: int) -> Iterator[Stage]:
             raise
 
 
+def _take_device(dealt: Any) -> None:
+    """Leave this process one GPU, before it looks for any."""
+    device = dealt.get()
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
+
+
 def _run(stage: Stage, threads: int | None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     stage.run.parent.mkdir(parents=True, exist_ok=True)
     fit(stage.experiment, stage.run, resume=True, progress=threads is None)
     evaluate(stage.run, stage.evaluation, resume=True, progress=threads is None)
+    predict(stage.run, stage.evaluation.split)
 
 
 def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
@@ -222,6 +252,7 @@ def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
         "scale": choice.scale,
         "network": _network(table),
         "images": n,
+        "accuracy_images": _predictions(next(iter(runs.values()))[0]).num_rows,
         "split": next(iter(runs.values()))[0].info["split"],
         "seeds": choice.seeds,
         "metrics": list(table.metrics) + (["time"] if table.time else []),
@@ -265,7 +296,26 @@ def _interval(
     bare, slash, method = metric.partition("/")
     if bare == "aopc_rel":
         return _ratio(groups[0], slash + method, n)
+    if bare == "clean_accuracy":
+        right = [[_right(run) for run in runs] for runs in groups]
+        return hierarchical_statistic(
+            [[_mean(each) for each in own] for own in right], len(right[0][0]), function=function
+        )
     return hierarchical_statistic([[statistic(run, metric) for run in runs] for runs in groups], n, function=function)
+
+
+def _predictions(run: Run) -> pa.Table:
+    return pq.read_table(run.path / f"predictions-{run.info['split']}.parquet")
+
+
+def _right(run: Run) -> FloatArray:
+    """Whether each image of the whole split is classified rightly, (n,)."""
+    table = _predictions(run)
+    return np.asarray(table["prediction"].to_numpy() == table["label"].to_numpy(), dtype=np.float64)
+
+
+def _mean(values: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    return lambda weight: weight @ values / weight.sum(axis=1)
 
 
 def _ratio(runs: Sequence[Run], suffix: str, n: int) -> Interval:
@@ -323,7 +373,8 @@ def page(result: Mapping[str, Any]) -> str:
         f"# {result['paper']}, {result['table']}: {result['title']}",
         "",
         f"{result['dataset']}, {result['network']}, scale `{result['scale']}`: {result['seeds']} seeds, "
-        f"{result['images']} {result['split']} images. Mean [95 % interval over {_over(result)}]; – stands for a ratio "
+        f"{result['images']} {result['split']} images, accuracy of all {result['accuracy_images']}. "
+        f"Mean [95 % interval over {_over(result)}]; – stands for a ratio "
         "whose divisor may be 0."
         + (f" *Published* numbers are of {result['published_on']}." if published and result["published_on"] else "")
         + (" *Published* numbers stand below ours." if published and not result["published_on"] else ""),

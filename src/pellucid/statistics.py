@@ -404,7 +404,7 @@ def _ratio(means: Floats, floor: float) -> Floats:
     return ratio
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _counts(n: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
     """(resamples, n): how often each image is in each resample. Past 255 with a chance below 1e-500."""
     random = np.random.default_rng(seed)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -68,10 +69,32 @@ def test_text_columns_are_aligned(comparison) -> None:
         assert all(places == ends[0] for places in ends)
 
 
-@pytest.mark.parametrize("form", ["markdown", "latex"])
-def test_markdown_and_latex_hold_every_interval(comparison, form: str) -> None:
-    text = render(comparison, form).replace("$-$", "−")
+def test_markdown_holds_every_interval(comparison) -> None:
+    text = render(comparison, "markdown")
     assert all(cell in text for cell in _cells(comparison))
+
+
+def test_latex_holds_every_interval_below_its_mean(comparison) -> None:
+    text = render(comparison, "latex").replace("$-$", "−").replace("--", "–")
+    rows = [line.removesuffix(r" \\").split(" & ") for line in text.splitlines() if line.endswith(r"\\")]
+    found = [
+        mean + " " + interval.removeprefix(r"{\scriptsize ").removesuffix("}")
+        for means, intervals in pairwise(rows)
+        if not intervals[0].strip() and "scriptsize" in intervals[2]
+        for mean, interval in zip(means[2:], intervals[2:], strict=True)
+    ]
+    assert sorted(found) == sorted(_cells(comparison))
+
+
+def test_latex_is_a_table_for_each_kind_of_map(comparison) -> None:
+    text = render(comparison, "latex")
+    assert text.count(r"\begin{tabular}") == 4
+    assert r"\multicolumn{2}{c}{Are the predictions right?} \\" in text
+    for table in text.split("\n\n"):
+        width = len(re.findall(r"\\begin\{tabular\}\{(\w+)\}", table)[0])
+        spans = [int(span) for span in re.findall(r"\\multicolumn\{(\d+)\}", table)]
+        assert sum(spans) == width - 2
+        assert re.findall(r"\\cmidrule\(lr\)\{\d+-(\d+)\}", table)[-1] == str(width)
 
 
 def test_markdown_rows_have_as_many_cells_as_heads() -> None:
@@ -92,6 +115,12 @@ def test_latex_escapes_names_and_balances() -> None:
     for line in text.splitlines():
         if line.endswith(r"\\"):
             assert len(re.findall(r"(?<!\\)&", line)) == 2  # three cells: run, method, one metric
+
+
+@pytest.mark.parametrize("name", ["[3pt]", "*star"])
+def test_latex_takes_no_name_for_an_option_of_the_line_break(name: str) -> None:
+    rows = [line for line in render(_named(name), "latex").splitlines() if name in line]
+    assert len(rows) == 2 and all(row.startswith("{}" + name) for row in rows)
 
 
 def test_csv_quotes_names() -> None:
@@ -126,7 +155,8 @@ def test_differences_are_rows_of_their_own(six_runs, form) -> None:
     assert f"scaat {sign} regular" not in render(compare(runs, metrics=["gini"]), form)
     values = against["scaat"]["differences"]["gini"]
     mean, low, high = written(Interval(**values), "gini")
-    assert (str(values["mean"]) if form == "csv" else f"{mean} [{low}, {high}]") in text
+    cells = {"csv": [str(values["mean"])], "latex": [f" & {mean} ", f"[{low}, {high}]"]}
+    assert all(cell in text for cell in cells.get(form, [f"{mean} [{low}, {high}]"]))
 
 
 def test_the_baseline_on_the_command_line(make_run, capsys) -> None:

@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 from pellucid.errors import InputError
 from pellucid.report.formats import render
 from pellucid.report.measures import MAIN, written
-from pellucid.report.page import write_report
+from pellucid.report.page import MANY, write_report
 from pellucid.report.runs import read_runs
 from pellucid.report.table import compare, metric_names
 from pellucid.statistics import Interval
@@ -149,6 +149,16 @@ def test_definitions_open_by_keyboard(page: Page) -> None:
     assert "n = 200" in details.inner_text()
 
 
+def test_a_question_mark_opens_what_the_column_means(page: Page) -> None:
+    text = page.locator("#about-gini").get_by_text("Hurley and Rickard 2009")
+    assert text.is_hidden()
+    page.get_by_role("link", name="What Gini index means").first.focus()
+    page.keyboard.press("Enter")
+    assert text.is_visible()
+    dead = "all => all.filter(a => !document.querySelector(a.hash)?.matches('details')).map(a => a.hash)"
+    assert page.locator(".about").evaluate_all(dead) == []
+
+
 @pytest.mark.parametrize(("title", "form"), [("CSV", "csv"), ("LaTeX", "latex"), ("Markdown", "markdown")])
 def test_the_table_is_copied_as_compare_writes_it(browser: Browser, report: Path, six_runs, title, form) -> None:
     runs = read_runs(six_runs)
@@ -159,9 +169,18 @@ def test_the_table_is_copied_as_compare_writes_it(browser: Browser, report: Path
         page.get_by_role("button", name=title, exact=True).click()
         assert page.evaluate("window.copied") == render(compare(runs, metrics=wanted), form)
         assert page.locator("#copied").inner_text() == f"{title} copied."
-        # A browser that gives a local file no clipboard: the text is there, selected.
-        page.evaluate("() => { navigator.clipboard.writeText = async () => { throw new Error('refused'); }; }")
+        # A browser that gives a local file no clipboard: the old way, and where that is refused the text is selected.
+        page.evaluate("() => { delete Navigator.prototype.clipboard; window.copied = null; }")
+        page.evaluate(
+            "() => addEventListener('copy', e => {"
+            " const a = e.target; window.copied = a.value.slice(a.selectionStart, a.selectionEnd); })"
+        )
         page.get_by_role("button", name=title, exact=True).click()
+        assert page.evaluate("window.copied") == render(compare(runs, metrics=wanted), form)
+        assert page.locator("#copied").inner_text() == f"{title} copied."
+        page.evaluate("() => { document.execCommand = () => false; getSelection().removeAllRanges(); }")
+        page.get_by_role("button", name=title, exact=True).click()
+        assert page.locator("#copied").inner_text().startswith(f"{title} is selected below")
         area = page.locator(f"#copy-{form}")
         assert area.is_visible()
         assert area.evaluate("a => a.selectionEnd - a.selectionStart === a.value.length && a.value.length > 0")
@@ -316,9 +335,28 @@ def test_right_and_wrong_are_said_in_words(page: Page) -> None:
     assert marks == {"✓ right", "✗ wrong"}
 
 
-def test_print_opens_the_definitions(page: Page) -> None:
+def test_paper_has_what_is_folded_and_the_screen_folds_it_again(page: Page) -> None:
+    opened = "document.querySelectorAll('details[open]').length"
+    page.locator("#about-gini summary").click()
+    folded = page.locator("details:not(.copy details)").count()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(opened) == folded > 6
+    assert page.locator(".copy details").get_attribute("open") is None
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(opened) == 1
     assert len(page.pdf(prefer_css_page_size=True)) > 10_000
-    assert page.locator("#about-ris").get_attribute("open") is not None
+
+
+SHEET = round((297 - 2 * 12) / 25.4 * 96)
+"""Width in CSS pixels of A4 landscape within its margins."""
+
+
+def test_the_table_fits_on_paper(browser: Browser, report: Path) -> None:
+    for page in _open(browser, report, width=SHEET):
+        page.locator("#further").check()
+        page.emulate_media(media="print")
+        assert page.evaluate("document.documentElement.scrollWidth") <= SHEET
+        assert page.locator("#numbers td[data-metric=ros]").first.is_visible()
 
 
 def test_without_script_everything_is_there(browser: Browser, report: Path) -> None:
@@ -343,6 +381,25 @@ def test_one_run_makes_a_page(browser: Browser, make_run, tmp_path: Path) -> Non
     out = write_report([make_run(images=1, gallery=1, epochs=1)], tmp_path / "deep" / "one.html")
     for page in _open(browser, out):
         assert page.locator(".headline").inner_text().startswith("There is nothing to compare")
+
+
+def test_many_runs_fold_what_each_gained_and_fit_on_paper(
+    browser: Browser, report: Path, make_run, tmp_path: Path
+) -> None:
+    options = {"images": 20, "gallery": 1, "epochs": 1, "saliency": ("vanilla_gradient",)}
+    count = MANY + 4
+    paths = [make_run(f"run {number}", **options) for number in range(count)]
+    for page in _open(browser, write_report(paths, tmp_path / "many.html"), width=SHEET):
+        assert page.locator(".changes").is_hidden()
+        page.locator(".folded summary").click()
+        assert page.locator(".changes h4").count() == count - 1 and page.locator(".changes").is_visible()
+        names = " ".join(f"'run {number}'" for number in range(count))
+        assert page.get_by_text(f"pellucid report {names} --out report.html").count() == 1
+        assert page.evaluate("document.documentElement.scrollWidth") <= SHEET
+        page.emulate_media(media="print")
+        assert page.evaluate("document.documentElement.scrollWidth") <= SHEET
+    for page in _open(browser, report):
+        assert page.locator(".changes").is_visible() and page.locator(".folded").count() == 0
 
 
 def test_large_colour_pictures_stay_below_the_limit(make_run, tmp_path: Path) -> None:

@@ -30,7 +30,12 @@ ATTACK = {"class_path": "pellucid.attacks.PGD", "init_args": {"eps": 8 / 255, "s
             {"filter": None, "layers": []},
             "SCAAT, one attack step, ε 0.3, λ 1, on 1/8 of each batch, fixed q 0.5, 1×1 block without smoothing",
         ),
-        ("mine.Own", {"weight": 2}, None, "Own, λ 2"),
+        (
+            "mine.Own",
+            {"weight": 2, "soft": True, "kind": "l2", "attack": ATTACK, "inner": {"a": 1}, "none": None},
+            {"filter": "gaussian", "layers": []},
+            "Own, PGD-7, ε 8/255, weight 2, soft True, kind l2, Gaussian smoothing",
+        ),
     ],
 )
 def test_main_parameters_are_named(name, options, smoothing, expected) -> None:

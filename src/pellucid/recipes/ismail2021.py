@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pellucid.methods import Regular, SaliencyGuided
+from pellucid.recipes.found import saliency_guided
 from pellucid.recipes.table import Claim, Scale, Table, setting
 
 __all__ = ["DATASETS", "TABLES"]
@@ -35,7 +36,8 @@ def main(dataset: str, scale: Scale, path: str | None = None) -> Table:
         title="Accuracy while pixels are masked in the order of the map, mean over the masks",
         runs={
             "regular": replace(at.base, method=Regular()),
-            "sgt": replace(at.base, method=SaliencyGuided()),
+            "sgt": replace(at.base, method=saliency_guided(at)),
+            "sgt-paper": replace(at.base, method=SaliencyGuided()),
             "sgt-signed": replace(at.base, method=SaliencyGuided(ranking="signed")),
         },
         evaluation=replace(at.evaluation, metrics=names, saliency=at.maps, target="true"),

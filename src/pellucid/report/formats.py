@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Literal, get_args
 
 from pellucid.errors import InputError
@@ -171,24 +172,32 @@ def _printable(text: str) -> str:
 
 
 WIDE = 14
-"""Columns beyond which a Markdown table is cut by question."""
+"""Columns beyond which a table of Markdown or LaTeX is cut by question."""
 
 
-def _markdown(comparison: Comparison) -> str:
+def _tables(comparison: Comparison) -> list[tuple[str, list[str]]]:
+    """The tables of Markdown and LaTeX, each with its title: one for each section, or several of a wide one."""
     tables = []
     for method, whole in _sections(comparison).items():
         parts: dict[str, list[str]] = {}
         for name in whole:
             parts.setdefault(measure_of(name).group if len(whole) > WIDE else "", []).append(name)
         for question, names in parts.items():
-            lines = [["Run", "Trained with", *(_escape_markdown(_head(name)) for name in names)]]
-            lines.append(["---", "---", *("---:" for _ in names)])
-            for key, run in comparison.items():
-                texts = [_escape_markdown(_printable(text)) for text in (key, _trained(run))]
-                lines.append([*texts, *(_cell(run["metrics"], name) for name in names)])
             title = ". ".join(part for part in (f"{saliency_title(method)} maps" if method else "", question) if part)
-            heading = [f"{title}{'' if question else ':'}\n"] if title else []
-            tables.append("\n".join([*heading, *(f"| {' | '.join(cells)} |" for cells in lines)]))
+            tables.append((title if question or not title else f"{title}:", names))
+    return tables
+
+
+def _markdown(comparison: Comparison) -> str:
+    tables = []
+    for title, names in _tables(comparison):
+        lines = [["Run", "Trained with", *(_escape_markdown(_head(name)) for name in names)]]
+        lines.append(["---", "---", *("---:" for _ in names)])
+        for key, run in comparison.items():
+            texts = [_escape_markdown(_printable(text)) for text in (key, _trained(run))]
+            lines.append([*texts, *(_cell(run["metrics"], name) for name in names)])
+        heading = [f"{title}\n"] if title else []
+        tables.append("\n".join([*heading, *(f"| {' | '.join(cells)} |" for cells in lines)]))
     return "\n\n".join(tables)
 
 
@@ -222,32 +231,44 @@ def _escape_latex(text: str) -> str:
 
 
 def _latex(comparison: Comparison) -> str:
-    r"""One tabular per group of metrics, for ``\usepackage{booktabs}``."""
-    groups: dict[str, list[str]] = {}
-    for name in _names(comparison):
-        method = saliency_of(name)
-        group = measure_of(name).group + (f" ({saliency_title(method)})" if method else "")
-        groups.setdefault(group, []).append(name)
+    r"""One tabular per kind of map for ``\usepackage{booktabs}``, each run's intervals in a line below its means."""
     tables = []
-    for group, names in groups.items():
-        heads = " & ".join(["Run", "Trained with", *(_escape_latex(_head(name)) for name in names)])
+    for title, names in _tables(comparison):
+        questions, rules, column = ["", ""], [], 3
+        for question, of in groupby(names, key=lambda name: measure_of(name).group):
+            span = len(list(of))
+            questions.append(rf"\multicolumn{{{span}}}{{c}}{{{_escape_latex(question)}}}")
+            rules.append(rf"\cmidrule(lr){{{column}-{column + span - 1}}}")
+            column += span
+        titles = [_escape_latex(f"{measure_of(name).title} {ARROWS[direction(name)]}".rstrip()) for name in names]
+        units = [_escape_latex(f"({measure.unit})") if measure.unit else "" for measure in map(measure_of, names)]
         rows = []
         for key, run in comparison.items():
+            means, intervals = zip(*(_cell(run["metrics"], name).partition(" ")[::2] for name in names), strict=True)
+            small = [rf"{{\scriptsize {_escape_latex(interval)}}}" if interval else "" for interval in intervals]
             texts = [_escape_latex(_printable(text)) for text in (key, _trained(run))]
-            cells = [_escape_latex(_cell(run["metrics"], name)) for name in names]
-            rows.append(" & ".join([*texts, *cells]) + r" \\")
-        tables.append(
-            "\n".join(
-                [
-                    f"% {group} Mean [95 % bootstrap interval over images].",
-                    rf"\begin{{tabular}}{{ll{'r' * len(names)}}}",
-                    r"\toprule",
-                    heads + r" \\",
-                    r"\midrule",
-                    *rows,
-                    r"\bottomrule",
-                    r"\end{tabular}",
-                ]
-            )
-        )
+            rows.append(_latex_row([*texts, *map(_escape_latex, means)]))
+            rows += [_latex_row(["", "", *small]), r"\addlinespace[2pt]"] if any(intervals) else []
+        lines = [
+            " ".join(
+                part for part in ("%", title, "Mean, and below it the 95 % bootstrap interval over images.") if part
+            ),
+            rf"\begin{{tabular}}{{ll{'r' * len(names)}}}",
+            r"\toprule",
+            _latex_row(questions),
+            " ".join(rules),
+            _latex_row(["Run", "Trained with", *titles]),
+            *([_latex_row(["", "", *units])] if any(units) else []),
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+        tables.append("\n".join(lines))
     return "\n\n".join(tables)
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    row = " & ".join(cells) + r" \\"
+    # The line break before this row would take a bracket or a star for its own.
+    return "{}" + row if row[0] in "[*" else row

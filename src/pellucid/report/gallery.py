@@ -111,7 +111,7 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
         predictions, heatmaps = [], {}
         for run in runs:
             predicted, score = int(run.maps["prediction"][number]), float(run.maps["score"][number])
-            predictions.append((classes[predicted], f"{100 * score:.0f} %", predicted == label))
+            predictions.append((classes[predicted], f"{100 * score:.0f}\u00a0%", predicted == label))
         for method in methods:
             heatmaps[method] = [
                 _drawn(run.maps[f"heatmap/{method}"][number], size, f"{_map_of(method, run)} for {named}")

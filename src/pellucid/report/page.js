@@ -39,19 +39,28 @@ for (const head of table.querySelectorAll("th[aria-sort]")) {
   });
 }
 
+// A head's question mark opens what its column means.
+for (const link of document.querySelectorAll(".about")) {
+  link.addEventListener("click", () => {
+    document.querySelector(link.hash).open = true;
+  });
+}
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     const area = document.getElementById(button.dataset.copy);
+    let copied = true;
     try {
       await navigator.clipboard.writeText(area.value);
     } catch {
       // A browser that has no clipboard for a local file: the text is shown and selected.
       area.closest("details").open = true;
       area.select();
-      document.execCommand("copy");
+      copied = document.execCommand("copy");
     }
-    document.getElementById("copied").textContent = `${button.textContent} copied.`;
+    const said = copied ? "copied." : "is selected below: copy it with Ctrl+C or ⌘C.";
+    document.getElementById("copied").textContent = `${button.textContent} ${said}`;
   });
 }
 
@@ -174,7 +183,12 @@ more?.addEventListener("click", () => {
 tool("tools").hidden = false;
 offer();
 
-// On paper nothing can be clicked: the columns' meanings are open.
+// On paper nothing can be clicked: what can be unfolded is open there, but for the table's other forms.
+let unfolded = [];
 addEventListener("beforeprint", () => {
-  for (const part of document.querySelectorAll(".definitions details")) part.open = true;
+  unfolded = [...document.querySelectorAll("details:not([open])")].filter((part) => !part.closest(".copy"));
+  for (const part of unfolded) part.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const part of unfolded) part.open = false;
 });

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
@@ -50,6 +51,9 @@ __all__ = ["write_report"]
 GALLERY_SHOWN = 6
 """Rows of the gallery that are open at first."""
 
+MANY = 8
+"""Runs beyond which what each gained and paid is folded, so that the table stays in reach."""
+
 Summaries = Mapping[str, Mapping[str, Interval]]
 
 SALIENCY_PLAIN = {
@@ -93,6 +97,7 @@ def _render(content: Mapping[str, Any]) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals |= {"arrow": lambda name: ARROWS[direction(name)], "number": number}
+    environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
     template = environment.from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
     style, script = (Markup(package.joinpath(f"page.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
     return template.render(style=style, script=script, **content)
@@ -108,6 +113,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
     pictures = gallery(runs, methods)
     style = drawing.styles(runs, baseline)
     survived = {run.name: survivals(run) for run in runs}
+    warned = {run.name: caveats(run) for run in runs}
     return {
         "runs": [
             {
@@ -121,13 +127,14 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "baseline": baseline.name,
         "info": baseline.info,
         "count": len(runs),
+        "many": len(runs) > MANY,
         "images": f"{baseline.rows.num_rows:,}",
         "headline": verdict.headline(answers),
         "sanity": verdict.sanity(survived),
-        "copies": _copies(runs, summaries),
+        "copies": _copies(runs, summaries, warned),
         "bargain": verdict.bargain(runs, summaries, standing, baseline),
         "answers": answers,
-        "caveats": [(", ".join(names), said) for said, names in merged({r.name: caveats(r) for r in runs}).items()],
+        "caveats": [(", ".join(names), said) for said, names in merged(warned).items()],
         "changes": verdict.changes(runs, summaries, standing, baseline),
         "cost": _cost(runs, baseline),
         "methods": [
@@ -150,6 +157,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "colormap": COLORMAP,
         "figures": _figures(runs, summaries, style, baseline, methods, names, survived),
         "details": [_details(run) for run in runs],
+        "command": shlex.join(["pellucid", "report", *(run.name for run in runs), "--out", "report.html"]),
         "pellucid": baseline.environment.get("pellucid"),
     }
 
@@ -382,7 +390,7 @@ def _survivals(survived: Mapping[str, Mapping[str, Survival]]) -> list[dict[str,
     ]
 
 
-def _copies(runs: Sequence[Run], summaries: Summaries) -> list[dict[str, str]]:
+def _copies(runs: Sequence[Run], summaries: Summaries, warned: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     """The table as `pellucid compare` writes it: everything as CSV, the main measures as LaTeX and Markdown."""
 
     def comparison(wanted: Sequence[str] | None) -> dict[str, dict[str, Any]]:
@@ -395,7 +403,7 @@ def _copies(runs: Sequence[Run], summaries: Summaries) -> list[dict[str, str]]:
                     for name, interval in summaries[run.name].items()
                     if wanted is None or measure_of(name).name in wanted
                 },
-                "caveats": caveats(run),
+                "caveats": warned[run.name],
             }
             for run in runs
         }
@@ -432,12 +440,12 @@ def _words(run: Run) -> str:
 
 def _details(run: Run) -> dict[str, Any]:
     environment = run.environment
-    commit = environment.get("commit")
+    commit, command = environment.get("commit"), environment.get("command", "")
     packages = ", ".join(f"{name} {version}" for name, version in environment.get("packages", {}).items() if version)
     return {
         "name": run.name,
         "words": _words(run),
-        "command": environment.get("command", "not recorded"),
+        "command": command if command not in ("", "-c") else "not recorded: it was trained from Python",
         "settings": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
         "facts": {
             "Commit": (commit + (", with uncommitted changes" if environment.get("dirty") else "")) if commit else "–",

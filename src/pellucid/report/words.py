@@ -35,6 +35,10 @@ def training_words(config: Mapping[str, Any]) -> str:
         parts += ["one attack step" if steps == 1 else f"PGD-{steps}", f"ε {number(attack.get('eps'))}"]
         if "reading" in options:
             parts.append(f"reading {options['reading']}")
+    if kind not in _TITLES:  # somebody's own method: its settings by their names
+        own = {key: value for key, value in options.items() if isinstance(value, int | float | str)}
+        parts += [f"{key} {number(value)}" for key, value in own.items()]
+        options = {}
     if kind == "SaliencyGuided":
         parts.append(f"lowest {number(options.get('fraction', 0.5))} replaced")
     if "attacked_share" in options:

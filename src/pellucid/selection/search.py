@@ -168,12 +168,13 @@ def _name(settings: Mapping[str, float | str]) -> str:
 
 
 def _numbers(run: Run) -> dict[str, Any]:
+    """What is known of a candidate; of SCAAT also q over all images and epochs."""
     measured = {name: _plain(interval) for name, interval in summarise(run).items()}
     return {
         # Of all validation images after the last epoch; the measured ones are fewer.
         "validation_accuracy": float(run.training["validation_accuracy"][-1]),
         "measured": measured,
-    }
+    } | ({"mean_q": float(run.training["q"].mean())} if "q" in run.training else {})
 
 
 def _refusal(row: Mapping[str, Any], baseline: Mapping[str, Any], accuracy_lost: float) -> str | None:

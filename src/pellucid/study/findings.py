@@ -238,7 +238,6 @@ def _content(analysis: Analysis, drawn: Sequence[Drawing]) -> dict[str, Any]:
         "methods": words.methods(analysis),
         "pellucid": __version__,
         "scipy": version("scipy"),
-        "statsmodels": version("statsmodels"),
     }
 
 
