@@ -28,7 +28,7 @@ from pellucid.experiment import Experiment
 from pellucid.files import whole_file
 from pellucid.objective import Objective
 from pellucid.predictions import predict
-from pellucid.recipes.table import Claim, Scale, Table
+from pellucid.recipes.table import TRAINING_IMAGES, Claim, Scale, Table
 from pellucid.report.measures import ARROWS, direction, measure_of, saliency_of, saliency_title, written
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import statistic
@@ -514,6 +514,22 @@ def forecast(choice: Reproduction, *, say: Callable[[str], None] = print) -> Non
                 f"{duration(costs[key].measuring):>8}, each of {choice.seeds} seeds ({state})"
             )
     say(f"{len(stages)} networks; about {duration(left)} of work is left, on {torch.get_num_threads()} threads.")
+    if choice.scale == "full":
+        _say_of_all_images(choice, stages, costs, say)
+
+
+def _say_of_all_images(
+    choice: Reproduction, stages: Sequence[Stage], costs: Mapping[Any, Cost], say: Callable[[str], None]
+) -> None:
+    """Where a part of a dataset lies here, what the whole of it would take; for plans made before the data is there."""
+    here, every = len(load(stages[0].experiment.dataset, "train")), TRAINING_IMAGES[choice.dataset]
+    if here < 0.9 * every:  # some may be kept for validation
+        total = sum(
+            costs[stage.run.name, stage.run.parent.parent].training * every / here
+            + costs[stage.run.name, stage.run.parent.parent].measuring
+            for stage in stages
+        )
+        say(f"Of {every} training images {here} are here; with all of them it would be about {duration(total)}.")
 
 
 def duration(seconds: float) -> str:

@@ -12,11 +12,16 @@ from pellucid.experiment import Experiment, Optimizer, Schedule
 from pellucid.models import Network
 from pellucid.saliency import IntegratedGradients, SaliencyMethod, SmoothGrad, VanillaGradient
 
-__all__ = ["DATASETS", "SCALES", "Claim", "Scale", "Setting", "Table", "setting"]
+__all__ = ["DATASETS", "SCALES", "TRAINING_IMAGES", "Claim", "Scale", "Setting", "Table", "setting"]
 
 Scale = Literal["smoke", "cpu", "full"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
 DATASETS = ("fashion-mnist", "mnist", "cifar10", "imagenette", "pcam", "imagenet")
+TRAINING_IMAGES = {
+    "fashion-mnist": 60_000, "mnist": 60_000, "cifar10": 50_000, "imagenette": 9_469, "pcam": 262_144,
+    "imagenet": 1_281_167,
+}  # fmt: skip
+"""How many each dataset has, those for validation included."""
 
 
 @dataclass(frozen=True, kw_only=True)
