@@ -1,32 +1,17 @@
-"""The demo's table for results/ and the README, from the rows that `pellucid demo` left.
+"""The demo's table for results/, from the rows that `pellucid demo` left.
 
-pellucid demo && python benchmarks/demo_table.py      writes results/demo.{json,md}, results/maps.png, README.md
+pellucid demo && python benchmarks/demo_table.py      writes results/demo.{json,md}, results/maps.png
 """
 
 import argparse
 import csv
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from pellucid.demo import experiments
 from pellucid.report import compare, read_runs, render
-
-SHOWN = ("clean_accuracy", "robust_accuracy", "gini", "aopc_morf", "aopc_lerf", "ris", "ros")
-BEGIN, END = "<!-- the demo's table: benchmarks/demo_table.py writes it -->", "<!-- end of the table -->"
-
-
-def readme_table(result: dict[str, Any]) -> str:
-    """The table of the README: a few columns of the result."""
-    few = {name: run | {"metrics": {key: run["metrics"][key] for key in SHOWN}} for name, run in result["runs"].items()}
-    return f"{BEGIN}\n\n{render(few, 'markdown')}\n\n{END}"
-
-
-def with_table(readme: str, result: dict[str, Any]) -> str:
-    """The README with its table replaced."""
-    return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: readme_table(result), readme, flags=re.DOTALL)
 
 
 def page(result: dict[str, Any]) -> str:
@@ -68,8 +53,6 @@ def main() -> None:
     (results / "demo.json").write_text(json.dumps(result, indent=1) + "\n")
     (results / "demo.md").write_text(page(result))
     shutil.copyfile(options.runs / "maps.png", results / "maps.png")
-    readme = Path("README.md")
-    readme.write_text(with_table(readme.read_text(), result))
 
 
 if __name__ == "__main__":

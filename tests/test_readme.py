@@ -14,11 +14,16 @@ README = (ROOT / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
-def demo_table():
-    spec = importlib.util.spec_from_file_location("demo_table", ROOT / "benchmarks" / "demo_table.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script():
+    """Import a script of benchmarks/."""
+
+    def imported(name):
+        spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return imported
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +31,11 @@ def result():
     return json.loads((ROOT / "results" / "demo.json").read_text())
 
 
-def test_tables_are_rendered_from_the_results(demo_table, result):
-    assert demo_table.with_table(README, result) == README
-    assert (ROOT / "results" / "demo.md").read_text() == demo_table.page(result)
+def test_tables_are_rendered_from_the_results(script, result):
+    headline = script("headline")
+    assert headline.with_headline(README, json.loads((ROOT / headline.FILE).read_text())) == README
+    assert "| SCAAT's LeRF is at most" in README
+    assert (ROOT / "results" / "demo.md").read_text() == script("demo_table").page(result)
 
 
 def test_lerf_orders_scaat_sgt_regular(result):

@@ -10,14 +10,26 @@ import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 
-from pellucid import reproduction
 from pellucid.cli import main
 from pellucid.errors import InputError
 from pellucid.recipes.table import Claim
 from pellucid.report import read_run, summarise
-from pellucid.reproduction import PAPERS, Reproduction, forecast, page, plan, reproduce, tables
+from pellucid.reproduction import (
+    PAPERS,
+    Cost,
+    Reproduction,
+    command,
+    forecast,
+    page,
+    plan,
+    reproduce,
+    stages,
+    summary,
+    tables,
+)
 
 RESULTS = Path(__file__).parents[1] / "results"
 MAIN = {"xu2023": "1", "bhusal2026": "main", "guesmi2024": "main", "ismail2021": "main", "pellucid": "front"}
@@ -83,7 +95,7 @@ def test_accuracy_is_of_all_images(smoke) -> None:
 
 
 def test_trainings_are_dealt_to_the_devices(monkeypatch) -> None:
-    monkeypatch.setattr(reproduction.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert Reproduction(paper="xu2023", devices=(0, 1)).devices == (0, 1)
     with pytest.raises(InputError, match="of which this machine has 2, got 2"):
         Reproduction(paper="xu2023", devices=(0, 2))
@@ -91,9 +103,9 @@ def test_trainings_are_dealt_to_the_devices(monkeypatch) -> None:
     for number in (1, None):
         dealt.put(number)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    reproduction._take_device(dealt)
+    stages._take_device(dealt)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
-    reproduction._take_device(dealt)
+    stages._take_device(dealt)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
 
 
@@ -161,21 +173,19 @@ BASE = np.array([[1.0], [1.01], [0.99], [1.0], [1.0]]) + 0.01 * np.sin(np.arange
 )
 def test_verdicts_follow_the_interval(monkeypatch, run, baseline, bounds, verdict) -> None:
     monkeypatch.setattr(
-        reproduction, "statistic", lambda values, metric: lambda weight: weight @ values / weight.sum(axis=1)
+        summary, "statistic", lambda values, metric: lambda weight: weight @ values / weight.sum(axis=1)
     )
     claim = Claim(text="t", metric="gini", run="one", baseline="other", **bounds)
-    assert reproduction._checked(claim, {"one": list(run), "other": list(baseline)}, 40)["verdict"] == verdict
+    assert summary._checked(claim, {"one": list(run), "other": list(baseline)}, 40)["verdict"] == verdict
 
 
 def test_a_ratio_of_what_may_be_nothing_is_not_told(monkeypatch) -> None:
     tables_of = {"aopc_morf": 0.3 * BASE, "aopc_lerf": 0.003 * BASE}
-    monkeypatch.setattr(
-        reproduction, "statistic", lambda seed, metric: lambda weight: weight @ tables_of[metric][seed] / 40
-    )
+    monkeypatch.setattr(summary, "statistic", lambda seed, metric: lambda weight: weight @ tables_of[metric][seed] / 40)
     seeds = range(5)
-    assert reproduction._interval([seeds], "aopc_rel", 40).mean == pytest.approx(100)
+    assert summary._interval([seeds], "aopc_rel", 40).mean == pytest.approx(100)
     tables_of["aopc_lerf"] = BASE * np.array([[0.001], [-0.001], [0.0], [0.002], [-0.002]])
-    assert reproduction._interval([seeds], "aopc_rel", 40).n == 0
+    assert summary._interval([seeds], "aopc_rel", 40).n == 0
 
 
 def test_a_forecast_says_what_is_there_and_what_is_left(smoke, capsys) -> None:
@@ -232,7 +242,7 @@ def _folder(folder: Path) -> Path:
 
 
 def test_a_part_of_a_dataset_tells_what_the_whole_would_take(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(reproduction, "estimated_cost", lambda stage: reproduction.Cost(2.0, 100.0))
+    monkeypatch.setattr(command, "estimated_cost", lambda stage: Cost(2.0, 100.0))
     choice = Reproduction(
         paper="xu2023", table="1", dataset="pcam", scale="full", seeds=2, path=str(_pcam(tmp_path)), out=tmp_path
     )

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pellucid.explanation.examination import Examination
+from pellucid.explanation.judgement import Counts
 from pellucid.explanation.subject import Subject
 
 SIDE = 16
@@ -60,8 +61,17 @@ def subject() -> Subject:
 def examination() -> Examination:
     """A quick one of two methods, which need no more than one pass."""
     return Examination(
-        saliency=("vanilla_gradient", "captum.attr.InputXGradient"), steps=5, repeats=1, draws=2, random_maps=4
+        saliency=("vanilla_gradient", "captum.attr.InputXGradient"),
+        steps=5,
+        repeats=1,
+        draws=2,
+        predictions=10,
+        random_maps=9,
     )
+
+
+SHOWN = Counts(random_maps=19, predictions=20, maps=3)
+"""Counts of a quick card, with no more to be had."""
 
 
 def pixels(bright: int = 0, side: int = SIDE, seed: int = 0) -> np.ndarray:

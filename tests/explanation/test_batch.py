@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -72,7 +73,7 @@ def test_the_files_say_the_same(subject, examination, folder, tmp_path) -> None:
     assert list(card["maps"]) == ["vanilla_gradient", "inputxgradient"]
     truth = card["maps"]["vanilla_gradient"]["figures"]
     assert truth["gini"] == {"value": 0.75, "percentile": 50.0}
-    assert truth["random_limit"]["percentile"] is None
+    assert truth["beats_random"] == {"value": 1.0, "percentile": None}
     assert card["reference"] == "24 pictures of reference" and card["settings"]["draws"] == 2
     arrays = np.load(tmp_path / "05-card.npz")
     np.testing.assert_array_equal(arrays["image"], pixels(1, seed=5))
@@ -167,6 +168,52 @@ def test_any_network_on_the_command_line(words, pictures, folder, capsys) -> Non
     assert json.loads(Path("explanations/a-card.json").read_text())["explained"]["name"] == "low right"
 
 
+def odd_pictures(path) -> dict[str, str]:
+    """Pictures of every odd kind with what is said of those that are skipped; nothing for those that are explained."""
+    deep, good = pixels().astype(np.uint16) * 257, Image.fromarray(pixels())
+    content = io.BytesIO()
+    good.save(content, "PNG")
+    good.convert("RGBA").save(path / "alpha.png")
+    Image.fromarray(deep[..., 0]).save(path / "sixteen-bits.png")
+    tifffile.imwrite(path / "sixteen-bits.tif", deep, photometric="rgb")
+    Image.new("1", (10_000, 10_000), 1).save(path / "hundred-megapixels.png")
+    good.save(path / "animated.gif", save_all=True, append_images=[good.rotate(90)])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    good.save(path / "turned.jpg", exif=exif)
+    np.save(path / "seven-channels.npy", np.zeros((16, 16, 7), np.uint8))
+    np.save(path / "code.npy", np.array([SimpleNamespace()], dtype=object), allow_pickle=True)
+    (path / "cut.png").write_bytes(content.getvalue()[:300])
+    (path / "empty.png").touch()
+    (path / "text.jpg").write_text("no picture")
+    made = ("alpha.png", "animated.gif", "hundred-megapixels.png", "sixteen-bits.png", "sixteen-bits.tif", "turned.jpg")
+    return dict.fromkeys(made, "") | {
+        "code.npy": "is no NumPy array of numbers that can be read: Object arrays cannot be loaded",
+        "cut.png": "is damaged or no picture: ",
+        "empty.png": "is empty; PNG, JPEG, TIFF, GIF, WebP and BMP pictures, NumPy arrays and DICOM files are accepted",
+        "seven-channels.npy": "is an array of shape (16, 16, 7); (h, w), (h, w, c) or (c, h, w) with 1, 3",
+        "text.jpg": "is no picture; PNG, JPEG, ",
+    }
+
+
+def test_every_odd_picture_is_explained_or_told_in_one_sentence(words, tmp_path, capsys) -> None:
+    (tmp_path / "odd").mkdir()
+    told = odd_pictures(tmp_path / "odd")
+    assert main([*words, "odd", "--out", "cards", "--format", "json"]) == 0
+    summary = json.loads(Path("cards/summary.json").read_text())
+    assert [Path(entry["source"]).name for entry in summary["explained"]] == [name for name in told if not told[name]]
+    skipped = {Path(entry["source"]).name: entry["reason"] for entry in summary["skipped"]}
+    assert list(skipped) == [name for name in told if told[name]]
+    assert all(f"odd/{name} {told[name]}" in reason and "\n" not in reason for name, reason in skipped.items())
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        *(f"pellucid: skipped: {reason}" for reason in skipped.values()),
+        "pellucid: 6 explained, 5 skipped",
+    ]
+    notes = [json.loads(Path(f"cards/{name}-card.json").read_text())["notes"] for name in ("animated", "alpha")]
+    assert notes == [["the first of 2 frames"], []]
+
+
 def test_standard_input(words, capsys, monkeypatch) -> None:
     content = io.BytesIO()
     Image.fromarray(pixels(2)).save(content, "PNG")
@@ -191,6 +238,7 @@ def test_standard_input(words, capsys, monkeypatch) -> None:
         ("pictures/a.png --format gif", "format must be of png"),
         ("pictures/a.png --target cat", "target must be one of the 4 classes"),
         ("pictures/a.png --out names.txt", "out must be a folder"),
+        ("pictures/a.png --accelerator tpu", "accelerator must be auto, cpu, cuda or mps, got 'tpu'"),
     ],
 )
 def test_mistakes_are_one_sentence(words, pictures, capsys, more, sentence) -> None:

@@ -9,13 +9,13 @@ import torch
 from pellucid import Evaluation, SmoothGrad
 from pellucid.errors import InputError
 from pellucid.explanation.examination import Examination, examine
-from pellucid.explanation.judgement import judge
+from pellucid.explanation.judgement import Counts, judge
 from pellucid.metrics import aopc, gini, perturbation_curves, relative_stability
 from pellucid.randomness import SampleDraws, uniform
 
 from .conftest import pixels
 
-QUICK = Examination(saliency=("vanilla_gradient",), steps=5, repeats=1, draws=2, random_maps=4)
+QUICK = Examination(saliency=("vanilla_gradient",), steps=5, repeats=1, draws=2, predictions=10, random_maps=9)
 
 
 def batch(*bright):
@@ -23,7 +23,7 @@ def batch(*bright):
 
 
 def judged(found):
-    return judge(found.figures, {"gini": 50.0}, probability=0.9)
+    return judge(found.figures, {"gini": 50.0}, counts=QUICK.counts("vanilla_gradient"), probability=0.9)
 
 
 def reversed_truth(model, x, target):
@@ -65,11 +65,33 @@ def test_what_is_no_explanation_is_not_to_be_relied_upon(subject, explain, reaso
 
 
 def test_random_maps_pass_as_seldom_as_is_said(subject) -> None:
-    """With 4 random maps one in ten random heatmaps is expected above them all; 60 images, 99.9 % of the binomial."""
-    examination = replace(QUICK, saliency=(noise,), draws=1)
-    found = examine(subject.model, batch(*[0] * 60), list(range(60)), examination)
-    figures = [next(iter(one.maps.values())).figures for one in found]
-    assert sum(one["faithfulness"] > one["random_limit"] for one in figures) <= 14
+    """One random heatmap in twenty is expected to pass; 120 images, 99.9 % of the binomial."""
+    examination = replace(QUICK, saliency=(noise,), draws=1, predictions=1)
+    found = examine(subject.model, batch(*[0] * 120), list(range(120)), examination)
+    judgements = [judged(next(iter(one.maps.values()))) for one in found]
+    assert sum("unfaithful" not in one.reasons and "hardly-faithful" not in one.reasons for one in judgements) <= 15
+    assert sum("unfaithful" in one.reasons for one in judgements) >= 60
+
+
+def test_a_random_map_and_its_reverse_are_counted(subject) -> None:
+    """Their values are opposite, so that a map of the middle beats half of them."""
+    (found,) = examine(subject.model, batch(0), [1], replace(QUICK, saliency=(reversed_truth, "vanilla_gradient")))
+    worst, best = (map_.figures for map_ in found.maps.values())
+    assert worst["faithfulness"] == pytest.approx(-best["faithfulness"], rel=0.05)
+    assert worst["beats_random"] == 0 and best["beats_random"] == 1
+
+
+def test_the_predictions_kept_are_counted_over_copies_of_their_own(subject) -> None:
+    class Wavering(torch.nn.Module):
+        calls = 0
+
+        def forward(self, x):
+            return subject.model(x) + 20 * (x[:, 0, 8, 8] > x[:, 0, 8, 9])[:, None] * torch.tensor([0, 1, 0, 0])
+
+    x = batch(0)
+    x[:, 0, 8, 8] = x[:, 0, 8, 9]
+    (found,) = examine(Wavering().eval(), x, [1], replace(QUICK, predictions=200))
+    assert found.maps["vanilla_gradient"].figures["stability_coverage"] == pytest.approx(0.5, abs=0.12)
 
 
 def test_figures_are_those_of_the_metrics(subject) -> None:
@@ -130,6 +152,13 @@ def test_small_images_have_fewer_steps() -> None:
     assert Examination().fitted((1, 1, 1)).steps == 1
 
 
+def test_what_figures_are_counted_over() -> None:
+    quick, full = Examination.quick(), Examination()
+    assert quick.counts("smoothgrad") == Counts(random_maps=19, predictions=20, maps=3, more=True)
+    assert full.counts("smoothgrad") == Counts(random_maps=39, predictions=50, maps=10, more=False)
+    assert replace(quick, draws_of=(("smoothgrad", 7),)).counts("smoothgrad").maps == 7
+
+
 def test_a_runs_evaluation_is_followed() -> None:
     evaluation = Evaluation(
         saliency=("vanilla_gradient", SmoothGrad(samples=3)),
@@ -162,6 +191,7 @@ def test_a_runs_evaluation_is_followed() -> None:
         ({"saliency": ("smothgrad",)}, "smothgrad"),
         ({"draws": 0}, "draws must be at least 1, got 0"),
         ({"random_maps": 0}, "random_maps must be at least 1, got 0"),
+        ({"predictions": 0}, "predictions must be at least 1, got 0"),
         ({"fill": "red"}, "fill must be one of"),
         ({"channels": "red"}, "channels must be one of"),
     ],

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from playwright.sync_api import Browser, Page
 
 from pellucid.explanation.card import FIGURES, Card, Figure, MapCard
 from pellucid.explanation.drawing import coloured, overlay, png
-from pellucid.explanation.judgement import judge
+from pellucid.explanation.judgement import LEVELS, judge
 from pellucid.explanation.page import card_page, index_page
+
+from .conftest import SHOWN
 
 NASTY = "<img src=x onerror=alert(1)>\"'&{{ 7*7 }}\n"
 
@@ -21,24 +24,18 @@ NASTY = "<img src=x onerror=alert(1)>\"'&{{ 7*7 }}\n"
 def card(side: int = 24, maps: int = 3, *, percentile: float | None = 62.4, source: str = "cat.jpg") -> Card:
     random = np.random.default_rng(0)
     image = random.integers(0, 255, (side, side, 3)).astype(np.uint8)
+    good = {"peak": 1.0, "gini": 0.5, "aopc_morf": 0.3, "faithfulness": 0.3, "beats_random": 1.0}
+    good |= {"stability_coverage": 1.0, "similarity": 0.9, "similarity_error": 0.0}
     judgements = [
-        judge(
-            {"peak": 1.0, "gini": 0.5, "aopc_morf": 0.3, "faithfulness": -0.1, "random_limit": 0.1}, {}, probability=1
-        ),
-        judge(
-            {"peak": 1.0, "gini": 0.5, "aopc_morf": 0.3, "faithfulness": 0.3, "random_limit": 0.1}
-            | {"stability_coverage": 1.0, "similarity": 0.4},
-            {},
-            probability=0.3,
-        ),
-        judge(
-            {"peak": 1.0, "gini": 0.5, "aopc_morf": 0.3, "faithfulness": 0.3, "random_limit": 0.1}
-            | {"stability_coverage": 1.0, "similarity": 0.9},
-            {"gini": 40.0},
-            probability=0.9,
-        ),
+        judge(good | more, {"gini": 40.0}, counts=replace(SHOWN, more=True), probability=probability)
+        for more, probability in (
+            ({"faithfulness": -0.1}, 1),
+            ({"similarity": 0.4}, 0.3),
+            ({}, 0.9),
+            ({"beats_random": 0.92}, 0.9),
+        )
     ]
-    figures = {name: Figure(name, -0.004, None if name == "random_limit" else percentile) for name in FIGURES}
+    figures = {name: Figure(name, -0.004, None if name == "beats_random" else percentile) for name in FIGURES}
     figures["ris"] = Figure("ris", None)
     titles = ("Vanilla gradient", "SmoothGrad", "Integrated gradients", "A method of a very long name")
     return Card(
@@ -53,7 +50,7 @@ def card(side: int = 24, maps: int = 3, *, percentile: float | None = 62.4, sour
             MapCard(
                 f"method{i}",
                 titles[i % 4],
-                judgements[i % 3],
+                judgements[i % 4],
                 figures,
                 random.random((side, side), dtype=np.float32) ** 4,
                 random.random((3, side, side), dtype=np.float32),
@@ -84,16 +81,47 @@ def _open(browser: Browser, file: Path, *, width: int = 1024, **options: object)
 @pytest.fixture(scope="module")
 def file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("card") / "cat-card.html"
-    path.write_text(card_page(card()), encoding="utf-8")
+    path.write_text(card_page(card(maps=4)), encoding="utf-8")
     return path
 
 
+@pytest.mark.parametrize("maps", [1, 3, 4])
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1024, "dark"), (1920, "light")])
-def test_the_page_never_scrolls_sideways(browser, file, width, scheme) -> None:
+def test_the_page_never_scrolls_sideways_and_no_column_leaves_its_place(browser, tmp_path, width, scheme, maps) -> None:
+    file = tmp_path / "card.html"
+    named = replace(card(maps=maps, percentile=100.0), network="of_a_user.of_some_company:a_factory_of_a_long_name")
+    file.write_text(card_page(named), encoding="utf-8")
     for page in _open(browser, file, width=width, color_scheme=scheme):
+        ends = page.locator(".maps article").evaluate_all(
+            "all => all.map(one => [one.scrollWidth, one.clientWidth, one.querySelector('table')?.offsetTop ?? 0])"
+        )
+        assert all(inner <= outer for inner, outer, _ in ends)
+        if width > 1000 and maps < 4:
+            assert len({top for *_, top in ends[1:]}) == 1, "the figures of all maps stand in one line"
         page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator("img").evaluate_all("all => all.every(one => one.complete && one.naturalWidth > 0)")
+
+
+@pytest.mark.parametrize("which", ["card", "index"])
+def test_axe_finds_nothing_wrong(browser, file, tmp_path, which) -> None:
+    made = [
+        {"source": f"{level}.png", "prediction": "cat, 60 %", "level": level, "sentence": "So.", "links": ["a.png"]}
+        for level in LEVELS
+    ]
+    index = tmp_path / "index.html"
+    index.write_text(index_page([*made, {"source": "x.png", "reason": "x.png is empty"}]), encoding="utf-8")
+    for page in _open(browser, file if which == "card" else index):
+        page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+        page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+        passed = set()
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found = page.evaluate("axe.run({resultTypes: ['violations']})")
+            assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+            passed |= {(scheme, one["id"]) for one in found["passes"]}
+        rules = {"color-contrast", "region", "html-has-lang"} | ({"image-alt", "label"} if which == "card" else set())
+        assert {(scheme, rule) for scheme in ("light", "dark") for rule in rules} <= passed
 
 
 def test_the_slider_fades_the_map(browser, file) -> None:
@@ -113,7 +141,7 @@ def test_everything_has_words(browser, file) -> None:
         for words in ("class 0, 60 %", "the first of 3 frames", "24 pictures of reference", "better than 62 %"):
             assert words in text
         marks = page.locator(".said").all_inner_texts()
-        assert [mark[:4] for mark in marks] == ["✗ Do", "! Re", "✓ No"]
+        assert [mark[:4] for mark in marks] == ["✗ Do", "! Re", "✓ No", "? No"]
         assert page.locator(".card-verdict").inner_text() == marks[0]
         assert "−0.00" not in text and "nan" not in text.lower()
 

@@ -163,7 +163,68 @@ def test_dicom_of_twelve_bits(tmp_path, photometric, first) -> None:
     file.write_bytes(_dicom(photometric, ramp, frames=2))
     found = read(str(file), GREY)
     assert found.pixels.flatten()[[0, -1]].tolist() == [first, 255 - first]
-    assert found.notes == ("windowed as its DICOM file says", "the first of 2 frames")
+    assert found.notes == ("greys stretched from the lowest to the highest", "the first of 2 frames")
+
+
+def _sample(name: str) -> str:
+    """A file of pydicom's own, from a real scanner."""
+    from pydicom.data import get_testdata_file
+
+    file = get_testdata_file(name, download=False)
+    assert file is not None, f"pydicom no longer brings {name}"
+    return str(file)
+
+
+def test_a_scan_is_rescaled_and_shown_in_its_window() -> None:
+    """A head scan of 14 bits in Hounsfield units: -1024 + stored, window 40 +- 50, whose ends are black and white."""
+    from pydicom import dcmread
+
+    found = read(_sample("693_J2KI.dcm"), (1, 512, 512))
+    units = dcmread(_sample("693_J2KI.dcm")).pixel_array - 1024.0
+    expected = 255 * np.clip((units - (40 - 0.5)) / (100 - 1) + 0.5, 0, 1)
+    assert 0.1 < ((units > -10) & (units < 90)).mean() < 0.9
+    assert np.abs(found.pixels[0].numpy() - expected).max() <= 1
+    assert found.notes == ("windowed as its DICOM file says",) and found.stored == (512, 512)
+
+
+def test_a_scan_without_a_window_is_stretched() -> None:
+    from pydicom import dcmread
+
+    found = read(_sample("CT_small.dcm"), (1, 128, 128))
+    units = dcmread(_sample("CT_small.dcm")).pixel_array.astype(float)
+    expected = 255 * (units - units.min()) / (units.max() - units.min())
+    assert np.abs(found.pixels[0].numpy() - expected).max() <= 1
+    assert found.notes == ("greys stretched from the lowest to the highest",)
+
+
+@pytest.mark.parametrize(
+    ("name", "notes"),
+    [
+        ("SC_rgb_rle_16bit.dcm", ()),
+        ("SC_rgb_rle_2frame.dcm", ("the first of 2 frames",)),
+        ("SC_ybr_full_422_uncompressed.dcm", ()),
+    ],
+)
+def test_colour_scans_of_every_depth_show_the_same_bars(name, notes) -> None:
+    found, plain = read(_sample(name), (3, 100, 100)), read(_sample("SC_rgb_dcmtk_+eb+cr.dcm"), (3, 100, 100))
+    # Going through luminance and chrominance rounds.
+    assert (found.pixels.int() - plain.pixels.int()).abs().max() <= 8 and found.notes == notes
+
+
+def test_a_palette_gives_colours() -> None:
+    from pydicom import dcmread
+    from pydicom.pixels.processing import apply_color_lut
+
+    data = dcmread(_sample("examples_palette.dcm"))
+    found = read(_sample("examples_palette.dcm"), (3, 350, 800))
+    expected = apply_color_lut(data.pixel_array, data) / 65535 * 255
+    assert np.abs(as_rows(found.pixels) - expected).max() <= 1 and (found.pixels[0] != found.pixels[2]).any()
+
+
+@pytest.mark.parametrize("name", ["MR_truncated.dcm", "test-SR.dcm", "rtplan.dcm", "badVR.dcm"])
+def test_a_dicom_file_without_a_picture_gets_one_sentence(name) -> None:
+    with pytest.raises(InputError, match=rf"{name} is no DICOM picture that can be read: [^\n]+$"):
+        read(_sample(name), GREY)
 
 
 def test_standard_input(monkeypatch) -> None:

@@ -24,7 +24,7 @@ def test_no_percentile_where_there_is_nothing_to_compare_with() -> None:
     assert known.percentile("ris", "vanilla_gradient", 0.5) is None
     assert known.percentile("ris", "smoothgrad", float("nan")) is None
     assert known.percentile("ris", "smoothgrad", 0.5) == 100
-    assert known.percentile("random_limit", "smoothgrad", 0.5) is None
+    assert known.percentile("beats_random", "smoothgrad", 0.5) is None
 
 
 def test_a_folder_is_measured_once(subject, examination, folder, cache, monkeypatch) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from pellucid.errors import InputError
@@ -160,8 +159,7 @@ def _findings(
 ) -> list[Finding | InputError]:
     if not batch:
         return []
-    device = next(iter(subject.model.parameters()), torch.empty(0)).device
-    x = torch.stack([picture.pixels for _, picture in batch]).to(device).float() / 255
+    x = subject.batch([picture.pixels for _, picture in batch])
     try:
         return list(examine(subject.model, x, [picture.key for _, picture in batch], examination, target=target))
     # A network of any origin raises RuntimeError for whatever it cannot do, too little memory included.
@@ -189,6 +187,7 @@ def _card(
         judgement = judge(
             found.figures,
             percentiles,
+            counts=examination.counts(name),
             probability=probability,
             agreement=agreement,
             name=f"the {spoken} map",

@@ -32,13 +32,16 @@ FIGURES = {
         "Confidence lost while what the map marks most is destroyed, minus that lost while what it marks least is "
         "(AOPC MoRF − LeRF). A random map has about 0.",
     ),
-    "random_limit": Words(
-        "of random maps", "The largest such difference, either way, among random maps on this image."
+    "beats_random": Words(
+        "Beats random maps",
+        "Share of random maps on this image, each with its reverse, that have a lower faithfulness.",
+        percent=True,
     ),
     "similarity": Words(
         "Steadiness",
         "Rank correlation of the map with the maps of slightly noisy copies: 1 is the same map, 0 an unrelated one.",
     ),
+    "similarity_error": Words("Error of the steadiness", "Standard error of that mean over the noisy copies."),
     "stability_coverage": Words("Prediction kept", "Share of the noisy copies that keep the prediction.", percent=True),
     "ris": Words("RIS", "Relative change of the map per relative change of the picture, at worst; lower is steadier."),
     "ros": Words("ROS", "Relative change of the map per relative change of the logits, at worst; lower is steadier."),
@@ -49,7 +52,7 @@ FIGURES = {
 }
 """In the order in which they are told."""
 
-SHOWN = ("faithfulness", "random_limit", "similarity", "stability_coverage", "ris", "ros", "gini")
+SHOWN = ("faithfulness", "beats_random", "similarity", "stability_coverage", "ris", "ros", "gini")
 """Figures of the picture and the page; the files hold all."""
 
 

@@ -21,11 +21,12 @@ __all__ = ["COLORS", "MARKS", "coloured", "overlay", "png", "veil"]
 PAPER, INK, FAINT, LINE, BAND = "#ffffff", "#1a1d21", "#565d66", "#d5d9de", "#f4f6f8"
 COLORS: dict[Level, tuple[str, str]] = {
     "do not rely": ("#99400a", "#fdeadd"),
+    "undecided": ("#565d66", "#eceef1"),
     "with care": ("#565d66", "#eceef1"),
     "no objection": ("#0b5e97", "#e2f0fa"),
 }
 """Ink and paper of each level: the report's worse, level and better."""
-MARKS: dict[Level, str] = {"do not rely": "✗", "with care": "!", "no objection": "✓"}
+MARKS: dict[Level, str] = {"do not rely": "✗", "undecided": "?", "with care": "!", "no objection": "✓"}
 
 SIDE = 300
 GAP = 24

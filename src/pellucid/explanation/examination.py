@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.errors import InputError
-from pellucid.evaluation import Evaluation
+from pellucid.explanation.judgement import Counts
 from pellucid.metrics import aopc, default_region, gini, perturbation_curves, rank_correlation, relative_stability
+from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.faithfulness import Fill
+from pellucid.metrics.perturbation import noisy_image
 from pellucid.randomness import Generator, SampleDraws, uniform
 from pellucid.saliency import (
     Channels,
@@ -22,12 +24,12 @@ from pellucid.saliency import (
     heatmap,
     saliency_name,
 )
-from pellucid.types import Heatmap, Image, Label, Saliency
+from pellucid.types import Heatmap, Image, Label, PerSample, Saliency
+
+if TYPE_CHECKING:
+    from pellucid.evaluation import Evaluation
 
 __all__ = ["Examination", "Finding", "MapFinding", "examine"]
-
-TOGETHER = 16
-"""Images in one pass of the methods that take several passes an image; memory grows with it, speed hardly does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,8 @@ class Examination:
         sigma: standard deviation of the stability noise in pixel units.
         draws: noisy copies of the stability measures.
         draws_of: other numbers of noisy copies by method, where a reference was measured with them.
-        random_maps: random maps that a map must do better than.
+        predictions: noisy copies of which only the prediction is looked at.
+        random_maps: random maps that a map is compared with.
         seed: of every draw.
     """
 
@@ -53,13 +56,14 @@ class Examination:
     channels: Channels = "mean_abs"
     fraction: float = 0.2
     steps: int = 20
-    repeats: int = 5
+    repeats: int = 2
     region: int | None = None
     fill: Fill = "uniform"
     sigma: float = 0.05
     draws: int = 10
     draws_of: tuple[tuple[str, int], ...] = ()
-    random_maps: int = 19
+    predictions: int = 50
+    random_maps: int = 39
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,7 +73,7 @@ class Examination:
             raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
         if self.fill not in get_args(Fill):
             raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {self.fill!r}")
-        for name in ("steps", "repeats", "draws", "random_maps"):
+        for name in ("steps", "repeats", "draws", "predictions", "random_maps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         self.methods()
@@ -89,11 +93,12 @@ class Examination:
             steps=10,
             repeats=1,
             draws=3,
-            random_maps=4,
+            predictions=20,
+            random_maps=19,
         )
 
     @classmethod
-    def like(cls, evaluation: Evaluation, saliency: Sequence[Explain] = (), *, full: bool = False) -> "Examination":
+    def like(cls, evaluation: "Evaluation", saliency: Sequence[Explain] = (), *, full: bool = False) -> "Examination":
         """As a run was evaluated, so that its rows are a reference.
 
         Args:
@@ -119,17 +124,23 @@ class Examination:
             sigma=evaluation.sigma,
             draws=basis.draws,
             draws_of=tuple((name, evaluation.draws) for name in evaluation.stable()),
+            predictions=basis.predictions,
             random_maps=basis.random_maps,
             seed=evaluation.seed,
         )
 
-    def methods(self) -> dict[str, Saliency]:
-        """The saliency functions by name."""
+    def methods(self, *, chunk: int | None = None) -> dict[str, Saliency]:
+        """The saliency functions by name; those that take several passes an image put ``chunk`` images in one."""
         names = [saliency_name(explain) for explain in self.saliency]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise InputError(f"saliency must name each kind of map once, got {twice[0]} {len(twice)} times")
-        return {name: as_saliency(_chunked(explain)) for name, explain in zip(names, self.saliency, strict=True)}
+        return {name: as_saliency(_chunked(explain, chunk)) for name, explain in zip(names, self.saliency, strict=True)}
+
+    def counts(self, method: str) -> Counts:
+        """What the figures of a method's map are counted over."""
+        maps = dict(self.draws_of).get(method, self.draws)
+        return Counts(self.random_maps, self.predictions, maps, more=self.random_maps < Examination.random_maps)
 
     def fitted(self, shape: tuple[int, int, int]) -> "Examination":
         """With the region, and no more steps than regions to replace, for images of this shape."""
@@ -138,11 +149,11 @@ class Examination:
         return replace(self, region=region, steps=max(1, min(self.steps, int(regions * self.fraction + 1e-6))))
 
 
-def _chunked(explain: Explain) -> Explain:
+def _chunked(explain: Explain, chunk: int | None) -> Explain:
     if isinstance(explain, str):
         explain = {"smoothgrad": SmoothGrad(), "integrated_gradients": IntegratedGradients()}.get(explain, explain)
     several = isinstance(explain, SmoothGrad | IntegratedGradients) and explain.chunk is None
-    return replace(explain, chunk=TOGETHER) if several else explain  # type: ignore[type-var]
+    return replace(explain, chunk=chunk) if several else explain  # type: ignore[type-var]
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,15 +209,16 @@ def examine(
     examination: Examination,
     *,
     target: int | None = None,
-    random_maps: bool = True,
+    judged: bool = True,
 ) -> list[Finding]:
     """Make the maps of a batch and measure them; batch mates change nothing but the rounding of sums.
 
-    Of every map: ``gini``; ``aopc_morf``, ``aopc_lerf`` and their difference ``faithfulness``; ``ris``, ``ros`` and
-    ``stability_coverage``; ``similarity``, the mean rank correlation of the region means of the clean image's map with
-    those of its noisy copies. Of the random maps ``random_aopc``, the mean decay, and ``random_limit``, the largest
-    |MoRF - LeRF| among them: since an order and its reverse are equally random, a random map's faithfulness is above it
-    with a probability of 1/(2 (random_maps + 1)).
+    Of every map: ``gini``; ``aopc_morf``, ``aopc_lerf`` and their difference ``faithfulness``; ``ris`` and ``ros``;
+    ``similarity``, the mean rank correlation of the region means of the clean image's map with those of its noisy
+    copies, and ``similarity_error``, the standard error of that mean (NaN of a single copy). Of the image:
+    ``stability_coverage``, the share of noisy copies that keep the prediction. Against random maps, each with its
+    reverse, which is equally random and has the negative faithfulness: ``beats_random``, the share of them that are
+    less faithful than the map, and ``random_aopc``, their mean decay.
 
     Args:
         model: network in eval mode.
@@ -214,7 +226,7 @@ def examine(
         keys: (n,) a number for each image, of which its draws are made.
         examination: what is measured.
         target: class that is explained; the predicted one by default.
-        random_maps: measure the random maps too.
+        judged: measure too what only the judgement of an image needs: the predictions, the random maps.
 
     Returns:
         One finding an image.
@@ -225,6 +237,7 @@ def examine(
     examination = examination.fitted((x.shape[1], x.shape[2], x.shape[3]))
     draws = SampleDraws(examination.seed, tuple(keys))
     region = examination.region or 1
+    chunk = usual_chunk(x.shape[1:], x.device)
     with torch.no_grad():
         logits = model(x)
     if not torch.isfinite(logits).all():
@@ -244,15 +257,16 @@ def examine(
             region=region,
             fill=examination.fill,
             generator=draws,
+            chunk=chunk,
         )
         return aopc(found["morf"]), aopc(found["lerf"])
 
     maps: dict[str, dict[str, Tensor]] = {}
     heatmaps: dict[str, Tensor] = {}
     attributions: dict[str, Tensor] = {}
-    for name, explain in examination.methods().items():
+    for name, explain in examination.methods(chunk=chunk).items():
         recorder = _Recorder(explain)
-        count = dict(examination.draws_of).get(name, examination.draws)
+        count = examination.counts(name).maps
         found = relative_stability(model, x, targets, recorder, sigma=examination.sigma, draws=count, generator=draws)
         clean, *noisy = (heatmap(given, channels=examination.channels).abs() for given in recorder.given)
         regions = _region_means(clean, region)
@@ -265,20 +279,24 @@ def examine(
             "faithfulness": morf - lerf,
             "ris": found["ris"],
             "ros": found["ros"],
-            "stability_coverage": found["coverage"],
             "similarity": alike.mean(0),
+            "similarity_error": alike.std(0) / count**0.5 if count > 1 else torch.full_like(alike[0], torch.nan),
             "peak": clean.amax((1, 2)),
         }
         heatmaps[name], attributions[name] = clean, recorder.given[0]
-    if random_maps:
+    if judged:
+        coverage = _coverage(model, x, probabilities.argmax(1), examination, draws)
         pairs = [
             curves(uniform((len(x), *x.shape[2:]), draws.of(f"random_map/{i}"), device=x.device).to(x.dtype))
             for i in range(examination.random_maps)
         ]
-        limit = torch.stack([(morf - lerf).abs() for morf, lerf in pairs]).amax(0)
+        one_way = torch.stack([morf - lerf for morf, lerf in pairs])
+        both_ways = torch.cat([one_way, -one_way])
         mean = torch.stack([(morf + lerf) / 2 for morf, lerf in pairs]).mean(0)
         for figures in maps.values():
-            figures["random_limit"], figures["random_aopc"] = limit, mean
+            figures["stability_coverage"] = coverage
+            figures["beats_random"] = (both_ways < figures["faithfulness"]).to(x.dtype).mean(0)
+            figures["random_aopc"] = mean
     means = {name: _region_means(map_, region) for name, map_ in heatmaps.items()}
     names = list(means)
     agreement = {
@@ -298,6 +316,16 @@ def examine(
         )
         for i in range(len(x))
     ]
+
+
+def _coverage(model: nn.Module, x: Image, prediction: Label, examination: Examination, draws: SampleDraws) -> PerSample:
+    """Share of noisy copies that keep the prediction."""
+    kept = torch.zeros(len(x), device=x.device)
+    for i in range(examination.predictions):
+        noisy = noisy_image(x, draws.of(f"prediction/{i}"), sigma=examination.sigma)
+        with torch.no_grad():
+            kept += model(noisy).argmax(1) == prediction
+    return kept / examination.predictions
 
 
 def _row(columns: Mapping[Any, Tensor], i: int) -> dict[Any, float]:

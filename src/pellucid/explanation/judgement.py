@@ -1,7 +1,8 @@
 """May this map be relied upon? Rules that are written down, each with its threshold, and the sentence they make.
 
 A map is judged by what can be measured without knowing the right explanation, so the rules can only speak against it:
-passing all of them is no proof. docs/explain.md says why each threshold is where it is.
+passing all of them is no proof. What is counted over draws fails a rule only where the draws show it, and passes it
+only where they show that; between lies a third answer. docs/explain.md says why each threshold is where it is.
 """
 
 import math
@@ -9,16 +10,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["LEVELS", "Judgement", "Level", "judge"]
+from scipy.special import bdtr, bdtrc, stdtrit
 
-Level = Literal["do not rely", "with care", "no objection"]
+__all__ = ["LEVELS", "Counts", "Judgement", "Level", "judge"]
+
+Level = Literal["do not rely", "undecided", "with care", "no objection"]
 
 LEVELS: dict[Level, str] = {
     "do not rely": "Do not rely on {map}",
+    "undecided": "Not enough draws to tell whether {map} can be relied on",
     "with care": "Read {map} with care",
     "no objection": "No check speaks against {map}",
 }
 
+ERROR = 0.05
+"""Probability with which draws may speak for or against a map by chance, each time they are asked."""
+AS_GOOD = 0.05
+"""Share of random maps that may be as faithful."""
 COVERAGE = 0.5
 """Share of the noisy copies that must keep the prediction."""
 UNSTEADY, SHAKY = 0.25, 0.5
@@ -32,18 +40,37 @@ DISAGREE = 0.2
 NOTHING_LOST = 0.01
 """Probability that must be lost somewhere for anything to be tested."""
 
+Outcome = Literal["fails", "undecided", "passes"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the figures were counted over.
+
+    Attributes:
+        random_maps: random maps; each is one with its order reversed, too.
+        predictions: noisy copies whose prediction was looked at.
+        maps: noisy copies whose map was made.
+        more: True where ``--full`` would take more of them.
+    """
+
+    random_maps: int
+    predictions: int
+    maps: int
+    more: bool = False
+
 
 @dataclass(frozen=True)
 class Judgement:
     """What the rules say of one map.
 
     Attributes:
-        level: ``do not rely`` (a check failed), ``with care`` (a check is near to failing or could not be made) or
-            ``no objection``.
+        level: ``do not rely`` (a check failed), ``undecided`` (none did, but the draws cannot tell of one, and more can
+            be taken), ``with care`` (a check is near to failing or could not be made) or ``no objection``.
         sentence: the level and its reasons in plain words.
         reasons: names of the rules behind it: ``flat``, ``untested``, ``unfaithful``, ``prediction-changes``,
-            ``unsteady``, ``least-steady``; ``shaky``, ``less-steady``, ``less-faithful``, ``unsure``, ``disagreement``,
-            ``no-reference``.
+            ``unsteady``, ``least-steady``; ``hardly-faithful``, ``prediction-wavers``, ``hardly-steady``; ``shaky``,
+            ``less-steady``, ``less-faithful``, ``unsure``, ``disagreement``, ``no-reference``.
     """
 
     level: Level
@@ -55,15 +82,19 @@ def judge(
     figures: Mapping[str, float],
     percentiles: Mapping[str, float | None],
     *,
+    counts: Counts,
     probability: float,
     agreement: Sequence[float] = (),
     name: str = "this map",
 ) -> Judgement:
     """Judge one map of one image.
 
-    Not to be relied upon: a flat map; one whose MoRF minus LeRF is not above that of every random map, or where nothing
-    that is destroyed changes the answer; a prediction that fewer than half of the noisy copies keep; a map whose rank
-    correlation with its noisy copies is below 0.25; one whose RIS or ROS is among the worst 5 % of the reference.
+    Not to be relied upon: a flat map; one that the draws show to be no more faithful than more than 5 % of random maps
+    are, or where nothing that is destroyed changes the answer; a prediction that, as the draws show, fewer than half of
+    the noisy copies keep; a map whose rank correlation with those of noisy copies is shown to be below 0.25; one whose
+    RIS or ROS is among the worst 5 % of the reference.
+
+    Undecided, or with care where no more draws can be taken: one of these that the draws show neither to hold nor not.
 
     With care: rank correlation below 0.5; RIS, ROS or faithfulness among the worst quarter of the reference; a
     probability below 0.5; a mean rank correlation with the other methods' maps below 0.2; no reference at all.
@@ -71,21 +102,27 @@ def judge(
     Args:
         figures: `pellucid.explanation.MapFinding.figures`; a missing or NaN number fails the first rules.
         percentiles: of the reference by figure, 100 the best; None where there is none.
+        counts: what the figures were counted over.
         probability: of the explained class.
         agreement: rank correlations with the maps of the other methods.
         name: of the map in the sentence.
 
-    >>> good = {"peak": 1.0, "faithfulness": 0.4, "random_limit": 0.1, "aopc_morf": 0.5, "aopc_lerf": 0.1,
-    ...         "random_aopc": 0.2, "stability_coverage": 1.0, "similarity": 0.8, "gini": 0.6}
-    >>> judge(good, {"ris": 60.0, "ros": 50.0, "faithfulness": 70.0}, probability=0.9).level
+    >>> good = {"peak": 1.0, "faithfulness": 0.4, "beats_random": 1.0, "aopc_morf": 0.5, "aopc_lerf": 0.1,
+    ...         "random_aopc": 0.2, "stability_coverage": 1.0, "similarity": 0.8, "similarity_error": 0.01, "gini": 0.6}
+    >>> quick, usual = Counts(random_maps=19, predictions=20, maps=3, more=True), {"ris": 60.0, "faithfulness": 70.0}
+    >>> judge(good, usual, counts=quick, probability=0.9).level
     'no objection'
-    >>> judge(good | {"faithfulness": 0.05}, {}, probability=0.9).sentence
-    'Do not rely on this map: it is not clearly better than random maps at pointing to what the network uses.'
+    >>> judge(good | {"beats_random": 0.6}, usual, counts=quick, probability=0.9).sentence
+    'Do not rely on this map: random maps often point as well at what the network uses.'
+    >>> judge(good | {"beats_random": 0.92}, usual, counts=quick, probability=0.9).level
+    'undecided'
     """
-    fatal = _fatal(figures, percentiles)
-    if fatal:
-        return _judged("do not rely", name, fatal)
-    doubts = _doubts(figures, percentiles, probability, agreement)
+    fails, undecided = _checks(figures, percentiles, counts)
+    if fails:
+        return _judged("do not rely", name, fails)
+    if undecided and counts.more:
+        return _judged("undecided", name, undecided, "; --full takes more")
+    doubts = undecided | _doubts(figures, percentiles, probability, agreement)
     if doubts:
         return _judged("with care", name, doubts)
     return _judged(
@@ -98,8 +135,8 @@ def judge(
     )
 
 
-def _judged(level: Level, name: str, reasons: Mapping[str, str]) -> Judgement:
-    sentence = f"{LEVELS[level].format(map=name)}: {_joined(list(reasons.values()))}."
+def _judged(level: Level, name: str, reasons: Mapping[str, str], end: str = "") -> Judgement:
+    sentence = f"{LEVELS[level].format(map=name)}: {_joined(list(reasons.values()))}{end}."
     return Judgement(level, sentence, tuple(reason for reason in reasons if reason))
 
 
@@ -107,25 +144,87 @@ def _joined(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"
 
 
-def _fatal(figures: Mapping[str, float], percentiles: Mapping[str, float | None]) -> dict[str, str]:
+def _checks(
+    figures: Mapping[str, float], percentiles: Mapping[str, float | None], counts: Counts
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What fails, and what the draws cannot tell."""
+
     def known(name: str) -> float:
         return figures.get(name, math.nan)
 
     if not known("peak") > 0 or not known("gini") > 0:
-        return {"flat": "it is the same everywhere, so it points at nothing"}
-    found: dict[str, str] = {}
+        return {"flat": "it is the same everywhere, so it points at nothing"}, {}
+    fails: dict[str, str] = {}
+    undecided: dict[str, str] = {}
     lost = max((abs(known(name)) for name in ("aopc_morf", "aopc_lerf", "random_aopc")), default=math.nan)
+    faithful = _faithful(known("faithfulness"), known("beats_random"), counts.random_maps)
     if lost < NOTHING_LOST:
-        found["untested"] = "whatever is destroyed, the answer stays, so nothing shows that it is true"
-    elif not known("faithfulness") > known("random_limit"):
-        found["unfaithful"] = "it is not clearly better than random maps at pointing to what the network uses"
-    if not known("stability_coverage") >= COVERAGE:
-        found["prediction-changes"] = "noise that is hardly visible changes the prediction itself"
-    if not known("similarity") >= UNSTEADY:
-        found["unsteady"] = "noise that is hardly visible makes another map of it"
+        fails["untested"] = "whatever is destroyed, the answer stays, so nothing shows that it is true"
+    elif faithful == "fails" and not known("faithfulness") > 0:
+        fails["unfaithful"] = "what it marks most matters no more to the network than what it marks least"
+    elif faithful == "fails":
+        fails["unfaithful"] = "random maps often point as well at what the network uses"
+    elif faithful == "undecided":
+        undecided["hardly-faithful"] = "some random maps point as well at what the network uses"
+    kept = _kept(known("stability_coverage"), counts.predictions)
+    if kept == "fails":
+        fails["prediction-changes"] = "slight noise changes the prediction itself more often than not"
+    elif kept == "undecided":
+        undecided["prediction-wavers"] = "slight noise changes the prediction itself about every other time"
+    steady = _steady(known("similarity"), known("similarity_error"), counts.maps)
+    if steady == "fails":
+        fails["unsteady"] = "slight noise makes another map of it"
     elif _among(percentiles, ("ris", "ros"), WORST):
-        found["least-steady"] = "it changes more under noise than nearly all maps of this network"
-    return found
+        fails["least-steady"] = "it changes more under noise than nearly all maps of this network"
+    elif steady == "undecided":
+        undecided["hardly-steady"] = "slight noise makes nearly another map of it"
+    return fails, undecided
+
+
+def _faithful(faithfulness: float, beats: float, random_maps: int) -> Outcome:
+    """Is it likelier than not by chance that no more than 5 % of random maps are as faithful?
+
+    A random map and its reverse are equally random and have opposite values, so that of k random maps as far from 0 as
+    the map, a random map has as many or fewer with a probability of (k + 1) / (2 (random_maps + 1)); and k is binomial
+    with twice the share of random maps that are as faithful. At or below 0 half of all random maps are, draws or not.
+
+    >>> [_faithful(0.1, 1 - k / 38, 19) for k in (0, 1, 2, 4, 5)]
+    ['passes', 'passes', 'undecided', 'undecided', 'fails']
+    """
+    if not (faithfulness > 0 and math.isfinite(beats)):
+        return "fails"
+    as_good = round((1 - beats) * 2 * random_maps)
+    if (as_good + 1) / (2 * (random_maps + 1)) <= ERROR:
+        return "passes"
+    return "fails" if bdtrc(as_good - 1, random_maps, 2 * AS_GOOD) <= ERROR else "undecided"
+
+
+def _kept(coverage: float, copies: int) -> Outcome:
+    """Do at least half of all noisy copies keep the prediction? Binomial.
+
+    >>> [_kept(kept / 20, 20) for kept in (5, 6, 14, 15)]
+    ['fails', 'undecided', 'undecided', 'passes']
+    """
+    if not math.isfinite(coverage):
+        return "fails"
+    kept = round(coverage * copies)
+    if bdtrc(kept - 1, copies, COVERAGE) <= ERROR:
+        return "passes"
+    return "fails" if bdtr(kept, copies, COVERAGE) <= ERROR else "undecided"
+
+
+def _steady(similarity: float, error: float, copies: int) -> Outcome:
+    """Is the mean rank correlation over all noisy copies at least 0.25? Student's t, where there are two or more.
+
+    >>> _steady(0.4, 0.02, 3), _steady(0.3, 0.02, 3), _steady(0.1, 0.02, 3), _steady(0.3, math.nan, 1)
+    ('passes', 'undecided', 'fails', 'undecided')
+    """
+    if not math.isfinite(similarity):
+        return "fails"
+    reach = error * float(stdtrit(copies - 1, 1 - ERROR)) if copies > 1 else math.inf
+    if similarity - reach >= UNSTEADY:
+        return "passes"
+    return "fails" if similarity + reach < UNSTEADY else "undecided"
 
 
 def _doubts(

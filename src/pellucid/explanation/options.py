@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from pellucid.errors import InputError
 from pellucid.explanation.examination import Examination
 from pellucid.explanation.reference import Reference, of_folder, of_rows
@@ -13,14 +15,15 @@ __all__ = ["subject_and_words", "with_reference"]
 
 
 def subject_and_words(parsed: Any) -> tuple[Subject, list[str], Examination]:
-    """The network, the images, and what is measured of them.
+    """The network, on the device that is asked for; the images; what is measured of them.
 
     Args:
         parsed: the options of `pellucid explain`.
 
     Raises:
-        InputError: no image, options that belong to the other kind of network, numbers that cannot be.
+        InputError: no image, options that belong to the other kind of network, no such device, numbers that cannot be.
     """
+    device = _device(parsed.accelerator)
     words = list(parsed.words)
     saliency = [name.strip() for name in parsed.saliency.strip("[]").split(",") if name.strip()]
     if parsed.network is None:
@@ -44,7 +47,20 @@ def subject_and_words(parsed: Any) -> tuple[Subject, list[str], Examination]:
             mean=_numbers("mean", parsed.mean),
             std=_numbers("std", parsed.std),
         )
+    subject.model.to(device)
     return subject, words, replace(_examination(subject, saliency, full=parsed.full), seed=parsed.seed)
+
+
+def _device(accelerator: str) -> torch.device:
+    """Without Fabric, whose import takes longer than that of torch."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator == "auto":
+        return found or torch.device("cpu")
+    if accelerator not in ("cpu", "cuda", "mps"):
+        raise InputError(f"accelerator must be auto, cpu, cuda or mps, got {accelerator!r}")
+    if accelerator != "cpu" and (found is None or found.type != accelerator):
+        raise InputError(f"accelerator {accelerator!r} is not there; this machine has {found or 'a cpu alone'}")
+    return torch.device(accelerator)
 
 
 def _examination(subject: Subject, saliency: list[str], *, full: bool) -> Examination:

@@ -19,7 +19,7 @@ from pellucid.report.words import number
 
 __all__ = ["Entry", "card_page", "index_page"]
 
-CLASSES = {"do not rely": "worse", "with care": "level", "no objection": "better"}
+CLASSES = {"do not rely": "worse", "undecided": "level", "with care": "level", "no objection": "better"}
 
 Entry = dict[str, Any]
 """A line of the index: ``source``, and ``prediction``, ``level``, ``sentence``, ``links``, or ``reason`` if skipped."""

@@ -223,10 +223,10 @@ def _tiff(content: bytes, where: str) -> npt.NDArray[Any]:
 
 
 def _dicom(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
-    """The first frame, windowed as the file says and stretched from its lowest to its highest value."""
+    """The first frame in [0, 1]: colours as they are, greys over the file's own window, or else over their range."""
     try:
         from pydicom import dcmread
-        from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+        from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
         from pydicom.pixels.utils import pixel_array
     except ImportError:
         raise InputError(f"{where} is a DICOM file; install pellucid[dicom] to read it") from None
@@ -237,18 +237,28 @@ def _dicom(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...
             frames = int(data.get("NumberOfFrames", 1) or 1)
             values = pixel_array(data, index=0)
             photometric = str(data.get("PhotometricInterpretation", ""))
-            if values.ndim == 2:
-                values = apply_voi_lut(apply_modality_lut(values, data), data)
+            bits = int(data.get("BitsStored", 8))
+            windowed = "WindowCenter" in data or "VOILUTSequence" in data
+            if photometric == "PALETTE COLOR":
+                values = apply_color_lut(values, data)
+                bits = 8 * values.itemsize
+            elif values.ndim == 2:
+                values = apply_modality_lut(values, data)
+                values, ends = (
+                    (apply_voi_lut(values, data), apply_voi_lut(np.array([-1e9, 1e9]), data))
+                    if windowed
+                    else (values, values)
+                )
     except Exception as error:  # a reader of files of any origin: errors of many classes
         raise InputError(f"{where} is no DICOM picture that can be read: {_first_line(error)}") from None
-    notes: tuple[str, ...] = ("windowed as its DICOM file says",) if values.ndim == 2 else ()
-    notes += (f"the first of {frames} frames",) if frames > 1 else ()
-    if values.ndim == 3 and values.dtype == np.uint8:
-        return values, notes
-    low, high = float(values.min()), float(values.max())
-    stretched = (values.astype(np.float64) - low) / (high - low or 1)
-    return (1 - stretched if photometric == "MONOCHROME1" else stretched), notes
+    notes: tuple[str, ...] = (f"the first of {frames} frames",) if frames > 1 else ()
+    if values.ndim == 3:
+        return values.astype(np.float64) / (2**bits - 1), notes
+    low, high = float(ends.min()), float(ends.max())
+    greys = np.clip((values.astype(np.float64) - low) / (high - low or 1), 0, 1)
+    told = "windowed as its DICOM file says" if windowed else "greys stretched from the lowest to the highest"
+    return (1 - greys if photometric == "MONOCHROME1" else greys), (told, *notes)
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+    return str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__

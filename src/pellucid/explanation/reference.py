@@ -6,14 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from tqdm import tqdm
 
 from pellucid import __version__
@@ -105,7 +103,6 @@ def of_folder(
     *,
     images: int = 50,
     batch_size: int = 8,
-    device: Any = "cpu",
     progress: bool = True,
 ) -> Reference:
     """Measure the pictures of a folder once; the numbers are kept in the cache folder.
@@ -116,7 +113,6 @@ def of_folder(
         examination: as the card's own.
         images: at most so many, evenly spaced in the order of their names.
         batch_size: images measured at once.
-        device: where the network is.
         progress: show a bar on a terminal.
 
     Raises:
@@ -142,7 +138,7 @@ def of_folder(
             raise InputError(
                 f"reference {folder} holds {len(pictures)} pictures that can be read; at least {FEWEST} are needed"
             )
-        table = _measured(subject, pictures, examination, batch_size, device, progress)
+        table = _measured(subject, pictures, examination, batch_size, progress)
         with whole_file(kept) as temporary:
             pq.write_table(table, temporary)
     columns = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
@@ -176,7 +172,6 @@ def _measured(
     pictures: Sequence[Picture],
     examination: Examination,
     batch_size: int,
-    device: Any,
     progress: bool,
 ) -> pa.Table:
     columns: dict[str, list[float]] = {}
@@ -190,10 +185,9 @@ def _measured(
     with bar:
         for start in range(0, len(pictures), batch_size):
             batch = pictures[start : start + batch_size]
-            x = torch.stack([picture.pixels for picture in batch]).to(device).float() / 255
-            for finding in examine(
-                subject.model, x, [picture.key for picture in batch], examination, random_maps=False
-            ):
+            x = subject.batch([picture.pixels for picture in batch])
+            keys = [picture.key for picture in batch]
+            for finding in examine(subject.model, x, keys, examination, judged=False):
                 for method, found in finding.maps.items():
                     for measure in DIRECTION:
                         columns.setdefault(column_name(measure, method), []).append(found.figures[measure])

@@ -6,21 +6,23 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import yaml
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from pellucid.data import Dataset, load
 from pellucid.errors import InputError
-from pellucid.evaluation import Evaluation
 from pellucid.experiment import from_config, read_experiment
 from pellucid.models import Network, build
-from pellucid.training import load_network
+from pellucid.types import Image
+
+if TYPE_CHECKING:
+    from pellucid.evaluation import Evaluation
 
 __all__ = ["Subject", "class_names", "of_network", "of_run"]
 
@@ -45,7 +47,12 @@ class Subject:
     shape: tuple[int, int, int]
     weights: str
     run: Path | None = None
-    evaluation: Evaluation | None = None
+    evaluation: "Evaluation | None" = None
+
+    def batch(self, pixels: Sequence[Tensor]) -> Image:
+        """Images (c, h, w) uint8 as the network takes them: (n, c, h, w) in [0, 1], on its device."""
+        device = next(iter(self.model.parameters()), torch.empty(0)).device
+        return torch.stack(list(pixels)).to(device).float() / 255
 
 
 def of_run(path: str | Path) -> Subject:
@@ -57,6 +64,8 @@ def of_run(path: str | Path) -> Subject:
     Raises:
         InputError: no run, or one whose training is not finished.
     """
+    from pellucid.training import load_network  # Fabric with it, which takes as long to import as torch itself
+
     run = Path(path)
     if run.is_file():
         if run.name != "model.safetensors":
@@ -91,7 +100,9 @@ def _known_of_the_data(run: Path) -> tuple[tuple[int, int, int], tuple[str, ...]
     return (c, h, w), tuple(metadata["classes"])
 
 
-def _evaluation(run: Path) -> Evaluation | None:
+def _evaluation(run: Path) -> "Evaluation | None":
+    from pellucid.evaluation import Evaluation
+
     file = run / "evaluation.yaml"
     if not file.is_file() or not (run / "rows.parquet").is_file():
         return None

@@ -1,0 +1,51 @@
+"""The README's headline table, from the file of a paper's table.
+
+pellucid reproduce xu2023 --table 1 && python benchmarks/headline.py      writes README.md
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pellucid.reproduction import columns, verdicts
+
+FILE = Path("results/xu2023-1-fashion-mnist-cpu.json")
+SHOWN = ("clean_accuracy", "gini", "entropy", "aopc_morf", "aopc_lerf")
+BEGIN, END = f"<!-- {FILE}: benchmarks/headline.py writes this -->", "<!-- end of the headline -->"
+
+
+def headline(result: Mapping[str, Any]) -> str:
+    """A few columns of the vanilla gradient's maps, and every claim."""
+    where = f"[{FILE.with_suffix('.md').name}]({FILE.with_suffix('.md').as_posix()})"
+    return "\n".join(
+        [
+            BEGIN,
+            "",
+            f"LeNet-5 on Fashion-MNIST, {result['seeds']} seeds, vanilla gradient maps of {result['images']} test "
+            f"images, accuracy of all {result['accuracy_images']}; mean [95 % interval over seeds and images]. "
+            f"*Published* numbers are of {result['published_on']}. Other maps, hardware, versions and the command: "
+            f"{where}.",
+            "",
+            *columns(result, SHOWN),
+            "",
+            *verdicts(result),
+            "",
+            END,
+        ]
+    )
+
+
+def with_headline(readme: str, result: Mapping[str, Any]) -> str:
+    """The README with its headline replaced."""
+    return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: headline(result), readme, flags=re.DOTALL)
+
+
+def main() -> None:
+    readme = Path("README.md")
+    readme.write_text(with_headline(readme.read_text(), json.loads(FILE.read_text())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""A paper's table from one command: train and measure what is missing, then write measured beside published."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from pellucid.data import load
+from pellucid.files import whole_file
+from pellucid.recipes.table import TRAINING_IMAGES
+from pellucid.reproduction.choice import Reproduction, plan, tables
+from pellucid.reproduction.page import page
+from pellucid.reproduction.stages import Cost, Stage, duration, estimated_cost, finished
+from pellucid.reproduction.summary import network, summarise
+
+__all__ = ["forecast", "reproduce"]
+
+
+def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
+    """Train and measure what is missing, then write each table.
+
+    Finished stages are skipped, killed ones are continued. Writes PAPER-TABLE-DATASET-SCALE.json and .md.
+
+    Args:
+        choice: what is reproduced.
+        progress: show a bar on a terminal.
+
+    Returns:
+        The Markdown files.
+
+    Raises:
+        InputError: a paper, table or dataset that is not known, or data that is not here.
+    """
+    wanted = tables(choice)
+    stages = plan(choice, wanted)
+    with tqdm(
+        total=len(stages), desc=f"{choice.paper}", unit="network", dynamic_ncols=True,
+        disable=None if progress else True,
+    ) as bar:  # fmt: skip
+        for stage in finished(stages, choice.jobs, choice.devices):
+            bar.set_postfix_str("/".join(stage.run.parts[-2:]))
+            bar.update()
+    written_to = []
+    for table in wanted:
+        result = summarise(choice, table)
+        name = choice.results / f"{table.paper}-{table.number}-{table.dataset}-{choice.scale}"
+        choice.results.mkdir(parents=True, exist_ok=True)
+        for ending, text in ((".json", json.dumps(result, indent=1) + "\n"), (".md", page(result))):
+            with whole_file(Path(f"{name}{ending}")) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        written_to.append(Path(f"{name}.md"))
+    return written_to
+
+
+def forecast(choice: Reproduction, *, say: Callable[[str], None] = print) -> None:
+    """Say what would be trained and measured, and about how long it would take here.
+
+    Args:
+        choice: what would be reproduced.
+        say: takes each line.
+    """
+    wanted = tables(choice)
+    stages = plan(choice, wanted)
+    for table in wanted:
+        say(f"{table.paper}, {table.number}: {table.title} ({table.dataset}, {network(table)}, {choice.scale})")
+    left, costs = 0.0, {}
+    for stage in stages:
+        key = (stage.run.name, stage.run.parent.parent)
+        if key not in costs:
+            costs[key] = estimated_cost(stage)
+        trained = (stage.run / "model.safetensors").exists()
+        measured = (stage.run / "rows.parquet").exists()
+        left += costs[key].training * (not trained) + costs[key].measuring * (not measured)
+        if stage.experiment.seed == 0:
+            state = "there" if measured else "trained" if trained else "to do"
+            say(
+                f"  {stage.run.name:<24} training {duration(costs[key].training):>8}, measuring "
+                f"{duration(costs[key].measuring):>8}, each of {choice.seeds} seeds ({state})"
+            )
+    say(f"{len(stages)} networks; about {duration(left)} of work is left, on {torch.get_num_threads()} threads.")
+    if choice.scale == "full":
+        _say_of_all_images(choice, stages, costs, say)
+
+
+def _say_of_all_images(
+    choice: Reproduction, stages: Sequence[Stage], costs: Mapping[Any, Cost], say: Callable[[str], None]
+) -> None:
+    """Where a part of a dataset lies here, what the whole of it would take; for plans made before the data is there."""
+    here, every = len(load(stages[0].experiment.dataset, "train")), TRAINING_IMAGES[choice.dataset]
+    if here < 0.9 * every:  # some may be kept for validation
+        total = sum(
+            costs[stage.run.name, stage.run.parent.parent].training * every / here
+            + costs[stage.run.name, stage.run.parent.parent].measuring
+            for stage in stages
+        )
+        say(f"Of {every} training images {here} are here; with all of them it would be about {duration(total)}.")

@@ -1,0 +1,102 @@
+"""A table as Markdown, from its JSON."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pellucid.report.measures import ARROWS, direction, measure_of, saliency_of, saliency_title, written
+from pellucid.statistics import Interval
+
+__all__ = ["columns", "page", "verdicts"]
+
+
+def page(result: Mapping[str, Any]) -> str:
+    """A table's Markdown from its JSON: measured with its interval, published beside it."""
+    published, metrics = result["published"], result["metrics"]
+    lines = [
+        f"# {result['paper']}, {result['table']}: {result['title']}",
+        "",
+        f"{result['dataset']}, {result['network']}, scale `{result['scale']}`: {result['seeds']} seeds, "
+        f"{result['images']} {result['split']} images, accuracy of all {result['accuracy_images']}. "
+        f"Mean [95 % interval over {_over(result)}]; – stands for a ratio "
+        "whose divisor may be 0."
+        + (f" *Published* numbers are of {result['published_on']}." if published and result["published_on"] else "")
+        + (" *Published* numbers stand below ours." if published and not result["published_on"] else ""),
+        "",
+    ]
+    sections: dict[str | None, list[str]] = {}
+    for metric in metrics:
+        sections.setdefault(None if metric == "time" else saliency_of(metric), []).append(metric)
+    for method, names in sections.items():
+        if method:
+            lines += [f"{saliency_title(method)} maps:", ""]
+        lines += [*columns(result, names), ""]
+    if result["claims"]:
+        lines += [*verdicts(result), ""]
+    lines += [f"- {sentence}" for sentence in result["caveats"]] + [""] * bool(result["caveats"])
+    facts = result["environment"]
+    lines += [
+        f"{facts['device_name']}, Python {facts['python']}, torch {facts['packages']['torch']}, pellucid "
+        f"{facts['pellucid']}, commit {facts['commit']}, {facts['started']}. Regenerate: `{result['command']}`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def columns(result: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+    """Lines of a Markdown table of some of a table's numbers, published ones below ours."""
+    yield "| run | " + " | ".join(_head(name) for name in names) + " |"
+    yield "| --- |" + " ---: |" * len(names)
+    for run, values in result["measured"].items():
+        yield f"| {run} | " + " | ".join(_cell(values[name], name) for name in names) + " |"
+        there = result["published"].get(run, {})
+        if any(name in there for name in names):
+            yield (
+                "| *published* | "
+                + " | ".join(_one(there[name], name) if name in there else "" for name in names)
+                + " |"
+            )
+
+
+def verdicts(result: Mapping[str, Any]) -> Iterator[str]:
+    """Lines of a Markdown table of a table's claims."""
+    yield "| claim | found | verdict |"
+    yield "| --- | ---: | --- |"
+    for claim in result["claims"]:
+        yield f"| {claim['text']} | {_found(claim)} | **{claim['verdict']}** |"
+
+
+def _over(result: Mapping[str, Any]) -> str:
+    return "seeds and images" if result["seeds"] > 1 else "images, of one seed"
+
+
+def _head(metric: str) -> str:
+    if metric == "time":
+        return "time of an epoch, median [least, greatest] of the seeds"
+    measure = measure_of(metric)
+    return " ".join(
+        part for part in (measure.title, f"({measure.unit})" if measure.unit else "", ARROWS[direction(metric)]) if part
+    )
+
+
+def _cell(values: Mapping[str, Any], metric: str) -> str:
+    if values["mean"] is None:
+        return "–"
+    if metric == "time":
+        return f"{values['mean']:.2f}× [{values['low']:.2f}, {values['high']:.2f}]"
+    mean, low, high = written(Interval(**values), metric)
+    return f"{mean} [{low}, {high}]"
+
+
+def _one(value: float, metric: str) -> str:
+    return f"*{value:g}×*" if metric == "time" else f"*{value * measure_of(metric).scale:.4g}*"
+
+
+def _found(claim: Mapping[str, Any]) -> str:
+    values = claim["found"]
+    if values["mean"] is None:
+        return "–"
+    if claim["kind"] == "factor":
+        return "{:.3g}× [{:.3g}, {:.3g}]".format(*(values[key] for key in ("mean", "low", "high")))
+    scale, unit = measure_of(claim["metric"]).scale, measure_of(claim["metric"]).unit
+    numbers = [f"{scale * values[key]:+.3g}" for key in ("mean", "low", "high")]
+    return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]" + (f" {unit.replace('%', 'points')}" if unit else "")

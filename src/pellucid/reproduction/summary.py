@@ -1,0 +1,162 @@
+"""A table's numbers and the verdict on each of its claims, from the runs."""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from pellucid.environment import environment
+from pellucid.recipes.table import Claim, Table
+from pellucid.report.caveats import caveats
+from pellucid.report.runs import Run, read_run
+from pellucid.report.table import statistic
+from pellucid.reproduction.choice import Reproduction, folder
+from pellucid.statistics import Interval, hierarchical_statistic
+
+__all__ = ["network", "summarise"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
+    """A table's numbers from the runs, ready for JSON.
+
+    Each number is the mean over seeds, its 95 % interval over seeds and images; a claim is confirmed where the interval
+    lies within what it allows, refuted where it lies outside, else cannot be told. A factor is judged by the difference
+    of the run and that many times the baseline, which needs no division.
+    """
+    runs = {name: [read_run(folder(choice, table, name, seed)) for seed in range(choice.seeds)] for name in table.runs}
+    n = next(iter(runs.values()))[0].rows.num_rows
+    seconds = {name: _seconds(each) for name, each in runs.items()}
+    first = next(iter(runs))
+    measured: dict[str, dict[str, Any]] = {}
+    for name, each in runs.items():
+        measured[name] = {metric: _plain(_interval([each], metric, n)) for metric in table.metrics}
+        if table.time:
+            ratios = [own / base for own, base in zip(seconds[name], seconds[first], strict=True)]
+            measured[name]["time"] = {"mean": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+    return {
+        "paper": table.paper,
+        "table": table.number,
+        "title": table.title,
+        "dataset": table.dataset,
+        "scale": choice.scale,
+        "network": network(table),
+        "images": n,
+        "accuracy_images": _predictions(next(iter(runs.values()))[0]).num_rows,
+        "split": next(iter(runs.values()))[0].info["split"],
+        "seeds": choice.seeds,
+        "metrics": list(table.metrics) + (["time"] if table.time else []),
+        "measured": measured,
+        "published": {run: dict(values) for run, values in table.published.items()},
+        "published_on": table.published_on,
+        "claims": [_checked(claim, runs, n) for claim in table.claims],
+        "caveats": sorted({sentence for each in runs.values() for run in each for sentence in _caveats(run)}),
+        "environment": environment(torch.device("cpu")) | {"device_name": runs[first][0].environment["device_name"]},
+        "command": _command(choice, table),
+    }
+
+
+def _caveats(run: Run) -> list[str]:
+    return [f"{run.name}, {run.path.parent.name}: {sentence}" for sentence in caveats(run)]
+
+
+def network(table: Table) -> str:
+    """Names of the table's networks."""
+    networks = dict.fromkeys(experiment.network.name for experiment in table.runs.values())
+    return ", ".join(networks)
+
+
+def _command(choice: Reproduction, table: Table) -> str:
+    path = " --path PATH" if choice.path else ""
+    return (
+        f"pellucid reproduce {choice.paper} --table {table.number} --dataset {table.dataset}{path} "
+        f"--scale {choice.scale} --seeds {choice.seeds}"
+    )
+
+
+def _seconds(runs: Sequence[Run]) -> list[float]:
+    """Median seconds of an epoch, by seed; epochs of one recipe have the same steps."""
+    return [float(np.median(run.training["seconds"])) for run in runs]
+
+
+def _interval(
+    groups: Sequence[Sequence[Run]], metric: str, n: int, function: Callable[[Any], Any] = lambda means: means[0]
+) -> Interval:
+    bare, slash, method = metric.partition("/")
+    if bare == "aopc_rel":
+        return _ratio(groups[0], slash + method, n)
+    if bare == "clean_accuracy":
+        right = [[_right(run) for run in runs] for runs in groups]
+        return hierarchical_statistic(
+            [[_mean(each) for each in own] for own in right], len(right[0][0]), function=function
+        )
+    return hierarchical_statistic([[statistic(run, metric) for run in runs] for runs in groups], n, function=function)
+
+
+def _predictions(run: Run) -> pa.Table:
+    return pq.read_table(run.path / f"predictions-{run.info['split']}.parquet")
+
+
+def _right(run: Run) -> FloatArray:
+    """Whether each image of the whole split is classified rightly, (n,)."""
+    table = _predictions(run)
+    return np.asarray(table["prediction"].to_numpy() == table["label"].to_numpy(), dtype=np.float64)
+
+
+def _mean(values: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    return lambda weight: weight @ values / weight.sum(axis=1)
+
+
+def _ratio(runs: Sequence[Run], suffix: str, n: int) -> Interval:
+    """Mean MoRF over mean LeRF, both over seeds and images; none where LeRF may be 0 and the ratio anything."""
+    morf, lerf = ([statistic(run, f"aopc_{order}{suffix}") for run in runs] for order in ("morf", "lerf"))
+    if not hierarchical_statistic([lerf], n).low > 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return hierarchical_statistic([morf, lerf], n, function=lambda means: means[0] / means[1])
+
+
+def _checked(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> dict[str, Any]:
+    pair = [runs[claim.run], runs[claim.baseline]]
+    if claim.kind == "difference":
+        found = _interval(pair, claim.metric, n, lambda means: means[0] - means[1])
+        beyond: list[tuple[float | None, float | None]] = [(bound, 1.0) for bound in (claim.low, claim.high)]
+    else:
+        found = Interval(math.nan, math.nan, math.nan, 0)
+        if _interval(pair[1:], claim.metric, n).low > 0:  # else a factor of it says nothing
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found = _interval(pair, claim.metric, n, lambda means: means[0] / means[1])
+        beyond = [(0.0 if bound is not None else None, bound) for bound in (claim.low, claim.high)]
+    verdicts = set()
+    for sign, (bound, factor) in zip((1, -1), beyond, strict=True):
+        if bound is None or factor is None:
+            continue
+        # A factor is at most 1/5 where run - baseline / 5 is at most 0; that needs no division.
+        over = _interval(pair, claim.metric, n, lambda means, k=factor: means[0] - k * means[1])  # type: ignore[misc]
+        low, high = sorted((sign * (over.low - bound), sign * (over.high - bound)))
+        verdicts.add("confirmed" if low >= 0 else "refuted" if high < 0 else "cannot be told")
+    if not found.n:
+        verdicts = {"cannot be told"}
+    worst = next(word for word in ("refuted", "cannot be told", "confirmed") if word in verdicts)
+    return {
+        "text": claim.text,
+        "metric": claim.metric,
+        "run": claim.run,
+        "baseline": claim.baseline,
+        "kind": claim.kind,
+        "allowed": [claim.low, claim.high],
+        "found": _plain(found),
+        "verdict": worst,
+    }
+
+
+def _plain(interval: Interval) -> dict[str, Any]:
+    numbers = {"mean": interval.mean, "low": interval.low, "high": interval.high}
+    return {key: None if math.isnan(value) else value for key, value in numbers.items()} | {"n": interval.n}
