@@ -96,8 +96,8 @@ def _setting(dataset: str, scale: Scale, path: str | None) -> Setting:
         metrics=tuple(dict.fromkeys(name.partition("/")[0] for name in METRICS)),
         saliency=(gradient, integrated),
         stability=("vanilla_gradient", "integrated_gradients"),
-        # Integrated gradients under ten draws of three kinds of noise: 1500 gradients an image.
-        images=500 if scale == "cpu" else at.evaluation.images,
+        # Integrated gradients under ten draws of three kinds of noise are 1500 gradients an image.
+        images=200 if scale == "cpu" else at.evaluation.images,
     )
     return replace(at, evaluation=evaluation)
 

@@ -1,0 +1,42 @@
+"""The recipes' settings are those that the searches' traces name."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pellucid.methods import SaliencyGuided
+from pellucid.recipes.found import SCAAT_FOUND, SGT_FOUND, mean_q, saliency_guided, scaat
+from pellucid.recipes.table import setting
+from pellucid.selection import grid
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def trace(search: str, dataset: str) -> dict:
+    return json.loads((RESULTS / f"selection-{search}-{dataset}-cpu.json").read_text())
+
+
+@pytest.mark.parametrize("dataset", SCAAT_FOUND)
+def test_scaat_s_settings_are_the_chosen_ones(dataset) -> None:
+    found, at = trace("xu2023", dataset), setting(dataset, "cpu")
+    (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
+    assert grid("xu2023", at, "cpu").settings(scaat(at)) == chosen["settings"]
+    assert mean_q(at) == pytest.approx(chosen["mean_q"], abs=0.005)
+
+
+@pytest.mark.parametrize("dataset", SGT_FOUND)
+def test_saliency_guided_training_s_settings_are_the_chosen_ones(dataset) -> None:
+    found, at = trace("ismail2021", dataset), setting(dataset, "cpu")
+    if found["chosen"] is None:  # then the paper's stand
+        assert saliency_guided(at) == SaliencyGuided()
+    else:
+        (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
+        assert grid("ismail2021", at, "cpu").settings(saliency_guided(at)) == chosen["settings"]
+
+
+def test_a_dataset_without_a_search_has_the_packages_settings() -> None:
+    at = setting("cifar10", "cpu")
+    assert scaat(at).weight == 1.0 and mean_q(at) == scaat(at).q
+    assert saliency_guided(at) == SaliencyGuided()
+    assert scaat(setting("mnist", "cpu")) == scaat(setting("fashion-mnist", "cpu"))
