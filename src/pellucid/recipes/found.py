@@ -29,7 +29,7 @@ class ScaatSettings:
     mean_q: float
 
 
-SCAAT_FOUND = {"fashion-mnist": ScaatSettings(eps=0.3, weight=0.3, q=0.5, gamma=0.05, region=2, mean_q=0.54)}
+SCAAT_FOUND = {"fashion-mnist": ScaatSettings(eps=0.3, weight=0.1, q=0.3, gamma=0.02, region=2, mean_q=0.32)}
 """By dataset; MNIST has Fashion-MNIST's."""
 SGT_FOUND = {"fashion-mnist": SaliencyGuided()}
 """By dataset."""
