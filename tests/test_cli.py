@@ -90,6 +90,15 @@ def test_yaml_and_flags_are_the_same_thing(here, capsys, flags, method):
     )
 
 
+def test_an_attack_that_cannot_reach_its_radius_is_told(here, capsys):
+    options = ["--method=AdversarialTraining", "--method.attack.eps=0.1", "--method.attack.steps=2"]
+    trained(*options)
+    said = capsys.readouterr().err
+    assert "note: attack takes 2 steps of 0.00784, which do not reach eps 0.1; step_size does not follow eps" in said
+    assert main(["train", "other", *TINY, *options, "--method.attack.step_size=0.05"]) == 0
+    assert "note" not in capsys.readouterr().err
+
+
 def test_a_runs_own_experiment_is_a_config(here):
     first = trained("--method=SCAAT", "--smoothing.layers=[pool1]", "--smoothing.filter=mean")
     assert main(["train", "again", "--config=run/experiment.yaml", "--accelerator=cpu"]) == 0

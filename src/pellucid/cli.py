@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -210,10 +210,29 @@ def _train(arguments: list[str]) -> None:
         if not (parsed.run / "experiment.yaml").exists():
             raise InputError(f"there is nothing to resume in {parsed.run}; give the settings of the run to begin it")
         experiment = read_experiment(parsed.run)
+    for note in _short_attacks(experiment.method):
+        print(f"pellucid: {note}", file=sys.stderr)
     watching = {"log": parsed.log, "snapshots": parsed.snapshots}
     fit(experiment, parsed.run, resume=parsed.resume, **watching, **_engine(parsed))
     if is_first_process():
         print(parsed.run)
+
+
+def _short_attacks(method: Any) -> Iterator[str]:
+    """A sentence for each attack whose steps end inside its ball, as they do where eps alone was given."""
+    import dataclasses
+
+    from pellucid.attacks import PGD
+
+    for field in dataclasses.fields(method) if dataclasses.is_dataclass(method) else ():
+        value = getattr(method, field.name)
+        if not isinstance(value, PGD):
+            yield from _short_attacks(value)
+        elif 0 < value.steps * value.step_size < value.eps:
+            yield (
+                f"note: {field.name} takes {value.steps} steps of {value.step_size:.3g}, which do not reach eps "
+                f"{value.eps:.3g}; step_size does not follow eps"
+            )
 
 
 def _without_other_methods(arguments: list[str]) -> list[str]:
@@ -443,7 +462,7 @@ def _select(arguments: list[str]) -> None:
     from pellucid.selection import Selection, forecast, select
 
     parser = _parser("select", "Choose settings on validation images: every candidate trained, a rule set before.")
-    parser.add_argument("search", type=str, help="ismail2021 (SGT), xu2023 (SCAAT) or pellucid (compositions)")
+    parser.add_argument("search", type=str, help="ismail2021 (SGT), xu2023, xu2023-one-step (SCAAT) or pellucid")
     parser.add_argument("--dataset", default=Selection.dataset, type=str, help="such as fashion-mnist or cifar10")
     parser.add_argument("--path", type=str, help="folder of the dataset's files")
     parser.add_argument("--scale", default=Selection.scale, type=str, help="smoke, cpu or full")

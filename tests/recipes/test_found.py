@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.methods import SaliencyGuided
-from pellucid.recipes.found import SCAAT_FOUND, SGT_FOUND, mean_q, saliency_guided, scaat
+from pellucid.recipes.found import SCAAT_FOUND, SGT_FOUND, mean_q, one_step_scaat, saliency_guided, scaat
 from pellucid.recipes.table import setting
 from pellucid.selection import grid
 
@@ -23,6 +23,14 @@ def test_scaat_s_settings_are_the_chosen_ones(dataset) -> None:
     (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
     assert grid("xu2023", at, "cpu").settings(scaat(at)) == chosen["settings"]
     assert mean_q(at) == pytest.approx(chosen["mean_q"], abs=0.005)
+
+
+@pytest.mark.parametrize("dataset", SCAAT_FOUND)
+def test_the_weight_of_one_step_is_the_chosen_one(dataset) -> None:
+    found, at = trace("xu2023-one-step", dataset), setting(dataset, "cpu")
+    (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
+    assert one_step_scaat(at).weight == chosen["settings"]["weight"]
+    assert (one_step_scaat(at).share, one_step_scaat(at).attack.steps) == (1 / 8, 1)
 
 
 @pytest.mark.parametrize("dataset", SGT_FOUND)

@@ -9,7 +9,9 @@ from pellucid.selection import grid
 
 
 @pytest.mark.parametrize("dataset", ["fashion-mnist", "mnist", "cifar10", "pcam"])
-@pytest.mark.parametrize(("search", "kind"), [("xu2023", SCAAT), ("ismail2021", SaliencyGuided)])
+@pytest.mark.parametrize(
+    ("search", "kind"), [("xu2023", SCAAT), ("xu2023-one-step", SCAAT), ("ismail2021", SaliencyGuided)]
+)
 def test_stages_vary_their_own_settings_alone(search, kind, dataset) -> None:
     at = setting(dataset, "full")
     declared = grid(search, at, "full")

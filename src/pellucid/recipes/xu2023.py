@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pellucid.attacks import PGD, fgsm
 from pellucid.experiment import Experiment
 from pellucid.methods import SCAAT, Regular
-from pellucid.recipes.found import mean_q, saliency_guided, scaat
+from pellucid.recipes.found import mean_q, one_step_scaat, saliency_guided, scaat
 from pellucid.recipes.table import Claim, Scale, Setting, Table, setting
 from pellucid.saliency import SmoothGrad
 
@@ -76,7 +76,7 @@ def runs(at: Setting) -> dict[str, Experiment]:
         "scaat-fixed-mean": replace(method, adaptive=False, q=mean_q(at)),
         "scaat": method,
         "scaat-one-step": one_step,
-        "scaat-one-step-eighth": replace(one_step, weight=1.0, share=1 / 8),
+        "scaat-one-step-eighth": one_step_scaat(at),
     }
     return {name: replace(at.base, method=method) for name, method in methods.items()}
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pellucid.methods import SCAAT, Method, SaliencyGuided
+from pellucid.recipes.found import one_step_scaat
 from pellucid.recipes.table import Scale, Setting
 
 __all__ = ["Grid", "grid"]
@@ -37,7 +38,10 @@ class Grid:
 
 
 def grid(search: str, at: Setting, scale: Scale) -> Grid:
-    """The declared grid: SCAAT's for ``xu2023``, saliency-guided training's for ``ismail2021``.
+    """The declared grid of a search.
+
+    ``xu2023`` is of SCAAT, ``xu2023-one-step`` of its λ with one step on an eighth of each batch, ``ismail2021`` of
+    saliency-guided training.
 
     >>> from pellucid.recipes.table import setting
     >>> scaat = grid("xu2023", setting("fashion-mnist", "cpu"), "cpu")
@@ -58,6 +62,13 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
             },
             settings=lambda m: {"fraction": m.fraction, "weight": m.weight, "ranking": m.ranking},
             accuracy_lost=0.025,
+        )
+    if search == "xu2023-one-step":
+        return Grid(
+            start=one_step_scaat(at),
+            stages={"λ": lambda m: [replace(m, weight=weight) for weight in (0.1, 0.3, 1.0, 3.0)[:few]]},
+            settings=lambda m: {"weight": m.weight},
+            accuracy_lost=0.01,
         )
     grey = at.base.dataset.name in ("fashion-mnist", "mnist")
     radii = (0.1, 0.2, 0.3, 0.4) if grey else (2 / 255, 4 / 255, 8 / 255, 16 / 255)

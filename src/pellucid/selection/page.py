@@ -35,7 +35,11 @@ def _where(found: Mapping[str, Any]) -> str:
 
 
 def _chosen_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    of = {"xu2023": "SCAAT", "ismail2021": "saliency-guided training"}[found["search"]]
+    of = {
+        "xu2023": "SCAAT",
+        "xu2023-one-step": "SCAAT with one step on an eighth of each batch",
+        "ismail2021": "saliency-guided training",
+    }[found["search"]]
     yield f"# Settings of {of}, chosen on validation images: {found['dataset']}"
     yield ""
     yield f"{_where(found)} The rule, set before: {found['rule']}."

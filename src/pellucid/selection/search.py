@@ -34,8 +34,9 @@ SEARCHES: Mapping[str, tuple[str, ...]] = {
     "ismail2021": ismail2021.DATASETS,
     "pellucid": compositions.DATASETS,
     "xu2023": xu2023.DATASETS,
+    "xu2023-one-step": xu2023.DATASETS,
 }
-"""What is chosen for (SGT, compositions, SCAAT), and the datasets."""
+"""What is chosen for (SGT, compositions, SCAAT with four steps and with one), and the datasets."""
 BASELINE = "regular"
 IMAGES = 1000
 
