@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -127,6 +128,34 @@ def test_one_image_that_the_network_cannot_take_spares_the_others(subject, exami
     assert re.search(
         r"black.png cannot be explained: the network's logits must be finite", summary.skipped[0]["reason"]
     )
+
+    class Strict(torch.nn.Module):
+        def forward(self, x):
+            assert (x.mean((1, 2, 3)) > 0.01).all()
+            return subject.model(x)
+
+    strict = type(subject)("strict", Strict().eval(), subject.classes, subject.shape, "1")
+    words = [folder / "black.png", next(folder.glob("*0.png"))]
+    summary = explain(strict, words, tmp_path, examination=examination, formats=("json",), progress=False)
+    assert len(summary.made) == 1
+    assert re.search(r"black.png cannot be explained: \w", summary.skipped[0]["reason"])
+
+
+def test_odd_names_spoil_no_batch(subject, examination, tmp_path) -> None:
+    folder, out = tmp_path / "named", tmp_path / "out"
+    folder.mkdir()
+    bad = os.fsdecode(b"b\xff.png")
+    names = [f"{'ä' * 120}.png", f"{'ä' * 120}b.png", "new\nline.png", bad]
+    for name in names:
+        Image.fromarray(pixels(0)).save(folder / name)
+    (folder / f"{bad}.jpg").touch()
+    summary = explain(
+        subject, [folder], out, examination=examination, formats=("json", "html", "png"), progress=False
+    )  # fmt: skip
+    assert len(summary.made) == 4 and len(summary.skipped) == 1
+    stems = {"new·line", "b·", "ä" * 100, f"{'ä' * 100}-2"}
+    assert {file.name for file in out.glob("*-card.json")} == {f"{stem}-card.json" for stem in stems}
+    assert "b·.png.jpg is empty" in json.loads((out / "summary.json").read_text())["skipped"][0]["reason"]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def card(side: int = 24, maps: int = 3, *, percentile: float | None = 62.4, sour
         ),
         agreement={(f"method{i}", f"method{j}"): -0.2 for i in range(maps) for j in range(i + 1, maps)},
         reference="24 pictures of reference" if percentile is not None else None,
-        settings={"draws": 3, "saliency": ["method0"], "region": None},
+        settings={"draws": 3, "saliency": ["method0"], "region": None, "draws_of": {"method0": 10}, "none": {}},
     )
 
 
@@ -173,6 +173,11 @@ def test_names_are_escaped_everywhere(browser, tmp_path) -> None:
         assert page.locator("img[src=x]").count() == 0
         assert page.locator("th[scope=row]").inner_text().strip() == NASTY.strip()
     assert len(png(named)) > 1000
+
+
+def test_settings_are_words() -> None:
+    settings = card_page(card()).partition("<summary>Settings")[2]
+    assert "<dd>method0 10</dd>" in settings and "{" not in settings.partition("</details>")[0]
 
 
 @pytest.mark.parametrize(("side", "maps", "percentile"), [(8, 1, None), (24, 3, 62.4), (224, 4, 0.0)])

@@ -156,7 +156,16 @@ def test_a_question_mark_opens_what_the_column_means(page: Page) -> None:
     page.keyboard.press("Enter")
     assert text.is_visible()
     dead = "all => all.filter(a => !document.querySelector(a.hash)?.matches('details')).map(a => a.hash)"
-    assert page.locator(".about").evaluate_all(dead) == []
+    assert page.locator(".about, .answers a").evaluate_all(dead) == []
+
+
+def test_the_verdict_names_its_measures_and_opens_what_they_mean(page: Page) -> None:
+    links = page.locator(".answers a")
+    questions = [measure for measure in MAIN.values() if measure.question]
+    assert links.all_inner_texts() == [measure.title for measure in questions]
+    for link, measure in zip(links.all(), questions, strict=True):
+        link.click()
+        assert page.locator(f"#about-{measure.name} dl").is_visible()
 
 
 @pytest.mark.parametrize(("title", "form"), [("CSV", "csv"), ("LaTeX", "latex"), ("Markdown", "markdown")])

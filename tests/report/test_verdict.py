@@ -78,7 +78,7 @@ def test_p_is_near_the_permutation_tests() -> None:
 
 def test_the_verdicts_comparisons_are_corrected_together(said) -> None:
     runs, _, standing, _ = said
-    spoken = ["clean_accuracy", "robust_accuracy", "gini", "aopc_morf", "aopc_lerf", "ris"]
+    spoken = ["clean_accuracy", "robust_accuracy", "gini", "aopc_morf", "aopc_lerf", "ris", "ros"]
     alone = {
         (name, run.name): p_value(standing[run.name, name].difference)
         for name in [*spoken, "entropy"]
@@ -86,7 +86,7 @@ def test_the_verdicts_comparisons_are_corrected_together(said) -> None:
     }
     p = {where: standing[where[1], where[0]].p for where in alone}
     assert all(p[where] >= alone[where] for where in alone)
-    # At least five comparisons with the baseline in each of the six metrics, and five in a metric of its own.
+    # At least five comparisons with the baseline in each of the seven metrics, and five in a metric of its own.
     least = min((where for where in alone if where[0] in spoken and alone[where] > 0), key=alone.get)
     assert p[least] >= min(1, 20 * alone[least])
     own = [alone[where] for where in alone if where[0] == "entropy"]
@@ -126,7 +126,7 @@ def test_two_equal_runs_cannot_be_told_apart(make_run) -> None:
     assert {standing["b", name].rank for name in summaries["a"]} == {"level"}
     assert {standing["b", name].change for name in summaries["a"]} == {"level"}
     found = answers(runs, summaries, standing, runs[0])
-    assert [answer.level for answer in found] == [["b"]] * 6
+    assert [answer.level for answer in found] == [["b"]] * 7
     assert headline(found).startswith("a and b are best, or cannot be told apart from the best, in every question")
     assert changes(runs, summaries, standing, runs[0])[0].better == []
     assert bargain(runs, summaries, standing, runs[0]) == ""
@@ -134,7 +134,7 @@ def test_two_equal_runs_cannot_be_told_apart(make_run) -> None:
 
 def test_answers_name_the_best_with_its_interval(said) -> None:
     found = {answer.metric: answer for answer in answers(*said)}
-    assert list(found) == ["clean_accuracy", "robust_accuracy", "gini", "aopc_morf", "aopc_lerf", "ris"]
+    assert list(found) == ["clean_accuracy", "robust_accuracy", "gini", "aopc_morf", "aopc_lerf", "ris", "ros"]
     assert found["clean_accuracy"].best == "regular"
     assert re.fullmatch(r"[\d.]+ % \[[\d.]+, [\d.]+\]", found["clean_accuracy"].value)
     assert found["gini"].best == "scaat"
@@ -154,7 +154,7 @@ def test_the_price_is_named(said) -> None:
 def test_changes_leave_nothing_out(said) -> None:
     found = changes(*said)
     assert [change.run for change in found] == ["at", "at-smoothing", "sgt", "scaat", "scaat-fast"]
-    assert all(len(change.better + change.worse + change.level) == 6 for change in found)
+    assert all(len(change.better + change.worse + change.level) == 7 for change in found)
 
 
 def test_one_run_has_no_verdict(make_run) -> None:

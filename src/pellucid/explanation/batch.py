@@ -18,7 +18,7 @@ from pellucid.explanation.drawing import png
 from pellucid.explanation.examination import Examination, Finding, examine
 from pellucid.explanation.judgement import judge
 from pellucid.explanation.page import Entry, card_page, index_page
-from pellucid.explanation.pictures import Picture, find, read
+from pellucid.explanation.pictures import STANDARD_INPUT, Picture, find, read, told
 from pellucid.explanation.reference import Reference
 from pellucid.explanation.subject import Subject
 from pellucid.files import whole_file
@@ -29,6 +29,9 @@ __all__ = ["Format", "Summary", "cards", "explain"]
 Format = Literal["png", "html", "json", "npz"]
 
 TOP = 5
+
+LONGEST = 200
+"""Bytes of a picture's name that the names of its files keep; most file systems take 255 in all."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def explain(
         ):
             bar.update()
             if isinstance(result, InputError):
-                skipped[source] = {"source": source, "reason": str(result)}
+                skipped[source] = {"source": told(source), "reason": str(result)}
                 continue
             waiting.append((source, writer.submit(_write, result, out, names[source], tuple(formats))))
             while len(waiting) > 2 * batch_size:
@@ -162,11 +165,11 @@ def _findings(
     x = subject.batch([picture.pixels for _, picture in batch])
     try:
         return list(examine(subject.model, x, [picture.key for _, picture in batch], examination, target=target))
-    # A network of any origin raises RuntimeError for whatever it cannot do, too little memory included.
-    except (InputError, RuntimeError) as error:
+    # A network of any origin raises these for whatever it cannot do, too little memory included.
+    except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
         if len(batch) > 1:  # the others need not suffer
             return [_findings(subject, [one], examination, target)[0] for one in batch]
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         return [InputError(f"{batch[0][1].source} cannot be explained: {reason}")]
 
 
@@ -254,7 +257,8 @@ def _names(sources: Sequence[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for source in sources:
-        stem = "stdin" if source == "-" else Path(source).stem or "picture"
+        stem = "stdin" if source == STANDARD_INPUT else Path(told(source)).stem
+        stem = stem.encode()[:LONGEST].decode(errors="ignore")
         name, number = stem, 2
         while name.lower() in taken:
             name, number = f"{stem}-{number}", number + 1

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -90,6 +90,8 @@ def _figure(figure: Any) -> dict[str, Any]:
 
 
 def _setting(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = [f"{key} {_setting(one)}" for key, one in value.items()]
     return ", ".join(map(_setting, value)) or "–" if isinstance(value, list | tuple) else number(value)
 
 

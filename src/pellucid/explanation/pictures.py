@@ -20,7 +20,7 @@ from pellucid.data.folder import SUFFIXES, pixels
 from pellucid.errors import InputError
 from pellucid.randomness import seed_of
 
-__all__ = ["STANDARD_INPUT", "Picture", "find", "read"]
+__all__ = ["STANDARD_INPUT", "Picture", "find", "read", "told"]
 
 STANDARD_INPUT = "-"
 READ_IN_FOLDERS = (*SUFFIXES, ".gif", ".npy", ".npz", ".dcm")
@@ -32,7 +32,7 @@ class Picture:
     """One picture, upright, cut and scaled to what the network takes.
 
     Attributes:
-        source: where it came from, as it was given.
+        source: where it came from, as `told`.
         pixels: (c, h, w) uint8.
         stored: width and height that it was stored with, upright.
         notes: what was done to it that its reader should know, such as the frame that was taken.
@@ -74,6 +74,17 @@ def _inside(folder: str) -> list[str]:
     )
 
 
+def told(source: str) -> str:
+    r"""A source in words, on one line; what cannot be printed of a file's name, such as bytes of no text, is a dot.
+
+    >>> told("-"), told("cat.png"), told("c\udce4t.png")
+    ('standard input', 'cat.png', 'c·t.png')
+    """
+    if source == STANDARD_INPUT:
+        return "standard input"
+    return "".join(letter if letter.isprintable() else "·" for letter in source)
+
+
 def read(source: str, shape: tuple[int, int, int]) -> Picture:
     """Read one picture; its kind is told by its content, not by its name.
 
@@ -87,9 +98,9 @@ def read(source: str, shape: tuple[int, int, int]) -> Picture:
     Raises:
         InputError: no such file, an empty or damaged one, no picture, values or channels that cannot be.
     """
-    where = "standard input" if source == STANDARD_INPUT else source
+    where = told(source)
     if os.path.isdir(source):
-        raise InputError(f"{source} holds no picture; {_KINDS}")
+        raise InputError(f"{where} holds no picture; {_KINDS}")
     try:
         content = sys.stdin.buffer.read() if source == STANDARD_INPUT else Path(source).read_bytes()
     except (OSError, ValueError) as error:

@@ -134,6 +134,7 @@ MAIN = {
             title="ROS",
             group=STABILITY,
             plain="The same change of the map, compared with the change of the network's output instead.",
+            question="Whose maps change least beside the change of the network’s output?",
         ),
         Measure(
             name="stability_coverage",

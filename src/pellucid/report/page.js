@@ -39,8 +39,8 @@ for (const head of table.querySelectorAll("th[aria-sort]")) {
   });
 }
 
-// A head's question mark opens what its column means.
-for (const link of document.querySelectorAll(".about")) {
+// A head's question mark, and a measure in the verdict, open what the number means.
+for (const link of document.querySelectorAll(".about, .answers a")) {
   link.addEventListener("click", () => {
     document.querySelector(link.hash).open = true;
   });

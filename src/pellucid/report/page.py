@@ -133,7 +133,10 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "sanity": verdict.sanity(survived),
         "copies": _copies(runs, summaries, warned),
         "bargain": verdict.bargain(runs, summaries, standing, baseline),
-        "answers": answers,
+        "answers": [
+            asdict(answer) | {"measure": measure_of(answer.metric).title, "definition": _anchor(answer.metric)}
+            for answer in answers
+        ],
         "caveats": [(", ".join(names), said) for said, names in merged(warned).items()],
         "changes": verdict.changes(runs, summaries, standing, baseline),
         "cost": _cost(runs, baseline),
@@ -191,10 +194,15 @@ def _column(name: str) -> dict[str, Any]:
         "unit": measure.unit,
         "method": saliency_of(name),
         "more": _is_more(name),
-        "definition": f"about-{measure.name}",
+        "definition": _anchor(name),
         "arrow": ARROWS[direction(name)],
         "better": {"higher": "higher is better", "lower": "lower is better", "none": ""}[direction(name)],
     }
+
+
+def _anchor(name: str) -> str:
+    """Where the page says what a metric means."""
+    return f"about-{measure_of(name).name}"
 
 
 def _cell(
@@ -235,7 +243,7 @@ def _definitions(runs: Sequence[Run], names: Sequence[str], summaries: Summaries
         parameters = dict(stored.get("parameters", {})) or (dict(meant.parameters) if meant else {})
         found.append(
             {
-                "id": f"about-{measure.name}",
+                "id": _anchor(measure.name),
                 "measure": measure,
                 "more": _is_more(measure.name),
                 "arrow": ARROWS[direction(measure.name)],

@@ -99,4 +99,5 @@ def _found(claim: Mapping[str, Any]) -> str:
         return "{:.3g}× [{:.3g}, {:.3g}]".format(*(values[key] for key in ("mean", "low", "high")))
     scale, unit = measure_of(claim["metric"]).scale, measure_of(claim["metric"]).unit
     numbers = [f"{scale * values[key]:+.3g}" for key in ("mean", "low", "high")]
-    return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]" + (f" {unit.replace('%', 'points')}" if unit else "")
+    words = f"{numbers[0]} [{numbers[1]}, {numbers[2]}]" + (f" {unit.replace('%', 'points')}" if unit else "")
+    return words.replace("-", "−")
