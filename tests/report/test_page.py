@@ -411,6 +411,12 @@ def test_many_runs_fold_what_each_gained_and_fit_on_paper(
         assert page.locator(".changes").is_visible() and page.locator(".folded").count() == 0
 
 
+def test_the_legend_of_q_names_the_runs_that_have_one(report: Path) -> None:
+    section = re.search(r'<section id="q".*?</ul>', report.read_text(), flags=re.DOTALL)
+    assert section
+    assert re.findall(r"</svg> ([\w-]+)</li>", section[0]) == ["scaat", "scaat-fast"]
+
+
 def test_large_colour_pictures_stay_below_the_limit(make_run, tmp_path: Path) -> None:
     runs = [make_run(f"run{i}", size=224, channels=3, gallery=24, images=30) for i in range(3)]
     assert write_report(runs, tmp_path / "large.html").stat().st_size < 15e6

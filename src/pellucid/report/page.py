@@ -121,6 +121,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
                 "words": _words(run),
                 "key": Markup(drawing.key(style[run.name], name=f"key-{number}")),
                 "baseline": run is baseline,
+                "has_q": run.q is not None,
             }
             for number, run in enumerate(runs)
         ],
