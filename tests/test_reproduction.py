@@ -193,11 +193,11 @@ def test_a_forecast_says_what_is_there_and_what_is_left(smoke, capsys) -> None:
     forecast(choice)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ismail2021, main: Accuracy while pixels are masked")
-    assert [line.split()[0] for line in lines[1:4]] == ["regular", "sgt", "sgt-signed"]
-    assert all("(there)" in line for line in lines[1:4])
-    assert lines[-1].startswith("3 networks; about 0 s of work is left")
+    assert [line.split()[0] for line in lines[1:5]] == ["regular", "sgt", "sgt-paper", "sgt-signed"]
+    assert all("(there)" in line for line in lines[1:5])
+    assert lines[-1].startswith("4 networks; about 0 s of work is left")
     forecast(replace(choice, seeds=2))
-    assert "6 networks" in capsys.readouterr().out
+    assert "8 networks" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

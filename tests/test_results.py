@@ -33,7 +33,9 @@ def stored(name: str) -> dict:
     return json.loads((ROOT / "results" / f"{name}.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["metrics-parity", "metric-cost", "explain-cost", "explain-photographs", "report-cost"])
+@pytest.mark.parametrize(
+    "name", ["metrics-parity", "metric-cost", "explain-cost", "explain-photographs", "report-cost"]
+)
 def test_page_is_rendered_from_the_data(benchmarks, name):
     assert (ROOT / "results" / f"{name}.md").read_text() == benchmarks(name.replace("-", "_")).page(stored(name))
 

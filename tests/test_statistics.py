@@ -15,6 +15,7 @@ from pellucid.statistics import (
     Interval,
     bca_interval,
     hierarchical_interval,
+    hierarchical_ratio,
     hierarchical_statistic,
     mean_band,
     mean_interval,
@@ -272,3 +273,35 @@ class TestHierarchical:
     def test_bad_input(self, shape: tuple[int, ...]) -> None:
         with pytest.raises(InputError, match=r"values must be \(seeds, images\) with at least 2 seeds, got shape"):
             hierarchical_interval(np.zeros(shape))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_ratio_s_interval_holds_the_factors_that_the_difference_does_not_exclude(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    shared = random.normal(size=50)
+    run, baseline = (
+        [mean_of(level + 0.3 * random.normal() + shared + random.normal(size=50)) for _ in range(4)]
+        for level in (3.0, 2.0)
+    )
+    found = hierarchical_ratio(run, baseline, 50)
+    assert found.low < found.mean < found.high
+    for factor, inside in (
+        (found.low - 1e-3, False),
+        (found.low + 1e-3, True),
+        (found.high - 1e-3, True),
+        (found.high + 1e-3, False),
+    ):
+        over = hierarchical_statistic([run, baseline], 50, function=lambda means, k=factor: means[0] - k * means[1])
+        assert (over.low <= 0 <= over.high) is inside
+
+
+def test_a_ratio_to_what_may_be_nothing_is_empty() -> None:
+    values = np.random.default_rng(0).normal(size=(2, 3, 40))
+    run, baseline = ([mean_of(one) for one in own] for own in (values[0] + 1, values[1] * 0.1))
+    assert hierarchical_ratio(run, baseline, 40).n == 0
+    with pytest.raises(InputError, match="same number of seeds"):
+        hierarchical_ratio(run, baseline[:1], 40)
+
+
+def mean_of(values):
+    return lambda weight: weight @ values / weight.sum(axis=1)

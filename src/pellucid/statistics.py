@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ __all__ = [
     "Interval",
     "bca_interval",
     "hierarchical_interval",
+    "hierarchical_ratio",
     "hierarchical_statistic",
     "mean_band",
     "mean_interval",
@@ -341,23 +343,108 @@ def hierarchical_statistic(
     >>> hierarchical_statistic([[mean]], 3) == mean_interval(values)
     True
     """
+    _check_seeds(groups)
+    if not n:
+        return _EMPTY
+    points, resampled = _of_seeds(groups, n, resamples, seed)
+    return _over_seeds(points, resampled, function, confidence, n)
+
+
+def hierarchical_ratio(
+    run: Sequence[Callable[[Floats], Floats]],
+    baseline: Sequence[Callable[[Floats], Floats]],
+    n: int,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """One recipe's number by another's, with the factors k for which ``run - k * baseline`` may be 0.
+
+    So the interval excludes 1 exactly where that of the difference excludes 0.
+
+    Args:
+        run: for each seed, the statistic as in `weighted_interval`.
+        baseline: of as many seeds.
+        n: number of images.
+        confidence: probability that the interval covers, in (0, 1).
+        resamples: number of bootstrap resamples of images.
+        seed: of the resamples.
+
+    Returns:
+        The ratio with its interval; empty where the baseline's own interval reaches 0, so that any factor would do.
+
+    Raises:
+        InputError: recipes with different numbers of seeds, or none.
+
+    >>> values = np.array([1.0, 2.0, 3.0])
+    >>> mean = lambda weight: weight @ values / weight.sum(axis=1)
+    >>> hierarchical_ratio([lambda weight: 2 * mean(weight)], [mean], 3)
+    Interval(mean=2.0, low=2.0, high=2.0, n=3)
+
+    Source: Fieller 1954, "Some problems in interval estimation".
+    """
+    _check_seeds([run, baseline])
+    if not n:
+        return _EMPTY
+    points, resampled = _of_seeds([run, baseline], n, resamples, seed)
+    if not _over_seeds(points[1:], resampled[1:], lambda means: means[0], confidence, n).low > 0:
+        return _EMPTY
+    ratio = points[0].mean() / points[1].mean()
+
+    def difference(k: float) -> Interval:
+        return _over_seeds(points, resampled, lambda means: means[0] - k * means[1], confidence, n)
+
+    if not difference(ratio).n:
+        return _EMPTY
+    low = _end(lambda k: difference(k).low <= 0, ratio, -1)
+    high = _end(lambda k: difference(k).high >= 0, ratio, 1)
+    return Interval(float(ratio), low, high, n)
+
+
+def _end(inside: Callable[[float], bool], start: float, sign: int) -> float:
+    """How far from ``start``, which is inside, one comes."""
+    step = 1e-3 * max(abs(start), 1e-6)
+    near, far = float(start), float(start + sign * step)
+    while inside(far):
+        near, step = far, 2 * step
+        far = float(start + sign * step)
+    if near == start:
+        return near
+    for _ in range(40):
+        middle = (near + far) / 2
+        near, far = (middle, far) if inside(middle) else (near, middle)
+    return near
+
+
+def _check_seeds(groups: Sequence[Sequence[Any]]) -> None:
     seeds = len(groups[0]) if groups else 0
     if not seeds or any(len(group) != seeds for group in groups):
         raise InputError(f"recipes must have the same number of seeds, at least 1, got {[len(g) for g in groups]}")
-    if not n:
-        return _EMPTY
+
+
+def _of_seeds(
+    groups: Sequence[Sequence[Callable[[Floats], Floats]]], n: int, resamples: int, seed: int
+) -> tuple[Floats, Floats]:
+    """Every network's statistic, (recipes, seeds), and the recipes' in every resample, (recipes, resamples)."""
     counts = _counts(n, resamples, seed)
     blocks = [counts[i : i + 250].astype(np.float64) for i in range(0, resamples, 250)]
     points = np.array([[statistic(np.ones((1, n)))[0] for statistic in group] for group in groups])
     resampled = np.stack(
         [np.mean([np.concatenate([each(block) for block in blocks]) for each in group], axis=0) for group in groups]
     )
+    return points, resampled
+
+
+def _over_seeds(
+    points: Floats, resampled: Floats, function: Callable[[Floats], Floats], confidence: float, n: int
+) -> Interval:
     point, found = function(points.mean(axis=1)[:, None])[0], function(resampled)
     usable = np.isfinite(found)
     if not np.isfinite(point) or usable.mean() < 0.99:
         return _EMPTY
     over_images = _interval(point, found[usable], confidence, n)
-    if seeds == 1:
+    if points.shape[1] == 1:
         return over_images
     without_each = function(np.stack([_leaving_one_out(group) for group in points]))
     return _widened(over_images, without_each, confidence) if np.isfinite(without_each).all() else _EMPTY

@@ -17,19 +17,19 @@ from pellucid.report.caveats import caveats
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import statistic
 from pellucid.reproduction.choice import Reproduction, folder
-from pellucid.statistics import Interval, hierarchical_statistic
+from pellucid.statistics import Interval, hierarchical_ratio, hierarchical_statistic
 
 __all__ = ["network", "summarise"]
 
 FloatArray = npt.NDArray[np.float64]
+Statistic = Callable[[FloatArray], FloatArray]
 
 
 def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
     """A table's numbers from the runs, ready for JSON.
 
     Each number is the mean over seeds, its 95 % interval over seeds and images; a claim is confirmed where the interval
-    lies within what it allows, refuted where it lies outside, else cannot be told. A factor is judged by the difference
-    of the run and that many times the baseline, which needs no division.
+    lies within what it allows, refuted where it lies outside, else cannot be told.
     """
     runs = {name: [read_run(folder(choice, table, name, seed)) for seed in range(choice.seeds)] for name in table.runs}
     n = next(iter(runs.values()))[0].rows.num_rows
@@ -92,12 +92,21 @@ def _interval(
     bare, slash, method = metric.partition("/")
     if bare == "aopc_rel":
         return _ratio(groups[0], slash + method, n)
-    if bare == "clean_accuracy":
-        right = [[_right(run) for run in runs] for runs in groups]
-        return hierarchical_statistic(
-            [[_mean(each) for each in own] for own in right], len(right[0][0]), function=function
-        )
-    return hierarchical_statistic([[statistic(run, metric) for run in runs] for runs in groups], n, function=function)
+    statistics_of, n = _statistics(groups, metric, n)
+    return hierarchical_statistic(statistics_of, n, function=function)
+
+
+def _factor(groups: Sequence[Sequence[Run]], metric: str, n: int) -> Interval:
+    (run, baseline), n = _statistics(groups, metric, n)
+    return hierarchical_ratio(run, baseline, n)
+
+
+def _statistics(groups: Sequence[Sequence[Run]], metric: str, n: int) -> tuple[list[list[Statistic]], int]:
+    """The metric of every network as a function of how often each image counts, and how many images there are."""
+    if metric != "clean_accuracy":
+        return [[statistic(run, metric) for run in runs] for runs in groups], n
+    right = [[_right(run) for run in runs] for runs in groups]
+    return [[_mean(each) for each in own] for own in right], len(right[0][0])
 
 
 def _predictions(run: Run) -> pa.Table:
@@ -110,7 +119,7 @@ def _right(run: Run) -> FloatArray:
     return np.asarray(table["prediction"].to_numpy() == table["label"].to_numpy(), dtype=np.float64)
 
 
-def _mean(values: FloatArray) -> Callable[[FloatArray], FloatArray]:
+def _mean(values: FloatArray) -> Statistic:
     return lambda weight: weight @ values / weight.sum(axis=1)
 
 
@@ -124,24 +133,17 @@ def _ratio(runs: Sequence[Run], suffix: str, n: int) -> Interval:
 
 
 def _checked(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> dict[str, Any]:
+    """A claim with the number found and the verdict: its interval lies within what is allowed, outside, or across."""
     pair = [runs[claim.run], runs[claim.baseline]]
     if claim.kind == "difference":
         found = _interval(pair, claim.metric, n, lambda means: means[0] - means[1])
-        beyond: list[tuple[float | None, float | None]] = [(bound, 1.0) for bound in (claim.low, claim.high)]
     else:
-        found = Interval(math.nan, math.nan, math.nan, 0)
-        if _interval(pair[1:], claim.metric, n).low > 0:  # else a factor of it says nothing
-            with np.errstate(divide="ignore", invalid="ignore"):
-                found = _interval(pair, claim.metric, n, lambda means: means[0] / means[1])
-        beyond = [(0.0 if bound is not None else None, bound) for bound in (claim.low, claim.high)]
+        found = _factor(pair, claim.metric, n)
     verdicts = set()
-    for sign, (bound, factor) in zip((1, -1), beyond, strict=True):
-        if bound is None or factor is None:
-            continue
-        # A factor is at most 1/5 where run - baseline / 5 is at most 0; that needs no division.
-        over = _interval(pair, claim.metric, n, lambda means, k=factor: means[0] - k * means[1])  # type: ignore[misc]
-        low, high = sorted((sign * (over.low - bound), sign * (over.high - bound)))
-        verdicts.add("confirmed" if low >= 0 else "refuted" if high < 0 else "cannot be told")
+    for bound, sign in ((claim.low, 1), (claim.high, -1)):
+        if bound is not None:
+            low, high = sorted((sign * (found.low - bound), sign * (found.high - bound)))
+            verdicts.add("confirmed" if low >= 0 else "refuted" if high < 0 else "cannot be told")
     if not found.n:
         verdicts = {"cannot be told"}
     worst = next(word for word in ("refuted", "cannot be told", "confirmed") if word in verdicts)
