@@ -33,6 +33,11 @@ def page(result: Mapping[str, Any]) -> str:
     if result["claims"]:
         lines += [*verdicts(result), ""]
     lines += [f"- {sentence}" for sentence in result["caveats"]] + [""] * bool(result["caveats"])
+    if "time" in metrics:
+        lines += [
+            "- Epochs took as long as they did beside whatever else ran; `results/step-cost.md` has steps alone.",
+            "",
+        ]
     facts = result["environment"]
     lines += [
         f"{facts['device_name']}, Python {facts['python']}, torch {facts['packages']['torch']}, pellucid "
