@@ -328,7 +328,7 @@ def test_interrupted_copies_of_a_process_stop_together_and_resume(tmp_path):
 
 LONG = [
     *["--dataset.limit=4096", "--dataset.validation=64", "--batch_size=32", "--epochs=3"],
-    *["--method=SCAAT", "--method.attack.eps=0.2"],
+    *["--method=SCAAT", "--method.attack.eps=0.2", "--method.attack.step_size=0.2"],
 ]
 
 
