@@ -28,7 +28,8 @@ from pellucid.metrics.definitions import COLUMNS, NOISES, select, stability_colu
 from pellucid.report import Run, compare, read_runs, render
 from pellucid.report.table import definitions
 from pellucid.report.words import training_words
-from pellucid.statistics import Interval, hierarchical_interval, hierarchical_statistic
+from pellucid.seeds import hierarchical_interval, hierarchical_statistic
+from pellucid.statistics import Interval
 from pellucid.training import fit
 
 CONTRASTS = (

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "pellucid"
 LAYERS = [
     {"errors", "files", "imports", "randomness", "types"},
     {"attacks", "divergence", "input_gradient", "modes", "pareto", "processes", "saliency", "smoothing", "statistics"},
-    {"adaptive_q", "comparison"},
+    {"adaptive_q", "comparison", "seeds"},
     {"data", "methods", "metrics", "models", "objective"},
     {"environment", "experiment", "measurement"},
     {"session"},
@@ -27,7 +27,7 @@ LAYERS = [
     {"integrations"},
 ]
 LAYER = {module: depth for depth, modules in enumerate(LAYERS) for module in modules}
-TORCH_FREE = {"comparison", "errors", "files", "pareto", "report", "statistics", "study"}
+TORCH_FREE = {"comparison", "errors", "files", "pareto", "report", "seeds", "statistics", "study"}
 
 
 def imported(source: str, package: str) -> set[str]:

@@ -5,14 +5,12 @@ was drawn), so its mean is one product with the values. The counts depend on (n,
 and every run of n images is resampled alike, which makes differences between runs paired.
 
 The intervals speak about these trained networks on other images of the same kind; they say nothing about how another
-training of the same network (another seed) would come out, but for `hierarchical_interval`, which sees several.
+training of the same network (another seed) would come out; those of `pellucid.seeds` do.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +18,11 @@ import numpy.typing as npt
 from pellucid.errors import InputError
 
 __all__ = [
+    "EMPTY",
     "Interval",
     "bca_interval",
-    "hierarchical_interval",
-    "hierarchical_ratio",
-    "hierarchical_statistic",
+    "counts_of",
+    "interval_of",
     "mean_band",
     "mean_interval",
     "paired_difference",
@@ -82,8 +80,8 @@ def mean_interval(values: Values, *, confidence: float = 0.95, resamples: int = 
     kept = _floats(values)
     kept = kept[~np.isnan(kept)]
     if not len(kept):
-        return _EMPTY
-    return _interval(kept.mean(), _resampled_means(kept, resamples, seed), confidence, len(kept))
+        return EMPTY
+    return interval_of(kept.mean(), _resampled_means(kept, resamples, seed), confidence, len(kept))
 
 
 def bca_interval(values: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
@@ -114,7 +112,7 @@ def bca_interval(values: Values, *, confidence: float = 0.95, resamples: int = 2
         raise InputError(f"values must be (n,) and not infinite, got shape {kept.shape}")
     kept = kept[~np.isnan(kept)]
     if not len(kept):
-        return _EMPTY
+        return EMPTY
     mean, least, spread = kept.mean(), kept.min(), np.ptp(kept)
     if not spread:
         return Interval(float(least), float(least), float(least), len(kept))
@@ -129,62 +127,6 @@ def bca_interval(values: Values, *, confidence: float = 0.95, resamples: int = 2
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Interval(float(mean), float(least + spread * found.low), float(least + spread * found.high), len(kept))
-
-
-def hierarchical_interval(
-    values: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> Interval:
-    """Mean over training seeds and images, with an interval that speaks about other seeds as well as other images.
-
-    The half-width over images is the percentile bootstrap's, all networks resampled together, as every network saw the
-    same images; the half-width over seeds is Student's t times the standard error of the seeds' means, with S - 1
-    degrees of freedom. The two are added in quadrature. A bootstrap of seeds would be simpler and wrong: three seeds
-    show two thirds of the variance between seeds, and its 95 % interval then covers seven times in ten.
-
-    Args:
-        values: (seeds, n) one value per network and image, or differences of two methods; at least 2 seeds. An image
-            with a NaN under any seed is dropped.
-        confidence: probability that the interval covers, in (0, 1).
-        resamples: number of bootstrap resamples of images.
-        seed: of the resamples.
-
-    Returns:
-        The mean with its interval, and n: the number of images left.
-
-    Raises:
-        InputError: values that are not (seeds, n) with at least 2 seeds.
-
-    >>> hierarchical_interval([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]) == mean_interval([1.0, 2.0, 3.0])
-    True
-
-    Source: seeds and images as crossed factors, Owen 2007, "The pigeonhole bootstrap"; Student 1908 for few seeds.
-    """
-    rows = _floats(values)
-    if rows.ndim != 2 or len(rows) < 2:
-        raise InputError(f"values must be (seeds, images) with at least 2 seeds, got shape {rows.shape}")
-    rows = rows[:, ~np.isnan(rows).any(axis=0)]
-    if not rows.shape[1]:
-        return _EMPTY
-    over_images = mean_interval(rows.mean(axis=0), confidence=confidence, resamples=resamples, seed=seed)
-    return _widened(over_images, _leaving_one_out(rows.mean(axis=1)), confidence)
-
-
-def _leaving_one_out(values: Floats) -> Floats:
-    """The mean of the others, for each."""
-    others: Floats = (values.sum() - values) / (len(values) - 1)
-    return others
-
-
-def _widened(over_images: Interval, without_each: Floats, confidence: float) -> Interval:
-    """An interval over images made to speak about other seeds, by the number without each of them (jackknife)."""
-    from scipy.special import stdtrit  # scipy.stats takes a second to import
-
-    seeds = len(without_each)
-    error = np.sqrt((seeds - 1) / seeds * ((without_each - without_each.mean()) ** 2).sum())
-    half = float(stdtrit(seeds - 1, (1 + confidence) / 2) * error)
-    low = over_images.mean - math.hypot(over_images.mean - over_images.low, half)
-    high = over_images.mean + math.hypot(over_images.high - over_images.mean, half)
-    return Interval(over_images.mean, low, high, over_images.n) if half else over_images
 
 
 def ratio_interval(
@@ -216,9 +158,9 @@ def ratio_interval(
     """
     pairs = _complete(numerator, denominator)
     if not len(pairs):
-        return _EMPTY
+        return EMPTY
     ratio = _ratio(pairs.mean(axis=0), floor)
-    return _interval(ratio, _ratio(_resampled_means(pairs, resamples, seed), floor), confidence, len(pairs))
+    return interval_of(ratio, _ratio(_resampled_means(pairs, resamples, seed), floor), confidence, len(pairs))
 
 
 def paired_difference(
@@ -273,13 +215,13 @@ def paired_ratio_difference(
     """
     rows = _complete(*a, *b)
     if not len(rows):
-        return _EMPTY
+        return EMPTY
 
     def difference(means: Floats) -> Floats:
         return _ratio(means[..., :2], floor) - _ratio(means[..., 2:], floor)
 
     resampled = difference(_resampled_means(rows, resamples, seed))
-    return _interval(difference(rows.mean(axis=0)), resampled, confidence, len(rows))
+    return interval_of(difference(rows.mean(axis=0)), resampled, confidence, len(rows))
 
 
 def weighted_interval(
@@ -303,151 +245,10 @@ def weighted_interval(
     True
     """
     if not n:
-        return _EMPTY
-    counts = _counts(n, resamples, seed)
+        return EMPTY
+    counts = counts_of(n, resamples, seed)
     resampled = np.concatenate([statistic(counts[i : i + 250].astype(np.float64)) for i in range(0, resamples, 250)])
-    return _interval(statistic(np.ones((1, n)))[0], resampled[~np.isnan(resampled)], confidence, n)
-
-
-def hierarchical_statistic(
-    groups: Sequence[Sequence[Callable[[Floats], Floats]]],
-    n: int,
-    *,
-    function: Callable[[Floats], Floats] = lambda means: means[0],
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """A number of one or several recipes, each trained on several seeds, with an interval over seeds and images.
-
-    A recipe's number is the mean over its seeds of each network's statistic. The interval has the two parts of
-    `hierarchical_interval`; the one over seeds comes from the jackknife, leaving out the same seed of every recipe.
-
-    Args:
-        groups: for each recipe, for each seed, the statistic as in `weighted_interval`; as many seeds each.
-        n: number of images.
-        function: of the recipes' numbers (recipes, resamples) to one number (resamples,), such as a difference.
-        confidence: probability that the interval covers, in (0, 1).
-        resamples: number of bootstrap resamples of images.
-        seed: of the resamples.
-
-    Returns:
-        The function of the recipes' numbers with its interval; with one seed, an interval over images alone. Empty
-        where the function is not finite for these networks, or for one resample in a hundred.
-
-    Raises:
-        InputError: recipes with different numbers of seeds, or none.
-
-    >>> values = np.array([1.0, 2.0, 3.0])
-    >>> mean = lambda weight: weight @ values / weight.sum(axis=1)
-    >>> hierarchical_statistic([[mean]], 3) == mean_interval(values)
-    True
-    """
-    _check_seeds(groups)
-    if not n:
-        return _EMPTY
-    points, resampled = _of_seeds(groups, n, resamples, seed)
-    return _over_seeds(points, resampled, function, confidence, n)
-
-
-def hierarchical_ratio(
-    run: Sequence[Callable[[Floats], Floats]],
-    baseline: Sequence[Callable[[Floats], Floats]],
-    n: int,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """One recipe's number by another's, with the factors k for which ``run - k * baseline`` may be 0.
-
-    So the interval excludes 1 exactly where that of the difference excludes 0.
-
-    Args:
-        run: for each seed, the statistic as in `weighted_interval`.
-        baseline: of as many seeds.
-        n: number of images.
-        confidence: probability that the interval covers, in (0, 1).
-        resamples: number of bootstrap resamples of images.
-        seed: of the resamples.
-
-    Returns:
-        The ratio with its interval; empty where the baseline's own interval reaches 0, so that any factor would do.
-
-    Raises:
-        InputError: recipes with different numbers of seeds, or none.
-
-    >>> values = np.array([1.0, 2.0, 3.0])
-    >>> mean = lambda weight: weight @ values / weight.sum(axis=1)
-    >>> hierarchical_ratio([lambda weight: 2 * mean(weight)], [mean], 3)
-    Interval(mean=2.0, low=2.0, high=2.0, n=3)
-
-    Source: Fieller 1954, "Some problems in interval estimation".
-    """
-    _check_seeds([run, baseline])
-    if not n:
-        return _EMPTY
-    points, resampled = _of_seeds([run, baseline], n, resamples, seed)
-    if not _over_seeds(points[1:], resampled[1:], lambda means: means[0], confidence, n).low > 0:
-        return _EMPTY
-    ratio = points[0].mean() / points[1].mean()
-
-    def difference(k: float) -> Interval:
-        return _over_seeds(points, resampled, lambda means: means[0] - k * means[1], confidence, n)
-
-    if not difference(ratio).n:
-        return _EMPTY
-    low = _end(lambda k: difference(k).low <= 0, ratio, -1)
-    high = _end(lambda k: difference(k).high >= 0, ratio, 1)
-    return Interval(float(ratio), low, high, n)
-
-
-def _end(inside: Callable[[float], bool], start: float, sign: int) -> float:
-    """How far from ``start``, which is inside, one comes."""
-    step = 1e-3 * max(abs(start), 1e-6)
-    near, far = float(start), float(start + sign * step)
-    while inside(far):
-        near, step = far, 2 * step
-        far = float(start + sign * step)
-    if near == start:
-        return near
-    for _ in range(40):
-        middle = (near + far) / 2
-        near, far = (middle, far) if inside(middle) else (near, middle)
-    return near
-
-
-def _check_seeds(groups: Sequence[Sequence[Any]]) -> None:
-    seeds = len(groups[0]) if groups else 0
-    if not seeds or any(len(group) != seeds for group in groups):
-        raise InputError(f"recipes must have the same number of seeds, at least 1, got {[len(g) for g in groups]}")
-
-
-def _of_seeds(
-    groups: Sequence[Sequence[Callable[[Floats], Floats]]], n: int, resamples: int, seed: int
-) -> tuple[Floats, Floats]:
-    """Every network's statistic, (recipes, seeds), and the recipes' in every resample, (recipes, resamples)."""
-    counts = _counts(n, resamples, seed)
-    blocks = [counts[i : i + 250].astype(np.float64) for i in range(0, resamples, 250)]
-    points = np.array([[statistic(np.ones((1, n)))[0] for statistic in group] for group in groups])
-    resampled = np.stack(
-        [np.mean([np.concatenate([each(block) for block in blocks]) for each in group], axis=0) for group in groups]
-    )
-    return points, resampled
-
-
-def _over_seeds(
-    points: Floats, resampled: Floats, function: Callable[[Floats], Floats], confidence: float, n: int
-) -> Interval:
-    point, found = function(points.mean(axis=1)[:, None])[0], function(resampled)
-    usable = np.isfinite(found)
-    if not np.isfinite(point) or usable.mean() < 0.99:
-        return _EMPTY
-    over_images = _interval(point, found[usable], confidence, n)
-    if points.shape[1] == 1:
-        return over_images
-    without_each = function(np.stack([_leaving_one_out(group) for group in points]))
-    return _widened(over_images, without_each, confidence) if np.isfinite(without_each).all() else _EMPTY
+    return interval_of(statistic(np.ones((1, n)))[0], resampled[~np.isnan(resampled)], confidence, n)
 
 
 def mean_band(
@@ -473,7 +274,8 @@ def mean_band(
     return values.mean(axis=0), low, high
 
 
-_EMPTY = Interval(float("nan"), float("nan"), float("nan"), 0)
+EMPTY = Interval(float("nan"), float("nan"), float("nan"), 0)
+"""Of no image."""
 
 
 def _floats(values: Values) -> Floats:
@@ -492,7 +294,7 @@ def _ratio(means: Floats, floor: float) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _counts(n: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
+def counts_of(n: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
     """(resamples, n): how often each image is in each resample. Past 255 with a chance below 1e-500."""
     random = np.random.default_rng(seed)
     drawn = (np.bincount(random.integers(0, n, n), minlength=n) for _ in range(resamples))
@@ -501,7 +303,7 @@ def _counts(n: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
 
 def _resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
     """(resamples, ...): the mean over images in every resample; ``values`` is (n, ...)."""
-    counts = _counts(len(values), resamples, seed)
+    counts = counts_of(len(values), resamples, seed)
     # The values' own mean is taken off first: equal values then give equal means to the last bit.
     centre = values.mean(axis=0)
     centred = values - centre
@@ -516,6 +318,7 @@ def _ends(resampled: Floats, confidence: float) -> tuple[Floats, Floats]:
     return low, high
 
 
-def _interval(mean: np.floating | Floats, resampled: Floats, confidence: float, n: int) -> Interval:
+def interval_of(mean: np.floating | Floats, resampled: Floats, confidence: float, n: int) -> Interval:
+    """An estimate with the percentiles of its resampled values."""
     low, high = _ends(resampled, confidence)
     return Interval(float(mean), float(low), float(high), n)

@@ -17,7 +17,8 @@ from pellucid.report.caveats import caveats
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import statistic
 from pellucid.reproduction.choice import Reproduction, folder
-from pellucid.statistics import Interval, hierarchical_ratio, hierarchical_statistic
+from pellucid.seeds import hierarchical_ratio, hierarchical_statistic
+from pellucid.statistics import Interval
 
 __all__ = ["network", "summarise"]
 
