@@ -22,8 +22,9 @@ from pellucid import (
     Smoothing,
     fgsm,
 )
-from pellucid.cli import COMMANDS, _bracketed, main
+from pellucid.cli import COMMANDS, main
 from pellucid.experiment import read_experiment, to_config
+from pellucid.options import bracketed
 
 TINY = ["--dataset.limit=64", "--batch_size=32", "--epochs=1", "--accelerator=cpu"]
 
@@ -271,4 +272,4 @@ def test_interrupts_and_closed_pipes_are_no_tracebacks():
     ],
 )
 def test_empty_parts_of_a_list_are_ignored(words, read):
-    assert _bracketed(words, Evaluation) == read
+    assert bracketed(words, Evaluation) == read

@@ -14,7 +14,18 @@ PACKAGE = Path(__file__).parents[1] / "src" / "pellucid"
 # A module imports from its own layer and those above it in this list.
 LAYERS = [
     {"errors", "files", "imports", "randomness", "types"},
-    {"attacks", "divergence", "input_gradient", "modes", "pareto", "processes", "saliency", "smoothing", "statistics"},
+    {
+        "attacks",
+        "divergence",
+        "input_gradient",
+        "modes",
+        "options",
+        "pareto",
+        "processes",
+        "saliency",
+        "smoothing",
+        "statistics",
+    },
     {"adaptive_q", "comparison", "seeds"},
     {"data", "methods", "metrics", "models", "objective"},
     {"environment", "experiment", "measurement"},

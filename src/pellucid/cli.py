@@ -4,17 +4,28 @@ The top level imports neither torch nor any command's module, so that ``pellucid
 """
 
 import argparse
-import re
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from pellucid import __version__
 from pellucid.errors import InputError
+from pellucid.options import (
+    add_config,
+    add_engine,
+    add_plan,
+    bracketed,
+    carry_out,
+    command_parser,
+    engine,
+    instantiate,
+    listed,
+    numbers,
+    without_other_methods,
+)
 
 __all__ = ["main"]
 
@@ -92,91 +103,10 @@ def _overview() -> argparse.ArgumentParser:
     return parser
 
 
-# Not part of an experiment.
-ABOUT_THE_CALL = ("run", "resume", "accelerator", "devices", "num_nodes", "strategy", "log", "snapshots")
-
-
-def _parser(command: str, description: str) -> Any:
-    from jsonargparse import ArgumentParser, set_parsing_settings
-
-    set_parsing_settings(docstring_parse_attribute_docstrings=False)
-
-    class Parser(ArgumentParser):
-        def error(self, message: str, ex: Exception | None = None) -> Any:
-            """Say a mistake in one sentence, without the usage."""
-            raise InputError(_sentence(message, ex))
-
-        def dump(self, cfg: Any, **options: Any) -> str:
-            """Write the configuration without what is about this call alone, so that another call can take it."""
-            kept = cfg.clone()
-            for name in ABOUT_THE_CALL:
-                kept.pop(name, None)
-            return str(super().dump(kept, **options | {"skip_validation": True}))
-
-    return Parser(prog=f"pellucid {command}", description=description, allow_abbrev=False)
-
-
-PHRASES = {  # jsonargparse's words for types, and ours
-    r"Parser key \"([^\"]+)\":": r"\1:",
-    r"typing\.Literal\[([^\]]*)\]": r"one of \1",
-    r"<class '(\w+)'>": r"\1",
-    r"Expected an? ": "expected ",
-    r"\. Got value: ": ", got ",
-    r"^method: (?!.*init_args)(.*)$": r"method: \1; methods are Regular, AdversarialTraining, SaliencyGuided, SCAAT, "
-    "AdversarialSCAAT, or your own by its import path",
-    r"^smoothing: Does not validate.*Given value: (.*)$": r"smoothing is given by its fields, such as "
-    r"--smoothing.layers '[pool1]' --smoothing.filter gaussian, got \1",
-    r"expected tuple, got ([^\[\s]\S*)$": r"expected a list, such as '[\1]', got \1",
-    r"expected tuple, got ": r"expected a list, such as '[a, b]', got ",
-    r"Does not validate .* Subtypes: \[tuple\[(\w+).*Given value: (.*)$": r"expected a list of \1 values, got \2",
-    r"Does not validate .* Subtypes: \[(\w+), NoneType\].*Given value: (.*)$": r"expected \1, got \2",
-    r"^Unable to load config '(\S+)' - (\w+): .*$": r"\2 is given by its fields, such as --\2.name \1",
-    r"^Option '(\w+)' is not accepted$": r"there is no option '\1' here; see --help, and --method.help NAME for a "
-    "method's own, which come after --method",
-}
-
-
-def _sentence(message: str, error: BaseException | None) -> str:
-    """The first reason behind jsonargparse's message, on one line."""
-    while error is not None:
-        if isinstance(error, InputError):
-            return str(error)
-        error = error.__cause__ or error.__context__
-    sentence = " ".join(message.split())
-    for pattern, words in PHRASES.items():
-        sentence = re.sub(pattern, words, sentence)
-    return sentence
-
-
-def _add_config(parser: Any) -> None:
-    from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
-
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; flags after it override it")
-
-
-def _add_engine(parser: Any) -> None:
-    parser.add_argument("--accelerator", default="auto", type=str, help="auto, cpu, cuda or mps")
-    parser.add_argument("--devices", default="1", type=str, help="number of processes on this machine, or auto")
-    parser.add_argument("--num-nodes", default=1, type=int, help="number of machines")
-    parser.add_argument("--strategy", default="auto", type=str, help="auto, ddp, ddp_spawn or ddp_fork")
-
-
-def _engine(parsed: Any) -> dict[str, Any]:
-    devices = parsed.devices
-    if devices != "auto" and not devices.isdigit():
-        raise InputError(f"devices must be a number or auto, got {devices!r}")
-    return {
-        "accelerator": parsed.accelerator,
-        "devices": devices if devices == "auto" else int(devices),
-        "num_nodes": parsed.num_nodes,
-        "strategy": parsed.strategy,
-    }
-
-
 def _demo(arguments: list[str]) -> None:
     from pellucid.demo import Demo, demo
 
-    parser = _parser("demo", "Six networks on Fashion-MNIST: trained, measured, compared.")
+    parser = command_parser("demo", "Six networks on Fashion-MNIST: trained, measured, compared.")
     parser.add_argument("--out", type=Path, help="folder of the runs and the report (runs/demo, runs/demo-quick)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the training images: about a minute")
     parser.add_argument("--seed", default=Demo.seed, type=int, help="seed of everything")
@@ -188,15 +118,15 @@ def _train(arguments: list[str]) -> None:
     from pellucid.experiment import Experiment, read_experiment
     from pellucid.training import fit, is_first_process
 
-    parser = _parser("train", "Train one network into a run directory.")
+    parser = command_parser("train", "Train one network into a run directory.")
     parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
-    _add_config(parser)
+    add_config(parser)
     parser.add_argument("--resume", action="store_true", help="continue the run that the directory holds")
     parser.add_argument("--log", type=str, help="tensorboard, csv or wandb: where numbers go while it trains")
     parser.add_argument("--snapshots", default=0, type=int, help="epochs between two snapshots of the maps; 0 for none")
-    _add_engine(parser)
+    add_engine(parser)
     parser.add_class_arguments(Experiment)
-    experiment, parsed = _instantiate(parser, _without_other_methods(arguments), Experiment)
+    experiment, parsed = instantiate(parser, without_other_methods(arguments), Experiment)
     alone = {word.partition("=")[0] for word in arguments if word.startswith("--")} <= {
         "--resume",
         "--log",
@@ -213,7 +143,7 @@ def _train(arguments: list[str]) -> None:
     for note in _short_attacks(experiment.method):
         print(f"pellucid: {note}", file=sys.stderr)
     watching = {"log": parsed.log, "snapshots": parsed.snapshots}
-    fit(experiment, parsed.run, resume=parsed.resume, **watching, **_engine(parsed))
+    fit(experiment, parsed.run, resume=parsed.resume, **watching, **engine(parsed))
     if is_first_process():
         print(parsed.run)
 
@@ -235,84 +165,27 @@ def _short_attacks(method: Any) -> Iterator[str]:
             )
 
 
-def _without_other_methods(arguments: list[str]) -> list[str]:
-    """The arguments, with a config's method left out where ``--method`` names another one, whose options differ."""
-    import yaml
-
-    words = [
-        word for argument in arguments for word in (argument.split("=", 1) if argument.startswith("-") else [argument])
-    ]
-    given = dict(pairwise(words))
-    file = Path(given.get("--config", ""))
-    if "--method" not in given or not file.is_file():
-        return arguments
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-        there = str(config["method"]["class_path"])
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
-        return arguments  # jsonargparse says what is wrong with it
-    if there.rpartition(".")[2] == given["--method"].rpartition(".")[2]:
-        return arguments
-    without = yaml.safe_dump({key: value for key, value in config.items() if key != "method"})
-    instead = {given["--config"]: without, f"--config={given['--config']}": f"--config={without}"}
-    return [instead.get(argument, argument) for argument in arguments]
-
-
 def _evaluate(arguments: list[str]) -> None:
     from pellucid.evaluation import Evaluation, evaluate
     from pellucid.training import is_first_process
 
-    parser = _parser("evaluate", "Measure trained networks on their test images: one row per image.")
+    parser = command_parser("evaluate", "Measure trained networks on their test images: one row per image.")
     parser.add_argument("run", type=Path, nargs="+", help="finished run directories")
-    _add_config(parser)
+    add_config(parser)
     parser.add_argument("--resume", action="store_true", help="keep the rows of an interrupted evaluation")
-    _add_engine(parser)
+    add_engine(parser)
     parser.add_class_arguments(Evaluation)
-    evaluation, parsed = _instantiate(parser, _bracketed(arguments, Evaluation), Evaluation)
+    evaluation, parsed = instantiate(parser, bracketed(arguments, Evaluation), Evaluation)
     for run in parsed.run:
-        evaluate(run, evaluation, resume=parsed.resume, **_engine(parsed))
+        evaluate(run, evaluation, resume=parsed.resume, **engine(parsed))
         if is_first_process():
             print(run)
-
-
-def _bracketed(arguments: list[str], kind: Any) -> list[str]:
-    """The arguments, with ``a,,b`` of every option that takes several values written as the parser reads it, [a,b]."""
-    import dataclasses
-
-    several = {f"--{field.name}" for field in dataclasses.fields(kind) if "tuple" in str(field.type)}
-
-    def bracketed(value: str) -> str:
-        bare = value[1:-1] if re.fullmatch(r"\[[^]\[{}'\"]*\]", value) else value
-        return value if bare.startswith("[") else f"[{','.join(part for part in bare.split(',') if part.strip())}]"
-
-    found: list[str] = []
-    for argument in arguments:
-        option, equals, value = argument.partition("=")
-        if found and found[-1] in several and not argument.startswith("-"):
-            found.append(bracketed(argument))
-        elif equals and option in several:
-            found.append(f"{option}={bracketed(value)}")
-        else:
-            found.append(argument)
-    return found
-
-
-def _instantiate(parser: Any, arguments: list[str], kind: Any) -> tuple[Any, Any]:
-    """The dataclass that the flags describe, and the parsed flags."""
-    import dataclasses
-
-    parsed = parser.parse_args(arguments)
-    try:
-        made = parser.instantiate(parsed)
-    except (ValueError, TypeError) as error:
-        raise InputError(_sentence(str(error), error)) from None
-    return kind(**{field.name: getattr(made, field.name) for field in dataclasses.fields(kind)}), parsed
 
 
 def _compare(arguments: list[str]) -> None:
     from pellucid.report import compare, definitions, read_runs, render
 
-    parser = _parser("compare", "Table of measured run directories: means with 95 % intervals.")
+    parser = command_parser("compare", "Table of measured run directories: means with 95 % intervals.")
     parser.add_argument("run", type=Path, nargs="+", help="measured run directories")
     parser.add_argument("--baseline", type=Path, help="run that the others' paired differences are told from")
     parser.add_argument("--format", default="text", type=str, help="text, json, csv, latex or markdown")
@@ -331,7 +204,7 @@ def _explain(arguments: list[str]) -> None:
     from pellucid.explanation.batch import explain
     from pellucid.explanation.options import subject_and_words, with_reference
 
-    parser = _parser("explain", "Trust cards: the maps of single images, and how far each can be trusted.")
+    parser = command_parser("explain", "Trust cards: the maps of single images, and how far each can be trusted.")
     parser.add_argument(
         "words", type=str, nargs="+", help="a run directory, then images, folders or -; with --network images alone"
     )
@@ -361,7 +234,7 @@ def _explain(arguments: list[str]) -> None:
         parsed.out,
         examination=examination,
         reference=with_reference(parsed, subject, examination),
-        formats=_listed(parsed.format),
+        formats=listed(parsed.format),
         target=parsed.target,
         batch_size=parsed.batch_size,
     )
@@ -377,14 +250,10 @@ def _explain(arguments: list[str]) -> None:
         print(f"pellucid: {len(summary.made)} explained, {len(summary.skipped)} skipped", file=sys.stderr)
 
 
-def _listed(text: str) -> list[Any]:
-    return [name.strip() for name in text.strip("[]").split(",") if name.strip()]
-
-
 def _check(arguments: list[str]) -> int:
     from pellucid.report.requirements import check, github, is_met, parse, table, write_junit
 
-    parser = _parser("check", "Hold a run against a baseline: exit code 0 if every requirement is met, 1 else.")
+    parser = command_parser("check", "Hold a run against a baseline: exit code 0 if every requirement is met, 1 else.")
     parser.add_argument("run", type=Path, help="the measured run directory")
     parser.add_argument("--baseline", type=Path, required=True, help="one that was measured on the same images")
     parser.add_argument("--require", type=str, required=True, help="such as 'gini>=-0.02, aopc_lerf<=1.1x'")
@@ -406,7 +275,7 @@ def _check(arguments: list[str]) -> int:
 def _report(arguments: list[str]) -> None:
     from pellucid.report import write_report
 
-    parser = _parser("report", "One self-contained HTML page about measured run directories.")
+    parser = command_parser("report", "One self-contained HTML page about measured run directories.")
     parser.add_argument("run", type=Path, nargs="+", help="measured run directories; the first is the baseline")
     parser.add_argument("--out", default=Path("report.html"), type=Path, help="the page")
     parser.add_argument("--figures", type=Path, help="folder for every figure as SVG, PDF and PNG too")
@@ -417,7 +286,7 @@ def _report(arguments: list[str]) -> None:
 def _metrics(arguments: list[str]) -> None:
     from pellucid.report import describe
 
-    parser = _parser("metrics", "What every metric means, and where it comes from.")
+    parser = command_parser("metrics", "What every metric means, and where it comes from.")
     parser.add_argument("name", type=str, nargs="*", help="metrics or families, such as gini or stability; all else")
     parser.add_argument("--format", default="text", type=str, help="text, markdown or json")
     parsed = parser.parse_args(arguments)
@@ -427,64 +296,38 @@ def _metrics(arguments: list[str]) -> None:
 def _reproduce(arguments: list[str]) -> None:
     from pellucid.reproduction import Reproduction, forecast, reproduce
 
-    parser = _parser(
+    parser = command_parser(
         "reproduce", "A paper's tables: train and measure what is missing, write measured beside published."
     )
     parser.add_argument("paper", type=str, help="bhusal2026, guesmi2024, ismail2021, xu2023 or pellucid")
     parser.add_argument("--table", type=str, help="number of a table; all of the paper's but its ablations else")
-    parser.add_argument("--dataset", default=Reproduction.dataset, type=str, help="such as fashion-mnist or cifar10")
-    parser.add_argument("--path", type=str, help="folder of the dataset's files")
-    parser.add_argument("--scale", default=Reproduction.scale, type=str, help="smoke, cpu or full")
     parser.add_argument("--seeds", default=Reproduction.seeds, type=int, help="trainings of each network")
-    parser.add_argument("--jobs", default=Reproduction.jobs, type=int, help="trainings at once")
     parser.add_argument("--devices", default=None, type=str, help="GPUs that trainings are dealt to, such as 0,1")
-    parser.add_argument("--out", default=Reproduction.out, type=Path, help="folder of the run directories")
-    parser.add_argument("--results", default=Reproduction.results, type=Path, help="folder of the tables")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and how long it would take")
+    add_plan(parser, Reproduction)
     parsed = parser.parse_args(arguments)
     fields = ("paper", "table", "dataset", "path", "scale", "seeds", "jobs", "out", "results")
-    choice = Reproduction(**{name: getattr(parsed, name) for name in fields}, devices=_numbers(parsed.devices))
-    if parsed.dry_run:
-        forecast(choice)
-        return
-    for file in reproduce(choice):
-        print(file)
-
-
-def _numbers(text: str | None) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise InputError(f"devices must be numbers with commas between them, such as 0,1, got {text!r}") from None
+    choice = Reproduction(**{name: getattr(parsed, name) for name in fields}, devices=numbers(parsed.devices))
+    carry_out(parsed, choice, forecast, reproduce)
 
 
 def _select(arguments: list[str]) -> None:
     from pellucid.selection import Selection, forecast, select
 
-    parser = _parser("select", "Choose settings on validation images: every candidate trained, a rule set before.")
+    parser = command_parser(
+        "select", "Choose settings on validation images: every candidate trained, a rule set before."
+    )
     parser.add_argument("search", type=str, help="ismail2021 (SGT), xu2023, xu2023-one-step (SCAAT) or pellucid")
-    parser.add_argument("--dataset", default=Selection.dataset, type=str, help="such as fashion-mnist or cifar10")
-    parser.add_argument("--path", type=str, help="folder of the dataset's files")
-    parser.add_argument("--scale", default=Selection.scale, type=str, help="smoke, cpu or full")
     parser.add_argument("--seed", default=Selection.seed, type=int, help="seed of every training")
-    parser.add_argument("--jobs", default=Selection.jobs, type=int, help="trainings at once")
-    parser.add_argument("--out", default=Selection.out, type=Path, help="folder of the run directories")
-    parser.add_argument("--results", default=Selection.results, type=Path, help="folder of the traces")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and how long it would take")
+    add_plan(parser, Selection)
     parsed = parser.parse_args(arguments)
     fields = ("search", "dataset", "path", "scale", "seed", "jobs", "out", "results")
-    choice = Selection(**{name: getattr(parsed, name) for name in fields})
-    if parsed.dry_run:
-        forecast(choice)
-        return
-    for file in select(choice):
-        print(file)
+    carry_out(parsed, Selection(**{name: getattr(parsed, name) for name in fields}), forecast, select)
 
 
 def _data(arguments: list[str]) -> None:
     from pellucid.data import get, names
 
-    parser = _parser("data", "Get a dataset, or list them.")
+    parser = command_parser("data", "Get a dataset, or list them.")
     parser.add_argument("action", type=str, help="get or list")
     parser.add_argument("name", type=str, nargs="?", help="dataset to get")
     parser.add_argument("--path", type=str, help="folder that holds its files already")
