@@ -18,12 +18,10 @@ from pellucid.errors import InputError
 from pellucid.metrics.curvature import Method, gradient_variation, hessian_trace, top_hessian_eigenvalue
 from pellucid.randomness import SampleDraws
 
+from .conftest import random
+
 METHODS: list[Method] = ["exact", "difference"]
 MEASURES: list[Callable[..., Tensor]] = [gradient_variation, top_hessian_eigenvalue, hessian_trace]
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def network() -> nn.Sequential:

@@ -12,50 +12,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
-from pellucid import randomness
 from pellucid.errors import InputError
-from pellucid.metrics import (
-    aopc,
-    area_between,
-    area_under,
-    blurred,
-    faithfulness,
-    linear_imputation,
-    perturbation_curve,
-    perturbation_curves,
-)
+from pellucid.metrics import perturbation_curve, perturbation_curves
 from pellucid.randomness import SampleDraws
 
-
-def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def network(seed: int = 0, channels: int = 3, dtype: torch.dtype = torch.float64) -> nn.Sequential:
-    with randomness.fork(seed):
-        layers = nn.Sequential(
-            nn.Conv2d(channels, 8, 3, stride=2), nn.BatchNorm2d(8), nn.Tanh(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
-            nn.Dropout(), nn.Linear(32, 5),
-        )  # fmt: skip
-    for parameter in layers.parameters():
-        parameter.data *= 3
-    return layers.to(dtype).eval()
-
-
-def logit_of(value: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Two classes, the first of which has the probability ``value(x)``."""
-    return lambda x: torch.stack([value(x).log(), (1 - value(x)).log()], dim=1)
-
-
-def setting(n: int = 4, c: int = 3, h: int = 12, w: int = 12, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    target = torch.arange(n) % 5
-    return random(n, c, h, w, seed=seed), target, random(n, h, w, seed=seed + 1)
-
+from .conftest import SMALL, logit_of, random
+from .conftest import faithfulness_network as network
+from .conftest import faithfulness_setting as setting
 
 ZERO = torch.tensor([0])
-SMALL: dict[str, Any] = {"fraction": 0.5, "steps": 3, "repeats": 2, "region": 2}
 
 
 class TestIdentities:
@@ -225,159 +192,6 @@ class TestReference:
             ]
             torch.testing.assert_close(curve, torch.tensor(reference, dtype=torch.float64), atol=1e-9, rtol=0)
 
-    def test_aopc(self) -> None:
-        curve = random(5, 21)
-        expected = [sum(row) / 21 for row in curve.tolist()]
-        torch.testing.assert_close(aopc(curve), torch.tensor(expected, dtype=torch.float64))
-
-
-class TestFills:
-    """Blurred and imputed regions, one image and one step at a time."""
-
-    @staticmethod
-    def masks(heatmap: Tensor, order: str, region: int, counts: list[int]) -> list[Tensor]:
-        h, w = heatmap.shape
-        corners = [(i, j) for i in range(0, h, region) for j in range(0, w, region)]
-        relevance = [float(heatmap[i : i + region, j : j + region].mean()) for i, j in corners]
-        sign = -1 if order == "morf" else 1
-        ranked = sorted(range(len(corners)), key=lambda k: (sign * relevance[k], k))
-        masks = []
-        for count in counts:
-            mask = torch.zeros(1, 1, h, w, dtype=torch.bool)
-            for k in ranked[:count]:
-                i, j = corners[k]
-                mask[..., i : i + region, j : j + region] = True
-            masks.append(mask)
-        return masks
-
-    @settings(max_examples=15, deadline=None)
-    @given(
-        fill=st.sampled_from(["blur", "linear"]), n=st.integers(1, 4), c=st.integers(1, 3), h=st.integers(7, 12),
-        w=st.integers(7, 12), region=st.integers(1, 3), levels=st.sampled_from([1, 2, 100]), chunk=st.integers(1, 30),
-        seed=st.integers(0, 1000),
-    )  # fmt: skip
-    def test_random_settings(
-        self, fill: Any, n: int, c: int, h: int, w: int, region: int, levels: int, chunk: int, seed: int
-    ) -> None:
-        x, target, heatmap = setting(n, c, h, w, seed)
-        heatmap = (heatmap * levels).floor()
-        model, draws = network(seed, c), SampleDraws(seed, tuple(range(n)))
-        curves = perturbation_curves(
-            model, x, target, heatmap, fraction=1, steps=3, repeats=2, region=region, fill=fill, chunk=chunk,
-            generator=draws,
-        )  # fmt: skip
-        regions = math.ceil(h / region) * math.ceil(w / region)
-        counts = [math.floor(Fraction(regions * step, 3) + Fraction(1, 2)) for step in (1, 2, 3)]
-        noise = [draws.of(f"perturbation/{repeat}").normal(x.shape).double() for repeat in range(2)]
-        score = lambda image, i: model(image).softmax(1)[0, target[i]]
-        with torch.no_grad():
-            for order, curve in curves.items():
-                for i in range(n):
-                    one = x[i : i + 1]
-                    expected = [torch.zeros((), dtype=torch.float64)]
-                    for mask in self.masks(heatmap[i], order, region, counts):
-                        if fill == "blur":
-                            filled = [torch.where(mask, blurred(one), one)]
-                        else:
-                            filled = [linear_imputation(one, mask) + mask * 0.01 * draw[i] for draw in noise]
-                        expected.append(score(one, i) - torch.stack([score(image, i) for image in filled]).mean())
-                    torch.testing.assert_close(curve[i], torch.stack(expected), atol=1e-9, rtol=0)
-
-    def test_blur_needs_no_noise(self) -> None:
-        x, target, heatmap = setting()
-        before = torch.get_rng_state()
-        curves = perturbation_curves(network(), x, target, heatmap, **SMALL, fill="blur")
-        assert torch.equal(before, torch.get_rng_state())
-        assert (curves["morf"][:, 1:] != 0).all()
-
-    def test_each_system_is_solved_once_for_all_repeats(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        solved: list[int] = []
-
-        def record(x: Tensor, removed: Tensor) -> Tensor:
-            solved.append(len(x))
-            return linear_imputation(x, removed)
-
-        monkeypatch.setattr(faithfulness, "linear_imputation", record)
-        x, target, heatmap = setting(7)
-        perturbation_curves(network(), x, target, heatmap, **SMALL, fill="linear", chunk=5)
-        assert max(solved) == 5
-        assert sum(solved) == 7 * 2 * SMALL["steps"]
-
-    def test_a_hole_in_a_flat_image_is_filled_without_a_trace(self) -> None:
-        x, target, heatmap = torch.full((2, 3, 12, 12), 0.4).double(), torch.tensor([0, 0]), random(2, 12, 12)
-        contrast = lambda x: torch.stack([20 * x.std((1, 2, 3)), torch.zeros(len(x))], dim=1)
-        imputed = perturbation_curves(contrast, x, target, heatmap, **SMALL, fill="linear")
-        assert imputed["morf"].abs().max() < 0.05  # ROAD's noise alone
-        replaced = perturbation_curves(contrast, x, target, heatmap, **SMALL, fill="uniform")
-        assert (replaced["morf"][:, -1] < -0.3).all()
-
-
-class TestRandomOrder:
-    def test_does_not_look_at_the_map(self) -> None:
-        x, target, heatmap = setting()
-        draws = SampleDraws(3, (0, 1, 2, 3))
-        curve = lambda given: perturbation_curve(
-            network(), x, target, given, order="random", **SMALL, generator=draws
-        )  # fmt: skip
-        assert torch.equal(curve(heatmap), curve(torch.zeros_like(heatmap)))
-        assert not torch.equal(
-            curve(heatmap), perturbation_curve(network(), x, target, heatmap, order="morf", **SMALL, generator=draws)
-        )
-
-    def test_leaves_the_other_curves_alone(self) -> None:
-        x, target, heatmap = setting()
-        draws = SampleDraws(3, (0, 1, 2, 3))
-        orders = ("morf", "lerf", "random")
-        three = perturbation_curves(network(), x, target, heatmap, orders=orders, **SMALL, generator=draws)
-        two = perturbation_curves(network(), x, target, heatmap, **SMALL, generator=draws)
-        assert list(three) == list(orders)
-        assert all(torch.equal(three[order], two[order]) for order in two)
-
-    def test_same_noise_and_the_same_last_step(self) -> None:
-        x, target, heatmap = setting()
-        orders = ("morf", "random")
-        curves = perturbation_curves(
-            network(), x, target, heatmap, orders=orders, fraction=1, steps=3, repeats=2, region=2,
-            generator=SampleDraws(3, (0, 1, 2, 3)),
-        )  # fmt: skip
-        torch.testing.assert_close(curves["morf"][:, -1], curves["random"][:, -1])
-        assert not torch.equal(curves["morf"][:, 1], curves["random"][:, 1])
-
-    def test_a_random_map_has_the_random_curve_on_average(self) -> None:
-        # The probability is the mean of the image, so that every step loses its share of it, whatever the order.
-        n = 400
-        x, target = torch.full((n, 1, 12, 12), 0.8).double(), torch.zeros(n, dtype=torch.int64)
-        options: dict[str, Any] = {"fraction": 1, "steps": 4, "region": 2, "repeats": 1}
-        x[:, :, :6] = 0.2
-        curves = perturbation_curves(
-            logit_of(lambda x: x.mean((1, 2, 3))), x, target, random(n, 12, 12), orders=("morf", "random"), **options,
-            fill="mean", generator=SampleDraws(0, tuple(range(n))),
-        )  # fmt: skip
-        assert curves["random"].std(0)[2] > 0.01
-        assert curves["random"].mean(0).abs().max() < 0.01
-        assert curves["morf"].mean(0).abs().max() < 0.01
-
-
-class TestAreas:
-    def test_between(self) -> None:
-        morf, lerf = random(5, 21), random(5, 21, seed=1)
-        torch.testing.assert_close(area_between(morf, lerf), aopc(morf) - aopc(lerf))
-        assert torch.equal(area_between(morf, morf), torch.zeros(5).double())
-        torch.testing.assert_close(area_between(morf, lerf), -area_between(lerf, morf))
-
-    @settings(max_examples=20, deadline=None)
-    @given(steps=st.integers(1, 30), seed=st.integers(0, 1000))
-    def test_under(self, steps: int, seed: int) -> None:
-        curve = random(4, steps + 1, seed=seed)
-        expected = np.trapezoid(curve.numpy(), np.linspace(0, 1, steps + 1), axis=1)
-        torch.testing.assert_close(area_under(curve), torch.from_numpy(expected))
-        authors = (curve.sum(1) - curve[:, 0] / 2 - curve[:, -1] / 2) / steps
-        torch.testing.assert_close(area_under(curve), authors)
-
-    def test_under_a_line(self) -> None:
-        torch.testing.assert_close(area_under(torch.linspace(0, 1, 9)[None]), torch.tensor([0.5]))
-        torch.testing.assert_close(area_under(torch.full((2, 7), 0.3)), torch.tensor([0.3, 0.3]))
-
 
 class TestProperties:
     @pytest.mark.parametrize(("order", "fill"), [("morf", "uniform"), ("random", "blur"), ("lerf", "linear")])
@@ -536,15 +350,3 @@ class TestBadInput:
         x, target, heatmap = setting()
         with pytest.raises(InputError, match="got '1' in training mode"):
             perturbation_curve(model, x, target, heatmap, order="morf", **SMALL)
-
-    def test_aopc_and_areas(self) -> None:
-        with pytest.raises(InputError, match=r"curve must be \(n, steps \+ 1\).*got shape \(21,\)"):
-            aopc(torch.zeros(21))
-        with pytest.raises(InputError, match=r"got shape \(3, 1\)"):
-            aopc(torch.zeros(3, 1))
-        with pytest.raises(InputError, match=r"got shape \(3,\)"):
-            area_under(torch.zeros(3))
-        with pytest.raises(InputError, match=r"curve must be \(n, steps \+ 1\).*got shape \(3,\)"):
-            area_between(torch.zeros(3), torch.zeros(3))
-        with pytest.raises(InputError, match=r"both curves must have one shape, got \(3, 4\) and \(1, 4\)"):
-            area_between(torch.zeros(3, 4), torch.zeros(1, 4))

@@ -16,9 +16,7 @@ from pellucid.errors import InputError
 from pellucid.metrics import area_under, blurred, insertion_deletion, linear_imputation, perturbation_curves, road
 from pellucid.randomness import SampleDraws
 
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from .conftest import random
 
 
 def network(seed: int = 0, channels: int = 3) -> nn.Sequential:

@@ -27,12 +27,10 @@ from pellucid.metrics.sanity import (
 from pellucid.randomness import SampleDraws
 from pellucid.saliency import SmoothGrad, VanillaGradient, heatmap
 
+from .conftest import random
+
 ORDERS: list[Randomisation] = ["cascading", "independent"]
 LAYERS = ["5", "3", "1", "0"]
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def network() -> nn.Sequential:

@@ -17,11 +17,9 @@ from pellucid.metrics.sensitivity import local_lipschitz, max_sensitivity
 from pellucid.randomness import SampleDraws
 from pellucid.saliency import SmoothGrad, VanillaGradient
 
+from .conftest import random
+
 BOTH = [local_lipschitz, max_sensitivity]
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def setting(n: int = 4, seed: int = 0) -> tuple[nn.Module, Tensor, Tensor]:

@@ -21,9 +21,7 @@ from pellucid.metrics.similarity import map_similarity, rank_correlation, ssim
 from pellucid.randomness import SampleDraws
 from pellucid.saliency import SmoothGrad, VanillaGradient, heatmap
 
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from .conftest import random
 
 
 def setting(n: int = 4, seed: int = 0) -> tuple[nn.Module, Tensor, Tensor]:

@@ -136,15 +136,11 @@ def filters(dataset: str, scale: Scale, path: str | None = None) -> Table:
     at, eps = _setting(dataset, scale, path), _radius(dataset)
     chosen = runs(at, eps)
     del chosen["natural"]
-    return Table(
-        paper=PAPER,
+    return replace(
+        main(dataset, scale, path),
         number="filters",
-        group="tables",
-        dataset=dataset,
         title=f"The smoothing block's filters under adversarial training at ε {eps:.2g}",
         runs=chosen,
-        evaluation=replace(at.evaluation, robust_eps=eps),
-        metrics=METRICS,
         claims=tuple(
             Claim(text=f"The {name} filter lowers {words} against adversarial training alone", metric=metric,
                   run=f"at-{eps:.2g}-{name}", baseline=f"at-{eps:.2g}", kind="factor", high=1)
