@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from multiprocessing import SimpleQueue
 from pathlib import Path
+from xml.etree import ElementTree
 
 import h5py
 import numpy as np
@@ -122,10 +124,37 @@ def test_finished_stages_are_left_and_missing_ones_made(smoke) -> None:
     assert after["measured"] == before["measured"] and after["claims"] == before["claims"]
 
 
+@pytest.mark.parametrize(
+    ("paper", "number", "endings"),
+    [
+        ("xu2023", "figure-2", ["entropy.svg", "decay.svg"]),
+        ("xu2023", "figure-3", ["maps.png", "q.png"]),
+        ("ismail2021", "main", ["masking.svg"]),
+        ("guesmi2024", "main", ["radius.svg"]),
+    ],
+)
+def test_figures_stand_beside_their_table(smoke, paper, number, endings) -> None:
+    choice, _ = smoke(paper)
+    before = {stage.run: (stage.run / "rows.parquet").stat().st_mtime_ns for stage in plan(choice, tables(choice))}
+    (file,) = reproduce(replace(choice, table=number), progress=False)
+    result = json.loads(file.with_suffix(".json").read_text())
+    assert file.read_text() == page(result)
+    names = [f"{file.stem}-{ending}" for ending in endings]
+    assert re.findall(r"!\[[^\]]+\]\((.+?)\)", file.read_text()) == names
+    for name in names:
+        drawn = file.with_name(name)
+        if drawn.suffix == ".png":
+            Image.open(drawn).verify()
+        else:
+            shown = set(ElementTree.parse(drawn).getroot().itertext())
+            assert set(result["measured"]) <= {text.strip() for text in shown}
+    assert all((run / "rows.parquet").stat().st_mtime_ns == when for run, when in before.items())
+
+
 def test_two_tables_share_their_networks() -> None:
     choice = Reproduction(paper="xu2023", scale="smoke", seeds=1)
     wanted = tables(choice)
-    assert [table.number for table in wanted] == ["1", "2", "3"]
+    assert [table.number for table in wanted] == ["1", "2", "3", "figure-2", "figure-3"]
     names = [stage.run.name for stage in plan(choice, wanted)]
     assert len(names) == len(set(names)) == len({name for table in wanted for name in table.runs})
 
@@ -167,6 +196,8 @@ BASE = np.array([[1.0], [1.01], [0.99], [1.0], [1.0]]) + 0.01 * np.sin(np.arange
         # Seeds that disagree, and a bound within the interval.
         (BASE * np.array([[2.0], [-1.0], [3.0], [1.0], [0.5]]), BASE, {"low": 0.0}, "cannot be told"),
         (BASE * np.array([[1.1], [0.9], [1.0], [1.2], [0.8]]), BASE, {"kind": "factor", "low": 1.0}, "cannot be told"),
+        (BASE, BASE, {"low": 0.0}, "cannot be told"),
+        (BASE, BASE, {"low": -0.1}, "confirmed"),
         # A factor of what may be 0 or less says nothing, whatever the quotient.
         (0.005 * BASE, -0.001 * BASE, {"kind": "factor", "high": 0.2}, "cannot be told"),
     ],
@@ -183,9 +214,9 @@ def test_a_ratio_of_what_may_be_nothing_is_not_told(monkeypatch) -> None:
     tables_of = {"aopc_morf": 0.3 * BASE, "aopc_lerf": 0.003 * BASE}
     monkeypatch.setattr(summary, "statistic", lambda seed, metric: lambda weight: weight @ tables_of[metric][seed] / 40)
     seeds = range(5)
-    assert summary._interval([seeds], "aopc_rel", 40).mean == pytest.approx(100)
+    assert summary._interval(seeds, "aopc_rel", 40).mean == pytest.approx(100)
     tables_of["aopc_lerf"] = BASE * np.array([[0.001], [-0.001], [0.0], [0.002], [-0.002]])
-    assert summary._interval([seeds], "aopc_rel", 40).n == 0
+    assert summary._interval(seeds, "aopc_rel", 40).n == 0
 
 
 def test_a_forecast_says_what_is_there_and_what_is_left(smoke, capsys) -> None:
@@ -207,7 +238,7 @@ def test_a_forecast_says_what_is_there_and_what_is_left(smoke, capsys) -> None:
             "reproduce smith2020",
             "paper must be one of bhusal2026, guesmi2024, ismail2021, pellucid, xu2023, got 'smith2020'",
         ),
-        ("reproduce xu2023 --table 9", "table of xu2023 must be one of 1, 2, 3, ablation-eps"),
+        ("reproduce xu2023 --table 9", "table of xu2023 must be one of 1, 2, 3, figure-2, figure-3, ablation-eps"),
         ("reproduce ismail2021 --dataset pcam", "dataset of ismail2021 must be one of mnist, fashion-mnist, cifar10"),
         ("reproduce xu2023 --scale tiny", "scale must be one of smoke, cpu, full, got 'tiny'"),
         ("reproduce xu2023 --seeds 0", "seeds must be at least 1, got 0"),

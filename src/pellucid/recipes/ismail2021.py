@@ -2,8 +2,8 @@
 
 Results on images are curves in the paper, no numbers. Its code masks with the image's top left pixel; here pixels are
 imputed from their neighbours (ROAD), so that the mask's shape does not give the class away. The number is the share of
-the nine masks, from a tenth to nine tenths of the pixels, under which the true class is predicted; its curve is in the
-rows.
+the nine masks, from a tenth to nine tenths of the pixels, under which the true class is predicted; the figure has them
+all.
 """
 
 from collections.abc import Callable
@@ -42,6 +42,7 @@ def main(dataset: str, scale: Scale, path: str | None = None) -> Table:
         },
         evaluation=replace(at.evaluation, metrics=names, saliency=at.maps, target="true"),
         metrics=("clean_accuracy", *each),
+        figures=("masking",),
         claims=(
             Claim(text="SGT costs at most 2.5 points of accuracy", metric="clean_accuracy", run="sgt",
                   baseline="regular", low=-0.025),

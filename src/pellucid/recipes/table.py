@@ -12,8 +12,9 @@ from pellucid.experiment import Experiment, Optimizer, Schedule
 from pellucid.models import Network
 from pellucid.saliency import IntegratedGradients, SaliencyMethod, SmoothGrad, VanillaGradient
 
-__all__ = ["DATASETS", "SCALES", "TRAINING_IMAGES", "Claim", "Scale", "Setting", "Table", "setting"]
+__all__ = ["DATASETS", "SCALES", "TRAINING_IMAGES", "Claim", "Figure", "Scale", "Setting", "Table", "setting"]
 
+Figure = Literal["decay", "entropy", "masking", "radius", "maps", "q"]
 Scale = Literal["smoke", "cpu", "full"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
 DATASETS = ("fashion-mnist", "mnist", "cifar10", "imagenette", "pcam", "imagenet")
@@ -36,6 +37,7 @@ class Claim:
         kind: ``difference``, run minus baseline, or ``factor``, run by baseline.
         low: the least difference or factor that the claim allows; none where it has no lower bound.
         high: the greatest.
+        eps: of robust accuracy, the radius of ``robust_grid`` that it is at; that of the table's column by default.
     """
 
     text: str
@@ -45,6 +47,7 @@ class Claim:
     kind: Literal["difference", "factor"] = "difference"
     low: float | None = None
     high: float | None = None
+    eps: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,9 @@ class Table:
         claims: what is checked.
         group: tables of one group share their networks, and are measured alike; the table's number by default.
         time: whether the time of a training step, as a multiple of the first run's, is a column.
+        figures: what is drawn below it: ``decay``, lost confidence while regions are replaced; ``entropy``, the maps'
+            distribution; ``masking``, accuracy while pixels are masked; ``radius``, accuracy under attack by radius;
+            ``maps``, a few test pictures under every network; ``q``, the training pictures with the extremes of q.
     """
 
     paper: str
@@ -78,6 +84,7 @@ class Table:
     claims: tuple[Claim, ...] = ()
     group: str = ""
     time: bool = False
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -191,6 +191,37 @@ def table_3(dataset: str, scale: Scale, path: str | None = None) -> Table:
     )  # fmt: skip
 
 
+def figure_2(dataset: str, scale: Scale, path: str | None = None) -> Table:
+    """The distributions of the maps' entropies, and the confidence that is lost while regions are replaced."""
+    return replace(
+        table_1(dataset, scale, path),
+        number="figure-2",
+        title="Entropy of the maps, and confidence while regions are replaced",
+        metrics=tuple(
+            name if kind == "vanilla_gradient" else f"{name}/{kind}"
+            for kind in MAPS
+            for name in ("entropy", "aopc_morf", "aopc_lerf")
+        ),
+        published={},
+        published_on="",
+        claims=(),
+        figures=("entropy", "decay"),
+    )
+
+
+def figure_3(dataset: str, scale: Scale, path: str | None = None) -> Table:
+    """Maps of test pictures, and the training pictures with the smallest and the largest q."""
+    table = figure_2(dataset, scale, path)
+    return replace(
+        table,
+        number="figure-3",
+        title="Maps, and what q tells apart",
+        runs={name: table.runs[name] for name in ("regular", "scaat")},
+        metrics=("gini", "entropy"),
+        figures=("maps", "q"),
+    )
+
+
 def _ablation(name: str, title: str, vary: Callable[[SCAAT, Setting], dict[str, SCAAT]]) -> Callable[..., Table]:
     def table(dataset: str, scale: Scale, path: str | None = None) -> Table:
         at = setting(dataset, scale, path=path)
@@ -223,6 +254,8 @@ TABLES: dict[str, Callable[..., Table]] = {
     "1": table_1,
     "2": table_2,
     "3": table_3,
+    "figure-2": figure_2,
+    "figure-3": figure_3,
     "ablation-eps": _ablation(
         "eps", "The attack's radius",
         lambda m, at: {f"eps-{k:g}": replace(m, attack=_attack(m, k * m.attack.eps)) for k in (0.25, 0.5, 1, 1.5)},

@@ -31,6 +31,7 @@ __all__ = [
     "key",
     "line",
     "styles",
+    "styles_of",
     "svg",
     "write_figures",
 ]
@@ -93,14 +94,19 @@ Styles = Mapping[str, Style]
 
 def styles(runs: Sequence[Run], baseline: Run) -> dict[str, Style]:
     """A style for every run; the baseline is drawn in ink. No two of the first 42 others share colour and marker."""
+    return styles_of([run.name for run in runs], baseline.name)
+
+
+def styles_of(names: Sequence[str], baseline: str) -> dict[str, Style]:
+    """`styles` by the runs' names."""
     found, others = {}, 0
-    for run in runs:
-        if run is baseline:
-            found[run.name] = Style(INK, "o", "-")
+    for name in names:
+        if name == baseline:
+            found[name] = Style(INK, "o", "-")
             continue
         turn, place = divmod(others, len(PALETTE))
         dashes = DASHES[(others + 1) % len(DASHES)]
-        found[run.name] = Style(PALETTE[place], MARKERS[(others + turn + 1) % len(MARKERS)], dashes)
+        found[name] = Style(PALETTE[place], MARKERS[(others + turn + 1) % len(MARKERS)], dashes)
         others += 1
     return found
 

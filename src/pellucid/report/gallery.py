@@ -29,6 +29,7 @@ __all__ = [
     "Strip",
     "color_bar",
     "extremes",
+    "extremes_of",
     "gallery",
     "orders",
     "palette",
@@ -239,7 +240,7 @@ def extremes(runs: Sequence[Run]) -> list[tuple[str, str, list[tuple[str, Pictur
     """
     found = []
     for run in runs:
-        kept = _kept(run, "extremes.safetensors")
+        kept = extremes_of(run)
         if not kept:
             continue
         classes, half = run.info["classes"], len(kept["q"]) // 2
@@ -252,6 +253,11 @@ def extremes(runs: Sequence[Run]) -> list[tuple[str, str, list[tuple[str, Pictur
                 shown.append((said, Picture(_photograph(kept["images"][k], size), alt)))
             found.append((run.name, title, shown))
     return found
+
+
+def extremes_of(run: Run) -> dict[str, npt.NDArray[Any]]:
+    """What `extremes` shows: ``images``, ``index``, ``label`` and ``q``, rising; empty where none were kept."""
+    return _kept(run, "extremes.safetensors")
 
 
 def palette() -> str:

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pellucid.errors import InputError
@@ -11,7 +14,7 @@ from pellucid.files import whole_file
 from pellucid.report.gallery import COLORMAP
 from pellucid.report.runs import read_runs
 
-__all__ = ["write_picture"]
+__all__ = ["bare", "draw_heatmap", "draw_image", "save", "write_picture"]
 
 
 def write_picture(
@@ -47,16 +50,35 @@ def write_picture(
     figure = Figure(figsize=(1.15 * (1 + len(read)), 1.15 * len(shown) + 0.25), dpi=150, layout="compressed")
     grid = figure.subplots(len(shown), 1 + len(read), squeeze=False)
     for axes, index in zip(grid, shown, strict=True):
-        axes[0].imshow(np.moveaxis(first["images"][index], 0, -1).squeeze(), cmap="gray", vmin=0, vmax=255)
+        draw_image(axes[0], first["images"][index])
         axes[0].set_ylabel(read[0].info["classes"][int(first["label"][index])], fontsize=8)
         for run, cell in zip(read, axes[1:], strict=True):
-            heatmap = run.maps[f"heatmap/{method}"][index]
-            cell.imshow(heatmap, cmap=COLORMAP, vmin=0, vmax=float(np.percentile(heatmap, 99)) or None)
+            draw_heatmap(cell, run.maps[f"heatmap/{method}"][index])
+    bare(grid)
+    for title, cell in zip(["picture", *(run.name for run in read)], grid[0], strict=True):
+        cell.set_title(title, fontsize=9)
+    return save(figure, out)
+
+
+def draw_image(axes: Axes, image: npt.NDArray[Any]) -> None:
+    """A picture, (c, h, w) uint8."""
+    axes.imshow(np.moveaxis(image, 0, -1).squeeze(), cmap="gray", vmin=0, vmax=255)
+
+
+def draw_heatmap(axes: Axes, values: npt.NDArray[Any]) -> None:
+    """A heatmap, (h, w), from 0 to its 99th percentile."""
+    axes.imshow(values, cmap=COLORMAP, vmin=0, vmax=float(np.percentile(values, 99)) or None)
+
+
+def bare(grid: npt.NDArray[Any]) -> None:
+    """Take ticks and frames away."""
     for cell in grid.flat:
         cell.set(xticks=[], yticks=[])
         cell.spines[:].set_visible(False)
-    for title, cell in zip(["picture", *(run.name for run in read)], grid[0], strict=True):
-        cell.set_title(title, fontsize=9)
+
+
+def save(figure: Figure, out: str | Path) -> Path:
+    """Write a PNG, whole or not at all."""
     out = Path(out)
     with whole_file(out) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -11,8 +11,11 @@ from tqdm import tqdm
 from pellucid.data import load
 from pellucid.files import whole_file
 from pellucid.recipes.table import TRAINING_IMAGES
-from pellucid.reproduction.choice import Reproduction, plan, tables
-from pellucid.reproduction.page import page
+from pellucid.report.runs import read_run
+from pellucid.reproduction.choice import Reproduction, folder, plan, tables
+from pellucid.reproduction.figures import draw
+from pellucid.reproduction.galleries import gallery
+from pellucid.reproduction.page import figure_file, page
 from pellucid.reproduction.stages import Cost, Stage, duration, estimated_cost, finished
 from pellucid.reproduction.summary import network, summarise
 
@@ -22,7 +25,8 @@ __all__ = ["forecast", "reproduce"]
 def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
     """Train and measure what is missing, then write each table.
 
-    Finished stages are skipped, killed ones are continued. Writes PAPER-TABLE-DATASET-SCALE.json and .md.
+    Finished stages are skipped, killed ones are continued. Writes PAPER-TABLE-DATASET-SCALE.json and .md, and its
+    figures beside them, PAPER-TABLE-DATASET-SCALE-FIGURE.svg or .png.
 
     Args:
         choice: what is reproduced.
@@ -51,6 +55,12 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
         for ending, text in ((".json", json.dumps(result, indent=1) + "\n"), (".md", page(result))):
             with whole_file(Path(f"{name}{ending}")) as temporary:
                 temporary.write_text(text, encoding="utf-8")
+        for figure, drawn in result["figures"].items():
+            file = choice.results / figure_file(result, figure)
+            if drawn:
+                draw(figure, drawn, file)
+            else:
+                gallery(figure, [read_run(folder(choice, table, run, 0)) for run in table.runs], file)
         written_to.append(Path(f"{name}.md"))
     return written_to
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pellucid.report.measures import ARROWS, direction, measure_of, saliency_of, saliency_title, written
+from pellucid.reproduction.figures import CAPTIONS
 from pellucid.statistics import Interval
 
-__all__ = ["columns", "page", "verdicts"]
+__all__ = ["columns", "figure_file", "page", "verdicts"]
 
 
 def page(result: Mapping[str, Any]) -> str:
@@ -16,7 +17,8 @@ def page(result: Mapping[str, Any]) -> str:
         f"# {result['paper']}, {result['table']}: {result['title']}",
         "",
         f"{result['dataset']}, {result['network']}, scale `{result['scale']}`: {result['seeds']} seeds, "
-        f"{result['images']} {result['split']} images, accuracy of all {result['accuracy_images']}. "
+        f"{result['images']} {result['split']} images"
+        f"{', accuracy of all {}'.format(result['accuracy_images']) if 'clean_accuracy' in metrics else ''}. "
         f"Mean [95 % interval over {_over(result)}]; – stands for a ratio "
         "whose divisor may be 0."
         + (f" *Published* numbers are of {result['published_on']}." if published and result["published_on"] else "")
@@ -32,6 +34,13 @@ def page(result: Mapping[str, Any]) -> str:
         lines += [*columns(result, names), ""]
     if result["claims"]:
         lines += [*verdicts(result), ""]
+    for name in result["figures"]:
+        lines += [
+            f"{CAPTIONS[name]}{_bands(result, name)}:",
+            "",
+            f"![{CAPTIONS[name]}]({figure_file(result, name)})",
+            "",
+        ]
     lines += [f"- {sentence}" for sentence in result["caveats"]] + [""] * bool(result["caveats"])
     if "time" in metrics:
         lines += [
@@ -68,6 +77,17 @@ def verdicts(result: Mapping[str, Any]) -> Iterator[str]:
     yield "| --- | ---: | --- |"
     for claim in result["claims"]:
         yield f"| {claim['text']} | {_found(claim)} | **{claim['verdict']}** |"
+
+
+def figure_file(result: Mapping[str, Any], name: str) -> str:
+    """The name of a figure's file; a gallery is a PNG."""
+    ending = "svg" if result["figures"][name] else "png"
+    return f"{result['paper']}-{result['table']}-{result['dataset']}-{result['scale']}-{name}.{ending}"
+
+
+def _bands(result: Mapping[str, Any], name: str) -> str:
+    curves = any("x" in panel for panel in result["figures"][name])
+    return f"; bands are 95 % intervals over {_over(result)}" if curves else ""
 
 
 def _over(result: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from pellucid.report.caveats import caveats
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import statistic
 from pellucid.reproduction.choice import Reproduction, folder
+from pellucid.reproduction.curves import panels
 from pellucid.seeds import hierarchical_ratio, hierarchical_statistic
 from pellucid.statistics import Interval
 
@@ -38,7 +39,7 @@ def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
     first = next(iter(runs))
     measured: dict[str, dict[str, Any]] = {}
     for name, each in runs.items():
-        measured[name] = {metric: _plain(_interval([each], metric, n)) for metric in table.metrics}
+        measured[name] = {metric: _plain(_interval(each, metric, n)) for metric in table.metrics}
         if table.time:
             ratios = [own / base for own, base in zip(seconds[name], seconds[first], strict=True)]
             measured[name]["time"] = {"mean": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
@@ -57,6 +58,7 @@ def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
         "measured": measured,
         "published": {run: dict(values) for run, values in table.published.items()},
         "published_on": table.published_on,
+        "figures": {figure: panels(figure, table, runs) for figure in table.figures},
         "claims": [_checked(claim, runs, n) for claim in table.claims],
         "caveats": sorted({sentence for each in runs.values() for run in each for sentence in _caveats(run)}),
         "environment": environment(torch.device("cpu")) | {"device_name": runs[first][0].environment["device_name"]},
@@ -87,23 +89,20 @@ def _seconds(runs: Sequence[Run]) -> list[float]:
     return [float(np.median(run.training["seconds"])) for run in runs]
 
 
-def _interval(
-    groups: Sequence[Sequence[Run]], metric: str, n: int, function: Callable[[Any], Any] = lambda means: means[0]
-) -> Interval:
+def _interval(group: Sequence[Run], metric: str, n: int) -> Interval:
     bare, slash, method = metric.partition("/")
     if bare == "aopc_rel":
-        return _ratio(groups[0], slash + method, n)
-    statistics_of, n = _statistics(groups, metric, n)
-    return hierarchical_statistic(statistics_of, n, function=function)
+        return _ratio(group, slash + method, n)
+    statistics_of, n = _statistics([group], metric, n)
+    return hierarchical_statistic(statistics_of, n)
 
 
-def _factor(groups: Sequence[Sequence[Run]], metric: str, n: int) -> Interval:
-    (run, baseline), n = _statistics(groups, metric, n)
-    return hierarchical_ratio(run, baseline, n)
-
-
-def _statistics(groups: Sequence[Sequence[Run]], metric: str, n: int) -> tuple[list[list[Statistic]], int]:
+def _statistics(
+    groups: Sequence[Sequence[Run]], metric: str, n: int, eps: float | None = None
+) -> tuple[list[list[Statistic]], int]:
     """The metric of every network as a function of how often each image counts, and how many images there are."""
+    if eps is not None:
+        return [[_mean(_correct_at(eps, run)) for run in runs] for runs in groups], n
     if metric != "clean_accuracy":
         return [[statistic(run, metric) for run in runs] for runs in groups], n
     right = [[_right(run) for run in runs] for runs in groups]
@@ -118,6 +117,12 @@ def _right(run: Run) -> FloatArray:
     """Whether each image of the whole split is classified rightly, (n,)."""
     table = _predictions(run)
     return np.asarray(table["prediction"].to_numpy() == table["label"].to_numpy(), dtype=np.float64)
+
+
+def _correct_at(eps: float, run: Run) -> FloatArray:
+    """Whether each image withstands the attack of one radius of the robust curve, (n,)."""
+    radii = run.columns["robust_curve"]["parameters"]["eps"]
+    return run.curves("robust_curve")[:, int(np.argmin(np.abs(np.array(radii) - eps)))]
 
 
 def _mean(values: FloatArray) -> Statistic:
@@ -135,17 +140,18 @@ def _ratio(runs: Sequence[Run], suffix: str, n: int) -> Interval:
 
 def _checked(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> dict[str, Any]:
     """A claim with the number found and the verdict: its interval lies within what is allowed, outside, or across."""
-    pair = [runs[claim.run], runs[claim.baseline]]
+    (run, baseline), n = _statistics([runs[claim.run], runs[claim.baseline]], claim.metric, n, claim.eps)
     if claim.kind == "difference":
-        found = _interval(pair, claim.metric, n, lambda means: means[0] - means[1])
+        found = hierarchical_statistic([run, baseline], n, function=lambda means: means[0] - means[1])
     else:
-        found = _factor(pair, claim.metric, n)
+        found = hierarchical_ratio(run, baseline, n)
     verdicts = set()
     for bound, sign in ((claim.low, 1), (claim.high, -1)):
         if bound is not None:
             low, high = sorted((sign * (found.low - bound), sign * (found.high - bound)))
             verdicts.add("confirmed" if low >= 0 else "refuted" if high < 0 else "cannot be told")
-    if not found.n:
+    # Two networks that no image tells apart, such as two that withstand no attack, show nothing either way.
+    if not found.n or found.low == found.high in (claim.low, claim.high):
         verdicts = {"cannot be told"}
     worst = next(word for word in ("refuted", "cannot be told", "confirmed") if word in verdicts)
     return {

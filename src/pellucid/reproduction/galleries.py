@@ -1,0 +1,69 @@
+"""A paper's figures that are pictures, from the runs of its table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+from pellucid.data import load
+from pellucid.errors import InputError
+from pellucid.experiment import read_experiment
+from pellucid.report.gallery import extremes_of
+from pellucid.report.picture import bare, draw_heatmap, draw_image, save, write_picture
+from pellucid.report.runs import Run
+from pellucid.saliency import VanillaGradient, heatmap
+from pellucid.training import load_network
+
+__all__ = ["gallery", "write_extremes"]
+
+
+def gallery(name: str, runs: Sequence[Run], out: Path) -> Path:
+    """A figure of pictures as PNG.
+
+    Args:
+        name: ``maps`` or ``q``.
+        runs: one for each training method; ``q`` is of the last that has it.
+        out: the file.
+
+    Returns:
+        ``out``.
+    """
+    if name == "maps":
+        return write_picture([run.path for run in runs], out, rows=6)
+    return write_extremes([run for run in runs if run.q][-1], out)
+
+
+def write_extremes(run: Run, out: str | Path) -> Path:
+    """Write the training pictures with the smallest and the largest q, each above its vanilla gradient map.
+
+    Args:
+        run: trained with SCAAT.
+        out: the PNG file.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        InputError: a run that kept no such pictures.
+
+    Source: Xu et al. 2023 (SCAAT), figure 3b.
+    """
+    kept = extremes_of(run)
+    if not kept:
+        raise InputError(f"run {run.name!r} kept no extremes of q; train it with SCAAT")
+    dataset = load(read_experiment(run.path).dataset, "train")
+    image = torch.from_numpy(kept["images"]).float() / 255
+    heatmaps = heatmap(VanillaGradient()(load_network(run.path, dataset), image, torch.from_numpy(kept["label"])))
+    half = len(kept["q"]) // 2
+    figure = Figure(figsize=(1.05 * half, 5.2), dpi=150, layout="constrained")
+    grid = figure.subplots(4, half, squeeze=False)
+    for k in range(2 * half):
+        row, column = 2 * (k // half), k % half
+        draw_image(grid[row][column], kept["images"][k])
+        grid[row][column].set_title(f"{dataset.classes[int(kept['label'][k])]}\nq {kept['q'][k]:.2f}", fontsize=7)
+        draw_heatmap(grid[row + 1][column], heatmaps[k].numpy())
+    for row, title in ((0, "smallest q"), (2, "largest q")):
+        grid[row][0].set_ylabel(title, fontsize=8)
+    bare(grid)
+    return save(figure, out)
