@@ -32,6 +32,8 @@ from pellucid.reproduction import (
     summary,
     tables,
 )
+from pellucid.reproduction.figures import draw
+from pellucid.reproduction.page import figure_file
 
 RESULTS = Path(__file__).parents[1] / "results"
 MAIN = {"xu2023": "1", "bhusal2026": "main", "guesmi2024": "main", "ismail2021": "main", "pellucid": "front"}
@@ -308,10 +310,22 @@ def test_several_jobs_give_the_same_table(smoke, tmp_path) -> None:
             assert two[run][metric]["mean"] == pytest.approx(value["mean"], rel=0.05, abs=0.05), (run, metric)
 
 
-def test_published_pages_are_what_their_numbers_say() -> None:
+def test_published_pages_and_figures_are_what_their_numbers_say(tmp_path) -> None:
     found = [file for file in RESULTS.glob("*.json") if "paper" in json.loads(file.read_text())]
     for file in found:
-        assert file.with_suffix(".md").read_text() == page(json.loads(file.read_text())), file.name
+        result = json.loads(file.read_text())
+        assert file.with_suffix(".md").read_text() == page(result), file.name
+        for name, drawn in result["figures"].items():
+            published = RESULTS / figure_file(result, name)
+            if drawn:
+                assert words_of(published) == words_of(draw(name, drawn, tmp_path / published.name)), published.name
+            else:
+                Image.open(published).verify()
+
+
+def words_of(figure: Path) -> list[str]:
+    """The text of an SVG; its lines depend on matplotlib's version."""
+    return sorted(text.strip() for text in ElementTree.parse(figure).getroot().itertext() if text.strip())
 
 
 def test_unknown_choices_are_refused_in_python() -> None:

@@ -50,7 +50,8 @@ def page(result: Mapping[str, Any]) -> str:
     facts = result["environment"]
     lines += [
         f"{facts['device_name']}, Python {facts['python']}, torch {facts['packages']['torch']}, pellucid "
-        f"{facts['pellucid']}, commit {facts['commit']}, {facts['started']}. Regenerate: `{result['command']}`.",
+        f"{facts['pellucid']}, {facts['started']}, commit {facts['commit'][:10]}, networks trained at commit "
+        f"{', '.join(result['trained_at'])}. Regenerate: `{result['command']}`.",
         "",
     ]
     return "\n".join(lines)

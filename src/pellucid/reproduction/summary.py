@@ -62,6 +62,7 @@ def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
         "claims": [_checked(claim, runs, n) for claim in table.claims],
         "caveats": sorted({sentence for each in runs.values() for run in each for sentence in _caveats(run)}),
         "environment": environment(torch.device("cpu")) | {"device_name": runs[first][0].environment["device_name"]},
+        "trained_at": sorted({str(run.environment["commit"])[:10] for each in runs.values() for run in each}),
         "command": _command(choice, table),
     }
 
