@@ -65,7 +65,7 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
         )
     if search == "xu2023-one-step":
         return Grid(
-            start=one_step_scaat(at),
+            start=replace(one_step_scaat(at), weight=1.0),
             stages={"λ": lambda m: [replace(m, weight=weight) for weight in (0.1, 0.3, 0.5, 0.7, 1.0, 3.0)[:few]]},
             settings=lambda m: {"weight": m.weight},
             accuracy_lost=0.01,
