@@ -18,7 +18,7 @@ import numpy as np
 from pellucid import Experiment, fit
 from pellucid.experiment import Optimizer
 from pellucid.files import whole_file
-from pellucid.recipes.table import setting
+from pellucid.recipes.table import TRAINING_IMAGES, setting, source
 
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02)
 
@@ -40,11 +40,12 @@ def trained(experiment: Experiment, run: Path) -> dict[str, float]:
 def page(result: dict[str, Any]) -> str:
     """results/learning-rate-DATASET.md."""
     facts, seeds = result["environment"], result["seeds"]
+    words = "seed" if seeds == 1 else "seeds"
     lines = [
         f"# Learning rate at scale `cpu`: {result['dataset']}",
         "",
         f"Regular training, {result['network']}, {result['images']} images, {result['epochs']} epochs, Adam with one "
-        f"cycle, {seeds} seeds. Mean over seeds and its range; the recipes train with **{result['chosen']:g}**.",
+        f"cycle, {seeds} {words}. Mean and range over seeds; the recipes train with **{result['chosen']:g}**.",
         "",
         "| learning rate | validation accuracy (%, n 5000) | validation loss |",
         "| ---: | ---: | ---: |",
@@ -73,12 +74,12 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/learning-rate"))
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
-    usual = base(options.dataset, options.path)
+    usual, images = base(options.dataset, options.path), source(options.dataset, options.path)
     rows = []
     for lr in RATES:
         found = []
         for seed in range(options.seeds):
-            run = options.runs / options.dataset / f"lr-{lr:g}-seed{seed}"
+            run = options.runs / images / f"lr-{lr:g}-seed{seed}"
             found.append(trained(replace(usual, optimizer=Optimizer(lr=lr), seed=seed), run))
         rows.append({"lr": lr} | {name: [one[name] for one in found] for name in ("accuracy", "loss")})
         print(rows[-1], flush=True)
@@ -86,15 +87,15 @@ def main() -> None:
     result = {
         "environment": json.loads((run / "environment.json").read_text()),
         "command": f"python benchmarks/learning_rate.py --dataset {options.dataset}{folder} --seeds {options.seeds}",
-        "dataset": options.dataset,
+        "dataset": images,
         "network": usual.network.name,
-        "images": usual.dataset.limit or "all other training",
+        "images": usual.dataset.limit or TRAINING_IMAGES[options.dataset] - 5000,
         "epochs": usual.epochs,
         "seeds": options.seeds,
         "chosen": usual.optimizer.lr,
         "rows": rows,
     }
-    stem = options.results / f"learning-rate-{options.dataset}"
+    stem = options.results / f"learning-rate-{images}"
     for ending, text in {".json": json.dumps(result, indent=1) + "\n", ".md": page(result)}.items():
         with whole_file(stem.with_suffix(ending)) as temporary:
             temporary.write_text(text, encoding="utf-8")

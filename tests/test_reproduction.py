@@ -153,6 +153,18 @@ def test_figures_stand_beside_their_table(smoke, paper, number, endings) -> None
     assert all((run / "rows.parquet").stat().st_mtime_ns == when for run, when in before.items())
 
 
+def test_another_network_has_runs_and_files_of_its_own(tmp_path) -> None:
+    choice = Reproduction(
+        paper="guesmi2024", network="resnet18", scale="smoke", seeds=1, out=tmp_path / "runs", results=tmp_path
+    )
+    (file,) = reproduce(choice, progress=False)
+    assert file.name == "guesmi2024-main-fashion-mnist-resnet18-smoke.md"
+    result = json.loads(file.with_suffix(".json").read_text())
+    assert result["network"] == "resnet18" and "--network resnet18" in result["command"]
+    assert (tmp_path / "guesmi2024-main-fashion-mnist-resnet18-smoke-radius.svg").exists()
+    assert (tmp_path / "runs" / "guesmi2024" / "fashion-mnist-resnet18-smoke" / "main" / "seed0" / "sgt").is_dir()
+
+
 def test_two_tables_share_their_networks() -> None:
     choice = Reproduction(paper="xu2023", scale="smoke", seeds=1)
     wanted = tables(choice)
@@ -171,6 +183,8 @@ def test_every_table_of_every_paper_and_dataset_can_be_planned(tmp_path) -> None
                 choice = Reproduction(
                     paper=paper, table=number, dataset=dataset, scale="full", path=str(tmp_path), seeds=2
                 )
+                (other,) = tables(replace(choice, network="vgg16-bn"))
+                assert {run.network.name for run in other.runs.values()} == {"vgg16-bn"}
                 (table,) = tables(choice)
                 assert len(plan(choice, [table])) == 2 * len(table.runs)
                 assert {claim.run for claim in table.claims} | {claim.baseline for claim in table.claims} <= set(

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from pellucid import metrics
 from pellucid.metrics import definitions
+from pellucid.recipes.table import setting
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,6 +40,16 @@ def stored(name: str) -> dict:
 )
 def test_page_is_rendered_from_the_data(benchmarks, name):
     assert (ROOT / "results" / f"{name}.md").read_text() == benchmarks(name.replace("-", "_")).page(stored(name))
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "results").glob("learning-rate-*.json")), ids=lambda file: file.stem)
+def test_the_learning_rate_that_was_measured_is_the_recipes(benchmarks, file):
+    result = json.loads(file.read_text())
+    assert file.with_suffix(".md").read_text() == benchmarks("learning_rate").page(result)
+    rows = {row["lr"]: np.mean(row["accuracy"]) for row in result["rows"]}
+    dataset = "cifar10" if result["dataset"].startswith("cifar10") else result["dataset"]
+    assert setting(dataset, "cpu").base.optimizer.lr == result["chosen"]
+    assert rows[result["chosen"]] > max(rows.values()) - 0.01
 
 
 class TestParity:

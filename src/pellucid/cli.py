@@ -301,11 +301,12 @@ def _reproduce(arguments: list[str]) -> None:
     )
     parser.add_argument("paper", type=str, help="bhusal2026, guesmi2024, ismail2021, xu2023 or pellucid")
     parser.add_argument("--table", type=str, help="number of a table; all of the paper's but its ablations else")
+    parser.add_argument("--network", type=str, help="another network than the recipe's, such as resnet18")
     parser.add_argument("--seeds", default=Reproduction.seeds, type=int, help="trainings of each network")
     parser.add_argument("--devices", default=None, type=str, help="GPUs that trainings are dealt to, such as 0,1")
     add_plan(parser, Reproduction)
     parsed = parser.parse_args(arguments)
-    fields = ("paper", "table", "dataset", "path", "scale", "seeds", "jobs", "out", "results")
+    fields = ("paper", "table", "dataset", "path", "network", "scale", "seeds", "jobs", "out", "results")
     choice = Reproduction(**{name: getattr(parsed, name) for name in fields}, devices=numbers(parsed.devices))
     carry_out(parsed, choice, forecast, reproduce)
 

@@ -52,10 +52,6 @@ def runs(at: Setting, eps: float, *, filters: tuple[str, ...] = FILTERS) -> dict
     return found
 
 
-def _network(dataset: str, scale: Scale) -> str | None:
-    return "wrn28-10" if dataset == "cifar10" and scale == "full" else None
-
-
 _FORMS = {
     "ris": "RIS (norm form, Gaussian noise)",
     "ros": "ROS (norm form, Gaussian noise)",
@@ -88,8 +84,9 @@ def _claims(eps: float) -> tuple[Claim, ...]:
     )  # fmt: skip
 
 
-def _setting(dataset: str, scale: Scale, path: str | None) -> Setting:
-    at = setting(dataset, scale, path=path, network=_network(dataset, scale))
+def _setting(dataset: str, scale: Scale, path: str | None, network: str | None) -> Setting:
+    usual = "wrn28-10" if dataset == "cifar10" and scale == "full" else None
+    at = setting(dataset, scale, path=path, network=network or usual)
     gradient, _, integrated = at.maps
     evaluation = replace(
         at.evaluation,
@@ -113,9 +110,9 @@ def _radius(dataset: str) -> float:
     return 0.01 if dataset == "fashion-mnist" else 8 / 255 if dataset == "cifar10" else 1 / 255
 
 
-def main(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def main(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """Natural, adversarial, and adversarial with the Gaussian filter and without, at the authors' main radius."""
-    at, eps = _setting(dataset, scale, path), _radius(dataset)
+    at, eps = _setting(dataset, scale, path, network), _radius(dataset)
     chosen = runs(at, eps, filters=("gaussian", "none"))
     return Table(
         paper=PAPER,
@@ -131,13 +128,13 @@ def main(dataset: str, scale: Scale, path: str | None = None) -> Table:
     )
 
 
-def filters(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def filters(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """Adversarial training with each filter of the block."""
-    at, eps = _setting(dataset, scale, path), _radius(dataset)
+    at, eps = _setting(dataset, scale, path, network), _radius(dataset)
     chosen = runs(at, eps)
     del chosen["natural"]
     return replace(
-        main(dataset, scale, path),
+        main(dataset, scale, path, network),
         number="filters",
         title=f"The smoothing block's filters under adversarial training at ε {eps:.2g}",
         runs=chosen,
@@ -151,9 +148,9 @@ def filters(dataset: str, scale: Scale, path: str | None = None) -> Table:
     )  # fmt: skip
 
 
-def sweep(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def sweep(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """Adversarial training and that with the Gaussian filter, at each radius."""
-    at = _setting(dataset, scale, path)
+    at = _setting(dataset, scale, path, network)
     radii = (0.01, 0.03, 0.06, 0.1, 0.3) if dataset == "fashion-mnist" else (2 / 255, 4 / 255, 8 / 255)
     chosen: dict[str, Experiment] = {}
     for eps in radii:
@@ -172,4 +169,4 @@ def sweep(dataset: str, scale: Scale, path: str | None = None) -> Table:
 
 
 TABLES: dict[str, Callable[..., Table]] = {"main": main, "filters": filters, "eps": sweep}
-"""By number: functions of (dataset, scale, path)."""
+"""By number: functions of (dataset, scale, path, network)."""

@@ -33,9 +33,9 @@ def runs(at: Setting, eps: float) -> dict[str, Experiment]:
     return {name: replace(at.base, method=method) for name, method in methods.items()}
 
 
-def main(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def main(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """Accuracy under PGD with restarts over a range of radii, under AutoAttack, and the maps' Gini index."""
-    at = setting(dataset, scale, path=path)
+    at = setting(dataset, scale, path=path, network=network)
     eps, points = (0.02, 0.20) if dataset == "cifar10" else (0.2, 0.35) if dataset == "mnist" else (0.1, 0.0)
     grid = tuple(eps * factor for factor in RADII)
     # AutoAttack asks each image thousands of times, which is no smoke test.
@@ -86,4 +86,4 @@ def _claims(eps: float, points: float) -> tuple[Claim, ...]:
 
 
 TABLES: dict[str, Callable[..., Table]] = {"main": main}
-"""By number: functions of (dataset, scale, path)."""
+"""By number: functions of (dataset, scale, path, network)."""

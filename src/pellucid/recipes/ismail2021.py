@@ -19,9 +19,9 @@ DATASETS = ("mnist", "fashion-mnist", "cifar10")
 PAPER = "ismail2021"
 
 
-def main(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def main(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """How soon the prediction is lost when the most, and the least, relevant tenths of the pixels go."""
-    at = setting(dataset, scale, path=path)
+    at = setting(dataset, scale, path=path, network=network)
     maps = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     names = ("road_morf", "road_lerf", "aopc_morf", "aopc_lerf", "aopc_random", "gini")
     each = tuple(
@@ -55,4 +55,4 @@ def main(dataset: str, scale: Scale, path: str | None = None) -> Table:
 
 
 TABLES: dict[str, Callable[..., Table]] = {"main": main}
-"""By number: functions of (dataset, scale, path)."""
+"""By number: functions of (dataset, scale, path, network)."""

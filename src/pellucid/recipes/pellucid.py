@@ -15,7 +15,7 @@ from pellucid.experiment import Experiment
 from pellucid.methods import AdversarialSCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
 from pellucid.pareto import Criterion
 from pellucid.recipes.found import scaat
-from pellucid.recipes.table import Claim, Scale, Setting, Table, setting
+from pellucid.recipes.table import Claim, Scale, Setting, Table, setting, source
 from pellucid.smoothing import Smoothing
 
 __all__ = [
@@ -130,7 +130,7 @@ def experiment(at: Setting, composition: Composition) -> Experiment:
 
 
 def trace(dataset: str, scale: Scale, results: Path = Path("results")) -> dict[str, Any] | None:
-    """What `pellucid select pellucid` found: at this scale, else at ``cpu``, else nothing.
+    """What `pellucid select pellucid` found on these images (`source`): at this scale, else at ``cpu``, else nothing.
 
     Raises:
         InputError: a file that is no such trace.
@@ -159,10 +159,10 @@ def _unsearched(at: Setting, scale: Scale) -> list[Composition]:
     return [Composition(), at_half, calm, both, *smoothed]
 
 
-def front(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def front(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """The Pareto front that was found on validation images, on test images; else one composition of each kind."""
-    at = setting(dataset, scale, path=path)
-    found = trace(dataset, scale)
+    at = setting(dataset, scale, path=path, network=network)
+    found = trace(source(dataset, path), scale)
     claims: tuple[Claim, ...] = ()
     if found is None:
         runs = {each.name: experiment(at, each) for each in _unsearched(at, scale)}
@@ -222,4 +222,4 @@ def _claims(found: Mapping[str, Any]) -> tuple[Claim, ...]:
 
 
 TABLES: dict[str, Callable[..., Table]] = {"front": front}
-"""By number: functions of (dataset, scale, path)."""
+"""By number: functions of (dataset, scale, path, network)."""

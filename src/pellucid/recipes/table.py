@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 from pellucid.attacks import PGD
@@ -12,7 +13,19 @@ from pellucid.experiment import Experiment, Optimizer, Schedule
 from pellucid.models import Network
 from pellucid.saliency import IntegratedGradients, SaliencyMethod, SmoothGrad, VanillaGradient
 
-__all__ = ["DATASETS", "SCALES", "TRAINING_IMAGES", "Claim", "Figure", "Scale", "Setting", "Table", "setting"]
+__all__ = [
+    "DATASETS",
+    "SCALES",
+    "TRAINING_IMAGES",
+    "Claim",
+    "Figure",
+    "Scale",
+    "Setting",
+    "Table",
+    "setting",
+    "slug",
+    "source",
+]
 
 Figure = Literal["decay", "entropy", "masking", "radius", "maps", "q"]
 Scale = Literal["smoke", "cpu", "full"]
@@ -23,6 +36,8 @@ TRAINING_IMAGES = {
     "imagenet": 1_281_167,
 }  # fmt: skip
 """How many each dataset has, those for validation included."""
+FOLDERS = ("cifar10", "imagenette", "imagenet")
+"""Those that a path makes an image folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,11 +138,11 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
     """Data, network and optimizer for a dataset.
 
     ``smoke`` shows in seconds that everything runs. ``cpu`` takes minutes a run on two cores: all of Fashion-MNIST or
-    MNIST for 5 epochs with LeNet-5; 10 000 colour images, an eighth of the network's width, 10 epochs, 200 images
-    measured; attacks of at most 5 steps in training. ``full`` has all images, the whole network and a usual recipe for
-    it. The papers' own optimizers, schedules and sizes differ among each other and from their code, and are not
-    followed: Adam with one cycle (40 epochs) for grey images, SGD with a cosine for colour ones; Imagenette has 96
-    pixels.
+    MNIST for 5 epochs with LeNet-5; of colour images, and of any with a larger network, 10 000 for 10 epochs, an eighth
+    of a ResNet's width, 200 images measured; attacks of at most 5 steps in training. ``full`` has all images, the whole
+    network and a usual recipe for it. The papers' own optimizers, schedules and sizes differ among each other and from
+    their code, and are not followed: Adam with one cycle (40 epochs) for grey images, SGD with a cosine for colour
+    ones; Imagenette has 96 pixels.
 
     Args:
         dataset: one of `DATASETS`.
@@ -150,7 +165,7 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
         raise InputError(f"{dataset} needs --path, a folder of train/CLASS and test/CLASS (or val/CLASS) images")
     grey = dataset in ("fashion-mnist", "mnist")
     side = {"fashion-mnist": 28, "mnist": 28, "cifar10": 32, "pcam": 96, "imagenette": 96, "imagenet": 224}[dataset]
-    folder = path is not None and dataset in ("cifar10", "imagenette", "imagenet")
+    folder = path is not None and dataset in FOLDERS
     data = Data(
         name="folder" if folder else dataset,
         path=path,
@@ -162,6 +177,7 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
     names = {"fashion-mnist": "lenet5", "mnist": large, "imagenet": "resnet18-224"}
     name = network or names.get(dataset, "resnet18")
     chosen = Network(name=name, normalize=not grey)
+    small = name in ("lenet5", "sgt-mnist")
     if grey:
         base = Experiment(dataset=data, network=chosen, epochs=5)
     else:
@@ -175,21 +191,15 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
     steps = 40
     if scale == "full" and grey:
         base = replace(base, epochs=40)
-    if scale == "cpu" and not grey:
-        options = {"width": 8} if name == "resnet18" else {}
-        evaluation = Evaluation(images=200)
-        base = replace(
-            base,
-            dataset=replace(base.dataset, limit=10_000),
-            network=replace(chosen, options=options),
-            optimizer=Optimizer(),
-            schedule=Schedule(),
-            epochs=10,
-        )
     if scale == "cpu":
         steps = 5
-        if grey:  # results/learning-rate-fashion-mnist.md
-            base = replace(base, optimizer=Optimizer(lr=0.01))
+        # results/learning-rate-*.md
+        base = replace(base, optimizer=Optimizer(lr=0.01), schedule=Schedule())
+    if scale == "cpu" and not small:
+        options = {"width": 8} if name == "resnet18" else {}
+        evaluation = Evaluation(images=200)
+        few = replace(base.dataset, limit=10_000)
+        base = replace(base, dataset=few, network=replace(chosen, options=options), epochs=10, channels_last=True)
     if scale == "smoke":
         few = replace(data, limit=64, validation=min(data.validation, 64))
         options = {"width": 4} if name == "resnet18" else {}
@@ -206,3 +216,22 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
     if scale == "smoke":
         return replace(found, maps=(VanillaGradient(), SmoothGrad(samples=2), IntegratedGradients(steps=3)))
     return found
+
+
+def source(dataset: str, path: str | None) -> str:
+    """What images a table is of, as tables and files say it: an image folder by its own name too.
+
+    >>> source("cifar10", "images/cifar10-jpeg"), source("imagenet", "ILSVRC"), source("cifar10", None)
+    ('cifar10-jpeg', 'imagenet-ILSVRC', 'cifar10')
+    """
+    own = slug(Path(path).name) if path and dataset in FOLDERS else dataset
+    return own if own.startswith(dataset) else f"{dataset}-{own}"
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's name.
+
+    >>> slug("timm:convnext_atto")
+    'timm-convnext_atto'
+    """
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)

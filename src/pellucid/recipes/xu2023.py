@@ -81,9 +81,9 @@ def runs(at: Setting) -> dict[str, Experiment]:
     return {name: replace(at.base, method=method) for name, method in methods.items()}
 
 
-def table_1(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def table_1(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """Entropy, compressed size, LeRF and MoRF/LeRF of three kinds of map under three trainings."""
-    at = setting(dataset, scale, path=path)
+    at = setting(dataset, scale, path=path, network=network)
     chosen = {name: run for name, run in runs(at).items() if name in ("regular", "sgt", "scaat")}
     measured = ("entropy", "size_kb", "aopc_morf", "aopc_lerf", "aopc_rel")
     metrics = tuple(name if kind == "vanilla_gradient" else f"{name}/{kind}" for kind in MAPS for name in measured)
@@ -128,21 +128,21 @@ def table_1(dataset: str, scale: Scale, path: str | None = None) -> Table:
     )  # fmt: skip
 
 
-def table_2(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def table_2(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """Accuracy (AUC of PCAM) and MoRF/LeRF with a fixed and an adaptive q, on two networks."""
     score = "auc" if dataset == "pcam" else "clean_accuracy"
     names = ("regular", "sgt", "scaat-fixed", "scaat", "scaat-fixed-mean")
     chosen: dict[str, Experiment] = {}
     published: dict[str, dict[str, float]] = {}
-    usual = setting(dataset, scale, path=path)
+    usual = setting(dataset, scale, path=path, network=network)
     # Fashion-MNIST and MNIST have one network: VGG-16 needs images of 32 pixels.
-    networks = (None,) if dataset in ("fashion-mnist", "mnist") else ("resnet18", "vgg16")
-    for network in networks:
-        size = "-224" if dataset == "imagenet" and network else ""
-        at = setting(dataset, scale, path=path, network=network and network + size)
-        where = (dataset if (dataset, "resnet18") in _TABLE_2 else "cifar10", network or "resnet18")
+    single = network is not None or dataset in ("fashion-mnist", "mnist")
+    for each in ("resnet18",) if single else ("resnet18", "vgg16"):
+        size = "-224" if dataset == "imagenet" else ""
+        at = usual if single else setting(dataset, scale, path=path, network=each + size)
+        where = (dataset if (dataset, "resnet18") in _TABLE_2 else "cifar10", each)
         for run, numbers in zip_longest(names, _TABLE_2[where]):
-            name = run if network in (None, "resnet18") else f"{network}-{run}"
+            name = run if each == "resnet18" else f"{each}-{run}"
             chosen[name] = runs(at)[run]
             if numbers:
                 published[name] = {score: numbers[0], "aopc_rel": numbers[1]}
@@ -166,9 +166,9 @@ def table_2(dataset: str, scale: Scale, path: str | None = None) -> Table:
     )  # fmt: skip
 
 
-def table_3(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def table_3(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """Accuracy, Gini index and time of four steps and of one."""
-    at = setting(dataset, scale, path=path)
+    at = setting(dataset, scale, path=path, network=network)
     names = ("regular", "scaat", "scaat-one-step", "scaat-one-step-eighth")
     return Table(
         paper=PAPER,
@@ -193,10 +193,10 @@ def table_3(dataset: str, scale: Scale, path: str | None = None) -> Table:
     )  # fmt: skip
 
 
-def figure_2(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def figure_2(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """The distributions of the maps' entropies, and the confidence that is lost while regions are replaced."""
     return replace(
-        table_1(dataset, scale, path),
+        table_1(dataset, scale, path, network),
         number="figure-2",
         title="Entropy of the maps, and confidence while regions are replaced",
         metrics=tuple(
@@ -211,9 +211,9 @@ def figure_2(dataset: str, scale: Scale, path: str | None = None) -> Table:
     )
 
 
-def figure_3(dataset: str, scale: Scale, path: str | None = None) -> Table:
+def figure_3(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """Maps of test pictures, and the training pictures with the smallest and the largest q."""
-    table = figure_2(dataset, scale, path)
+    table = figure_2(dataset, scale, path, network)
     return replace(
         table,
         number="figure-3",
@@ -225,8 +225,8 @@ def figure_3(dataset: str, scale: Scale, path: str | None = None) -> Table:
 
 
 def _ablation(name: str, title: str, vary: Callable[[SCAAT, Setting], dict[str, SCAAT]]) -> Callable[..., Table]:
-    def table(dataset: str, scale: Scale, path: str | None = None) -> Table:
-        at = setting(dataset, scale, path=path)
+    def table(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
+        at = setting(dataset, scale, path=path, network=network)
         methods = vary(scaat(at), at)
         return Table(
             paper=PAPER,
@@ -287,4 +287,4 @@ TABLES: dict[str, Callable[..., Table]] = {
         lambda m, at: {"vanilla-gradient": m, "smoothgrad": replace(m, saliency=SmoothGrad(samples=4))},
     ),
 }  # fmt: skip
-"""By number: functions of (dataset, scale, path)."""
+"""By number: functions of (dataset, scale, path, network)."""

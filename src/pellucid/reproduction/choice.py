@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from pellucid.errors import InputError
-from pellucid.recipes.table import Scale, Table
+from pellucid.recipes.table import Scale, Table, slug, source
 from pellucid.reproduction.stages import Stage
 
 __all__ = ["PAPERS", "Reproduction", "folder", "plan", "tables"]
@@ -26,6 +26,7 @@ class Reproduction:
         dataset: name of the dataset.
         scale: ``smoke``, ``cpu`` or ``full``; see `pellucid.recipes.table.setting`.
         path: folder of the dataset's files.
+        network: another network than the recipe's, by the name that `pellucid train --network.name` takes.
         seeds: trainings of each network.
         jobs: trainings at once, each with its share of the cores.
         devices: numbers of the GPUs that trainings are dealt to; the first alone by default.
@@ -38,6 +39,7 @@ class Reproduction:
     dataset: str = "fashion-mnist"
     scale: Scale = "cpu"
     path: str | None = None
+    network: str | None = None
     seeds: int = 5
     jobs: int = 1
     devices: tuple[int, ...] = ()
@@ -54,6 +56,16 @@ class Reproduction:
         for device in self.devices:
             if not 0 <= device < known:
                 raise InputError(f"devices must be numbers of GPUs, of which this machine has {known}, got {device}")
+
+    @property
+    def where(self) -> str:
+        """Dataset, network where it is not the recipe's, and scale, as folders and files are named.
+
+        >>> Reproduction(paper="xu2023").where, Reproduction(paper="xu2023", network="timm:convnext_atto").where
+        ('fashion-mnist-cpu', 'fashion-mnist-timm-convnext_atto-cpu')
+        """
+        own = [] if self.network is None else [slug(self.network)]
+        return "-".join([source(self.dataset, self.path), *own, self.scale])
 
 
 def tables(choice: Reproduction) -> list[Table]:
@@ -74,7 +86,7 @@ def tables(choice: Reproduction) -> list[Table]:
     if choice.table is not None and choice.table not in known:
         raise InputError(f"table of {choice.paper} must be one of {', '.join(known)}, got {choice.table!r}")
     numbers = [choice.table] if choice.table else [number for number in known if not number.startswith("ablation")]
-    return [known[number](choice.dataset, choice.scale, choice.path) for number in numbers]
+    return [known[number](choice.dataset, choice.scale, choice.path, choice.network) for number in numbers]
 
 
 def plan(choice: Reproduction, wanted: Sequence[Table]) -> list[Stage]:
@@ -93,4 +105,4 @@ def plan(choice: Reproduction, wanted: Sequence[Table]) -> list[Stage]:
 def folder(choice: Reproduction, table: Table, name: str, seed: int) -> Path:
     """The run directory of one of a table's networks."""
     group = table.group or table.number
-    return choice.out / choice.paper / f"{choice.dataset}-{choice.scale}" / group / f"seed{seed}" / name
+    return choice.out / choice.paper / choice.where / group / f"seed{seed}" / name

@@ -26,7 +26,7 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
     """Train and measure what is missing, then write each table.
 
     Finished stages are skipped, killed ones are continued. Writes PAPER-TABLE-DATASET-SCALE.json and .md, and its
-    figures beside them, PAPER-TABLE-DATASET-SCALE-FIGURE.svg or .png.
+    figures beside them, PAPER-TABLE-DATASET-SCALE-FIGURE.svg or .png; another network's name stands behind DATASET.
 
     Args:
         choice: what is reproduced.
@@ -50,7 +50,7 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
     written_to = []
     for table in wanted:
         result = summarise(choice, table)
-        name = choice.results / f"{table.paper}-{table.number}-{table.dataset}-{choice.scale}"
+        name = choice.results / result["name"]
         choice.results.mkdir(parents=True, exist_ok=True)
         for ending, text in ((".json", json.dumps(result, indent=1) + "\n"), (".md", page(result))):
             with whole_file(Path(f"{name}{ending}")) as temporary:

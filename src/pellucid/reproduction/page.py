@@ -83,7 +83,7 @@ def verdicts(result: Mapping[str, Any]) -> Iterator[str]:
 def figure_file(result: Mapping[str, Any], name: str) -> str:
     """The name of a figure's file; a gallery is a PNG."""
     ending = "svg" if result["figures"][name] else "png"
-    return f"{result['paper']}-{result['table']}-{result['dataset']}-{result['scale']}-{name}.{ending}"
+    return f"{result['name']}-{name}.{ending}"
 
 
 def _bands(result: Mapping[str, Any], name: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import torch
 
 from pellucid.environment import environment
-from pellucid.recipes.table import Claim, Table
+from pellucid.recipes.table import Claim, Table, source
 from pellucid.report.caveats import caveats
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import statistic
@@ -44,10 +44,11 @@ def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
             ratios = [own / base for own, base in zip(seconds[name], seconds[first], strict=True)]
             measured[name]["time"] = {"mean": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
     return {
+        "name": f"{table.paper}-{table.number}-{choice.where}",
         "paper": table.paper,
         "table": table.number,
         "title": table.title,
-        "dataset": table.dataset,
+        "dataset": source(table.dataset, choice.path),
         "scale": choice.scale,
         "network": network(table),
         "images": n,
@@ -78,7 +79,7 @@ def network(table: Table) -> str:
 
 
 def _command(choice: Reproduction, table: Table) -> str:
-    path = " --path PATH" if choice.path else ""
+    path = (" --path PATH" if choice.path else "") + (f" --network {choice.network}" if choice.network else "")
     return (
         f"pellucid reproduce {choice.paper} --table {table.number} --dataset {table.dataset}{path} "
         f"--scale {choice.scale} --seeds {choice.seeds}"

@@ -19,7 +19,7 @@ from pellucid.methods import Regular
 from pellucid.pareto import Criterion, best_or_tied, front, recommended
 from pellucid.recipes import ismail2021, xu2023
 from pellucid.recipes import pellucid as compositions
-from pellucid.recipes.table import Scale, Setting, setting
+from pellucid.recipes.table import Scale, Setting, setting, source
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import summarise
 from pellucid.reproduction import Stage, duration, estimated_cost, finished
@@ -77,7 +77,7 @@ class Selection:
     @property
     def file(self) -> Path:
         """The trace without its ending."""
-        return self.results / f"selection-{self.search}-{self.dataset}-{self.scale}"
+        return self.results / f"selection-{self.search}-{source(self.dataset, self.path)}-{self.scale}"
 
 
 def select(choice: Selection, *, progress: bool = True) -> list[Path]:
@@ -132,7 +132,7 @@ def _prepared(choice: Selection) -> Setting:
 
 
 def _stage(choice: Selection, at: Setting, name: str, experiment: Experiment) -> Stage:
-    folder = choice.out / choice.search / f"{choice.dataset}-{choice.scale}" / f"seed{choice.seed}"
+    folder = choice.out / choice.search / f"{source(choice.dataset, choice.path)}-{choice.scale}" / f"seed{choice.seed}"
     return Stage(run=folder / name, experiment=experiment, evaluation=at.evaluation)
 
 
@@ -240,7 +240,7 @@ def _facts(choice: Selection, at: Setting, run: Run) -> dict[str, Any]:
     jobs = f" --jobs {choice.jobs}" if choice.jobs > 1 else ""
     return {
         "search": choice.search,
-        "dataset": choice.dataset,
+        "dataset": source(choice.dataset, choice.path),
         "scale": choice.scale,
         "network": at.base.network.name,
         "epochs": at.base.epochs,
