@@ -2,8 +2,9 @@
 
 from pellucid.reproduction.choice import PAPERS, Reproduction, plan, tables
 from pellucid.reproduction.command import forecast, reproduce
+from pellucid.reproduction.cost import Cost, duration, estimated_cost, step_ratios
 from pellucid.reproduction.page import columns, page, verdicts
-from pellucid.reproduction.stages import Cost, Stage, duration, estimated_cost, finished
+from pellucid.reproduction.stages import Stage, finished
 from pellucid.reproduction.summary import summarise
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "page",
     "plan",
     "reproduce",
+    "step_ratios",
     "summarise",
     "tables",
     "verdicts",

@@ -13,10 +13,11 @@ from pellucid.files import whole_file
 from pellucid.recipes.table import TRAINING_IMAGES
 from pellucid.report.runs import read_run
 from pellucid.reproduction.choice import Reproduction, folder, plan, tables
+from pellucid.reproduction.cost import Cost, duration, estimated_cost
 from pellucid.reproduction.figures import draw
 from pellucid.reproduction.galleries import gallery
 from pellucid.reproduction.page import figure_file, page
-from pellucid.reproduction.stages import Cost, Stage, duration, estimated_cost, finished
+from pellucid.reproduction.stages import Stage, finished
 from pellucid.reproduction.summary import network, summarise
 
 __all__ = ["forecast", "reproduce"]

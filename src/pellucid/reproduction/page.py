@@ -44,13 +44,13 @@ def page(result: Mapping[str, Any]) -> str:
     lines += [f"- {sentence}" for sentence in result["caveats"]] + [""] * bool(result["caveats"])
     if "time" in metrics:
         lines += [
-            "- Epochs took as long as they did beside whatever else ran; `results/step-cost.md` has steps alone.",
+            "- Times are of single steps, in rounds of one of each training, with their interval over rounds.",
             "",
         ]
     facts = result["environment"]
     lines += [
         f"{facts['device_name']}, Python {facts['python']}, torch {facts['packages']['torch']}, pellucid "
-        f"{facts['pellucid']}, {facts['started']}, commit {facts['commit'][:10]}, networks trained at commit "
+        f"{facts['pellucid']}, {facts['started']}, commit {facts['commit'][:10]}, networks trained at "
         f"{', '.join(result['trained_at'])}. Regenerate: `{result['command']}`.",
         "",
     ]
@@ -97,7 +97,7 @@ def _over(result: Mapping[str, Any]) -> str:
 
 def _head(metric: str) -> str:
     if metric == "time":
-        return "time of an epoch, median [least, greatest] of the seeds"
+        return "Time of a training step ↓"
     measure = measure_of(metric)
     return " ".join(
         part for part in (measure.title, f"({measure.unit})" if measure.unit else "", ARROWS[direction(metric)]) if part

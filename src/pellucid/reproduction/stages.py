@@ -1,8 +1,6 @@
-"""One network of a table: trained, measured and classified where that is not done yet, and what that costs."""
+"""One network of a table: trained, measured and classified where that is not done yet."""
 
 import os
-import statistics
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -12,14 +10,12 @@ from typing import Any
 
 import torch
 
-from pellucid.data import load
-from pellucid.evaluation import Evaluation, evaluate, measurement_of
+from pellucid.evaluation import Evaluation, evaluate
 from pellucid.experiment import Experiment
-from pellucid.objective import Objective
 from pellucid.predictions import predict
-from pellucid.training import build_network, fit
+from pellucid.training import fit
 
-__all__ = ["Cost", "Stage", "duration", "estimated_cost", "finished"]
+__all__ = ["Stage", "finished"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,56 +73,3 @@ def _run(stage: Stage, threads: int | None) -> None:
     fit(stage.experiment, stage.run, resume=True, progress=threads is None)
     evaluate(stage.run, stage.evaluation, resume=True, progress=threads is None)
     predict(stage.run, stage.evaluation.split)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a stage is expected to take, in seconds on one process with all threads."""
-
-    training: float
-    measuring: float
-
-
-def estimated_cost(stage: Stage, *, steps: int = 3, images: int = 4) -> Cost:
-    """Measure a few training steps and a few images, and multiply.
-
-    Args:
-        stage: one network.
-        steps: training steps that are timed, after one that is not.
-        images: images that are measured.
-
-    Raises:
-        InputError: data that is not here.
-    """
-    experiment, evaluation = stage.experiment, stage.evaluation
-    dataset = load(experiment.dataset, "train")
-    model = build_network(experiment, dataset)
-    batch_size = min(experiment.batch_size, len(dataset))
-    total = len(dataset) // batch_size * experiment.epochs
-    objective = Objective(model, experiment.method, len(dataset), total)
-    optimizer = experiment.optimizer.build(model.parameters())
-    index = torch.arange(batch_size)
-    x, label = dataset.take(index).float() / 255, dataset.labels[index]
-    seconds = []
-    for _ in range(steps + 1):
-        start = time.perf_counter()
-        optimizer.zero_grad()
-        objective(x, label, index)["loss"].backward()
-        optimizer.step()
-        seconds.append(time.perf_counter() - start)
-    measure = measurement_of(evaluation, experiment.dataset.name, dataset)
-    start = time.perf_counter()
-    measure(model.eval(), x[:images], label[:images], list(range(images)))
-    measured = (time.perf_counter() - start) / min(images, batch_size)
-    return Cost(total * statistics.median(seconds[1:]), evaluation.images * measured)
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, as people say them.
-
-    >>> duration(59), duration(300), duration(7200)
-    ('59 s', '5 min', '2.0 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

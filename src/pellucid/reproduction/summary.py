@@ -1,7 +1,6 @@
 """A table's numbers and the verdict on each of its claims, from the runs."""
 
 import math
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from pellucid.report.caveats import caveats
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import statistic
 from pellucid.reproduction.choice import Reproduction, folder
+from pellucid.reproduction.cost import step_ratios
 from pellucid.reproduction.curves import panels
 from pellucid.seeds import hierarchical_ratio, hierarchical_statistic
 from pellucid.statistics import Interval
@@ -35,14 +35,13 @@ def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
     """
     runs = {name: [read_run(folder(choice, table, name, seed)) for seed in range(choice.seeds)] for name in table.runs}
     n = next(iter(runs.values()))[0].rows.num_rows
-    seconds = {name: _seconds(each) for name, each in runs.items()}
+    times = step_ratios(table.runs) if table.time else {}
     first = next(iter(runs))
     measured: dict[str, dict[str, Any]] = {}
     for name, each in runs.items():
         measured[name] = {metric: _plain(_interval(each, metric, n)) for metric in table.metrics}
         if table.time:
-            ratios = [own / base for own, base in zip(seconds[name], seconds[first], strict=True)]
-            measured[name]["time"] = {"mean": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+            measured[name]["time"] = _plain(times[name])
     return {
         "name": f"{table.paper}-{table.number}-{choice.where}",
         "paper": table.paper,
@@ -84,11 +83,6 @@ def _command(choice: Reproduction, table: Table) -> str:
         f"pellucid reproduce {choice.paper} --table {table.number} --dataset {table.dataset}{path} "
         f"--scale {choice.scale} --seeds {choice.seeds}"
     )
-
-
-def _seconds(runs: Sequence[Run]) -> list[float]:
-    """Median seconds of an epoch, by seed; epochs of one recipe have the same steps."""
-    return [float(np.median(run.training["seconds"])) for run in runs]
 
 
 def _interval(group: Sequence[Run], metric: str, n: int) -> Interval:
