@@ -52,6 +52,11 @@ def test_the_learning_rate_that_was_measured_is_the_recipes(benchmarks, file):
     assert rows[result["chosen"]] > max(rows.values()) - 0.01
 
 
+def test_every_claim_of_every_table_is_on_the_page_of_claims(benchmarks):
+    claims = benchmarks("claims")
+    assert (ROOT / "results" / "claims.md").read_text() == claims.page(claims.tables(ROOT / "results"))
+
+
 class TestParity:
     def test_every_comparison_agrees(self, benchmarks):
         largest = benchmarks("metrics_parity").LARGEST

@@ -7,7 +7,7 @@ from pellucid.report.measures import ARROWS, direction, measure_of, saliency_of,
 from pellucid.reproduction.figures import CAPTIONS
 from pellucid.statistics import Interval
 
-__all__ = ["columns", "figure_file", "page", "verdicts"]
+__all__ = ["columns", "figure_file", "found_of", "page", "verdicts"]
 
 
 def page(result: Mapping[str, Any]) -> str:
@@ -77,7 +77,7 @@ def verdicts(result: Mapping[str, Any]) -> Iterator[str]:
     yield "| claim | found | verdict |"
     yield "| --- | ---: | --- |"
     for claim in result["claims"]:
-        yield f"| {claim['text']} | {_found(claim)} | **{claim['verdict']}** |"
+        yield f"| {claim['text']} | {found_of(claim)} | **{claim['verdict']}** |"
 
 
 def figure_file(result: Mapping[str, Any], name: str) -> str:
@@ -117,7 +117,8 @@ def _one(value: float, metric: str) -> str:
     return f"*{value:g}×*" if metric == "time" else f"*{value * measure_of(metric).scale:.4g}*"
 
 
-def _found(claim: Mapping[str, Any]) -> str:
+def found_of(claim: Mapping[str, Any]) -> str:
+    """A claim's number with its interval, as a table says it."""
     values = claim["found"]
     if values["mean"] is None:
         return "–"
