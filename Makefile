@@ -12,7 +12,7 @@ postgresql := postgresql=$$(scripts/postgresql) || [ -z "$$CI" ] || exit 1
 pytest := PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format parity clean
+.PHONY: help demo test test-slow check format results parity clean
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,11 @@ format: ## format the code, put the imports in order
 	@scripts/environment check
 	$(python) -m ruff format .
 	$(python) -m ruff check --fix .
+
+results: ## README's headline and results/claims.md, from the tables under results/
+	@scripts/environment check
+	@$(python) benchmarks/headline.py
+	@$(python) benchmarks/claims.py
 
 parity: ## results/metrics-parity.md: every measure against independent code
 	@scripts/environment parity

@@ -17,17 +17,21 @@ def trace(search: str, dataset: str) -> dict:
     return json.loads((RESULTS / f"selection-{search}-{dataset}-cpu.json").read_text())
 
 
-@pytest.mark.parametrize("dataset", SCAAT_FOUND)
-def test_scaat_s_settings_are_the_chosen_ones(dataset) -> None:
-    found, at = trace("xu2023", dataset), setting(dataset, "cpu")
+@pytest.mark.parametrize(("dataset", "network"), SCAAT_FOUND)
+def test_scaat_s_settings_are_the_chosen_ones(dataset, network) -> None:
+    found, at = trace("xu2023", dataset), setting(dataset, "cpu", network=network)
     (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
     assert grid("xu2023", at, "cpu").settings(scaat(at)) == chosen["settings"]
     assert mean_q(at) == pytest.approx(chosen["mean_q"], abs=0.005)
 
 
-@pytest.mark.parametrize("dataset", SCAAT_FOUND)
-def test_the_weight_of_one_step_is_the_one_as_accurate_as_four(dataset) -> None:
-    four, one, at = trace("xu2023", dataset), trace("xu2023-one-step", dataset), setting(dataset, "cpu")
+@pytest.mark.parametrize(("dataset", "network"), SCAAT_FOUND)
+def test_the_weight_of_one_step_is_the_one_as_accurate_as_four(dataset, network) -> None:
+    four, one, at = (
+        trace("xu2023", dataset),
+        trace("xu2023-one-step", dataset),
+        setting(dataset, "cpu", network=network),
+    )
     (wanted,) = [row["validation_accuracy"] for row in four["rows"] if row["run"] == four["chosen"]]
     nearest = min(
         (row for row in one["rows"] if row["settings"]), key=lambda row: abs(row["validation_accuracy"] - wanted)
@@ -36,9 +40,9 @@ def test_the_weight_of_one_step_is_the_one_as_accurate_as_four(dataset) -> None:
     assert (one_step_scaat(at).share, one_step_scaat(at).attack.steps) == (1 / 8, 1)
 
 
-@pytest.mark.parametrize("dataset", SGT_FOUND)
-def test_saliency_guided_training_s_settings_are_the_chosen_ones(dataset) -> None:
-    found, at = trace("ismail2021", dataset), setting(dataset, "cpu")
+@pytest.mark.parametrize(("dataset", "network"), SGT_FOUND)
+def test_saliency_guided_training_s_settings_are_the_chosen_ones(dataset, network) -> None:
+    found, at = trace("ismail2021", dataset), setting(dataset, "cpu", network=network)
     if found["chosen"] is None:  # then the paper's stand
         assert saliency_guided(at) == SaliencyGuided()
     else:
@@ -51,3 +55,4 @@ def test_a_dataset_without_a_search_has_the_packages_settings() -> None:
     assert scaat(at).weight == 1.0 and mean_q(at) == scaat(at).q
     assert saliency_guided(at) == SaliencyGuided()
     assert scaat(setting("mnist", "cpu")) == scaat(setting("fashion-mnist", "cpu"))
+    assert scaat(setting("fashion-mnist", "cpu", network="resnet18")).weight == 1.0

@@ -33,15 +33,17 @@ class ScaatSettings:
 
 
 SCAAT_FOUND = {
-    "fashion-mnist": ScaatSettings(eps=0.3, weight=0.1, q=0.3, gamma=0.02, region=2, one_step_weight=0.5, mean_q=0.32)
+    ("fashion-mnist", "lenet5"): ScaatSettings(
+        eps=0.3, weight=0.1, q=0.3, gamma=0.02, region=2, one_step_weight=0.5, mean_q=0.32
+    )
 }
-"""By dataset; MNIST has Fashion-MNIST's."""
-SGT_FOUND = {"fashion-mnist": SaliencyGuided()}
-"""By dataset."""
+"""By dataset and network, at every scale; MNIST with that network has Fashion-MNIST's."""
+SGT_FOUND = {("fashion-mnist", "lenet5"): SaliencyGuided()}
+"""By dataset and network."""
 
 
 def scaat(at: Setting) -> SCAAT:
-    """SCAAT with four steps: with the dataset's found settings, else with the package's defaults and λ 1.
+    """SCAAT with four steps: with the settings found for dataset and network, else with the package's defaults and λ 1.
 
     >>> from pellucid.recipes.table import setting
     >>> scaat(setting("cifar10", "cpu")).weight
@@ -68,10 +70,13 @@ def mean_q(at: Setting) -> float:
 
 
 def _scaat_found(at: Setting) -> ScaatSettings | None:
-    name = at.base.dataset.name
-    return SCAAT_FOUND.get("fashion-mnist" if name == "mnist" else name)
+    return SCAAT_FOUND.get(_searched(at))
+
+
+def _searched(at: Setting) -> tuple[str, str]:
+    return "fashion-mnist" if at.dataset == "mnist" else at.dataset, at.base.network.name
 
 
 def saliency_guided(at: Setting) -> SaliencyGuided:
-    """Saliency-guided training with the dataset's found settings, else the paper's."""
-    return SGT_FOUND.get(at.base.dataset.name, SaliencyGuided())
+    """Saliency-guided training with the settings found for dataset and network, else the paper's."""
+    return SGT_FOUND.get(_searched(at), SaliencyGuided())

@@ -38,6 +38,13 @@ TRAINING_IMAGES = {
 """How many each dataset has, those for validation included."""
 FOLDERS = ("cifar10", "imagenette", "imagenet")
 """Those that a path makes an image folder."""
+KEPT = {"cifar10": 5000, "imagenette": 1000, "imagenet": 50_000}
+"""How many training images of a folder are kept for validation, where it has no such images beside test ones."""
+STAGES = {
+    "lenet5": "pool1", "sgt-mnist": "pool1", "wrn28-10": "block1", "vgg16": "features.4", "vgg16-224": "features.4",
+    "vgg16-bn": "features.6", "vgg16-bn-224": "features.6",
+}  # fmt: skip
+"""The end of a network's first stage; ``layer1`` of others, as ResNets call it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +53,11 @@ class Claim:
 
     Args:
         text: the sentence.
-        metric: name, as in `pellucid compare`.
+        metric: name, as in `pellucid compare`, or ``time``.
         run: the run it speaks of.
-        baseline: the run it is held against.
-        kind: ``difference``, run minus baseline, or ``factor``, run by baseline.
+        baseline: the run it is held against; none where the run's own number is.
+        kind: ``difference``, run minus baseline; ``factor``, run by baseline; ``typical``, the geometric mean over
+            images of run by baseline, for numbers whose mean a few images decide; ``value`` without a baseline.
         low: the least difference or factor that the claim allows; none where it has no lower bound.
         high: the greatest.
         eps: of robust accuracy, the radius of ``robust_grid`` that it is at; that of the table's column by default.
@@ -58,8 +66,8 @@ class Claim:
     text: str
     metric: str
     run: str
-    baseline: str
-    kind: Literal["difference", "factor"] = "difference"
+    baseline: str = ""
+    kind: Literal["difference", "factor", "typical", "value"] = "difference"
     low: float | None = None
     high: float | None = None
     eps: float | None = None
@@ -107,6 +115,7 @@ class Setting:
     """What a paper's runs on one dataset have in common at one scale.
 
     Args:
+        dataset: one of `DATASETS`, also where its images are a folder's.
         base: the experiment but for its method and smoothing.
         evaluation: what is measured but for the metrics.
         eps: usual radius of an attack, in pixel units.
@@ -116,6 +125,7 @@ class Setting:
         maps: vanilla gradient, SmoothGrad and integrated gradients.
     """
 
+    dataset: str
     base: Experiment
     evaluation: Evaluation
     eps: float
@@ -171,7 +181,7 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
         path=path,
         size=side if folder else None,
         augmentation={"cifar10": "crop-flip"}.get(dataset, "default"),
-        validation=0 if folder else 5000,
+        validation=KEPT[dataset] if folder else 5000,
     )
     large = "lenet5" if scale == "cpu" else "sgt-mnist"
     names = {"fashion-mnist": "lenet5", "mnist": large, "imagenet": "resnet18-224"}
@@ -196,23 +206,23 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
         # results/learning-rate-*.md
         base = replace(base, optimizer=Optimizer(lr=0.01), schedule=Schedule())
     if scale == "cpu" and not small:
-        options = {"width": 8} if name == "resnet18" else {}
+        options = {"width": 8} if name.startswith(("resnet18", "vgg16")) else {}
         evaluation = Evaluation(images=200)
         few = replace(base.dataset, limit=10_000)
         base = replace(base, dataset=few, network=replace(chosen, options=options), epochs=10, channels_last=True)
     if scale == "smoke":
-        few = replace(data, limit=64, validation=min(data.validation, 64))
-        options = {"width": 4} if name == "resnet18" else {}
+        few = replace(data, limit=64, validation=16 if folder else 64)
+        options = {"width": 4} if name.startswith(("resnet18", "vgg16")) else {}
         base = replace(
             base, dataset=few, network=replace(chosen, options=options), epochs=1, channels_last=False, batch_size=32,
             optimizer=Optimizer(), schedule=Schedule(),
         )  # fmt: skip
         evaluation = Evaluation(images=6, steps=2, repeats=1, draws=2, gallery=2)
         steps = 1
-    stage = {"lenet5": "pool1", "sgt-mnist": "pool1"}.get(name, "layer1")
+    stage = STAGES.get(name, "layer1")
     eps = {"fashion-mnist": 0.1, "mnist": 0.2, "cifar10": 8 / 255}.get(dataset, 4 / 255)
     region = {28: 2, 32: 2, 96: 8, 224: 16}[side]
-    found = Setting(base=base, evaluation=evaluation, eps=eps, region=region, stage=stage, steps=steps)
+    found = Setting(dataset=dataset, base=base, evaluation=evaluation, eps=eps, region=region, stage=stage, steps=steps)
     if scale == "smoke":
         return replace(found, maps=(VanillaGradient(), SmoothGrad(samples=2), IntegratedGradients(steps=3)))
     return found

@@ -11,7 +11,7 @@ from pellucid.errors import InputError
 from pellucid.recipes.table import Scale, Table, slug, source
 from pellucid.reproduction.stages import Stage
 
-__all__ = ["PAPERS", "Reproduction", "folder", "plan", "tables"]
+__all__ = ["PAPERS", "Reproduction", "folder", "plan", "table_name", "tables"]
 
 PAPERS = ("bhusal2026", "guesmi2024", "ismail2021", "pellucid", "xu2023")
 
@@ -86,7 +86,10 @@ def tables(choice: Reproduction) -> list[Table]:
     if choice.table is not None and choice.table not in known:
         raise InputError(f"table of {choice.paper} must be one of {', '.join(known)}, got {choice.table!r}")
     numbers = [choice.table] if choice.table else [number for number in known if not number.startswith("ablation")]
-    return [known[number](choice.dataset, choice.scale, choice.path, choice.network) for number in numbers]
+    found = [known[number](choice.dataset, choice.scale, choice.path, choice.network) for number in numbers]
+    if choice.network is None:
+        return found
+    return [replace(each, published_on=each.published_on or f"{choice.dataset}, the paper's network") for each in found]
 
 
 def plan(choice: Reproduction, wanted: Sequence[Table]) -> list[Stage]:
@@ -106,3 +109,8 @@ def folder(choice: Reproduction, table: Table, name: str, seed: int) -> Path:
     """The run directory of one of a table's networks."""
     group = table.group or table.number
     return choice.out / choice.paper / choice.where / group / f"seed{seed}" / name
+
+
+def table_name(choice: Reproduction, table: Table) -> str:
+    """The name of a table's files, without their ending."""
+    return f"{table.paper}-{table.number}-{choice.where}"

@@ -9,16 +9,19 @@ import torch
 from tqdm import tqdm
 
 from pellucid.data import load
+from pellucid.environment import environment
+from pellucid.errors import InputError
 from pellucid.files import whole_file
-from pellucid.recipes.table import TRAINING_IMAGES
+from pellucid.recipes.table import TRAINING_IMAGES, Table
 from pellucid.report.runs import read_run
-from pellucid.reproduction.choice import Reproduction, folder, plan, tables
+from pellucid.reproduction.choice import Reproduction, folder, plan, table_name, tables
 from pellucid.reproduction.cost import Cost, duration, estimated_cost
 from pellucid.reproduction.figures import draw
 from pellucid.reproduction.galleries import gallery
 from pellucid.reproduction.page import figure_file, page
 from pellucid.reproduction.stages import Stage, finished
 from pellucid.reproduction.summary import network, summarise
+from pellucid.training import build_network
 
 __all__ = ["forecast", "reproduce"]
 
@@ -41,6 +44,9 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
     """
     wanted = tables(choice)
     stages = plan(choice, wanted)
+    _refuse_fewer_seeds(choice, wanted)
+    _build([stage for stage in stages if not (stage.run / "model.safetensors").exists()])
+    facts = environment(torch.device("cpu"))  # before the tables change the working tree
     with tqdm(
         total=len(stages), desc=f"{choice.paper}", unit="network", dynamic_ncols=True,
         disable=None if progress else True,
@@ -50,7 +56,7 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
             bar.update()
     written_to = []
     for table in wanted:
-        result = summarise(choice, table)
+        result = summarise(choice, table, facts)
         name = choice.results / result["name"]
         choice.results.mkdir(parents=True, exist_ok=True)
         for ending, text in ((".json", json.dumps(result, indent=1) + "\n"), (".md", page(result))):
@@ -64,6 +70,28 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
                 gallery(figure, [read_run(folder(choice, table, run, 0)) for run in table.runs], file)
         written_to.append(Path(f"{name}.md"))
     return written_to
+
+
+def _refuse_fewer_seeds(choice: Reproduction, wanted: Sequence[Table]) -> None:
+    """A table of more seeds is not replaced by one of fewer."""
+    for table in wanted:
+        file = choice.results / f"{table_name(choice, table)}.json"
+        try:
+            seeds = json.loads(file.read_text(encoding="utf-8"))["seeds"] if file.exists() else 0
+        except (ValueError, KeyError, TypeError):
+            continue
+        if seeds > choice.seeds:
+            raise InputError(
+                f"{file} is of {seeds} seeds, and {choice.seeds} would replace it; give --seeds {seeds} or more, or "
+                "another folder for --results"
+            )
+
+
+def _build(stages: Sequence[Stage]) -> None:
+    """Every kind of network once, so that one that cannot be built is told before any is trained."""
+    kinds = {repr((stage.experiment.network, stage.experiment.smoothing)): stage.experiment for stage in stages}
+    for experiment in kinds.values():
+        build_network(experiment, load(experiment.dataset, "test"))
 
 
 def forecast(choice: Reproduction, *, say: Callable[[str], None] = print) -> None:

@@ -16,11 +16,12 @@ def page(result: Mapping[str, Any]) -> str:
     lines = [
         f"# {result['paper']}, {result['table']}: {result['title']}",
         "",
-        f"{result['dataset']}, {result['network']}, scale `{result['scale']}`: {result['seeds']} seeds, "
-        f"{result['images']} {result['split']} images"
+        f"{result['dataset']}, {result['network']}, scale `{result['scale']}`: {result['training_images']} training "
+        f"images, {result['epochs']} epoch{'s' * (result['epochs'] > 1)}, {result['seeds']} "
+        f"seed{'s' * (result['seeds'] > 1)}; {result['images']} {result['split']} images"
         f"{', accuracy of all {}'.format(result['accuracy_images']) if 'clean_accuracy' in metrics else ''}. "
         f"Mean [95 % interval over {_over(result)}]; – stands for a ratio "
-        "whose divisor may be 0."
+        f"whose divisor may be 0.{' Maps explain the true class.' if result['target'] == 'true' else ''}"
         + (f" *Published* numbers are of {result['published_on']}." if published and result["published_on"] else "")
         + (" *Published* numbers stand below ours." if published and not result["published_on"] else ""),
         "",
@@ -41,7 +42,8 @@ def page(result: Mapping[str, Any]) -> str:
             f"![{CAPTIONS[name]}]({figure_file(result, name)})",
             "",
         ]
-    lines += [f"- {sentence}" for sentence in result["caveats"]] + [""] * bool(result["caveats"])
+    caveats = [*result["caveats"], *_said_of_q(result)]
+    lines += [f"- {sentence}" for sentence in caveats] + [""] * bool(caveats)
     if "time" in metrics:
         lines += [
             "- Times are of single steps, in rounds of one of each training, with their interval over rounds.",
@@ -50,7 +52,8 @@ def page(result: Mapping[str, Any]) -> str:
     facts = result["environment"]
     lines += [
         f"{facts['device_name']}, Python {facts['python']}, torch {facts['packages']['torch']}, pellucid "
-        f"{facts['pellucid']}, {facts['started']}, commit {facts['commit'][:10]}, networks trained at "
+        f"{facts['pellucid']}, {facts['started']}, commit {facts['commit'][:10]}"
+        f"{' with changes' if facts['dirty'] else ''}, networks trained at "
         f"{', '.join(result['trained_at'])}. Regenerate: `{result['command']}`.",
         "",
     ]
@@ -74,7 +77,8 @@ def columns(result: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
 
 def verdicts(result: Mapping[str, Any]) -> Iterator[str]:
     """Lines of a Markdown table of a table's claims."""
-    yield "| claim | found | verdict |"
+    of_maps = any(claim["metric"] != "time" and saliency_of(claim["metric"]) for claim in result["claims"])
+    yield f"| claim{', maps of the vanilla gradient' if of_maps else ''} | found | verdict |"
     yield "| --- | ---: | --- |"
     for claim in result["claims"]:
         yield f"| {claim['text']} | {found_of(claim)} | **{claim['verdict']}** |"
@@ -84,6 +88,13 @@ def figure_file(result: Mapping[str, Any], name: str) -> str:
     """The name of a figure's file; a gallery is a PNG."""
     ending = "svg" if result["figures"][name] else "png"
     return f"{result['name']}-{name}.{ending}"
+
+
+def _said_of_q(result: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{run}: q at the end of training {q['mean']:.2f}, {q['low']:.2f} to {q['high']:.2f} for nine samples in ten."
+        for run, q in result["q"].items()
+    ]
 
 
 def _bands(result: Mapping[str, Any], name: str) -> str:
@@ -122,9 +133,12 @@ def found_of(claim: Mapping[str, Any]) -> str:
     values = claim["found"]
     if values["mean"] is None:
         return "–"
-    if claim["kind"] == "factor":
+    if claim["kind"] in ("factor", "typical") or claim["metric"] == "time":
         return "{:.3g}× [{:.3g}, {:.3g}]".format(*(values[key] for key in ("mean", "low", "high")))
     scale, unit = measure_of(claim["metric"]).scale, measure_of(claim["metric"]).unit
-    numbers = [f"{scale * values[key]:+.3g}" for key in ("mean", "low", "high")]
-    words = f"{numbers[0]} [{numbers[1]}, {numbers[2]}]" + (f" {unit.replace('%', 'points')}" if unit else "")
+    own = claim["kind"] == "value"
+    numbers = [f"{scale * values[key]:{'' if own else '+'}.3g}" for key in ("mean", "low", "high")]
+    words = f"{numbers[0]} [{numbers[1]}, {numbers[2]}]" + (
+        f" {unit if own else unit.replace('%', 'points')}" if unit else ""
+    )
     return words.replace("-", "−")

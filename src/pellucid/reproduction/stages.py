@@ -63,7 +63,8 @@ def _take_device(dealt: Any) -> None:
     """Leave this process one GPU, before it looks for any."""
     device = dealt.get()
     if device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[device] if visible else str(device)
 
 
 def _run(stage: Stage, threads: int | None) -> None:

@@ -2,24 +2,24 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
-from pellucid.environment import environment
+from pellucid.data import load
 from pellucid.recipes.table import Claim, Table, source
 from pellucid.report.caveats import caveats
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import statistic
-from pellucid.reproduction.choice import Reproduction, folder
+from pellucid.reproduction.choice import Reproduction, folder, table_name
 from pellucid.reproduction.cost import step_ratios
 from pellucid.reproduction.curves import panels
-from pellucid.seeds import hierarchical_ratio, hierarchical_statistic
-from pellucid.statistics import Interval
+from pellucid.seeds import hierarchical_interval, hierarchical_ratio, hierarchical_statistic
+from pellucid.statistics import Interval, mean_interval
 
 __all__ = ["network", "summarise"]
 
@@ -27,11 +27,16 @@ FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[[FloatArray], FloatArray]
 
 
-def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
+def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> dict[str, Any]:
     """A table's numbers from the runs, ready for JSON.
 
     Each number is the mean over seeds, its 95 % interval over seeds and images; a claim is confirmed where the interval
     lies within what it allows, refuted where it lies outside, else cannot be told.
+
+    Args:
+        choice: where the runs are.
+        table: what is told.
+        facts: versions and commit, `pellucid.environment.environment`.
     """
     runs = {name: [read_run(folder(choice, table, name, seed)) for seed in range(choice.seeds)] for name in table.runs}
     n = next(iter(runs.values()))[0].rows.num_rows
@@ -43,13 +48,16 @@ def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
         if table.time:
             measured[name]["time"] = _plain(times[name])
     return {
-        "name": f"{table.paper}-{table.number}-{choice.where}",
+        "name": table_name(choice, table),
         "paper": table.paper,
         "table": table.number,
         "title": table.title,
         "dataset": source(table.dataset, choice.path),
         "scale": choice.scale,
         "network": network(table),
+        "training_images": _trained_on(table),
+        "epochs": next(iter(table.runs.values())).epochs,
+        "target": table.evaluation.target,
         "images": n,
         "accuracy_images": _predictions(next(iter(runs.values()))[0]).num_rows,
         "split": next(iter(runs.values()))[0].info["split"],
@@ -58,10 +66,11 @@ def summarise(choice: Reproduction, table: Table) -> dict[str, Any]:
         "measured": measured,
         "published": {run: dict(values) for run, values in table.published.items()},
         "published_on": table.published_on,
+        "q": {name: _last_q(each) for name, each in runs.items() if each[0].q},
         "figures": {figure: panels(figure, table, runs) for figure in table.figures},
-        "claims": [_checked(claim, runs, n) for claim in table.claims],
+        "claims": [_checked(claim, runs, n, times) for claim in table.claims],
         "caveats": sorted({sentence for each in runs.values() for run in each for sentence in _caveats(run)}),
-        "environment": environment(torch.device("cpu")) | {"device_name": runs[first][0].environment["device_name"]},
+        "environment": {**facts, "device_name": runs[first][0].environment["device_name"]},
         "trained_at": sorted({str(run.environment["commit"])[:10] for each in runs.values() for run in each}),
         "command": _command(choice, table),
     }
@@ -72,9 +81,25 @@ def _caveats(run: Run) -> list[str]:
 
 
 def network(table: Table) -> str:
-    """Names of the table's networks."""
-    networks = dict.fromkeys(experiment.network.name for experiment in table.runs.values())
-    return ", ".join(networks)
+    """Names of the table's networks, with the options that make them other than usual."""
+    networks = {
+        each.network.name + "".join(f", {key} {value}" for key, value in sorted(each.network.options.items())): None
+        for each in table.runs.values()
+    }
+    return "; ".join(networks)
+
+
+def _trained_on(table: Table) -> int:
+    """Training images of each network."""
+    data = next(iter(table.runs.values())).dataset
+    return data.limit or len(load(data, "train"))
+
+
+def _last_q(runs: Sequence[Run]) -> dict[str, float]:
+    """Share of the features that may change at the end of training, over all samples and seeds."""
+    last = np.concatenate([run.q[max(run.q)] for run in runs if run.q])
+    low, high = np.quantile(last, (0.05, 0.95))
+    return {"mean": float(last.mean()), "low": float(low), "high": float(high)}
 
 
 def _command(choice: Reproduction, table: Table) -> str:
@@ -90,7 +115,10 @@ def _interval(group: Sequence[Run], metric: str, n: int) -> Interval:
     if bare == "aopc_rel":
         return _ratio(group, slash + method, n)
     statistics_of, n = _statistics([group], metric, n)
-    return hierarchical_statistic(statistics_of, n)
+    found = hierarchical_statistic(statistics_of, n)
+    if metric in group[0].rows.column_names:  # each network's mean is over the images that have a value
+        found = replace(found, n=min(int(np.isfinite(run.values(metric)).sum()) for run in group))
+    return found
 
 
 def _statistics(
@@ -134,13 +162,11 @@ def _ratio(runs: Sequence[Run], suffix: str, n: int) -> Interval:
         return hierarchical_statistic([morf, lerf], n, function=lambda means: means[0] / means[1])
 
 
-def _checked(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> dict[str, Any]:
+def _checked(
+    claim: Claim, runs: Mapping[str, Sequence[Run]], n: int, times: Mapping[str, Interval] | None = None
+) -> dict[str, Any]:
     """A claim with the number found and the verdict: its interval lies within what is allowed, outside, or across."""
-    (run, baseline), n = _statistics([runs[claim.run], runs[claim.baseline]], claim.metric, n, claim.eps)
-    if claim.kind == "difference":
-        found = hierarchical_statistic([run, baseline], n, function=lambda means: means[0] - means[1])
-    else:
-        found = hierarchical_ratio(run, baseline, n)
+    found = times[claim.run] if times and claim.metric == "time" else _found(claim, runs, n)
     verdicts = set()
     for bound, sign in ((claim.low, 1), (claim.high, -1)):
         if bound is not None:
@@ -160,6 +186,28 @@ def _checked(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> dict[st
         "found": _plain(found),
         "verdict": worst,
     }
+
+
+def _found(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> Interval:
+    """The number that a claim is about."""
+    if claim.kind == "value":
+        return _interval(runs[claim.run], claim.metric, n)
+    if claim.kind == "typical":
+        return _typical(runs[claim.run], runs[claim.baseline], claim.metric)
+    (run, baseline), n = _statistics([runs[claim.run], runs[claim.baseline]], claim.metric, n, claim.eps)
+    if claim.kind == "difference":
+        return hierarchical_statistic([run, baseline], n, function=lambda means: means[0] - means[1])
+    return hierarchical_ratio(run, baseline, n)
+
+
+def _typical(ones: Sequence[Run], others: Sequence[Run], metric: str) -> Interval:
+    """Geometric mean of the factors between two trainings of a seed, over the images that all networks have."""
+    values = [(one.values(metric), other.values(metric)) for one, other in zip(ones, others, strict=True)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.array([np.log(one) - np.log(other) for one, other in values])
+    logs[~np.isfinite(logs)] = np.nan
+    found = hierarchical_interval(logs) if len(logs) > 1 else mean_interval(logs[0])
+    return Interval(math.exp(found.mean), math.exp(found.low), math.exp(found.high), found.n)
 
 
 def _plain(interval: Interval) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
             settings=lambda m: {"weight": m.weight},
             accuracy_lost=0.01,
         )
-    grey = at.base.dataset.name in ("fashion-mnist", "mnist")
+    grey = at.dataset in ("fashion-mnist", "mnist")
     radii = (0.1, 0.2, 0.3, 0.4) if grey else (2 / 255, 4 / 255, 8 / 255, 16 / 255)
     # Not the recipe's settings, which are what this search has found.
     eps, weight = (0.3, 0.3) if grey else (at.eps, 1.0)

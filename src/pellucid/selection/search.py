@@ -77,7 +77,8 @@ class Selection:
     @property
     def file(self) -> Path:
         """The trace without its ending."""
-        return self.results / f"selection-{self.search}-{source(self.dataset, self.path)}-{self.scale}"
+        seed = f"-seed{self.seed}" if self.seed else ""
+        return self.results / f"selection-{self.search}-{source(self.dataset, self.path)}-{self.scale}{seed}"
 
 
 def select(choice: Selection, *, progress: bool = True) -> list[Path]:
@@ -123,11 +124,11 @@ def _prepared(choice: Selection) -> Setting:
             f"{choice.dataset} has no validation images to choose by, and test images are not for choosing; "
             f"give a folder with train/CLASS, val/CLASS and test/CLASS"
         )
-    metrics = compositions.EVALUATED if choice.search == "pellucid" else ("gini", "aopc_morf", "aopc_lerf")
-    images = min(IMAGES, at.evaluation.images)
-    evaluation = replace(
-        at.evaluation, split="validation", metrics=metrics, saliency=at.maps[:1], images=images, gallery=1
-    )
+    if choice.search == "pellucid":
+        evaluation = compositions.evaluation(at)
+    else:
+        evaluation = replace(at.evaluation, metrics=("gini", "aopc_morf", "aopc_lerf"), saliency=at.maps[:1])
+    evaluation = replace(evaluation, split="validation", images=min(IMAGES, evaluation.images), gallery=1)
     return replace(at, base=replace(at.base, seed=choice.seed), evaluation=evaluation)
 
 
