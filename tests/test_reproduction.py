@@ -17,7 +17,8 @@ from PIL import Image
 
 from pellucid.cli import main
 from pellucid.errors import InputError
-from pellucid.recipes.table import Claim
+from pellucid.models import build
+from pellucid.recipes.table import Claim, setting
 from pellucid.report import read_run, summarise
 from pellucid.reproduction import (
     PAPERS,
@@ -32,6 +33,7 @@ from pellucid.reproduction import (
     summary,
     tables,
 )
+from pellucid.reproduction.choice import table_name
 from pellucid.reproduction.figures import draw
 from pellucid.reproduction.page import figure_file
 
@@ -160,7 +162,7 @@ def test_another_network_has_runs_and_files_of_its_own(tmp_path) -> None:
     (file,) = reproduce(choice, progress=False)
     assert file.name == "guesmi2024-main-fashion-mnist-resnet18-smoke.md"
     result = json.loads(file.with_suffix(".json").read_text())
-    assert result["network"] == "resnet18" and "--network resnet18" in result["command"]
+    assert result["network"] == "resnet18, width 4" and "--network resnet18" in result["command"]
     assert (tmp_path / "guesmi2024-main-fashion-mnist-resnet18-smoke-radius.svg").exists()
     assert (tmp_path / "runs" / "guesmi2024" / "fashion-mnist-resnet18-smoke" / "main" / "seed0" / "sgt").is_dir()
 
@@ -172,6 +174,82 @@ def test_times_are_multiples_of_the_first_trainings_step(smoke) -> None:
     assert measured["regular"]["time"] == {"mean": 1.0, "low": 1.0, "high": 1.0, "n": 20}
     assert all(0 < values["time"]["low"] <= values["time"]["mean"] for values in measured.values())
     assert "| Time of a training step ↓ |" in file.read_text() and "1.00× [1.00, 1.00]" in file.read_text()
+
+
+def test_a_device_is_one_of_those_that_are_visible(monkeypatch) -> None:
+    dealt = SimpleQueue()
+    dealt.put(1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    stages._take_device(dealt)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
+
+
+def test_a_table_of_more_seeds_is_not_replaced(smoke, capsys) -> None:
+    choice, file = smoke("xu2023")
+    before = file.read_bytes()
+    with pytest.raises(InputError, match="is of 2 seeds, and 1 would replace it; give --seeds 2 or more, or another"):
+        reproduce(replace(choice, seeds=1), progress=False)
+    assert file.read_bytes() == before
+
+
+def test_a_network_that_cannot_be_built_is_told_before_any_is_trained(tmp_path) -> None:
+    choice = Reproduction(
+        paper="bhusal2026", table="main", network="package_of_nobody:net", scale="smoke", out=tmp_path / "runs",
+        results=tmp_path,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="package_of_nobody"):
+        reproduce(choice, progress=False)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "network", "shape"),
+    [
+        ("fashion-mnist", None, (1, 28, 28)),
+        ("mnist", None, (1, 28, 28)),
+        ("cifar10", None, (3, 32, 32)),
+        ("cifar10", "wrn28-10", (3, 32, 32)),
+        ("cifar10", "vgg16", (3, 32, 32)),
+        ("cifar10", "vgg16-bn", (3, 32, 32)),
+        ("imagenet", None, (3, 64, 64)),
+        ("imagenet", "vgg16-bn-224", (3, 64, 64)),
+    ],
+)
+def test_the_first_stage_of_every_network_can_be_smoothed(dataset, network, shape) -> None:
+    at = setting(dataset, "full", path="somewhere" if dataset == "imagenet" else None, network=network)
+    with torch.device("meta"):
+        model = build(at.base.network, classes=10, shape=shape, mean=[0.5] * shape[0], std=[0.5] * shape[0])
+    assert at.stage in {name.removeprefix("network.") for name, _ in model.named_modules()}
+
+
+def test_an_image_folder_keeps_validation_images_and_its_name() -> None:
+    at = setting("cifar10", "cpu", path="images/cifar10-jpeg")
+    assert (at.dataset, at.base.dataset.name, at.base.dataset.validation) == ("cifar10", "folder", 5000)
+    choice = Reproduction(paper="guesmi2024", dataset="cifar10", path="images/cifar10-jpeg", network="vgg16")
+    assert choice.where == "cifar10-jpeg-vgg16-cpu"
+    (table,) = tables(choice)
+    assert table_name(choice, table) == "guesmi2024-main-cifar10-jpeg-vgg16-cpu"
+
+
+def test_a_typical_factor_is_the_geometric_mean_over_images_that_both_have(monkeypatch) -> None:
+    random = np.random.default_rng(0)
+    base = np.exp(random.normal(size=(3, 50)))
+    noise = np.exp(0.1 * random.normal(size=(3, 50)))
+    ones = [_Values(2 * row * factor) for row, factor in zip(base, noise, strict=True)]
+    ones[0].rows[7] = np.nan
+    ones[1].rows[8] = 0.0  # no logarithm
+    found = summary._typical(ones, [_Values(row) for row in base], "ros")
+    kept = np.delete(np.log(noise), [7, 8], axis=1)
+    assert found.n == 48 and found.mean == pytest.approx(2 * np.exp(kept.mean()))
+    assert found.low < found.mean < found.high
+
+
+class _Values:
+    def __init__(self, rows):
+        self.rows = rows
+
+    def values(self, metric):
+        return self.rows
 
 
 def test_two_tables_share_their_networks() -> None:
@@ -196,10 +274,9 @@ def test_every_table_of_every_paper_and_dataset_can_be_planned(tmp_path) -> None
                 assert {run.network.name for run in other.runs.values()} == {"vgg16-bn"}
                 (table,) = tables(choice)
                 assert len(plan(choice, [table])) == 2 * len(table.runs)
-                assert {claim.run for claim in table.claims} | {claim.baseline for claim in table.claims} <= set(
-                    table.runs
-                )
-                assert {claim.metric for claim in table.claims} <= set(table.metrics), (paper, number)
+                baselines = {claim.baseline for claim in table.claims if claim.kind != "value"}
+                assert {claim.run for claim in table.claims} | baselines <= set(table.runs)
+                assert {claim.metric for claim in table.claims} <= {*table.metrics, "time"}, (paper, number)
                 assert set(table.published) <= set(table.runs)
                 for values in table.published.values():
                     assert set(values) <= {*table.metrics, "time"}
