@@ -66,8 +66,8 @@ def page(result: dict[str, Any]) -> str:
     lines = [
         f"# Saliency-guided training alone under attack at small radii: {result['dataset']}",
         "",
-        f"Accuracy in percent of {result['images']} test images, {result['seeds']} seeds; mean [95 % interval over seeds "
-        "and images]. PGD has 20 steps and 5 restarts.",
+        f"Accuracy in percent of {result['images']} test images, {result['seeds']} seeds; mean [95 % interval over "
+        "seeds and images]. PGD has 20 steps and 5 restarts.",
         "",
         "| ε | attack | standard | SGT | SGT − standard |",
         "| ---: | --- | ---: | ---: | ---: |",

@@ -52,6 +52,13 @@ def test_the_learning_rate_that_was_measured_is_the_recipes(benchmarks, file):
     assert rows[result["chosen"]] > max(rows.values()) - 0.01
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "results").glob("sgt-autoattack-*.json")), ids=lambda file: file.stem)
+def test_attacks_on_saliency_guided_networks_are_rendered_from_their_rows(benchmarks, file):
+    result, module = json.loads(file.read_text()), benchmarks("sgt_autoattack")
+    assert file.with_suffix(".md").read_text() == module.page(result)
+    assert module.summary(result["rows"]) == result["summary"]
+
+
 def test_every_claim_of_every_table_is_on_the_page_of_claims(benchmarks):
     claims = benchmarks("claims")
     assert (ROOT / "results" / "claims.md").read_text() == claims.page(claims.tables(ROOT / "results"))
