@@ -255,7 +255,7 @@ class _Values:
 def test_two_tables_share_their_networks() -> None:
     choice = Reproduction(paper="xu2023", scale="smoke", seeds=1)
     wanted = tables(choice)
-    assert [table.number for table in wanted] == ["1", "2", "3", "figure-2", "figure-3"]
+    assert [table.number for table in wanted] == ["1", "2", "2-moving", "3", "figure-2", "figure-3"]
     names = [stage.run.name for stage in plan(choice, wanted)]
     assert len(names) == len(set(names)) == len({name for table in wanted for name in table.runs})
 
@@ -340,7 +340,10 @@ def test_a_forecast_says_what_is_there_and_what_is_left(smoke, capsys) -> None:
             "reproduce smith2020",
             "paper must be one of bhusal2026, guesmi2024, ismail2021, pellucid, xu2023, got 'smith2020'",
         ),
-        ("reproduce xu2023 --table 9", "table of xu2023 must be one of 1, 2, 3, figure-2, figure-3, ablation-eps"),
+        (
+            "reproduce xu2023 --table 9",
+            "table of xu2023 must be one of 1, 2, 2-moving, 3, figure-2, figure-3, ablation-eps",
+        ),
         ("reproduce ismail2021 --dataset pcam", "dataset of ismail2021 must be one of mnist, fashion-mnist, cifar10"),
         ("reproduce xu2023 --scale tiny", "scale must be one of smoke, cpu, full, got 'tiny'"),
         ("reproduce xu2023 --seeds 0", "seeds must be at least 1, got 0"),

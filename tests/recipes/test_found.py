@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.methods import SaliencyGuided
-from pellucid.recipes.found import SCAAT_FOUND, SGT_FOUND, mean_q, one_step_scaat, saliency_guided, scaat
+from pellucid.recipes.found import SCAAT_FOUND, SGT_FOUND, mean_q, moving_q, one_step_scaat, saliency_guided, scaat
 from pellucid.recipes.table import setting
 from pellucid.selection import grid
 
@@ -23,6 +23,9 @@ def test_scaat_s_settings_are_the_chosen_ones(dataset, network) -> None:
     (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
     assert grid("xu2023", at, "cpu").settings(scaat(at)) == chosen["settings"]
     assert mean_q(at) == pytest.approx(chosen["mean_q"], abs=0.005)
+    moving, fixed = moving_q(at)
+    (same,) = [row for row in found["rows"] if row["settings"] == grid("xu2023", at, "cpu").settings(moving)]
+    assert fixed.q == pytest.approx(same["mean_q"], abs=0.005) and not fixed.adaptive and moving.adaptive
 
 
 @pytest.mark.parametrize(("dataset", "network"), SCAAT_FOUND)

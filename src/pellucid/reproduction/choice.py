@@ -75,7 +75,7 @@ def tables(choice: Reproduction) -> list[Table]:
         InputError: a table or dataset that the paper does not have.
 
     >>> [table.number for table in tables(Reproduction(paper="xu2023"))]
-    ['1', '2', '3', 'figure-2', 'figure-3']
+    ['1', '2', '2-moving', '3', 'figure-2', 'figure-3']
     """
     recipe = import_module(f"pellucid.recipes.{choice.paper}")
     known: Mapping[str, Callable[..., Table]] = recipe.TABLES
