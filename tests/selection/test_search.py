@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 
 from pellucid.cli import main
@@ -151,22 +152,33 @@ def test_each_stage_varies_what_the_one_before_has_chosen(monkeypatch) -> None:
     assert search._chosen(choice, at, measured)["chosen"] is None
 
 
-def _folder(folder: Path, *splits: str) -> Path:
+def _folder(folder: Path, *splits: str, each: int = 2) -> Path:
     random = np.random.default_rng(0)
     for split in splits:
         for name in ("cat", "dog"):
             (folder / split / name).mkdir(parents=True)
-            for number in range(2):
+            for number in range(each):
                 pixels = random.integers(0, 256, (40, 50, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / split / name / f"{number}.png")
     return folder
 
 
 @pytest.mark.parametrize("splits", [("train", "test"), ("train", "val")])
-def test_without_validation_images_nothing_is_chosen(tmp_path, splits) -> None:
-    """Images of val alone are what a folder is tested on."""
+def test_of_a_folder_without_validation_images_training_images_are_kept(tmp_path, splits) -> None:
+    """Images of val alone are what a folder is tested on, not what is chosen by."""
+    path = str(_folder(tmp_path / "d", *splits, each=20))
+    at = search._prepared(Selection(search="xu2023", dataset="imagenette", scale="smoke", path=path))
+    assert at.evaluation.split == "validation"
+    kept, test = (load(at.base.dataset, split) for split in ("validation", "test"))
+    assert len(kept) == 16 and len(test) == 40
+    everything = torch.cat([kept.take(torch.arange(16)), test.take(torch.arange(40))]).flatten(1)
+    assert len(everything.unique(dim=0)) == 56
+
+
+@pytest.mark.parametrize("splits", [("train", "test"), ("train", "val")])
+def test_without_enough_training_images_nothing_is_chosen(tmp_path, splits) -> None:
     choice = Selection(search="xu2023", dataset="imagenette", scale="smoke", path=str(_folder(tmp_path / "d", *splits)))
-    with pytest.raises(InputError, match="imagenette has no validation images to choose by"):
+    with pytest.raises(InputError, match="validation must be less than the 4 training images of d, got 16"):
         select(replace(choice, out=tmp_path / "runs", results=tmp_path / "results"), progress=False)
     assert not (tmp_path / "runs").exists() and not (tmp_path / "results").exists()
 

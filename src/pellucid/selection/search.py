@@ -95,7 +95,7 @@ def select(choice: Selection, *, progress: bool = True) -> list[Path]:
         The files, the Markdown first.
 
     Raises:
-        InputError: data that is not here, a dataset without validation images.
+        InputError: data that is not here, fewer training images than are kept for validation.
     """
     at = _prepared(choice)
     with tqdm(desc=choice.search, unit="network", dynamic_ncols=True, disable=None if progress else True) as bar:
@@ -119,11 +119,7 @@ def select(choice: Selection, *, progress: bool = True) -> list[Path]:
 
 def _prepared(choice: Selection) -> Setting:
     at = setting(choice.dataset, choice.scale, path=choice.path)
-    if len(load(at.base.dataset, "validation")) == 0:
-        raise InputError(
-            f"{choice.dataset} has no validation images to choose by, and test images are not for choosing; "
-            f"give a folder with train/CLASS, val/CLASS and test/CLASS"
-        )
+    load(at.base.dataset, "validation")  # what is wrong with them is told before anything is trained
     if choice.search == "pellucid":
         evaluation = compositions.evaluation(at)
     else:
