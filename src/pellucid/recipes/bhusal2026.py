@@ -137,7 +137,7 @@ def main(dataset: str, scale: Scale, path: str | None = None, network: str | Non
         runs=chosen,
         evaluation=replace(at.evaluation, robust_eps=eps),
         metrics=METRICS,
-        claims=_claims(eps, dataset == "fashion-mnist"),
+        claims=_claims(eps, dataset == "fashion-mnist" and network is None),
         **_published(dataset, chosen),
     )
 
