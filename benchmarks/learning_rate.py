@@ -84,8 +84,10 @@ def main() -> None:
         rows.append({"lr": lr} | {name: [one[name] for one in found] for name in ("accuracy", "loss")})
         print(rows[-1], flush=True)
     folder = " --path FOLDER" if options.path else ""
+    facts = json.loads((run / "environment.json").read_text())
+    del facts["command"]  # it may hold a path of this machine
     result = {
-        "environment": json.loads((run / "environment.json").read_text()),
+        "environment": facts,
         "command": f"python benchmarks/learning_rate.py --dataset {options.dataset}{folder} --seeds {options.seeds}",
         "dataset": images,
         "network": usual.network.name,

@@ -47,6 +47,7 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
     _refuse_fewer_seeds(choice, wanted)
     _build([stage for stage in stages if not (stage.run / "model.safetensors").exists()])
     facts = environment(torch.device("cpu"))  # before the tables change the working tree
+    del facts["command"]  # it may hold a path of this machine; the table has one without
     with tqdm(
         total=len(stages), desc=f"{choice.paper}", unit="network", dynamic_ncols=True,
         disable=None if progress else True,
