@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 
 from pellucid.errors import InputError
-from pellucid.recipes.xu2023 import TABLES
 from pellucid.report.runs import Run
 from pellucid.reproduction.curves import panels
 from pellucid.reproduction.figures import SIZES, draw
@@ -46,13 +45,10 @@ def runs(seeds: int) -> dict[str, list[Run]]:
     return {name: [made(name, seed) for seed in range(seeds)] for name in ("regular", "scaat")}
 
 
-TABLE = TABLES["figure-2"]("fashion-mnist", "cpu")
-
-
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_curve_is_the_mean_over_seeds_and_images(seeds) -> None:
     found = runs(seeds)
-    morf, lerf = panels("decay", TABLE, found)
+    morf, lerf = panels("decay", found)
     assert morf["title"] == "Vanilla gradient, most relevant first"
     assert lerf["title"] == "Vanilla gradient, least relevant first"
     np.testing.assert_allclose(morf["x"], [0, 10, 20, 30])
@@ -66,7 +62,7 @@ def test_a_curve_is_the_mean_over_seeds_and_images(seeds) -> None:
 
 def test_a_band_is_that_of_the_tables_numbers() -> None:
     found = runs(3)
-    (panel,) = panels("radius", TABLE, found)
+    (panel,) = panels("radius", found)
     assert panel["x"] == [0, 0.1, 0.2]
     stacked = np.stack([100 * run.curves("robust_curve")[:, 1] for run in found["scaat"]])
     expected = hierarchical_interval(stacked)
@@ -77,17 +73,17 @@ def test_a_band_is_that_of_the_tables_numbers() -> None:
 
 def test_masking_and_attacks_begin_with_the_clean_accuracy() -> None:
     found = runs(1)
-    for panel in [*panels("masking", TABLE, found), *panels("radius", TABLE, found)]:
+    for panel in [*panels("masking", found), *panels("radius", found)]:
         assert panel["x"][0] == 0 and panel["y_label"] == "accuracy (%)"
         for name, (run,) in found.items():
             clean = 100 * np.mean(run.values("prediction") == run.values("label"))
             assert panel["runs"][name]["mean"][0] == pytest.approx(clean)
-    assert panels("masking", TABLE, found)[0]["x"] == [0, 20, 50, 80]
+    assert panels("masking", found)[0]["x"] == [0, 20, 50, 80]
 
 
 def test_a_distribution_is_of_all_maps_of_all_seeds() -> None:
     found = runs(3)
-    (panel,) = panels("entropy", TABLE, found)
+    (panel,) = panels("entropy", found)
     for name, each in found.items():
         values = np.concatenate([run.values("entropy") for run in each])
         share = panel["runs"][name]["share"]
@@ -98,12 +94,12 @@ def test_a_distribution_is_of_all_maps_of_all_seeds() -> None:
 
 
 def test_a_gallery_has_no_numbers() -> None:
-    assert panels("maps", TABLE, runs(1)) == panels("q", TABLE, runs(1)) == []
+    assert panels("maps", runs(1)) == panels("q", runs(1)) == []
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_a_drawing_has_every_panel_and_run(name, tmp_path) -> None:
-    found = panels(name, TABLE, runs(2))
+    found = panels(name, runs(2))
     file = draw(name, found, tmp_path / "figure.svg")
     shown = [text.strip() for text in ElementTree.parse(file).getroot().itertext() if text.strip()]
     for panel in found:

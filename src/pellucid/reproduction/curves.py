@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.metrics.definitions import column_name
-from pellucid.recipes.table import Figure, Table
+from pellucid.recipes.table import Figure
 from pellucid.report.measures import measure_of, saliency_title
 from pellucid.report.runs import Run
 from pellucid.seeds import hierarchical_interval
@@ -22,7 +22,7 @@ ORDERS = {"morf": "most relevant first", "lerf": "least relevant first"}
 BINS = 40
 
 
-def panels(figure: Figure, table: Table, runs: Runs) -> Panels:
+def panels(figure: Figure, runs: Runs) -> Panels:
     """The panels of a figure; none for a gallery, which shows pictures.
 
     A panel has ``title``, ``x_label``, ``y_label`` and, by run, a curve (``x``; ``mean``, ``low``, ``high``, the 95 %
@@ -30,11 +30,10 @@ def panels(figure: Figure, table: Table, runs: Runs) -> Panels:
     percent, ``median``).
 
     Args:
-        figure: one of the table's.
-        table: whose networks they are.
+        figure: one of a table's.
         runs: by name, a run for each seed.
     """
-    kinds = list(dict.fromkeys(runs[next(iter(runs))][0].saliency_methods))
+    kinds = next(iter(runs.values()))[0].saliency_methods
     made: dict[str, Callable[[], Panels]] = {
         "decay": lambda: [_decay(runs, order, kind) for kind in kinds for order in ORDERS],
         "masking": lambda: [_masking(runs, order, kind) for kind in kinds for order in ORDERS],

@@ -67,7 +67,7 @@ def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> d
         "published": {run: dict(values) for run, values in table.published.items()},
         "published_on": table.published_on,
         "q": {name: _last_q(each) for name, each in runs.items() if each[0].q},
-        "figures": {figure: panels(figure, table, runs) for figure in table.figures},
+        "figures": {figure: panels(figure, runs) for figure in table.figures},
         "claims": [_checked(claim, runs, n, times) for claim in table.claims],
         "caveats": sorted({sentence for each in runs.values() for run in each for sentence in _caveats(run)}),
         "environment": {**facts, "device_name": runs[first][0].environment["device_name"]},
