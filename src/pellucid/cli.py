@@ -317,7 +317,9 @@ def _select(arguments: list[str]) -> None:
     parser = command_parser(
         "select", "Choose settings on validation images: every candidate trained, a rule set before."
     )
-    parser.add_argument("search", type=str, help="ismail2021 (SGT), xu2023, xu2023-one-step (SCAAT) or pellucid")
+    parser.add_argument(
+        "search", type=str, help="ismail2021 (SGT), xu2023, xu2023-longer, xu2023-one-step (SCAAT) or pellucid"
+    )
     parser.add_argument("--seed", default=Selection.seed, type=int, help="seed of every training")
     add_plan(parser, Selection)
     parsed = parser.parse_args(arguments)

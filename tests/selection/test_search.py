@@ -194,7 +194,8 @@ def test_a_folder_with_three_splits_has_them(tmp_path) -> None:
     [
         (
             "select smith2020",
-            "what is selected must be one of ismail2021, pellucid, xu2023, xu2023-one-step, got 'smith2020'",
+            "what is selected must be one of ismail2021, pellucid, xu2023, xu2023-longer, xu2023-one-step, "
+            "got 'smith2020'",
         ),
         ("select ismail2021 --dataset pcam", "dataset of ismail2021 must be one of mnist, fashion-mnist, cifar10"),
         ("select pellucid --jobs 0", "jobs must be at least 1, got 0"),
@@ -205,6 +206,11 @@ def test_mistakes_get_one_sentence(capsys, words, sentence) -> None:
     assert main(words.split()) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"pellucid: {sentence}") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("name", "epochs"), [("xu2023", 5), ("xu2023-longer", 20)])
+def test_a_longer_search_trains_every_network_longer(name, epochs) -> None:
+    assert search._prepared(Selection(search=name)).base.epochs == epochs
 
 
 @pytest.mark.parametrize(("name", "count"), [("xu2023", 5), ("pellucid", 8)])

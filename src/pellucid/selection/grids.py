@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pellucid.methods import SCAAT, Method, SaliencyGuided
-from pellucid.recipes.found import one_step_scaat
+from pellucid.recipes.found import one_step_scaat, scaat
 from pellucid.recipes.table import Scale, Setting
 
 __all__ = ["Grid", "grid"]
@@ -20,12 +20,14 @@ class Grid:
         stages: by title, functions from the method chosen so far to its variants.
         settings: a method's varied settings as plain data; also the run's name.
         accuracy_lost: most validation accuracy that a candidate may lose to regular training, in [0, 1].
+        longer: how many times the recipe's epochs every network is trained, regular training's too.
     """
 
     start: Method
     stages: Mapping[str, Callable[[Any], list[Method]]]
     settings: Callable[[Any], dict[str, float | str]]
     accuracy_lost: float
+    longer: int = 1
 
     @property
     def rule(self) -> str:
@@ -40,8 +42,8 @@ class Grid:
 def grid(search: str, at: Setting, scale: Scale) -> Grid:
     """The declared grid of a search.
 
-    ``xu2023`` is of SCAAT, ``xu2023-one-step`` of its λ with one step on an eighth of each batch, ``ismail2021`` of
-    saliency-guided training.
+    ``xu2023`` is of SCAAT, ``xu2023-one-step`` of its λ with one step on an eighth of each batch, ``xu2023-longer`` of
+    its eps and λ in four times the epochs, ``ismail2021`` of saliency-guided training.
 
     >>> from pellucid.recipes.table import setting
     >>> scaat = grid("xu2023", setting("fashion-mnist", "cpu"), "cpu")
@@ -71,6 +73,22 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
             accuracy_lost=0.01,
         )
     grey = at.dataset in ("fashion-mnist", "mnist")
+    if search == "xu2023-longer":
+        found = scaat(at)
+        eps = found.attack.eps
+        return Grid(
+            start=found,
+            stages={
+                "eps and λ": lambda m: [
+                    replace(m, attack=at.pgd(eps, 4, eps / 2), weight=weight)
+                    for eps in (2 * eps / 3, eps)[:few]
+                    for weight in (0.3, 1.0)
+                ]
+            },
+            settings=lambda m: {"eps": round(m.attack.eps, 4), "weight": m.weight},
+            accuracy_lost=0.01,
+            longer=4,
+        )
     radii = (0.1, 0.2, 0.3, 0.4) if grey else (2 / 255, 4 / 255, 8 / 255, 16 / 255)
     # Not the recipe's settings, which are what this search has found.
     eps, weight = (0.3, 0.3) if grey else (at.eps, 1.0)

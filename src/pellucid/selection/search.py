@@ -34,9 +34,10 @@ SEARCHES: Mapping[str, tuple[str, ...]] = {
     "ismail2021": ismail2021.DATASETS,
     "pellucid": compositions.DATASETS,
     "xu2023": xu2023.DATASETS,
+    "xu2023-longer": xu2023.DATASETS,
     "xu2023-one-step": xu2023.DATASETS,
 }
-"""What is chosen for (SGT, compositions, SCAAT with four steps and with one), and the datasets."""
+"""What is chosen for (SGT, compositions, SCAAT, SCAAT in more epochs and with one step), and the datasets."""
 BASELINE = "regular"
 IMAGES = 1000
 
@@ -125,7 +126,9 @@ def _prepared(choice: Selection) -> Setting:
     else:
         evaluation = replace(at.evaluation, metrics=("gini", "aopc_morf", "aopc_lerf"), saliency=at.maps[:1])
     evaluation = replace(evaluation, split="validation", images=min(IMAGES, evaluation.images), gallery=1)
-    return replace(at, base=replace(at.base, seed=choice.seed), evaluation=evaluation)
+    longer = 1 if choice.search == "pellucid" else grid(choice.search, at, choice.scale).longer
+    base = replace(at.base, seed=choice.seed, epochs=longer * at.base.epochs)
+    return replace(at, base=base, evaluation=evaluation)
 
 
 def _stage(choice: Selection, at: Setting, name: str, experiment: Experiment) -> Stage:
