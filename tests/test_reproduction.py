@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from multiprocessing import SimpleQueue
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import h5py
@@ -25,6 +26,7 @@ from pellucid.reproduction import (
     Cost,
     Reproduction,
     command,
+    cost,
     forecast,
     page,
     plan,
@@ -375,6 +377,23 @@ def _folder(folder: Path) -> Path:
                 pixels = random.integers(0, 256, (40, 50, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / split / name / f"{number}.JPEG")
     return folder
+
+
+def test_a_forecast_measures_images_that_are_classified_rightly(monkeypatch) -> None:
+    """Else an attack would give up at once, and its cost be left out."""
+    asked = []
+    monkeypatch.setattr(
+        cost, "measurement_of", lambda *_, **__: lambda model, x, label, index: asked.append((model(x), label))
+    )
+    choice = Reproduction(paper="guesmi2024", scale="smoke", seeds=1)
+    cost.estimated_cost(plan(choice, tables(choice))[0])
+    ((logits, label),) = asked
+    assert torch.equal(logits.argmax(dim=1), label)
+
+
+@pytest.mark.parametrize(("dirty", "told"), [(False, "0123456789"), (True, "0123456789 with changes")])
+def test_a_table_says_whether_its_networks_code_was_committed(dirty, told) -> None:
+    assert summary._commit(SimpleNamespace(environment={"commit": "0123456789abcdef", "dirty": dirty})) == told
 
 
 def test_a_part_of_a_dataset_tells_what_the_whole_would_take(tmp_path, monkeypatch, capsys) -> None:

@@ -64,7 +64,10 @@ def _cpu() -> str:
 
 
 def _commit(folder: Path) -> tuple[str | None, bool | None]:
-    """Commit of the checkout that holds the package, and whether it has changes; None where it is installed."""
+    """Commit of the checkout that holds the package, and whether the package has changes; None where it is installed.
+
+    Changes beside the package, such as a table that a run before has written, are none of its code.
+    """
 
     def git(*arguments: str) -> str | None:
         try:
@@ -75,4 +78,4 @@ def _commit(folder: Path) -> tuple[str | None, bool | None]:
 
     if git("ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None
-    return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+    return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", "."))

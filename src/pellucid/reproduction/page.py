@@ -134,7 +134,8 @@ def found_of(claim: Mapping[str, Any]) -> str:
     if values["mean"] is None:
         return "–"
     if claim["kind"] in ("factor", "typical") or claim["metric"] == "time":
-        return "{:.3g}× [{:.3g}, {:.3g}]".format(*(values[key] for key in ("mean", "low", "high")))
+        words = "{:.3g}× [{:.3g}, {:.3g}]".format(*(values[key] for key in ("mean", "low", "high")))
+        return words.replace("-", "−")
     scale, unit = measure_of(claim["metric"]).scale, measure_of(claim["metric"]).unit
     own = claim["kind"] == "value"
     numbers = [f"{scale * values[key]:{'' if own else '+'}.3g}" for key in ("mean", "low", "high")]

@@ -71,9 +71,13 @@ def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> d
         "claims": [_checked(claim, runs, n, times) for claim in table.claims],
         "caveats": sorted({sentence for each in runs.values() for run in each for sentence in _caveats(run)}),
         "environment": {**facts, "device_name": runs[first][0].environment["device_name"]},
-        "trained_at": sorted({str(run.environment["commit"])[:10] for each in runs.values() for run in each}),
+        "trained_at": sorted({_commit(run) for each in runs.values() for run in each}),
         "command": _command(choice, table),
     }
+
+
+def _commit(run: Run) -> str:
+    return str(run.environment["commit"])[:10] + " with changes" * bool(run.environment["dirty"])
 
 
 def _caveats(run: Run) -> list[str]:
