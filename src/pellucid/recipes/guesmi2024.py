@@ -59,6 +59,7 @@ def main(dataset: str, scale: Scale, path: str | None = None, network: str | Non
         metrics=("clean_accuracy", "robust_accuracy", *strongest, "gini", "aopc_morf", "aopc_lerf"),
         figures=("radius",),
         claims=tuple(claim for claim in _claims(eps, points) if strongest or claim.metric != "autoattack_correct"),
+        notes=_notes(dataset),
     )
 
 
@@ -67,22 +68,45 @@ def _claims(eps: float, points: float) -> tuple[Claim, ...]:
     # The paper names no gain on Fashion-MNIST.
     gains = f"gains {100 * points:g} points or more over" if points else "gains over"
     return (
-        Claim(text=f"SGT + AT {gains} standard training under PGD at ε {eps:g}",
-              metric="robust_accuracy", run=best, baseline="standard", low=points),
-        Claim(text=f"SGT + AT {gains} standard training under AutoAttack",
+        Claim(text=f"SGT + AT (reading A) {gains} standard training under PGD at ε {eps:g}",
+              metric="robust_accuracy", run=best, baseline="standard", low=points, whose="paper"),
+        Claim(text=f"SGT + AT (reading A) {gains} standard training under AutoAttack",
               metric="autoattack_correct", run=best, baseline="standard", low=points),
-        Claim(text="SGT + AT is no less robust than adversarial training by more than 2 points",
+        Claim(text=f"SGT alone {gains} standard training under PGD at ε {eps:g}, if the abstract means that",
+              metric="robust_accuracy", run="sgt", baseline="standard", low=points, whose="paper"),
+        *(
+            Claim(text=f"SGT + AT (reading {name[-1].upper()}) is more robust than {words} at ε {eps:g}",
+                  metric="robust_accuracy", run=name, baseline=baseline, low=0, whose="paper")
+            for baseline, words in (("sgt", "SGT alone"), ("at", "adversarial training alone"))
+            for name in ("sgt-at-a", "sgt-at-b", "sgt-at-c")
+        ),
+        Claim(text="SGT + AT (reading A) is no less robust than adversarial training by more than 2 points",
               metric="robust_accuracy", run=best, baseline="at", low=-0.02),
-        Claim(text="SGT + AT's maps are no less sparse than adversarial training's", metric="gini", run=best,
-              baseline="at", low=0),
+        Claim(text="SGT + AT's maps (reading A) are no less sparse than adversarial training's", metric="gini",
+              run=best, baseline="at", low=0),
         *(
             Claim(text=f"SGT alone raises robust accuracy at ε {factor * eps:g}", metric="robust_accuracy", run="sgt",
-                  baseline="standard", low=0, eps=factor * eps)
+                  baseline="standard", low=0, eps=factor * eps, whose="paper")
             for factor in RADII
         ),
         Claim(text=f"SGT alone raises accuracy under AutoAttack at ε {eps:g}", metric="autoattack_correct", run="sgt",
               baseline="standard", low=0),
+        Claim(text="SGT alone costs at most 2.5 points of accuracy", metric="clean_accuracy", run="sgt",
+              baseline="standard", low=-0.025),
     )  # fmt: skip
+
+
+def _notes(dataset: str) -> tuple[str, ...]:
+    return (
+        "Readings of the objective, x' being the attacked image and M the mask: A, CE(x) + CE(x') + KL(x ‖ M(x')); B, "
+        "CE(x) + CE(x') + KL(x' ‖ M(x')), where M ranks by the signed gradient of the predicted class; C, CE(x) + "
+        "KL(x ‖ (M(x))'). Adversarial training alone is CE(x) + CE(x').",
+        "The abstract's 35 % (MNIST) and 20 % (CIFAR-10) are read as points of SGT + AT over standard training; a "
+        "summary of the paper says them of SGT.",
+        "The authors' network, attack steps and epochs are not known. The mask takes half of the pixels and fills them "
+        "with noise; a reimplementation by others takes 30 % of MNIST and 10 % of CIFAR-10.",
+        *(("The paper has no Fashion-MNIST.",) if dataset == "fashion-mnist" else ()),
+    )
 
 
 TABLES: dict[str, Callable[..., Table]] = {"main": main}

@@ -14,7 +14,9 @@ from pellucid.models import Network
 from pellucid.saliency import IntegratedGradients, SaliencyMethod, SmoothGrad, VanillaGradient
 
 __all__ = [
+    "BACKGROUND",
     "DATASETS",
+    "NOISE",
     "SCALES",
     "TRAINING_IMAGES",
     "Claim",
@@ -38,6 +40,16 @@ TRAINING_IMAGES = {
 """How many each dataset has, those for validation included."""
 FOLDERS = ("cifar10", "imagenette", "imagenet")
 """Those that a path makes an image folder."""
+BACKGROUND = (
+    "The pictures' background is black: integrated gradients, which are multiplied by the picture, are 0 there, and "
+    "noise that covers it changes the prediction more than noise on the object."
+)
+"""What a table on grey images says of maps that are multiplied by the picture."""
+NOISE = (
+    "LeRF and MoRF cover pixels with uniform noise, which is what SGT's training fills with: a part of its low LeRF is "
+    "tolerance of that noise."
+)
+"""What a table says that holds SGT against others by these measures."""
 KEPT = {"cifar10": 5000, "imagenette": 1000, "imagenet": 50_000}
 """How many training images of a folder are kept for validation, where it has no such images beside test ones."""
 STAGES = {
@@ -61,6 +73,7 @@ class Claim:
         low: the least difference or factor that the claim allows; none where it has no lower bound.
         high: the greatest.
         eps: of robust accuracy, the radius of ``robust_grid`` that it is at; that of the table's column by default.
+        whose: ``paper``, a sentence of the paper; ``ours``, a bound or a control of ours.
     """
 
     text: str
@@ -71,6 +84,7 @@ class Claim:
     low: float | None = None
     high: float | None = None
     eps: float | None = None
+    whose: Literal["paper", "ours"] = "ours"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +107,7 @@ class Table:
         figures: what is drawn below it: ``decay``, lost confidence while regions are replaced; ``entropy``, the maps'
             distribution; ``masking``, accuracy while pixels are masked; ``radius``, accuracy under attack by radius;
             ``maps``, a few test pictures under every network; ``q``, the training pictures with the extremes of q.
+        notes: sentences that its numbers need, such as where the recipe departs from the paper.
     """
 
     paper: str
@@ -108,6 +123,7 @@ class Table:
     group: str = ""
     time: bool = False
     figures: tuple[Figure, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ def page(result: Mapping[str, Any]) -> str:
         f"{result['dataset']}, {result['network']}, scale `{result['scale']}`: {result['training_images']} training "
         f"images, {result['epochs']} epoch{'s' * (result['epochs'] > 1)}, {result['seeds']} "
         f"seed{'s' * (result['seeds'] > 1)}; {result['images']} {result['split']} images"
-        f"{', accuracy of all {}'.format(result['accuracy_images']) if 'clean_accuracy' in metrics else ''}. "
+        f"{', accuracy of all {}'.format(result['accuracy_images']) if 'clean_accuracy' in metrics else ''}"
+        f"{', attacks at ε {:.4g}'.format(result['robust_eps']) if result['robust_eps'] else ''}. "
         f"Mean [95 % interval over {_over(result)}]; – stands for a ratio "
         f"whose divisor may be 0.{' Maps explain the true class.' if result['target'] == 'true' else ''}"
         + (f" *Published* numbers are of {result['published_on']}." if published and result["published_on"] else "")
@@ -34,7 +35,7 @@ def page(result: Mapping[str, Any]) -> str:
             lines += [f"{saliency_title(method)} maps:", ""]
         lines += [*columns(result, names), ""]
     if result["claims"]:
-        lines += [*verdicts(result), ""]
+        lines += [*verdicts(result["claims"]), ""]
     for name in result["figures"]:
         lines += [
             f"{CAPTIONS[name]}{_bands(result, name)}:",
@@ -42,13 +43,16 @@ def page(result: Mapping[str, Any]) -> str:
             f"![{CAPTIONS[name]}]({figure_file(result, name)})",
             "",
         ]
-    caveats = [*result["caveats"], *_said_of_q(result)]
-    lines += [f"- {sentence}" for sentence in caveats] + [""] * bool(caveats)
+    caveats = [*result["notes"], *result["caveats"], *_said_of_q(result)]
     if "time" in metrics:
-        lines += [
-            "- Times are of single steps, in rounds of one of each training, with their interval over rounds.",
-            "",
-        ]
+        caveats.append("Times are of single steps, in rounds of one of each training, with their interval over rounds.")
+    lines += [f"- {sentence}" for sentence in caveats] + [""] * bool(caveats)
+    lines += [
+        f"How they were trained, all with `{result['common']}`; what is not named has the package's default:",
+        "",
+        *(f"- {run}: `{training}`" for run, training in result["trainings"].items()),
+        "",
+    ]
     facts = result["environment"]
     lines += [
         f"{facts['device_name']}, Python {facts['python']}, torch {facts['packages']['torch']}, pellucid "
@@ -75,13 +79,13 @@ def columns(result: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
             )
 
 
-def verdicts(result: Mapping[str, Any]) -> Iterator[str]:
-    """Lines of a Markdown table of a table's claims."""
-    of_maps = any(claim["metric"] != "time" and saliency_of(claim["metric"]) for claim in result["claims"])
-    yield f"| claim{', maps of the vanilla gradient' if of_maps else ''} | found | verdict |"
-    yield "| --- | ---: | --- |"
-    for claim in result["claims"]:
-        yield f"| {claim['text']} | {found_of(claim)} | **{claim['verdict']}** |"
+def verdicts(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Lines of a Markdown table of claims: the paper's own, and bounds and controls of ours."""
+    of_maps = any(claim["metric"] != "time" and saliency_of(claim["metric"]) for claim in claims)
+    yield f"| claim{', of vanilla gradient maps where none are named' if of_maps else ''} | whose | found | verdict |"
+    yield "| --- | --- | ---: | --- |"
+    for claim in claims:
+        yield f"| {claim['text']} | {claim['whose']} | {found_of(claim)} | **{claim['verdict']}** |"
 
 
 def figure_file(result: Mapping[str, Any], name: str) -> str:

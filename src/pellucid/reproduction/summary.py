@@ -18,6 +18,7 @@ from pellucid.report.table import statistic
 from pellucid.reproduction.choice import Reproduction, folder, table_name
 from pellucid.reproduction.cost import step_ratios
 from pellucid.reproduction.curves import panels
+from pellucid.reproduction.expression import expression
 from pellucid.seeds import hierarchical_interval, hierarchical_ratio, hierarchical_statistic
 from pellucid.statistics import Interval, mean_interval
 
@@ -69,6 +70,10 @@ def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> d
         "q": {name: _last_q(each) for name, each in runs.items() if each[0].q},
         "figures": {figure: panels(figure, runs) for figure in table.figures},
         "claims": [_checked(claim, runs, n, times) for claim in table.claims],
+        "notes": list(table.notes),
+        "robust_eps": _radius(runs[first][0]),
+        "trainings": {name: expression(each.method, each.smoothing) for name, each in table.runs.items()},
+        "common": _common(table),
         "caveats": sorted({sentence for each in runs.values() for run in each for sentence in _caveats(run)}),
         "environment": {**facts, "device_name": runs[first][0].environment["device_name"]},
         "trained_at": sorted({_commit(run) for each in runs.values() for run in each}),
@@ -97,6 +102,18 @@ def _trained_on(table: Table) -> int:
     """Training images of each network."""
     data = next(iter(table.runs.values())).dataset
     return data.limit or len(load(data, "train"))
+
+
+def _common(table: Table) -> str:
+    """What all networks of a table are trained with."""
+    one = next(iter(table.runs.values()))
+    return f"{expression(one.optimizer)}, {expression(one.schedule)}, batch_size={one.batch_size}"
+
+
+def _radius(run: Run) -> float | None:
+    """The radius at which robust accuracy and AutoAttack are measured."""
+    column = run.columns.get("robust_correct")
+    return None if column is None else float(column["parameters"]["eps"])
 
 
 def _last_q(runs: Sequence[Run]) -> dict[str, float]:
@@ -186,6 +203,7 @@ def _checked(
         "run": claim.run,
         "baseline": claim.baseline,
         "kind": claim.kind,
+        "whose": claim.whose,
         "allowed": [claim.low, claim.high],
         "found": _plain(found),
         "verdict": worst,
