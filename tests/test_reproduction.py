@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+import pellucid.methods
 from pellucid.cli import main
 from pellucid.errors import InputError
 from pellucid.models import build
@@ -37,7 +38,7 @@ from pellucid.reproduction import (
 )
 from pellucid.reproduction.choice import table_name
 from pellucid.reproduction.figures import draw
-from pellucid.reproduction.page import figure_file
+from pellucid.reproduction.page import figure_file, found_of
 
 RESULTS = Path(__file__).parents[1] / "results"
 MAIN = {"xu2023": "1", "bhusal2026": "main", "guesmi2024": "main", "ismail2021": "main", "pellucid": "front"}
@@ -344,7 +345,7 @@ def test_a_forecast_says_what_is_there_and_what_is_left(smoke, capsys) -> None:
         ),
         (
             "reproduce xu2023 --table 9",
-            "table of xu2023 must be one of 1, 2, 2-moving, 3, figure-2, figure-3, ablation-eps",
+            "table of xu2023 must be one of 1, 1-longer, 2, 2-moving, 3, figure-2, figure-3, ablation-eps",
         ),
         ("reproduce ismail2021 --dataset pcam", "dataset of ismail2021 must be one of mnist, fashion-mnist, cifar10"),
         ("reproduce xu2023 --scale tiny", "scale must be one of smoke, cpu, full, got 'tiny'"),
@@ -389,6 +390,27 @@ def test_a_forecast_measures_images_that_are_classified_rightly(monkeypatch) -> 
     cost.estimated_cost(plan(choice, tables(choice))[0])
     ((logits, label),) = asked
     assert torch.equal(logits.argmax(dim=1), label)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_page_shows_the_python_that_makes_each_training(smoke, paper) -> None:
+    choice, file = smoke(paper)
+    (table,) = tables(choice)
+    result, text = json.loads(file.with_suffix(".json").read_text()), file.read_text()
+    known = {name: getattr(module, name) for module in (pellucid, pellucid.methods) for name in module.__all__}
+    for name, experiment in table.runs.items():
+        assert f"- {name}: `{result['trainings'][name]}`" in text
+        parts = [eval(part, known) for part in result["trainings"][name].split(" + ")]
+        assert parts == [part for part in (experiment.method, experiment.smoothing) if part is not None]
+    assert all(f"- {note}" in text for note in table.notes)
+    assert {claim["whose"] for claim in result["claims"]} <= {"paper", "ours"}
+    assert ("attacked at ε" in text) is ("robust_accuracy" in result["metrics"])
+
+
+def test_a_difference_that_is_rounding_is_none() -> None:
+    values = {"mean": -2.2e-16, "low": -0.02, "high": 0.02}
+    found = found_of({"found": values, "kind": "difference", "metric": "robust_accuracy"})
+    assert found == "+0 [−2, +2] points"
 
 
 @pytest.mark.parametrize(("dirty", "told"), [(False, "0123456789"), (True, "0123456789 with changes")])

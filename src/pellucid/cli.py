@@ -300,7 +300,9 @@ def _reproduce(arguments: list[str]) -> None:
         "reproduce", "A paper's tables: train and measure what is missing, write measured beside published."
     )
     parser.add_argument("paper", type=str, help="bhusal2026, guesmi2024, ismail2021, xu2023 or pellucid")
-    parser.add_argument("--table", type=str, help="number of a table; all of the paper's but its ablations else")
+    parser.add_argument(
+        "--table", type=str, help="number of a table; all of the paper's but its ablations and longer trainings else"
+    )
     parser.add_argument("--network", type=str, help="another network than the recipe's, such as resnet18")
     parser.add_argument("--seeds", default=Reproduction.seeds, type=int, help="trainings of each network")
     parser.add_argument("--devices", default=None, type=str, help="GPUs that trainings are dealt to, such as 0,1")

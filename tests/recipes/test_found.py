@@ -1,12 +1,23 @@
 """The recipes' settings are those that the searches' traces name."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pellucid.methods import SaliencyGuided
-from pellucid.recipes.found import SCAAT_FOUND, SGT_FOUND, mean_q, moving_q, one_step_scaat, saliency_guided, scaat
+from pellucid.recipes.found import (
+    LONGER,
+    SCAAT_FOUND,
+    SGT_FOUND,
+    longer_scaat,
+    mean_q,
+    moving_q,
+    one_step_scaat,
+    saliency_guided,
+    scaat,
+)
 from pellucid.recipes.table import setting
 from pellucid.selection import grid
 
@@ -41,6 +52,15 @@ def test_the_weight_of_one_step_is_the_one_as_accurate_as_four(dataset, network)
     )
     assert one_step_scaat(at).weight == nearest["settings"]["weight"]
     assert (one_step_scaat(at).share, one_step_scaat(at).attack.steps) == (1 / 8, 1)
+
+
+@pytest.mark.parametrize(("dataset", "network"), SCAAT_FOUND)
+def test_the_settings_of_longer_trainings_are_the_chosen_ones(dataset, network) -> None:
+    found, at = trace("xu2023-longer", dataset), setting(dataset, "cpu", network=network)
+    (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
+    assert grid("xu2023-longer", at, "cpu").settings(longer_scaat(at)) == chosen["settings"]
+    assert found["epochs"] == LONGER * at.base.epochs
+    assert replace(longer_scaat(at), attack=scaat(at).attack, weight=scaat(at).weight) == scaat(at)
 
 
 @pytest.mark.parametrize(("dataset", "network"), SGT_FOUND)

@@ -7,9 +7,11 @@ from pellucid.methods import SCAAT, SaliencyGuided
 from pellucid.recipes.table import Setting
 
 __all__ = [
+    "LONGER",
     "SCAAT_FOUND",
     "SGT_FOUND",
     "ScaatSettings",
+    "longer_scaat",
     "mean_q",
     "moving_q",
     "one_step_scaat",
@@ -31,6 +33,8 @@ class ScaatSettings:
         one_step_weight: λ with one step on an eighth of each batch, where accuracy is nearest to four steps'.
         mean_q: q over all images and epochs of the training that was chosen.
         moving_mean_q: the same of that which begins at .5 and moves by .1 an epoch.
+        longer_eps: the attack's radius in `LONGER` times the epochs.
+        longer_weight: λ in as many.
     """
 
     eps: float
@@ -41,11 +45,24 @@ class ScaatSettings:
     one_step_weight: float
     mean_q: float
     moving_mean_q: float
+    longer_eps: float
+    longer_weight: float
 
 
+LONGER = 4
+"""How many times the recipe's epochs a longer training has."""
 SCAAT_FOUND = {
     ("fashion-mnist", "lenet5"): ScaatSettings(
-        eps=0.3, weight=0.1, q=0.3, gamma=0.02, region=2, one_step_weight=0.5, mean_q=0.32, moving_mean_q=0.57
+        eps=0.3,
+        weight=0.1,
+        q=0.3,
+        gamma=0.02,
+        region=2,
+        one_step_weight=0.5,
+        mean_q=0.32,
+        moving_mean_q=0.57,
+        longer_eps=0.2,
+        longer_weight=0.3,
     )
 }
 """By dataset and network, at every scale; MNIST with that network has Fashion-MNIST's."""
@@ -72,6 +89,14 @@ def one_step_scaat(at: Setting) -> SCAAT:
     method, found = scaat(at), _scaat_found(at)
     weight = 1.0 if found is None else found.one_step_weight
     return replace(method, attack=fgsm(eps=method.attack.eps), share=1 / 8, weight=weight)
+
+
+def longer_scaat(at: Setting) -> SCAAT:
+    """`scaat` with the radius and λ found for `LONGER` times the epochs, where a search was made."""
+    method, found = scaat(at), _scaat_found(at)
+    if found is None:
+        return method
+    return replace(method, attack=at.pgd(found.longer_eps, 4, found.longer_eps / 2), weight=found.longer_weight)
 
 
 def mean_q(at: Setting) -> float:

@@ -20,7 +20,7 @@ def page(result: Mapping[str, Any]) -> str:
         f"images, {result['epochs']} epoch{'s' * (result['epochs'] > 1)}, {result['seeds']} "
         f"seed{'s' * (result['seeds'] > 1)}; {result['images']} {result['split']} images"
         f"{', accuracy of all {}'.format(result['accuracy_images']) if 'clean_accuracy' in metrics else ''}"
-        f"{', attacks at ε {:.4g}'.format(result['robust_eps']) if result['robust_eps'] else ''}. "
+        f"{_attacked(result)}. "
         f"Mean [95 % interval over {_over(result)}]; – stands for a ratio "
         f"whose divisor may be 0.{' Maps explain the true class.' if result['target'] == 'true' else ''}"
         + (f" *Published* numbers are of {result['published_on']}." if published and result["published_on"] else "")
@@ -94,6 +94,11 @@ def figure_file(result: Mapping[str, Any], name: str) -> str:
     return f"{result['name']}-{name}.{ending}"
 
 
+def _attacked(result: Mapping[str, Any]) -> str:
+    shown = {"robust_accuracy", "autoattack_correct"} & set(result["metrics"])
+    return f", attacked at ε {result['robust_eps']:.4g}" if shown else ""
+
+
 def _said_of_q(result: Mapping[str, Any]) -> list[str]:
     return [
         f"{run}: q at the end of training {q['mean']:.2f}, {q['low']:.2f} to {q['high']:.2f} for nine samples in ten."
@@ -142,7 +147,9 @@ def found_of(claim: Mapping[str, Any]) -> str:
         return words.replace("-", "−")
     scale, unit = measure_of(claim["metric"]).scale, measure_of(claim["metric"]).unit
     own = claim["kind"] == "value"
-    numbers = [f"{scale * values[key]:{'' if own else '+'}.3g}" for key in ("mean", "low", "high")]
+    # Means of equal numbers differ by rounding.
+    scaled = [scale * values[key] if abs(values[key]) > 1e-12 else 0.0 for key in ("mean", "low", "high")]
+    numbers = [f"{value:{'' if own else '+'}.3g}" for value in scaled]
     words = f"{numbers[0]} [{numbers[1]}, {numbers[2]}]" + (
         f" {unit if own else unit.replace('%', 'points')}" if unit else ""
     )

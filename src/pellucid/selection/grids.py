@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pellucid.methods import SCAAT, Method, SaliencyGuided
-from pellucid.recipes.found import one_step_scaat, scaat
+from pellucid.recipes.found import LONGER, one_step_scaat, scaat
 from pellucid.recipes.table import Scale, Setting
 
 __all__ = ["Grid", "grid"]
@@ -87,7 +87,7 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
             },
             settings=lambda m: {"eps": round(m.attack.eps, 4), "weight": m.weight},
             accuracy_lost=0.01,
-            longer=4,
+            longer=LONGER,
         )
     radii = (0.1, 0.2, 0.3, 0.4) if grey else (2 / 255, 4 / 255, 8 / 255, 16 / 255)
     # Not the recipe's settings, which are what this search has found.
