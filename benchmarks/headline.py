@@ -1,6 +1,6 @@
 """The README's headline table, from the file of a paper's table.
 
-pellucid reproduce xu2023 --table 1 && python benchmarks/headline.py      writes README.md
+pellucid reproduce xu2023 --table 1-longer && python benchmarks/headline.py      writes README.md
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from pellucid.reproduction import columns, verdicts
 
-FILE = Path("results/xu2023-1-fashion-mnist-cpu.json")
+FILE = Path("results/xu2023-1-longer-fashion-mnist-cpu.json")
 SHOWN = ("clean_accuracy", "gini", "entropy", "aopc_morf", "aopc_lerf")
 BEGIN, END = f"<!-- {FILE}: benchmarks/headline.py writes this -->", "<!-- end of the headline -->"
 
@@ -23,8 +23,8 @@ def headline(result: Mapping[str, Any]) -> str:
         [
             BEGIN,
             "",
-            f"LeNet-5 on Fashion-MNIST, {result['seeds']} seeds, vanilla gradient maps of {result['images']} test "
-            f"images, accuracy of all {result['accuracy_images']}; mean [95 % interval over seeds and images]. "
+            f"LeNet-5 on Fashion-MNIST, {result['epochs']} epochs, {result['seeds']} seeds, vanilla gradient maps of "
+            f"{result['images']} test images, accuracy of all {result['accuracy_images']}; mean [95 % interval over seeds and images]. "
             f"*Published* numbers are of {result['published_on']}. Other maps, hardware, versions and the command: "
             f"{where}.",
             "",

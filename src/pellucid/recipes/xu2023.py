@@ -150,7 +150,7 @@ def table_1(dataset: str, scale: Scale, path: str | None = None, network: str | 
                 for name, words in (("entropy", "entropy"), ("size_kb", "size"), ("aopc_lerf", "LeRF"))
                 for baseline, baseline_words in (("regular", "regular training's"), ("sgt", "SGT's"))
             ),
-            *_bounds("scaat", "SCAAT"),
+            *_bounds("scaat"),
             Claim(text="SGT's LeRF is at most a fifth of regular training's", metric="aopc_lerf", run="sgt",
                   baseline="regular", kind="factor", high=1 / 5),
             Claim(text="SGT loses at most 2.5 points of accuracy", metric="clean_accuracy", run="sgt",
@@ -160,21 +160,21 @@ def table_1(dataset: str, scale: Scale, path: str | None = None, network: str | 
     )  # fmt: skip
 
 
-def _bounds(run: str, words: str) -> tuple[Claim, ...]:
+def _bounds(run: str, which: str = "") -> tuple[Claim, ...]:
     """What a network trained by SCAAT should reach, and what it may cost."""
     return (
-        Claim(text=f"{words}'s LeRF is at most a fiftieth of regular training's", metric="aopc_lerf", run=run,
+        Claim(text=f"SCAAT's LeRF is at most a fiftieth of regular training's{which}", metric="aopc_lerf", run=run,
               baseline="regular", kind="factor", high=1 / 50),
-        Claim(text=f"{words}'s LeRF is at most a fifth of SGT's", metric="aopc_lerf", run=run, baseline="sgt",
+        Claim(text=f"SCAAT's LeRF is at most a fifth of SGT's{which}", metric="aopc_lerf", run=run, baseline="sgt",
               kind="factor", high=1 / 5),
-        Claim(text=f"{words}'s MoRF is not below regular training's", metric="aopc_morf", run=run, baseline="regular",
-              low=0),
-        Claim(text=f"{words} lowers the entropy by 0.8 bit or more", metric="entropy", run=run, baseline="regular",
+        Claim(text=f"SCAAT's MoRF is not below regular training's{which}", metric="aopc_morf", run=run,
+              baseline="regular", low=0),
+        Claim(text=f"SCAAT lowers the entropy by 0.8 bit or more{which}", metric="entropy", run=run, baseline="regular",
               high=-0.8),
-        Claim(text=f"{words} raises the Gini index by .08 or more", metric="gini", run=run, baseline="regular",
+        Claim(text=f"SCAAT raises the Gini index by .08 or more{which}", metric="gini", run=run, baseline="regular",
               low=0.08),
-        Claim(text=f"{words} loses at most 1 point of accuracy", metric="clean_accuracy", run=run, baseline="regular",
-              low=-0.01),
+        Claim(text=f"SCAAT loses at most 1 point of accuracy{which}", metric="clean_accuracy", run=run,
+              baseline="regular", low=-0.01),
     )  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def table_1_longer(dataset: str, scale: Scale, path: str | None = None, network:
         group="1-longer",
         title="Quality of saliency maps, in four times the epochs",
         runs={name: replace(run, epochs=LONGER * run.epochs) for name, run in runs.items()},
-        claims=(*table.claims, *_bounds("scaat-same", "SCAAT with table 1's settings")),
+        claims=(*table.claims, *_bounds("scaat-same", " (table 1's settings)")),
     )
 
 
