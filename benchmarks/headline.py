@@ -25,8 +25,8 @@ def headline(result: Mapping[str, Any]) -> str:
             "",
             f"LeNet-5 on Fashion-MNIST, {result['epochs']} epochs, {result['seeds']} seeds, vanilla gradient maps of "
             f"{result['images']} test images, accuracy of all {result['accuracy_images']}; mean [95 % interval over "
-            f"seeds and images]. *Published* numbers are of {result['published_on']}. Other maps, hardware, versions and the command: "
-            f"{where}.",
+            f"seeds and images]. *Published* numbers are of {result['published_on']}. Other maps, hardware, versions and "
+            f"the command: {where}.",
             "",
             *columns(result, SHOWN),
             "",
