@@ -34,7 +34,7 @@ def result():
 def test_tables_are_rendered_from_the_results(script, result):
     headline = script("headline")
     assert headline.with_headline(README, json.loads((ROOT / headline.FILE).read_text())) == README
-    assert "| SCAAT's LeRF is at most" in README
+    assert "| SCAAT's LeRF is lower than" in README
     assert (ROOT / "results" / "demo.md").read_text() == script("demo_table").page(result)
 
 
