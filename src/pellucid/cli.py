@@ -322,10 +322,11 @@ def _select(arguments: list[str]) -> None:
     parser.add_argument(
         "search", type=str, help="ismail2021 (SGT), xu2023, xu2023-longer, xu2023-one-step (SCAAT) or pellucid"
     )
+    parser.add_argument("--network", type=str, help="another network than the recipe's, such as resnet18")
     parser.add_argument("--seed", default=Selection.seed, type=int, help="seed of every training")
     add_plan(parser, Selection)
     parsed = parser.parse_args(arguments)
-    fields = ("search", "dataset", "path", "scale", "seed", "jobs", "out", "results")
+    fields = ("search", "dataset", "path", "network", "scale", "seed", "jobs", "out", "results")
     carry_out(parsed, Selection(**{name: getattr(parsed, name) for name in fields}), forecast, select)
 
 

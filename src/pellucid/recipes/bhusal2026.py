@@ -138,13 +138,14 @@ def _setting(dataset: str, scale: Scale, path: str | None, network: str | None) 
     usual = "wrn28-10" if dataset == "cifar10" and scale == "full" else None
     at = setting(dataset, scale, path=path, network=network or usual)
     gradient, _, integrated = at.maps
+    few = 200 if at.base.network.name == "lenet5" else 100
     evaluation = replace(
         at.evaluation,
         metrics=tuple(dict.fromkeys(name.partition("/")[0] for name in METRICS)),
         saliency=(gradient, integrated),
         stability=("vanilla_gradient", "integrated_gradients"),
         # Integrated gradients under ten draws of three kinds of noise are 1500 gradients an image.
-        images=200 if scale == "cpu" else at.evaluation.images,
+        images=min(few, at.evaluation.images) if scale == "cpu" else at.evaluation.images,
     )
     return replace(at, evaluation=evaluation)
 

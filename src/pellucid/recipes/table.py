@@ -27,6 +27,7 @@ __all__ = [
     "setting",
     "slug",
     "source",
+    "where",
 ]
 
 Figure = Literal["decay", "entropy", "masking", "radius", "maps", "q"]
@@ -164,9 +165,10 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
     """Data, network and optimizer for a dataset.
 
     ``smoke`` shows in seconds that everything runs. ``cpu`` takes minutes a run on two cores: all of Fashion-MNIST or
-    MNIST for 5 epochs with LeNet-5; of colour images, and of any with a larger network, 10 000 for 10 epochs, an eighth
-    of a ResNet's width, 200 images measured; attacks of at most 5 steps in training. ``full`` has all images, the whole
-    network and a usual recipe for it. The papers' own optimizers, schedules and sizes differ among each other and from
+    MNIST for 5 epochs with LeNet-5; of colour images, and of any with a larger network, at most 10 000 for 10 epochs, an
+    eighth of a ResNet's width, 200 images measured; attacks of at most 5 steps in training; of images of 96 pixels
+    ResNet-18 has ImageNet's stem, which keeps a quarter of the side. ``full`` has all images, the whole network and a
+    usual recipe for it. The papers' own optimizers, schedules and sizes differ among each other and from
     their code, and are not followed: Adam with one cycle (40 epochs) for grey images, SGD with a cosine for colour
     ones; Imagenette has 96 pixels.
 
@@ -201,6 +203,8 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
     )
     large = "lenet5" if scale == "cpu" else "sgt-mnist"
     names = {"fashion-mnist": "lenet5", "mnist": large, "imagenet": "resnet18-224"}
+    if scale == "cpu":
+        names |= dict.fromkeys(("pcam", "imagenette"), "resnet18-224")
     name = network or names.get(dataset, "resnet18")
     chosen = Network(name=name, normalize=not grey)
     small = name in ("lenet5", "sgt-mnist")
@@ -224,7 +228,8 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
     if scale == "cpu" and not small:
         options = {"width": 8} if name.startswith(("resnet18", "vgg16")) else {}
         evaluation = Evaluation(images=200)
-        few = replace(base.dataset, limit=10_000)
+        # Those of Imagenette are fewer than 10 000.
+        few = replace(base.dataset, limit=None if dataset == "imagenette" else 10_000)
         base = replace(base, dataset=few, network=replace(chosen, options=options), epochs=10, channels_last=True)
     if scale == "smoke":
         few = replace(data, limit=64, validation=16 if folder else 64)
@@ -252,6 +257,16 @@ def source(dataset: str, path: str | None) -> str:
     """
     own = slug(Path(path).name) if path and dataset in FOLDERS else dataset
     return own if own.startswith(dataset) else f"{dataset}-{own}"
+
+
+def where(dataset: str, path: str | None, network: str | None, scale: Scale) -> str:
+    """Dataset, network where it is not the recipe's, and scale, as folders and files are named.
+
+    >>> where("fashion-mnist", None, None, "cpu"), where("fashion-mnist", None, "timm:convnext_atto", "cpu")
+    ('fashion-mnist-cpu', 'fashion-mnist-timm-convnext_atto-cpu')
+    """
+    own = [] if network is None else [slug(network)]
+    return "-".join([source(dataset, path), *own, scale])
 
 
 def slug(name: str) -> str:

@@ -211,7 +211,7 @@ def table_2(dataset: str, scale: Scale, path: str | None = None, network: str | 
     )
     claims: list[Claim] = []
     for each in ("resnet18",) if single else ("resnet18", second):
-        size = "-224" if dataset == "imagenet" else ""
+        size = "-224" if usual.base.network.name.endswith("-224") else ""
         at = usual if single else setting(dataset, scale, path=path, network=each + size)
         prefix, of = ("", "") if each == "resnet18" else (f"{each}-", f" ({each})")
         known = _published(dataset, metrics, network="vgg16" if "vgg16" in (network or each) else "resnet18")

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from pellucid.errors import InputError
-from pellucid.recipes.table import Scale, Table, slug, source
+from pellucid.recipes.table import Scale, Table, where
 from pellucid.reproduction.stages import Stage
 
 __all__ = ["PAPERS", "Reproduction", "folder", "plan", "table_name", "tables"]
@@ -59,13 +59,8 @@ class Reproduction:
 
     @property
     def where(self) -> str:
-        """Dataset, network where it is not the recipe's, and scale, as folders and files are named.
-
-        >>> Reproduction(paper="xu2023").where, Reproduction(paper="xu2023", network="timm:convnext_atto").where
-        ('fashion-mnist-cpu', 'fashion-mnist-timm-convnext_atto-cpu')
-        """
-        own = [] if self.network is None else [slug(self.network)]
-        return "-".join([source(self.dataset, self.path), *own, self.scale])
+        """Dataset, network where it is not the recipe's, and scale, as folders and files are named."""
+        return where(self.dataset, self.path, self.network, self.scale)
 
 
 def tables(choice: Reproduction) -> list[Table]:

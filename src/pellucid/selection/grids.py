@@ -42,8 +42,9 @@ class Grid:
 def grid(search: str, at: Setting, scale: Scale) -> Grid:
     """The declared grid of a search.
 
-    ``xu2023`` is of SCAAT, ``xu2023-one-step`` of its λ with one step on an eighth of each batch, ``xu2023-longer`` of
-    its eps and λ in four times the epochs, ``ismail2021`` of saliency-guided training.
+    ``xu2023`` is of SCAAT, for a larger network at scale ``cpu`` one number after the other; ``xu2023-one-step`` of its
+    λ with one step on an eighth of each batch, ``xu2023-longer`` of its eps and λ in four times the epochs,
+    ``ismail2021`` of saliency-guided training.
 
     >>> from pellucid.recipes.table import setting
     >>> scaat = grid("xu2023", setting("fashion-mnist", "cpu"), "cpu")
@@ -72,7 +73,6 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
             settings=lambda m: {"weight": m.weight},
             accuracy_lost=0.01,
         )
-    grey = at.dataset in ("fashion-mnist", "mnist")
     if search == "xu2023-longer":
         found = scaat(at)
         eps = found.attack.eps
@@ -89,11 +89,23 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
             accuracy_lost=0.01,
             longer=LONGER,
         )
-    radii = (0.1, 0.2, 0.3, 0.4) if grey else (2 / 255, 4 / 255, 8 / 255, 16 / 255)
+    grey, large = at.dataset in ("fashion-mnist", "mnist"), at.base.network.name not in ("lenet5", "sgt-mnist")
+    radii = (0.1, 0.2, 0.3, 0.4) if grey else (8 / 255, 0.1, 0.2, 0.3)
     # Not the recipe's settings, which are what this search has found.
-    eps, weight = (0.3, 0.3) if grey else (at.eps, 1.0)
+    start = SCAAT(attack=at.pgd(0.3, 4, 0.15), weight=0.3, region=at.region)
+    if large and scale == "cpu":
+        return Grid(
+            start=start,
+            stages={
+                "eps": lambda m: [replace(m, attack=at.pgd(eps, 4, eps / 2)) for eps in radii],
+                "λ": lambda m: [replace(m, weight=weight) for weight in (0.1, 0.3, 1.0)],
+                "q": lambda m: [replace(m, q=q) for q in (0.3, 0.5, 0.8)],
+            },
+            settings=lambda m: {"eps": round(m.attack.eps, 4), "weight": m.weight, "q": m.q},
+            accuracy_lost=0.01,
+        )
     return Grid(
-        start=SCAAT(attack=at.pgd(eps, 4, eps / 2), weight=weight, region=at.region),
+        start=start,
         stages={
             "eps and λ": lambda m: [
                 replace(m, attack=at.pgd(eps, 4, eps / 2), weight=weight)

@@ -19,7 +19,7 @@ from pellucid.methods import Regular
 from pellucid.pareto import Criterion, best_or_tied, front, recommended
 from pellucid.recipes import ismail2021, xu2023
 from pellucid.recipes import pellucid as compositions
-from pellucid.recipes.table import Scale, Setting, setting, source
+from pellucid.recipes.table import Scale, Setting, setting, source, where
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import summarise
 from pellucid.reproduction import Stage, duration, estimated_cost, finished
@@ -51,6 +51,7 @@ class Selection:
         dataset: name of the dataset.
         scale: ``smoke``, ``cpu`` or ``full``; see `pellucid.recipes.table.setting`.
         path: folder of the dataset's files.
+        network: another network than the recipe's, by the name that `pellucid train --network.name` takes.
         seed: of every training.
         jobs: trainings at once, each with its share of the cores (or the devices).
         out: folder of the run directories.
@@ -61,6 +62,7 @@ class Selection:
     dataset: str = "fashion-mnist"
     scale: Scale = "cpu"
     path: str | None = None
+    network: str | None = None
     seed: int = 0
     jobs: int = 1
     out: Path = Path("runs/selection")
@@ -79,7 +81,12 @@ class Selection:
     def file(self) -> Path:
         """The trace without its ending."""
         seed = f"-seed{self.seed}" if self.seed else ""
-        return self.results / f"selection-{self.search}-{source(self.dataset, self.path)}-{self.scale}{seed}"
+        return self.results / f"selection-{self.search}-{self.where}{seed}"
+
+    @property
+    def where(self) -> str:
+        """Dataset, network where it is not the recipe's, and scale, as folders and files are named."""
+        return where(self.dataset, self.path, self.network, self.scale)
 
 
 def select(choice: Selection, *, progress: bool = True) -> list[Path]:
@@ -119,7 +126,7 @@ def select(choice: Selection, *, progress: bool = True) -> list[Path]:
 
 
 def _prepared(choice: Selection) -> Setting:
-    at = setting(choice.dataset, choice.scale, path=choice.path)
+    at = setting(choice.dataset, choice.scale, path=choice.path, network=choice.network)
     load(at.base.dataset, "validation")  # what is wrong with them is told before anything is trained
     if choice.search == "pellucid":
         evaluation = compositions.evaluation(at)
@@ -132,7 +139,7 @@ def _prepared(choice: Selection) -> Setting:
 
 
 def _stage(choice: Selection, at: Setting, name: str, experiment: Experiment) -> Stage:
-    folder = choice.out / choice.search / f"{source(choice.dataset, choice.path)}-{choice.scale}" / f"seed{choice.seed}"
+    folder = choice.out / choice.search / choice.where / f"seed{choice.seed}"
     return Stage(run=folder / name, experiment=experiment, evaluation=at.evaluation)
 
 
@@ -237,6 +244,7 @@ def _plain(interval: Interval) -> dict[str, Any]:
 
 def _facts(choice: Selection, at: Setting, run: Run) -> dict[str, Any]:
     path = " --path PATH" if choice.path else ""
+    network = f" --network {choice.network}" if choice.network else ""
     jobs = f" --jobs {choice.jobs}" if choice.jobs > 1 else ""
     return {
         "search": choice.search,
@@ -249,8 +257,8 @@ def _facts(choice: Selection, at: Setting, run: Run) -> dict[str, Any]:
         "validation_images": len(load(at.base.dataset, "validation")),
         "seed": choice.seed,
         "environment": environment(torch.device("cpu")) | {"device_name": run.environment["device_name"]},
-        "command": f"pellucid select {choice.search} --dataset {choice.dataset}{path} --scale {choice.scale} "
-        f"--seed {choice.seed}{jobs}",
+        "command": f"pellucid select {choice.search} --dataset {choice.dataset}{path}{network} --scale "
+        f"{choice.scale} --seed {choice.seed}{jobs}",
     }
 
 
