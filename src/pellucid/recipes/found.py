@@ -22,17 +22,17 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class ScaatSettings:
-    """What the search ``xu2023`` varies, and what the chosen network's q came to.
+    """What the search ``xu2023`` varies, and what the chosen network's q came to; None where nothing was searched.
 
     Args:
         eps: the attack's radius in pixel units.
         weight: λ of the divergence.
         q: share of the features that may change, at the start, in [0, 1].
+        mean_q: q over all images and epochs of the training that was chosen.
         gamma: step of q.
         region: side of the regions in pixels.
+        moving_mean_q: as ``mean_q``, of the training that begins at .5 and moves by .1 an epoch.
         one_step_weight: λ with one step on an eighth of each batch, where accuracy is nearest to four steps'.
-        mean_q: q over all images and epochs of the training that was chosen.
-        moving_mean_q: the same of that which begins at .5 and moves by .1 an epoch.
         longer_eps: the attack's radius in `LONGER` times the epochs.
         longer_weight: λ in as many.
     """
@@ -40,13 +40,13 @@ class ScaatSettings:
     eps: float
     weight: float
     q: float
-    gamma: float
-    region: int
-    one_step_weight: float
     mean_q: float
-    moving_mean_q: float
-    longer_eps: float
-    longer_weight: float
+    gamma: float = 0.05
+    region: int = 2
+    moving_mean_q: float | None = None
+    one_step_weight: float | None = None
+    longer_eps: float | None = None
+    longer_weight: float | None = None
 
 
 LONGER = 4
@@ -56,11 +56,10 @@ SCAAT_FOUND = {
         eps=0.3,
         weight=0.1,
         q=0.3,
-        gamma=0.02,
-        region=2,
-        one_step_weight=0.5,
         mean_q=0.32,
+        gamma=0.02,
         moving_mean_q=0.57,
+        one_step_weight=0.5,
         longer_eps=0.2,
         longer_weight=0.3,
     )
@@ -87,14 +86,14 @@ def scaat(at: Setting) -> SCAAT:
 def one_step_scaat(at: Setting) -> SCAAT:
     """`scaat` with one step on an eighth of each batch, which no paper has, at λ 1 where no search was made."""
     method, found = scaat(at), _scaat_found(at)
-    weight = 1.0 if found is None else found.one_step_weight
+    weight = 1.0 if found is None or found.one_step_weight is None else found.one_step_weight
     return replace(method, attack=fgsm(eps=method.attack.eps), share=1 / 8, weight=weight)
 
 
 def longer_scaat(at: Setting) -> SCAAT:
     """`scaat` with the radius and λ found for `LONGER` times the epochs, where a search was made."""
     method, found = scaat(at), _scaat_found(at)
-    if found is None:
+    if found is None or found.longer_eps is None or found.longer_weight is None:
         return method
     return replace(method, attack=at.pgd(found.longer_eps, 4, found.longer_eps / 2), weight=found.longer_weight)
 
@@ -112,7 +111,8 @@ def moving_q(at: Setting) -> tuple[SCAAT, SCAAT]:
     """
     found = _scaat_found(at)
     moving = replace(scaat(at), q=0.5, gamma=0.1)
-    return moving, replace(moving, adaptive=False, q=0.5 if found is None else found.moving_mean_q)
+    mean = 0.5 if found is None or found.moving_mean_q is None else found.moving_mean_q
+    return moving, replace(moving, adaptive=False, q=mean)
 
 
 def _scaat_found(at: Setting) -> ScaatSettings | None:

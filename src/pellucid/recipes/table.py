@@ -70,7 +70,9 @@ class Claim:
         run: the run it speaks of.
         baseline: the run it is held against; none where the run's own number is.
         kind: ``difference``, run minus baseline; ``factor``, run by baseline; ``typical``, the geometric mean over
-            images of run by baseline, for numbers whose mean a few images decide; ``value`` without a baseline.
+            images of run by baseline, for numbers whose mean a few images decide; ``value`` without a baseline;
+            ``correlation``, of the metric ``q`` or ``q_within_class`` without a baseline: how it goes with the
+            background of training pictures, of all or of those of one class.
         low: the least difference or factor that the claim allows; none where it has no lower bound.
         high: the greatest.
         eps: of robust accuracy, the radius of ``robust_grid`` that it is at; that of the table's column by default.
@@ -81,7 +83,7 @@ class Claim:
     metric: str
     run: str
     baseline: str = ""
-    kind: Literal["difference", "factor", "typical", "value"] = "difference"
+    kind: Literal["difference", "factor", "typical", "value", "correlation"] = "difference"
     low: float | None = None
     high: float | None = None
     eps: float | None = None
@@ -165,8 +167,8 @@ def setting(dataset: str, scale: Scale, *, path: str | None = None, network: str
     """Data, network and optimizer for a dataset.
 
     ``smoke`` shows in seconds that everything runs. ``cpu`` takes minutes a run on two cores: all of Fashion-MNIST or
-    MNIST for 5 epochs with LeNet-5; of colour images, and of any with a larger network, at most 10 000 for 10 epochs, an
-    eighth of a ResNet's width, 200 images measured; attacks of at most 5 steps in training; of images of 96 pixels
+    MNIST for 5 epochs with LeNet-5; of colour images, and of any with a larger network, at most 10 000 for 10 epochs,
+    an eighth of a ResNet's width, 200 images measured; attacks of at most 5 steps in training; of images of 96 pixels
     ResNet-18 has ImageNet's stem, which keeps a quarter of the side. ``full`` has all images, the whole network and a
     usual recipe for it. The papers' own optimizers, schedules and sizes differ among each other and from
     their code, and are not followed: Adam with one cycle (40 epochs) for grey images, SGD with a cosine for colour

@@ -81,7 +81,10 @@ def columns(result: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
 
 def verdicts(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Lines of a Markdown table of claims: the paper's own, and bounds and controls of ours."""
-    of_maps = any(claim["metric"] != "time" and saliency_of(claim["metric"]) for claim in claims)
+    of_maps = any(
+        claim["metric"] != "time" and claim["kind"] != "correlation" and saliency_of(claim["metric"])
+        for claim in claims
+    )
     yield f"| claim{', of vanilla gradient maps where none are named' if of_maps else ''} | whose | found | verdict |"
     yield "| --- | --- | ---: | --- |"
     for claim in claims:
@@ -144,6 +147,9 @@ def found_of(claim: Mapping[str, Any]) -> str:
         return "–"
     if claim["kind"] in ("factor", "typical") or claim["metric"] == "time":
         words = "{:.3g}× [{:.3g}, {:.3g}]".format(*(values[key] for key in ("mean", "low", "high")))
+        return words.replace("-", "−")
+    if claim["kind"] == "correlation":
+        words = "ρ {:.2f} [{:.2f}, {:.2f}]".format(*(values[key] for key in ("mean", "low", "high")))
         return words.replace("-", "−")
     scale, unit = measure_of(claim["metric"]).scale, measure_of(claim["metric"]).unit
     own = claim["kind"] == "value"

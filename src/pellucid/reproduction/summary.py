@@ -15,6 +15,7 @@ from pellucid.recipes.table import Claim, Table, source
 from pellucid.report.caveats import caveats
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import statistic
+from pellucid.reproduction.background import with_background
 from pellucid.reproduction.choice import Reproduction, folder, table_name
 from pellucid.reproduction.cost import step_ratios
 from pellucid.reproduction.curves import panels
@@ -212,6 +213,8 @@ def _checked(
 
 def _found(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> Interval:
     """The number that a claim is about."""
+    if claim.kind == "correlation":
+        return with_background(runs[claim.run], within_class=claim.metric == "q_within_class")
     if claim.kind == "value":
         return _interval(runs[claim.run], claim.metric, n)
     if claim.kind == "typical":

@@ -1,0 +1,65 @@
+"""How SCAAT's q goes with the background of the training pictures."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import rankdata
+
+from pellucid.data import load
+from pellucid.experiment import read_experiment
+from pellucid.report.runs import Run
+from pellucid.seeds import hierarchical_statistic
+from pellucid.statistics import Interval
+
+__all__ = ["correlation", "ranks", "with_background"]
+
+FloatArray = npt.NDArray[np.float64]
+PICTURES = 5000
+
+
+def with_background(runs: Sequence[Run], *, within_class: bool) -> Interval:
+    """Spearman's correlation of q at the end of training with the share of black pixels.
+
+    Over 5000 training pictures, evenly spaced, and seeds.
+
+    Args:
+        runs: trainings by SCAAT on the same pictures, whose background is black; one a seed.
+        within_class: rank each picture among those of its class, so that classes with more background do not count.
+    """
+    images = load(read_experiment(runs[0].path).dataset, "train")
+    index = np.linspace(0, len(images) - 1, min(len(images), PICTURES)).astype(np.int64)
+    black = (images.take(torch.from_numpy(index)) == 0).flatten(1).float().mean(dim=1)
+    kind = images.labels[index].numpy() if within_class else np.zeros(len(index), dtype=np.int64)
+    background = ranks(black.numpy(), kind)
+    last = [run.q[max(run.q)][index] for run in runs if run.q]
+    pairs = [correlation(ranks(q, kind), background) for q in last]
+    return hierarchical_statistic([pairs], len(index))
+
+
+def ranks(values: npt.NDArray[Any], kind: npt.NDArray[Any]) -> FloatArray:
+    """Each value's rank among those of its kind, in (0, 1); ties share theirs.
+
+    >>> ranks(np.array([3.0, 1.0, 8.0, 9.0]), np.array([0, 0, 1, 1])).tolist()
+    [0.75, 0.25, 0.25, 0.75]
+    """
+    found = np.empty(len(values))
+    for one in np.unique(kind):
+        found[kind == one] = (rankdata(values[kind == one]) - 0.5) / (kind == one).sum()
+    return found
+
+
+def correlation(one: FloatArray, other: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """Pearson's correlation as a function of how often each image counts, (resamples, n) to (resamples,)."""
+
+    def weighted(weight: FloatArray) -> FloatArray:
+        total = weight.sum(axis=1)
+        mean, mean_other = weight @ one / total, weight @ other / total
+        covariance = weight @ (one * other) / total - mean * mean_other
+        spread = (weight @ one**2 / total - mean**2) * (weight @ other**2 / total - mean_other**2)
+        with np.errstate(invalid="ignore"):  # 0 / 0 where one of them is the same everywhere
+            return np.asarray(covariance / np.sqrt(spread), dtype=np.float64)
+
+    return weighted
