@@ -1,0 +1,73 @@
+"""Claims are judged by their interval, and pages say what was found."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pellucid.recipes.table import Claim
+from pellucid.reproduction import summary
+from pellucid.reproduction.page import found_of
+
+
+def test_a_typical_factor_is_the_geometric_mean_over_images_that_both_have(monkeypatch) -> None:
+    random = np.random.default_rng(0)
+    base = np.exp(random.normal(size=(3, 50)))
+    noise = np.exp(0.1 * random.normal(size=(3, 50)))
+    ones = [_Values(2 * row * factor) for row, factor in zip(base, noise, strict=True)]
+    ones[0].rows[7] = np.nan
+    ones[1].rows[8] = 0.0  # no logarithm
+    found = summary._typical(ones, [_Values(row) for row in base], "ros")
+    kept = np.delete(np.log(noise), [7, 8], axis=1)
+    assert found.n == 48 and found.mean == pytest.approx(2 * np.exp(kept.mean()))
+    assert found.low < found.mean < found.high
+
+
+BASE = np.array([[1.0], [1.01], [0.99], [1.0], [1.0]]) + 0.01 * np.sin(np.arange(40))
+
+
+@pytest.mark.parametrize(
+    ("run", "baseline", "bounds", "verdict"),
+    [
+        (2 * BASE, BASE, {"low": 0.5}, "confirmed"),
+        (2 * BASE, BASE, {"low": 3.0}, "refuted"),
+        (2 * BASE, BASE, {"low": 0.5, "high": 1.5}, "confirmed"),
+        (2 * BASE, BASE, {"low": 0.0, "high": 0.5}, "refuted"),
+        (2 * BASE, BASE, {"kind": "factor", "low": 1.9}, "confirmed"),
+        (0.1 * BASE, BASE, {"kind": "factor", "high": 0.2}, "confirmed"),
+        (2 * BASE, BASE, {"kind": "factor", "high": 0.2}, "refuted"),
+        # Seeds that disagree, and a bound within the interval.
+        (BASE * np.array([[2.0], [-1.0], [3.0], [1.0], [0.5]]), BASE, {"low": 0.0}, "cannot be told"),
+        (BASE * np.array([[1.1], [0.9], [1.0], [1.2], [0.8]]), BASE, {"kind": "factor", "low": 1.0}, "cannot be told"),
+        (BASE, BASE, {"low": 0.0}, "cannot be told"),
+        (BASE, BASE, {"low": -0.1}, "confirmed"),
+        # A factor of what may be 0 or less says nothing, whatever the quotient.
+        (0.005 * BASE, -0.001 * BASE, {"kind": "factor", "high": 0.2}, "cannot be told"),
+    ],
+)
+def test_verdicts_follow_the_interval(monkeypatch, run, baseline, bounds, verdict) -> None:
+    monkeypatch.setattr(
+        summary, "statistic", lambda values, metric: lambda weight: weight @ values / weight.sum(axis=1)
+    )
+    claim = Claim(text="t", metric="gini", run="one", baseline="other", **bounds)
+    assert summary._checked(claim, {"one": list(run), "other": list(baseline)}, 40)["verdict"] == verdict
+
+
+def test_a_ratio_of_what_may_be_nothing_is_not_told(monkeypatch) -> None:
+    tables_of = {"aopc_morf": 0.3 * BASE, "aopc_lerf": 0.003 * BASE}
+    monkeypatch.setattr(summary, "statistic", lambda seed, metric: lambda weight: weight @ tables_of[metric][seed] / 40)
+    seeds = range(5)
+    assert summary._interval(seeds, "aopc_rel", 40).mean == pytest.approx(100)
+    tables_of["aopc_lerf"] = BASE * np.array([[0.001], [-0.001], [0.0], [0.002], [-0.002]])
+    assert summary._interval(seeds, "aopc_rel", 40).n == 0
+
+
+def test_a_difference_that_is_rounding_is_none() -> None:
+    values = {"mean": -2.2e-16, "low": -0.02, "high": 0.02}
+    found = found_of({"found": values, "kind": "difference", "metric": "robust_accuracy"})
+    assert found == "+0 [−2, +2] points"
+
+
+@pytest.mark.parametrize(("dirty", "told"), [(False, "0123456789"), (True, "0123456789 with changes")])
+def test_a_table_says_whether_its_networks_code_was_committed(dirty, told) -> None:
+    assert summary._commit(SimpleNamespace(environment={"commit": "0123456789abcdef", "dirty": dirty})) == told
