@@ -10,6 +10,14 @@ from pellucid.reproduction import summary
 from pellucid.reproduction.page import found_of
 
 
+class _Values:
+    def __init__(self, rows):
+        self.rows = rows
+
+    def values(self, metric):
+        return self.rows
+
+
 def test_a_typical_factor_is_the_geometric_mean_over_images_that_both_have(monkeypatch) -> None:
     random = np.random.default_rng(0)
     base = np.exp(random.normal(size=(3, 50)))

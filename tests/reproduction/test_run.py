@@ -232,14 +232,6 @@ def test_an_image_folder_keeps_validation_images_and_its_name() -> None:
     assert table_name(choice, table) == "guesmi2024-main-cifar10-jpeg-vgg16-cpu"
 
 
-class _Values:
-    def __init__(self, rows):
-        self.rows = rows
-
-    def values(self, metric):
-        return self.rows
-
-
 def test_two_tables_share_their_networks() -> None:
     choice = Reproduction(paper="xu2023", scale="smoke", seeds=1)
     wanted = tables(choice)
