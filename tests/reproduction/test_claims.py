@@ -61,6 +61,20 @@ def test_verdicts_follow_the_interval(monkeypatch, run, baseline, bounds, verdic
     assert summary._checked(claim, {"one": list(run), "other": list(baseline)}, 40)["verdict"] == verdict
 
 
+def test_what_masking_loses_counts_from_the_whole_image() -> None:
+    """A network that is as good on masked images as on whole ones loses nothing, however bad it is."""
+
+    def run(right, masked):
+        columns = {"prediction": np.array(right), "label": np.ones(4), "road_morf": np.array(masked, dtype=float)}
+        return SimpleNamespace(values=columns.__getitem__)
+
+    runs = {"good": [run([1, 1, 1, 1], [0.5, 0.5, 0.5, 0.5])], "bad": [run([1, 0, 0, 0], [1, 0, 0, 0])]}
+    claim = Claim(text="", metric="road_morf", run="good", baseline="bad", high=0, from_clean=True)
+    found = summary._found(claim, runs, 4)
+    assert (found.mean, found.low, found.high) == (-0.5, -0.5, -0.5)
+    assert summary._checked(claim, runs, 4)["verdict"] == "confirmed"
+
+
 def test_a_ratio_of_what_may_be_nothing_is_not_told(monkeypatch) -> None:
     tables_of = {"aopc_morf": 0.3 * BASE, "aopc_lerf": 0.003 * BASE}
     monkeypatch.setattr(summary, "statistic", lambda seed, metric: lambda weight: weight @ tables_of[metric][seed] / 40)

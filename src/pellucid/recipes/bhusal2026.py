@@ -120,7 +120,8 @@ def _claims(eps: float, fashion: bool) -> tuple[Claim, ...]:
               baseline=at, low=-0.03, high=0.03),
         *(
             Claim(text=f"Adversarial training {'lowers' if 'ris' in name else 'raises'} {words}", metric=name, run=at,
-                  baseline="natural", kind=_kind(name), **{"high" if "ris" in name else "low": 1.0}, whose="paper")
+                  baseline="natural", kind=_kind(name), low=None if "ris" in name else 1.0,
+                  high=1.0 if "ris" in name else None, whose="paper")
             for name, words in _FORMS.items()
         ),
         *_smoothing_lowers(eps, ["gaussian"]),

@@ -76,6 +76,7 @@ class Claim:
         low: the least difference or factor that the claim allows; none where it has no lower bound.
         high: the greatest.
         eps: of robust accuracy, the radius of ``robust_grid`` that it is at; that of the table's column by default.
+        from_clean: of accuracies while pixels are masked, take what is lost from the clean accuracy of the same images.
         whose: ``paper``, a sentence of the paper; ``ours``, a bound or a control of ours.
     """
 
@@ -87,6 +88,7 @@ class Claim:
     low: float | None = None
     high: float | None = None
     eps: float | None = None
+    from_clean: bool = False
     whose: Literal["paper", "ours"] = "ours"
 
 

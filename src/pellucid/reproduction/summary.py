@@ -171,6 +171,11 @@ def _correct_at(eps: float, run: Run) -> FloatArray:
     return run.curves("robust_curve")[:, int(np.argmin(np.abs(np.array(radii) - eps)))]
 
 
+def _lost(metric: str, run: Run) -> FloatArray:
+    """Accuracy of each measured image while its pixels are masked, less that of the whole image, (n,)."""
+    return np.asarray(run.values(metric) - (run.values("prediction") == run.values("label")), dtype=np.float64)
+
+
 def _mean(values: FloatArray) -> Statistic:
     return lambda weight: weight @ values / weight.sum(axis=1)
 
@@ -219,7 +224,11 @@ def _found(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> Interval:
         return _interval(runs[claim.run], claim.metric, n)
     if claim.kind == "typical":
         return _typical(runs[claim.run], runs[claim.baseline], claim.metric)
-    (run, baseline), n = _statistics([runs[claim.run], runs[claim.baseline]], claim.metric, n, claim.eps)
+    both = [runs[claim.run], runs[claim.baseline]]
+    if claim.from_clean:
+        run, baseline = ([_mean(_lost(claim.metric, each)) for each in own] for own in both)
+    else:
+        (run, baseline), n = _statistics(both, claim.metric, n, claim.eps)
     if claim.kind == "difference":
         return hierarchical_statistic([run, baseline], n, function=lambda means: means[0] - means[1])
     return hierarchical_ratio(run, baseline, n)
