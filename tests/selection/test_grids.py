@@ -50,8 +50,8 @@ def test_the_rule_is_written_down() -> None:
 def test_of_a_larger_network_one_number_is_varied_after_the_other(dataset, network) -> None:
     declared = grid("xu2023", setting(dataset, "cpu", network=network), "cpu")
     start = declared.settings(declared.start)
-    assert {title: len(vary(declared.start)) for title, vary in declared.stages.items()} == {"eps": 4, "λ": 3, "q": 3}
-    for name, vary in zip(start, declared.stages.values(), strict=True):
+    assert {title: len(vary(declared.start)) for title, vary in declared.stages.items()} == {"eps": 4, "λ": 3}
+    for name, vary in zip(("eps", "weight"), declared.stages.values(), strict=True):
         settings = [declared.settings(method) for method in vary(declared.start)]
         assert start in settings and len({own[name] for own in settings}) == len(settings)
         assert all(own | {name: start[name]} == start for own in settings)

@@ -151,6 +151,12 @@ def test_each_stage_varies_what_the_one_before_has_chosen(monkeypatch) -> None:
     monkeypatch.setattr(search, "_numbers", lossy)
     assert search._chosen(choice, at, measured)["chosen"] is None
 
+    del asked[:]
+    least = lambda run: lossy(run) | ({} if run[0] == "regular" else {"validation_accuracy": 0.5 - run[1].attack.eps})
+    monkeypatch.setattr(search, "_numbers", least)
+    assert search._chosen(choice, at, measured)["chosen"] is None
+    assert all("eps-0.1-" in name for name in asked[1]), "a stage goes on from the one that loses the least"
+
 
 def _folder(folder: Path, *splits: str, each: int = 2) -> Path:
     random = np.random.default_rng(0)

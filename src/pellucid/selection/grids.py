@@ -35,7 +35,8 @@ class Grid:
         return (
             "the lowest LeRF among the candidates that lose at most "
             f"{100 * self.accuracy_lost:g} points of validation accuracy to regular training and whose MoRF is not "
-            "below regular training's; where none does, the choice before stands"
+            "below regular training's; where none does, the next stage goes on from the one that loses the least "
+            "accuracy"
         )
 
 
@@ -99,7 +100,6 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
             stages={
                 "eps": lambda m: [replace(m, attack=at.pgd(eps, 4, eps / 2)) for eps in radii],
                 "λ": lambda m: [replace(m, weight=weight) for weight in (0.1, 0.3, 1.0)],
-                "q": lambda m: [replace(m, q=q) for q in (0.3, 0.5, 0.8)],
             },
             settings=lambda m: {"eps": round(m.attack.eps, 4), "weight": m.weight, "q": m.q},
             accuracy_lost=0.01,

@@ -162,6 +162,8 @@ def _chosen(choice: Selection, at: Setting, measured: Measured) -> dict[str, Any
         allowed = [name for name in methods if rows[name]["refused"] is None]
         if allowed:
             chosen = methods[min(allowed, key=lambda name: rows[name]["measured"]["aopc_lerf"]["mean"])]
+        else:
+            chosen = methods[max(methods, key=lambda name: rows[name]["validation_accuracy"])]
     last = _name(declared.settings(chosen))
     return {
         **_facts(choice, at, read_run(_stage(choice, at, BASELINE, regular).run)),
