@@ -2,6 +2,7 @@
 
 import csv
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -30,7 +31,7 @@ from pellucid import (
 )
 from pellucid.data import load
 from pellucid.experiment import read_experiment, write_yaml
-from pellucid.training import load_network
+from pellucid.training import Interrupted, load_network
 
 SMALL = Data(limit=512, validation=5000)
 FAST = SCAAT(attack=fgsm(eps=0.2), warmup=0.2)
@@ -372,6 +373,12 @@ def test_interrupted_and_resumed_runs_end_with_the_same_bits(tmp_path):
     strip = lambda log: [{k: v for k, v in row.items() if k != "seconds"} for row in log]
     assert strip(rows(whole)) == strip(rows(cut))
     assert not list(cut.glob(".*")), "what the killed process half wrote is gone"
+
+
+def test_another_process_can_be_told_of_an_interruption() -> None:
+    told = pickle.loads(pickle.dumps(Interrupted("SIGTERM")))
+    assert isinstance(told, Interrupted) and (told.name, told.code) == ("SIGTERM", 143)
+    assert str(told) == "stopped by SIGTERM; continue with --resume"
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])

@@ -51,12 +51,18 @@ class Interrupted(KeyboardInterrupt):
     """Training was stopped by a signal; the checkpoint holds all that was done.
 
     Attributes:
+        name: of the signal.
         code: exit code of a process that ends for this reason, 128 plus the signal's number.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(f"stopped by {name}; continue with --resume")
+        self.name = name
         self.code = 128 + signal.Signals[name]
+
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[str]]:
+        """So that a process can tell another of it."""
+        return Interrupted, (self.name,)
 
 
 def build_network(experiment: Experiment, dataset: Dataset) -> nn.Module:

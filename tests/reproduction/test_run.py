@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from multiprocessing import SimpleQueue
 from pathlib import Path
@@ -114,6 +117,30 @@ def test_trainings_are_dealt_to_the_devices(monkeypatch) -> None:
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
     stages._take_device(dealt)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+def test_several_trainings_stop_at_once_and_keep_where_they_stand(tmp_path) -> None:
+    words = "reproduce ismail2021 --seeds 1 --jobs 2 --out runs --results results"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pellucid", *words.split()], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    runs = tmp_path / "runs" / "ismail2021" / "fashion-mnist-cpu" / "main" / "seed0"
+    until(lambda: len(list(runs.glob("*/experiment.yaml"))) == 2, process)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (
+        143, "pellucid: stopped by SIGTERM; what was finished is kept, and --resume continues\n"
+    )  # fmt: skip
+    until(lambda: len(list(runs.glob("*/state.pt"))) == 2)
+    assert not list(tmp_path.glob("results/*")) and not list(runs.glob("*/model.safetensors"))
+
+
+def until(happened, process=None, seconds: float = 60) -> None:
+    """Wait for it, as long as the process runs."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end and (process is None or process.poll() is None)
+        time.sleep(0.05)
 
 
 def test_finished_stages_are_left_and_missing_ones_made(smoke) -> None:

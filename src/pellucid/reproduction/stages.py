@@ -1,11 +1,14 @@
 """One network of a table: trained, measured and classified where that is not done yet."""
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
+from itertools import islice
+from multiprocessing import active_children, get_context
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -42,21 +45,33 @@ def finished(stages: Sequence[Stage], jobs: int, devices: Sequence[int] = ()) ->
             yield stage
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    context = get_context("spawn")
+    context, others = get_context("spawn"), set(active_children())
     dealt = context.SimpleQueue()
     for number in range(jobs):
         dealt.put(devices[number % len(devices)] if devices else None)
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_take_device, initargs=(dealt,)) as pool:
-        waiting = {pool.submit(_run, stage, threads): stage for stage in stages}
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(dealt,)) as pool:
+        # No more than are at work: a process that is stopped must not find another.
+        left = iter(stages)
+        waiting = {pool.submit(_run, stage, threads): stage for stage in islice(left, jobs)}
         try:
             while waiting:
                 finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in finished:
                     future.result()
-                    yield waiting.pop(future)
+                    stage = waiting.pop(future)
+                    waiting |= {pool.submit(_run, each, threads): each for each in islice(left, 1)}
+                    yield stage
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(active_children()) - others:  # each keeps where its training stands
+                process.terminate()
             raise
+
+
+def _begin(dealt: Any) -> None:
+    """Let this process clean up when it is stopped, and leave it one GPU."""
+    signal.signal(signal.SIGTERM, _stop)
+    _take_device(dealt)
 
 
 def _take_device(dealt: Any) -> None:
@@ -65,6 +80,10 @@ def _take_device(dealt: Any) -> None:
     if device is not None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[device] if visible else str(device)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _run(stage: Stage, threads: int | None) -> None:
