@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.methods import SaliencyGuided
+from pellucid.recipes import xu2023
 from pellucid.recipes.found import (
     LONGER,
     SCAAT_FOUND,
@@ -96,3 +97,13 @@ def test_a_dataset_without_a_search_has_the_packages_settings() -> None:
     assert saliency_guided(at) == SaliencyGuided()
     assert scaat(setting("mnist", "cpu")) == scaat(setting("fashion-mnist", "cpu"))
     assert scaat(setting("fashion-mnist", "cpu", network="resnet18")).weight == 1.0
+
+
+def test_another_network_is_trained_with_the_searched_networks_settings_too() -> None:
+    found = scaat(setting("fashion-mnist", "cpu"))
+    table = xu2023.table_1("fashion-mnist", "cpu", network="resnet18")
+    assert table.runs["scaat-lenet5"].method == found != table.runs["scaat"].method
+    assert table.runs["scaat-lenet5"].network.name == "resnet18"
+    assert {claim.run for claim in table.claims} == {"sgt", "scaat", "scaat-lenet5"}
+    for same in (xu2023.table_1("fashion-mnist", "cpu"), xu2023.table_1("cifar10", "cpu", network="vgg16-bn")):
+        assert set(same.runs) == {"regular", "sgt", "scaat"}

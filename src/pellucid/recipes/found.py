@@ -69,14 +69,18 @@ SGT_FOUND = {("fashion-mnist", "lenet5"): SaliencyGuided()}
 """By dataset and network."""
 
 
-def scaat(at: Setting) -> SCAAT:
+def scaat(at: Setting, *, network: str | None = None) -> SCAAT:
     """SCAAT with four steps: with the settings found for dataset and network, else with the package's defaults and λ 1.
+
+    Args:
+        at: dataset and network.
+        network: take what was found for another network.
 
     >>> from pellucid.recipes.table import setting
     >>> scaat(setting("cifar10", "cpu")).weight
     1.0
     """
-    found = _scaat_found(at)
+    found = _scaat_found(at, network)
     if found is None:
         return SCAAT(attack=at.pgd(at.eps, 4, at.eps / 2), weight=1.0, region=at.region)
     attack = at.pgd(found.eps, 4, found.eps / 2)
@@ -115,12 +119,12 @@ def moving_q(at: Setting) -> tuple[SCAAT, SCAAT]:
     return moving, replace(moving, adaptive=False, q=mean)
 
 
-def _scaat_found(at: Setting) -> ScaatSettings | None:
-    return SCAAT_FOUND.get(_searched(at))
+def _scaat_found(at: Setting, network: str | None = None) -> ScaatSettings | None:
+    return SCAAT_FOUND.get(_searched(at, network))
 
 
-def _searched(at: Setting) -> tuple[str, str]:
-    return "fashion-mnist" if at.dataset == "mnist" else at.dataset, at.base.network.name
+def _searched(at: Setting, network: str | None = None) -> tuple[str, str]:
+    return "fashion-mnist" if at.dataset == "mnist" else at.dataset, network or at.base.network.name
 
 
 def saliency_guided(at: Setting) -> SaliencyGuided:
