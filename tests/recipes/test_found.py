@@ -91,8 +91,9 @@ def test_saliency_guided_training_s_settings_are_the_chosen_ones(dataset, networ
         assert grid("ismail2021", at, "cpu").settings(saliency_guided(at)) == chosen["settings"]
 
 
-def test_a_dataset_without_a_search_has_the_packages_settings() -> None:
+def test_where_no_search_found_any_the_packages_settings_stand() -> None:
     at = setting("cifar10", "cpu")
+    assert trace("xu2023", "cifar10")["chosen"] is None
     assert scaat(at).weight == 1.0 and mean_q(at) == scaat(at).q
     assert saliency_guided(at) == SaliencyGuided()
     assert scaat(setting("mnist", "cpu")) == scaat(setting("fashion-mnist", "cpu"))
