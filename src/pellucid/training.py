@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -370,14 +371,17 @@ def validation_scores(fabric: Fabric, model: nn.Module, batches: Loader) -> dict
 
 @contextmanager
 def _signals() -> Iterator[list[str]]:
-    """A list that gets a signal's name when SIGTERM or SIGINT arrives; a second one acts as ever."""
+    """A list that gets a signal's name when SIGTERM or SIGINT arrives; a second one acts as ever.
+
+    In a process of a pool a second one does nothing: a terminal tells it of the first, and its parent does too.
+    """
     received: list[str] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def note(number: int, frame: Any) -> None:
         received.append(signal.Signals(number).name)
         for known, handler in before.items():
-            signal.signal(known, handler)
+            signal.signal(known, handler if parent_process() is None else (lambda *_: None))
 
     try:
         for number in before:

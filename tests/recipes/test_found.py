@@ -19,7 +19,7 @@ from pellucid.recipes.found import (
     saliency_guided,
     scaat,
 )
-from pellucid.recipes.table import setting
+from pellucid.recipes.table import setting, where
 from pellucid.selection import grid
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -28,12 +28,14 @@ RESULTS = Path(__file__).parents[2] / "results"
 MOVING = [key for key, found in SCAAT_FOUND.items() if found.moving_mean_q is not None]
 ONE_STEP = [key for key, found in SCAAT_FOUND.items() if found.one_step_weight is not None]
 LONG = [key for key, found in SCAAT_FOUND.items() if found.longer_eps is not None]
-TRACES = {"cifar10": "cifar10-jpeg"}
-"""The images that stood in for a dataset's in its search."""
+PATHS = {"cifar10": "cifar10-jpeg"}
+"""The folder of images that stood in for a dataset's in its search."""
 
 
-def trace(search: str, dataset: str) -> dict:
-    return json.loads((RESULTS / f"selection-{search}-{TRACES.get(dataset, dataset)}-cpu.json").read_text())
+def trace(search: str, dataset: str, network: str | None = None) -> dict:
+    usual = setting(dataset, "cpu", path=PATHS.get(dataset)).base.network.name
+    place = where(dataset, PATHS.get(dataset), None if network == usual else network, "cpu")
+    return json.loads((RESULTS / f"selection-{search}-{place}.json").read_text())
 
 
 @pytest.mark.parametrize("known", [MOVING, ONE_STEP, LONG])
@@ -43,15 +45,18 @@ def test_one_network_at_least_has_every_search(known) -> None:
 
 @pytest.mark.parametrize(("dataset", "network"), SCAAT_FOUND)
 def test_scaat_s_settings_are_the_chosen_ones(dataset, network) -> None:
-    found, at = trace("xu2023", dataset), setting(dataset, "cpu", network=network)
+    found, at = trace("xu2023", dataset, network), setting(dataset, "cpu", network=network)
     (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
-    assert grid("xu2023", at, "cpu").settings(scaat(at)) == chosen["settings"]
+    declared = grid("xu2023", at, "cpu")
+    assert declared.settings(scaat(at)) == chosen["settings"]
+    kept = {name: getattr(declared.start, name) for name in ("gamma", "region") if name not in chosen["settings"]}
+    assert replace(scaat(at), **kept) == scaat(at)
     assert mean_q(at) == pytest.approx(chosen["mean_q"], abs=0.005)
 
 
 @pytest.mark.parametrize(("dataset", "network"), MOVING)
 def test_the_fixed_q_is_the_mean_of_the_moving_one(dataset, network) -> None:
-    found, at = trace("xu2023", dataset), setting(dataset, "cpu", network=network)
+    found, at = trace("xu2023", dataset, network), setting(dataset, "cpu", network=network)
     moving, fixed = moving_q(at)
     (same,) = [row for row in found["rows"] if row["settings"] == grid("xu2023", at, "cpu").settings(moving)]
     assert fixed.q == pytest.approx(same["mean_q"], abs=0.005) and not fixed.adaptive and moving.adaptive
@@ -60,8 +65,8 @@ def test_the_fixed_q_is_the_mean_of_the_moving_one(dataset, network) -> None:
 @pytest.mark.parametrize(("dataset", "network"), ONE_STEP)
 def test_the_weight_of_one_step_is_the_one_as_accurate_as_four(dataset, network) -> None:
     four, one, at = (
-        trace("xu2023", dataset),
-        trace("xu2023-one-step", dataset),
+        trace("xu2023", dataset, network),
+        trace("xu2023-one-step", dataset, network),
         setting(dataset, "cpu", network=network),
     )
     (wanted,) = [row["validation_accuracy"] for row in four["rows"] if row["run"] == four["chosen"]]
@@ -74,7 +79,7 @@ def test_the_weight_of_one_step_is_the_one_as_accurate_as_four(dataset, network)
 
 @pytest.mark.parametrize(("dataset", "network"), LONG)
 def test_the_settings_of_longer_trainings_are_the_chosen_ones(dataset, network) -> None:
-    found, at = trace("xu2023-longer", dataset), setting(dataset, "cpu", network=network)
+    found, at = trace("xu2023-longer", dataset, network), setting(dataset, "cpu", network=network)
     (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
     assert grid("xu2023-longer", at, "cpu").settings(longer_scaat(at)) == chosen["settings"]
     assert found["epochs"] == LONGER * at.base.epochs
@@ -83,7 +88,7 @@ def test_the_settings_of_longer_trainings_are_the_chosen_ones(dataset, network) 
 
 @pytest.mark.parametrize(("dataset", "network"), SGT_FOUND)
 def test_saliency_guided_training_s_settings_are_the_chosen_ones(dataset, network) -> None:
-    found, at = trace("ismail2021", dataset), setting(dataset, "cpu", network=network)
+    found, at = trace("ismail2021", dataset, network), setting(dataset, "cpu", network=network)
     if found["chosen"] is None:  # then the paper's stand
         assert saliency_guided(at) == SaliencyGuided()
     else:
@@ -106,5 +111,22 @@ def test_another_network_is_trained_with_the_searched_networks_settings_too() ->
     assert table.runs["scaat-lenet5"].method == found != table.runs["scaat"].method
     assert table.runs["scaat-lenet5"].network.name == "resnet18"
     assert {claim.run for claim in table.claims} == {"sgt", "scaat", "scaat-lenet5"}
-    for same in (xu2023.table_1("fashion-mnist", "cpu"), xu2023.table_1("cifar10", "cpu", network="vgg16-bn")):
-        assert set(same.runs) == {"regular", "sgt", "scaat"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fashion-mnist", "cpu"),
+        ("cifar10", "cpu", None, "vgg16-bn"),
+        ("mnist", "full", None, "lenet5"),
+        ("mnist", "full"),
+    ],
+)
+def test_no_settings_are_borrowed_that_no_search_has_found(arguments) -> None:
+    assert set(xu2023.table_1(*arguments).runs) == {"regular", "sgt", "scaat"}
+
+
+def test_a_longer_training_without_a_search_is_not_made_twice() -> None:
+    table = xu2023.table_1_longer("fashion-mnist", "cpu", network="resnet18")
+    assert set(table.runs) == {"regular", "sgt", "scaat"} >= {claim.run for claim in table.claims}
+    assert "scaat-same" in xu2023.table_1_longer("fashion-mnist", "cpu").runs

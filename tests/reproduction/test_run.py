@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -119,19 +120,27 @@ def test_trainings_are_dealt_to_the_devices(monkeypatch) -> None:
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
 
 
-def test_several_trainings_stop_at_once_and_keep_where_they_stand(tmp_path) -> None:
-    words = "reproduce ismail2021 --seeds 1 --jobs 2 --out runs --results results"
+@pytest.mark.parametrize(
+    ("number", "group", "code", "words"),
+    [
+        (signal.SIGTERM, False, 143, "stopped by SIGTERM; what was finished is kept, and --resume continues"),
+        (signal.SIGINT, True, 130, "interrupted; what was finished is kept"),
+    ],
+    ids=["kill", "ctrl-c"],
+)
+def test_several_trainings_stop_at_once_and_keep_where_they_stand(tmp_path, number, group, code, words) -> None:
+    """A terminal tells every process of the group."""
+    command = "reproduce ismail2021 --seeds 1 --jobs 2 --out runs --results results"
     process = subprocess.Popen(
-        [sys.executable, "-m", "pellucid", *words.split()], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "pellucid", *command.split()], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
     runs = tmp_path / "runs" / "ismail2021" / "fashion-mnist-cpu" / "main" / "seed0"
     until(lambda: len(list(runs.glob("*/experiment.yaml"))) == 2, process)
-    process.terminate()
+    (os.killpg if group else os.kill)(process.pid, number)
     _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (
-        143, "pellucid: stopped by SIGTERM; what was finished is kept, and --resume continues\n"
-    )  # fmt: skip
-    until(lambda: len(list(runs.glob("*/state.pt"))) == 2)
+    assert (process.returncode, said) == (code, f"pellucid: {words}\n")
+    assert len(list(runs.glob("*/state.pt"))) == 2
     assert not list(tmp_path.glob("results/*")) and not list(runs.glob("*/model.safetensors"))
 
 

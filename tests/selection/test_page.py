@@ -112,7 +112,7 @@ def test_the_page_of_settings() -> None:
     rows = [setting("regular", "baseline"), setting("a", None, q=0.5, region=2), setting("b", "MoRF", q=0.3, region=2)]
     found = FACTS | {"search": "xu2023", "rule": "the rule", "chosen": "a", "rows": rows}
     text = page(found)
-    assert "Chosen: **`a`**." in text and "The rule, set before: the rule." in text and "No test image" in text
+    assert "Chosen: **`a`**." in text and "The rule: the rule." in text and "No test image" in text
     assert "| **0.5** | **2** | 87.0 |" in text
     assert [line.split("|")[-2].strip() for line in text.splitlines() if line.startswith("| 0.3")] == ["MoRF"]
     assert "none; no candidate keeps the rule" in page(found | {"chosen": None})

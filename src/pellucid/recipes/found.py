@@ -11,6 +11,7 @@ __all__ = [
     "SCAAT_FOUND",
     "SGT_FOUND",
     "ScaatSettings",
+    "is_searched",
     "longer_scaat",
     "mean_q",
     "moving_q",
@@ -30,7 +31,7 @@ class ScaatSettings:
         q: share of the features that may change, at the start, in [0, 1].
         mean_q: q over all images and epochs of the training that was chosen.
         gamma: step of q.
-        region: side of the regions in pixels.
+        region: side of the regions in pixels; the dataset's usual one by default.
         moving_mean_q: as ``mean_q``, of the training that begins at .5 and moves by .1 an epoch.
         one_step_weight: λ with one step on an eighth of each batch, where accuracy is nearest to four steps'.
         longer_eps: the attack's radius in `LONGER` times the epochs.
@@ -42,7 +43,7 @@ class ScaatSettings:
     q: float
     mean_q: float
     gamma: float = 0.05
-    region: int = 2
+    region: int | None = None
     moving_mean_q: float | None = None
     one_step_weight: float | None = None
     longer_eps: float | None = None
@@ -69,6 +70,16 @@ SGT_FOUND = {("fashion-mnist", "lenet5"): SaliencyGuided()}
 """By dataset and network."""
 
 
+def is_searched(at: Setting) -> bool:
+    """Whether a search has found SCAAT's settings for dataset and network.
+
+    >>> from pellucid.recipes.table import setting
+    >>> is_searched(setting("fashion-mnist", "cpu")), is_searched(setting("cifar10", "cpu"))
+    (True, False)
+    """
+    return _scaat_found(at) is not None
+
+
 def scaat(at: Setting, *, network: str | None = None) -> SCAAT:
     """SCAAT with four steps: with the settings found for dataset and network, else with the package's defaults and λ 1.
 
@@ -84,7 +95,7 @@ def scaat(at: Setting, *, network: str | None = None) -> SCAAT:
     if found is None:
         return SCAAT(attack=at.pgd(at.eps, 4, at.eps / 2), weight=1.0, region=at.region)
     attack = at.pgd(found.eps, 4, found.eps / 2)
-    return SCAAT(attack=attack, weight=found.weight, q=found.q, gamma=found.gamma, region=found.region)
+    return SCAAT(attack=attack, weight=found.weight, q=found.q, gamma=found.gamma, region=found.region or at.region)
 
 
 def one_step_scaat(at: Setting) -> SCAAT:

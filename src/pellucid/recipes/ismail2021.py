@@ -66,7 +66,7 @@ def main(dataset: str, scale: Scale, path: str | None = None, network: str | Non
                 for kind in ("SmoothGrad", "integrated gradients")
             ),
             *(
-                Claim(text=f"SGT{words} loses more accuracy by masking the most relevant pixels{of}",
+                Claim(text=f"SGT{words} falls further from its own accuracy with the most relevant pixels masked{of}",
                       metric=f"road_morf{metric}", run=run, baseline="regular", high=0, from_clean=True)
                 for run, words, metric, of in (
                     ("sgt", "", "", ""),
@@ -85,8 +85,8 @@ def main(dataset: str, scale: Scale, path: str | None = None, network: str | Non
             *(("For CIFAR-10 it replaces a tenth of them by the channel's mean (`sgt-tenth`).",) if tenth else ()),
             "The authors mask with the image's top left pixel and also measure DeepLift and GradientSHAP; its results "
             "on images are curves, so that no published numbers stand here.",
-            "A network that is less accurate on whole pictures is so on masked ones too: the claims on what masking "
-            "loses count from each network's own accuracy.",
+            "A network that is less accurate on whole pictures is so on masked ones too, and has less to lose: both "
+            "are told, accuracy and how far it falls from the network's own.",
             NOISE,
             *(() if dataset == "cifar10" else (BACKGROUND,)),
         ),

@@ -16,7 +16,7 @@ from pellucid.experiment import Experiment
 from pellucid.methods import AdversarialSCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
 from pellucid.pareto import Criterion
 from pellucid.recipes.found import scaat
-from pellucid.recipes.table import Claim, Scale, Setting, Table, setting, source
+from pellucid.recipes.table import Claim, Scale, Setting, Table, setting, where
 from pellucid.smoothing import Smoothing
 
 __all__ = [
@@ -140,7 +140,12 @@ def evaluation(at: Setting) -> Evaluation:
 
 
 def trace(dataset: str, scale: Scale, results: Path = Path("results")) -> dict[str, Any] | None:
-    """What `pellucid select pellucid` found on these images (`source`): at this scale, else at ``cpu``, else nothing.
+    """What `pellucid select pellucid` found on these images: at this scale, else at ``cpu``, else nothing.
+
+    Args:
+        dataset: name of the images (`source`), followed by the network's where it is another than the recipe's.
+        scale: ``smoke``, ``cpu`` or ``full``.
+        results: folder of the traces.
 
     Raises:
         InputError: a file that is no such trace.
@@ -175,7 +180,7 @@ def front(dataset: str, scale: Scale, path: str | None = None, network: str | No
     Without a search: one composition of each kind.
     """
     at = setting(dataset, scale, path=path, network=network)
-    found = None if network else trace(source(dataset, path), scale)
+    found = trace(where(dataset, path, network, scale).removesuffix(f"-{scale}"), scale)
     claims: tuple[Claim, ...] = ()
     if found is None:
         runs = {each.name: experiment(at, each) for each in _unsearched(at, scale)}

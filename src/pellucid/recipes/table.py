@@ -91,6 +91,12 @@ class Claim:
     from_clean: bool = False
     whose: Literal["paper", "ours"] = "ours"
 
+    def __post_init__(self) -> None:
+        if self.from_clean and (self.kind != "difference" or not self.metric.startswith("road_")):
+            raise InputError(
+                f"from_clean is of differences of road_morf or road_lerf, got {self.kind} of {self.metric}"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:

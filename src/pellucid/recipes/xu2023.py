@@ -11,7 +11,16 @@ from typing import Literal
 from pellucid.attacks import PGD, fgsm
 from pellucid.experiment import Experiment
 from pellucid.methods import SCAAT, Regular
-from pellucid.recipes.found import LONGER, longer_scaat, mean_q, moving_q, one_step_scaat, saliency_guided, scaat
+from pellucid.recipes.found import (
+    LONGER,
+    is_searched,
+    longer_scaat,
+    mean_q,
+    moving_q,
+    one_step_scaat,
+    saliency_guided,
+    scaat,
+)
 from pellucid.recipes.table import BACKGROUND, NOISE, Claim, Scale, Setting, Table, setting
 from pellucid.saliency import SmoothGrad
 
@@ -133,13 +142,27 @@ def runs(at: Setting) -> dict[str, Experiment]:
 
 
 def table_1(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
-    """Entropy, compressed size, LeRF and MoRF/LeRF of three kinds of map under three trainings."""
+    """Entropy, compressed size, LeRF and MoRF/LeRF of three kinds of map under three trainings.
+
+    Of a network without a search also SCAAT with the settings that were found for the dataset's usual network.
+    """
+    table = _quality(dataset, scale, path, network)
+    at, usual = setting(dataset, scale, path=path, network=network), setting(dataset, scale, path=path)
+    name = usual.base.network.name
+    if not is_searched(usual) or is_searched(at):
+        return table
+    run = f"scaat-{name}"
+    borrowed = replace(at.base, method=scaat(at, network=name))
+    return replace(
+        table,
+        runs={**table.runs, run: borrowed},
+        claims=(*table.claims, *_bounds(run, f" (settings found for {name})")),
+    )
+
+
+def _quality(dataset: str, scale: Scale, path: str | None, network: str | None) -> Table:
     at = setting(dataset, scale, path=path, network=network)
     chosen = {name: run for name, run in runs(at).items() if name in ("regular", "sgt", "scaat")}
-    usual = setting(dataset, scale, path=path).base.network.name
-    borrowed = scaat(at, network=usual)
-    # Where another network was searched: its settings too.
-    others = {f"scaat-{usual}": replace(at.base, method=borrowed)} if borrowed != scaat(at) else {}
     measured = ("entropy", "size_kb", "aopc_morf", "aopc_lerf", "aopc_rel")
     metrics = ("clean_accuracy", *(_of(name, kind) for kind in MAPS for name in measured), "gini")
     return Table(
@@ -148,7 +171,7 @@ def table_1(dataset: str, scale: Scale, path: str | None = None, network: str | 
         group="tables",
         dataset=dataset,
         title="Quality of saliency maps",
-        runs=chosen | others,
+        runs=chosen,
         evaluation=replace(at.evaluation, saliency=at.maps),
         metrics=metrics,
         published=_published(dataset, metrics, tuple(chosen)),
@@ -162,7 +185,6 @@ def table_1(dataset: str, scale: Scale, path: str | None = None, network: str | 
                 for baseline, baseline_words in (("regular", "regular training's"), ("sgt", "SGT's"))
             ),
             *_bounds("scaat"),
-            *(claim for run in others for claim in _bounds(run, f" (settings found for {usual})")),
             Claim(text="SGT's LeRF is at most a fifth of regular training's", metric="aopc_lerf", run="sgt",
                   baseline="regular", kind="factor", high=1 / 5),
             Claim(text="SGT loses at most 2.5 points of accuracy", metric="clean_accuracy", run="sgt",
@@ -192,17 +214,18 @@ def _bounds(run: str, which: str = "") -> tuple[Claim, ...]:
 
 def table_1_longer(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """Table 1 in four times the epochs: SCAAT as found for as many, and as in table 1 (``scaat-same``)."""
-    table = table_1(dataset, scale, path, network)
+    table = _quality(dataset, scale, path, network)
     method = longer_scaat(setting(dataset, scale, path=path, network=network))
     same = table.runs["scaat"]
-    runs = {**table.runs, "scaat": replace(same, method=method), "scaat-same": same}
+    others = {"scaat-same": same} if method != same.method else {}
+    runs = {**table.runs, "scaat": replace(same, method=method), **others}
     return replace(
         table,
         number="1-longer",
         group="1-longer",
         title="Quality of saliency maps, in four times the epochs",
         runs={name: replace(run, epochs=LONGER * run.epochs) for name, run in runs.items()},
-        claims=(*table.claims, *_bounds("scaat-same", " (table 1's settings)")),
+        claims=(*table.claims, *(claim for run in others for claim in _bounds(run, " (table 1's settings)"))),
     )
 
 
@@ -223,8 +246,8 @@ def table_2(dataset: str, scale: Scale, path: str | None = None, network: str | 
     )
     claims: list[Claim] = []
     for each in ("resnet18",) if single else ("resnet18", second):
-        size = "-224" if usual.base.network.name.endswith("-224") else ""
-        at = usual if single else setting(dataset, scale, path=path, network=each + size)
+        other = "vgg16-bn-224" if dataset == "imagenet" else second
+        at = usual if each == "resnet18" else setting(dataset, scale, path=path, network=other)
         prefix, of = ("", "") if each == "resnet18" else (f"{each}-", f" ({each})")
         known = _published(dataset, metrics, network="vgg16" if "vgg16" in (network or each) else "resnet18")
         for run in (*_RUNS, "scaat-fixed-mean"):
@@ -331,7 +354,7 @@ def table_3(dataset: str, scale: Scale, path: str | None = None, network: str | 
 
 def figure_2(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """The distributions of the maps' entropies, and the confidence that is lost while regions are replaced."""
-    table = table_1(dataset, scale, path, network)
+    table = _quality(dataset, scale, path, network)
     metrics = tuple(_of(name, kind) for kind in MAPS for name in ("entropy", "aopc_morf", "aopc_lerf"))
     return replace(
         table,
@@ -346,7 +369,7 @@ def figure_2(dataset: str, scale: Scale, path: str | None = None, network: str |
 
 def figure_3(dataset: str, scale: Scale, path: str | None = None, network: str | None = None) -> Table:
     """Maps of test pictures, and the training pictures with the smallest and the largest q."""
-    table = table_1(dataset, scale, path, network)
+    table = _quality(dataset, scale, path, network)
     return replace(
         table,
         number="figure-3",

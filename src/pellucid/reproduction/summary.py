@@ -210,6 +210,8 @@ def _checked(
         "baseline": claim.baseline,
         "kind": claim.kind,
         "whose": claim.whose,
+        "eps": claim.eps,
+        "from_clean": claim.from_clean,
         "allowed": [claim.low, claim.high],
         "found": _plain(found),
         "verdict": worst,

@@ -20,7 +20,8 @@ def page(found: Mapping[str, Any]) -> str:
         *head,
         "",
         f"{facts['device_name']}, Python {facts['python']}, torch {facts['packages']['torch']}, pellucid "
-        f"{facts['pellucid']}, commit {facts['commit']}, {facts['started']}. Regenerate: `{found['command']}`.",
+        f"{facts['pellucid']}, commit {facts['commit']}{_trained_at(found)}, {facts['started']}. "
+        f"Regenerate: `{found['command']}`.",
         "",
     ]
     return "\n".join(lines)
@@ -50,7 +51,7 @@ def _chosen_lines(found: Mapping[str, Any]) -> Iterator[str]:
             "to theirs."
         )
     else:
-        yield f"{_where(found)} The rule, set before: {found['rule']}."
+        yield f"{_where(found)} The rule: {found['rule']}."
     yield ""
     chosen = f"`{found['chosen']}`" if found["chosen"] else "none; no candidate keeps the rule"
     yield f"Chosen: **{chosen}**."
@@ -143,5 +144,10 @@ def _cell(values: Mapping[str, Any], metric: str) -> str:
     return f"{mean} [{low}, {high}]"
 
 
+def _trained_at(found: Mapping[str, Any]) -> str:
+    commits = dict.fromkeys(row["commit"] for row in found["rows"] if "commit" in row)
+    return f", networks trained at {', '.join(commits)}" if commits else ""
+
+
 def _figure_name(found: Mapping[str, Any]) -> str:
-    return f"selection-{found['search']}-{found['dataset']}-{found['scale']}"
+    return str(found.get("name", f"selection-{found['search']}-{found['dataset']}-{found['scale']}"))

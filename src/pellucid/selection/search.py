@@ -184,6 +184,7 @@ def _numbers(run: Run) -> dict[str, Any]:
         # Of all validation images after the last epoch; the measured ones are fewer.
         "validation_accuracy": float(run.training["validation_accuracy"][-1]),
         "measured": measured,
+        "commit": str(run.environment["commit"])[:10],
     } | ({"mean_q": float(run.training["q"].mean())} if "q" in run.training else {})
 
 
@@ -249,6 +250,7 @@ def _facts(choice: Selection, at: Setting, run: Run) -> dict[str, Any]:
     network = f" --network {choice.network}" if choice.network else ""
     jobs = f" --jobs {choice.jobs}" if choice.jobs > 1 else ""
     return {
+        "name": choice.file.name,
         "search": choice.search,
         "dataset": source(choice.dataset, choice.path),
         "scale": choice.scale,
