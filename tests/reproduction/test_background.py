@@ -8,7 +8,7 @@ import torch
 from scipy.stats import spearmanr
 
 from pellucid.reproduction import background
-from pellucid.reproduction.background import correlation, ranks, with_background
+from pellucid.reproduction.background import by_class, correlation, ranks, with_background
 
 N = 300
 
@@ -25,6 +25,7 @@ def pictures(monkeypatch):
 
     class Pictures:
         labels = torch.from_numpy(label)
+        classes = ("coat", "bag")
 
         def __len__(self) -> int:
             return N
@@ -61,6 +62,13 @@ def test_what_follows_the_background_within_a_class_counts(pictures) -> None:
     label, black = pictures
     found = with_background([run(black - 1000 * label)] * 2, within_class=True)
     assert found.mean == pytest.approx(1) and found.low == pytest.approx(1)
+
+
+def test_classes_of_opposite_sign_are_told_apart(pictures) -> None:
+    label, black = pictures
+    runs = [run(np.where(label == 0, black, -black))] * 2
+    assert abs(with_background(runs, within_class=True).mean) < 0.05
+    assert by_class(runs) == pytest.approx({"coat": 1, "bag": -1})
 
 
 def test_a_q_that_never_moved_goes_with_nothing(pictures) -> None:

@@ -14,7 +14,7 @@ from pellucid.report.runs import Run
 from pellucid.seeds import hierarchical_statistic
 from pellucid.statistics import Interval
 
-__all__ = ["correlation", "ranks", "with_background"]
+__all__ = ["by_class", "correlation", "ranks", "with_background"]
 
 FloatArray = npt.NDArray[np.float64]
 PICTURES = 5000
@@ -29,14 +29,33 @@ def with_background(runs: Sequence[Run], *, within_class: bool) -> Interval:
         runs: trainings by SCAAT on the same pictures, whose background is black; one a seed.
         within_class: rank each picture among those of its class, so that classes with more background do not count.
     """
+    black, label, _, last = _pictures(runs)
+    kind = label if within_class else np.zeros_like(label)
+    pairs = [correlation(ranks(q, kind), ranks(black, kind)) for q in last]
+    return hierarchical_statistic([pairs], len(label))
+
+
+def by_class(runs: Sequence[Run]) -> dict[str, float]:
+    """The same correlation among the pictures of each class, the mean over seeds; NaN where q is the same for all."""
+    black, label, classes, last = _pictures(runs)
+    found = {}
+    for number, name in enumerate(classes):
+        of = label == number
+        one = np.zeros(of.sum())
+        pairs = [correlation(ranks(q[of], one), ranks(black[of], one)) for q in last]
+        found[name] = float(np.mean([pair(np.ones((1, len(one)))) for pair in pairs]))
+    return found
+
+
+def _pictures(
+    runs: Sequence[Run],
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], tuple[str, ...], list[npt.NDArray[Any]]]:
+    """Share of black pixels and label of 5000 training pictures, the classes, and q at the end of each training."""
     images = load(read_experiment(runs[0].path).dataset, "train")
     index = np.linspace(0, len(images) - 1, min(len(images), PICTURES)).astype(np.int64)
-    black = (images.take(torch.from_numpy(index)) == 0).flatten(1).float().mean(dim=1)
-    kind = images.labels[index].numpy() if within_class else np.zeros(len(index), dtype=np.int64)
-    background = ranks(black.numpy(), kind)
+    black = (images.take(torch.from_numpy(index)) == 0).flatten(1).float().mean(dim=1).numpy()
     last = [run.q[max(run.q)][index] for run in runs if run.q]
-    pairs = [correlation(ranks(q, kind), background) for q in last]
-    return hierarchical_statistic([pairs], len(index))
+    return black, images.labels[index].numpy(), tuple(images.classes), last
 
 
 def ranks(values: npt.NDArray[Any], kind: npt.NDArray[Any]) -> FloatArray:

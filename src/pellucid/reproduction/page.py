@@ -106,6 +106,13 @@ def _said_of_q(result: Mapping[str, Any]) -> list[str]:
     return [
         f"{run}: q at the end of training {q['mean']:.2f}, {q['low']:.2f} to {q['high']:.2f} for nine samples in ten."
         for run, q in result["q"].items()
+    ] + [
+        f"{run}: that correlation by class, the mean over seeds: "
+        + ", ".join(f"{name} {'–' if value is None else f'{value:+.2f}'}" for name, value in classes.items()).replace(
+            "-", "−"
+        )
+        + "."
+        for run, classes in result.get("q_by_class", {}).items()
     ]
 
 

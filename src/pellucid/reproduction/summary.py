@@ -15,7 +15,7 @@ from pellucid.recipes.table import Claim, Table, source
 from pellucid.report.caveats import caveats
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import statistic
-from pellucid.reproduction.background import with_background
+from pellucid.reproduction.background import by_class, with_background
 from pellucid.reproduction.choice import Reproduction, folder, table_name
 from pellucid.reproduction.cost import step_ratios
 from pellucid.reproduction.curves import panels
@@ -69,6 +69,9 @@ def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> d
         "published": {run: dict(values) for run, values in table.published.items()},
         "published_on": table.published_on,
         "q": {name: _last_q(each) for name, each in runs.items() if each[0].q},
+        "q_by_class": {
+            claim.run: _finite(by_class(runs[claim.run])) for claim in table.claims if claim.metric == "q_within_class"
+        },
         "figures": {figure: panels(figure, runs) for figure in table.figures},
         "claims": [_checked(claim, runs, n, times) for claim in table.claims],
         "notes": list(table.notes),
@@ -244,6 +247,10 @@ def _typical(ones: Sequence[Run], others: Sequence[Run], metric: str) -> Interva
     logs[~np.isfinite(logs)] = np.nan
     found = hierarchical_interval(logs) if len(logs) > 1 else mean_interval(logs[0])
     return Interval(math.exp(found.mean), math.exp(found.low), math.exp(found.high), found.n)
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def _plain(interval: Interval) -> dict[str, Any]:
