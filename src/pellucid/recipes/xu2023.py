@@ -303,7 +303,8 @@ def _follows_background(run: str) -> tuple[Claim, ...]:
     return (
         Claim(text="q is larger where more of a picture is uncritical (black)", metric="q", run=run, kind="correlation",
               low=0, whose="paper"),
-        Claim(text="The same among pictures of one class, over all classes", metric="q_within_class", run=run, kind="correlation", low=0),
+        Claim(text="The same among pictures of one class, over all classes", metric="q_within_class", run=run,
+              kind="correlation", low=0),
     )  # fmt: skip
 
 
