@@ -108,12 +108,14 @@ def _said_of_q(result: Mapping[str, Any]) -> list[str]:
         for run, q in result["q"].items()
     ] + [
         f"{run}: that correlation by class, the mean over seeds: "
-        + ", ".join(f"{name} {'–' if value is None else f'{value:+.2f}'}" for name, value in classes.items()).replace(
-            "-", "−"
-        )
+        + ", ".join(f"{name} {_signed(value)}" for name, value in classes.items())
         + "."
         for run, classes in result.get("q_by_class", {}).items()
     ]
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
 
 
 def _bands(result: Mapping[str, Any], name: str) -> str:
