@@ -1,6 +1,7 @@
 """Searches run end to end on real images, choose by their rule, and never see a test image."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,6 +47,8 @@ def test_a_search_leaves_its_trace(smoke, name) -> None:
         f"selection-{name}-fashion-mnist-smoke{end}" for end in (".md", ".json")
     ]
     assert files[0].read_text() == page(found)
+    for figure in re.findall(r"!\[.*\]\((.*)\)", page(found)):
+        assert (choice.results / figure) in files
     assert (found["split"], found["images"], found["validation_images"]) == ("validation", 6, 64)
     folder = choice.out / name / "fashion-mnist-smoke" / "seed0"
     assert sorted(row["run"] for row in found["rows"]) == sorted(run.name for run in folder.iterdir())
