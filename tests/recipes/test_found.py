@@ -12,6 +12,7 @@ from pellucid.recipes.found import (
     LONGER,
     SCAAT_FOUND,
     SGT_FOUND,
+    ScaatSettings,
     longer_scaat,
     mean_q,
     moving_q,
@@ -47,11 +48,16 @@ def test_one_network_at_least_has_every_search(known) -> None:
 def test_scaat_s_settings_are_the_chosen_ones(dataset, network) -> None:
     found, at = trace("xu2023", dataset, network), setting(dataset, "cpu", network=network)
     (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
-    declared = grid("xu2023", at, "cpu")
-    assert declared.settings(scaat(at)) == chosen["settings"]
-    kept = {name: getattr(declared.start, name) for name in ("gamma", "region") if name not in chosen["settings"]}
-    assert replace(scaat(at), **kept) == scaat(at)
+    assert grid("xu2023", at, "cpu").settings(scaat(at)) == chosen["settings"]
     assert mean_q(at) == pytest.approx(chosen["mean_q"], abs=0.005)
+
+
+def test_what_a_search_of_a_larger_network_leaves_alone_is_as_it_was_trained(monkeypatch) -> None:
+    at = setting("pcam", "cpu")
+    start = grid("xu2023", at, "cpu").start
+    found = ScaatSettings(eps=start.attack.eps, weight=start.weight, q=start.q, mean_q=0.5)
+    monkeypatch.setitem(SCAAT_FOUND, ("pcam", at.base.network.name), found)
+    assert scaat(at) == start and start.region == 8
 
 
 @pytest.mark.parametrize(("dataset", "network"), MOVING)

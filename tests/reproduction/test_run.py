@@ -124,12 +124,13 @@ def test_trainings_are_dealt_to_the_devices(monkeypatch) -> None:
     ("number", "group", "code", "words"),
     [
         (signal.SIGTERM, False, 143, "stopped by SIGTERM; what was finished is kept, and --resume continues"),
+        (signal.SIGTERM, True, 143, "stopped by SIGTERM; what was finished is kept, and --resume continues"),
         (signal.SIGINT, True, 130, "interrupted; what was finished is kept"),
     ],
-    ids=["kill", "ctrl-c"],
+    ids=["kill", "scheduler", "ctrl-c"],
 )
 def test_several_trainings_stop_at_once_and_keep_where_they_stand(tmp_path, number, group, code, words) -> None:
-    """A terminal tells every process of the group."""
+    """A terminal, and a scheduler such as Slurm, tell every process of the group."""
     command = "reproduce ismail2021 --seeds 1 --jobs 2 --out runs --results results"
     process = subprocess.Popen(
         [sys.executable, "-m", "pellucid", *command.split()], cwd=tmp_path, stderr=subprocess.PIPE, text=True,

@@ -82,9 +82,9 @@ def main(dataset: str, scale: Scale, path: str | None = None, network: str | Non
         notes=(
             "The authors' code ranks pixels by the signed gradient (`sgt-signed`); `sgt` ranks "
             "by its size, this package's default.",
-            *(("For CIFAR-10 it replaces a tenth of them by the channel's mean (`sgt-tenth`).",) if tenth else ()),
-            "The authors mask with the image's top left pixel and also measure DeepLift and GradientSHAP; its results "
-            "on images are curves, so that no published numbers stand here.",
+            *(("For CIFAR-10 their code masks a tenth, by the channel's mean (`sgt-tenth`).",) if tenth else ()),
+            "The authors mask with the image's top left pixel and also measure DeepLift and GradientSHAP; their "
+            "results on images are curves, so that no published numbers stand here.",
             "A network that is less accurate on whole pictures is so on masked ones too, and has less to lose: both "
             "are told, accuracy and how far it falls from the network's own.",
             NOISE,

@@ -174,7 +174,7 @@ def _correct_at(eps: float, run: Run) -> FloatArray:
     return run.curves("robust_curve")[:, int(np.argmin(np.abs(np.array(radii) - eps)))]
 
 
-def _lost(metric: str, run: Run) -> FloatArray:
+def _change_by_masking(metric: str, run: Run) -> FloatArray:
     """Accuracy of each measured image while its pixels are masked, less that of the whole image, (n,)."""
     return np.asarray(run.values(metric) - (run.values("prediction") == run.values("label")), dtype=np.float64)
 
@@ -231,7 +231,7 @@ def _found(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> Interval:
         return _typical(runs[claim.run], runs[claim.baseline], claim.metric)
     both = [runs[claim.run], runs[claim.baseline]]
     if claim.from_clean:
-        run, baseline = ([_mean(_lost(claim.metric, each)) for each in own] for own in both)
+        run, baseline = ([_mean(_change_by_masking(claim.metric, each)) for each in own] for own in both)
     else:
         (run, baseline), n = _statistics(both, claim.metric, n, claim.eps)
     if claim.kind == "difference":
