@@ -1,16 +1,17 @@
 """Measures of maps and networks: functions on batched tensors, one value per image, no reduction.
 
 A file per property: `sparsity` (of the map alone), `faithfulness` and `removal` (does the map point at what the
-network uses), `stability` (does the map change when the image hardly does), `robustness` (does the prediction),
-`masking` (was the attack too weak to tell), `curvature` (does the gradient), `sanity` (would a random network have the
-same map), `scores` (are the predictions right); `definitions` says in words what every number means. Names are loaded
-on first use, so that reading `definitions` imports no torch.
+network uses), `stability` (does the map change when the image hardly does), `robustness` and `autoattack` (does the
+prediction), `masking` (was the attack too weak to tell), `curvature` (does the gradient), `sanity` (would a random
+network have the same map), `scores` (are the predictions right); `definitions` says in words what every number means.
+Names are loaded on first use, so that reading `definitions` imports no torch.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pellucid.metrics.autoattack import autoattack_correct, autoattack_names
     from pellucid.metrics.curvature import gradient_variation, hessian_trace, top_hessian_eigenvalue
     from pellucid.metrics.definitions import DERIVED, Column, column_name, columns
     from pellucid.metrics.faithfulness import (
@@ -24,13 +25,7 @@ if TYPE_CHECKING:
     from pellucid.metrics.masking import masking_warnings
     from pellucid.metrics.regions import default_region
     from pellucid.metrics.removal import insertion_deletion, road
-    from pellucid.metrics.robustness import (
-        autoattack_correct,
-        autoattack_names,
-        masking_probe,
-        robust_correct,
-        robustness_curve,
-    )
+    from pellucid.metrics.robustness import masking_probe, robust_correct, robustness_curve
     from pellucid.metrics.sanity import (
         baseline_similarity,
         edge_map,
@@ -102,6 +97,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "autoattack": ["autoattack_correct", "autoattack_names"],
     "curvature": ["gradient_variation", "hessian_trace", "top_hessian_eigenvalue"],
     "definitions": ["DERIVED", "Column", "column_name", "columns"],
     "faithfulness": ["aopc", "area_between", "area_under", "perturbation_curve", "perturbation_curves"],
@@ -109,13 +105,7 @@ _HOME = {
     "masking": ["masking_warnings"],
     "regions": ["default_region"],
     "removal": ["insertion_deletion", "road"],
-    "robustness": [
-        "autoattack_correct",
-        "autoattack_names",
-        "masking_probe",
-        "robust_correct",
-        "robustness_curve",
-    ],
+    "robustness": ["masking_probe", "robust_correct", "robustness_curve"],
     "sanity": ["baseline_similarity", "edge_map", "random_map", "randomisation_similarity", "randomise"],
     "scores": ["auc", "balanced_accuracy", "expected_calibration_error"],
     "sensitivity": ["local_lipschitz", "max_sensitivity"],

@@ -6,8 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.errors import InputError
+from pellucid.types import Image, Label, Logits
 
-__all__ = ["check_batch", "check_classes", "check_heatmap", "check_model"]
+__all__ = [
+    "check_batch",
+    "check_classes",
+    "check_counts",
+    "check_heatmap",
+    "check_model",
+    "clean_logits",
+    "predicted_logits",
+]
 
 
 def check_heatmap(heatmap: Tensor) -> None:
@@ -55,3 +64,24 @@ def check_model(model: Callable[[Tensor], Tensor]) -> None:
         training = next((name or type(model).__name__ for name, m in model.named_modules() if m.training), None)
         if training is not None:
             raise InputError(f"the network must be in eval mode, got {training!r} in training mode; call model.eval()")
+
+
+def check_counts(**counts: int) -> None:
+    """Raise unless every number, named as the caller's argument, is at least 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise InputError(f"{name} must be at least 1, got {count}")
+
+
+def predicted_logits(model: Callable[[Tensor], Tensor], x: Image, label: Label) -> Logits:
+    """(n, classes) logits without gradients, checked by `check_classes`."""
+    with torch.no_grad():
+        logits = model(x)
+    check_classes(label, logits)
+    return logits
+
+
+def clean_logits(model: Callable[[Tensor], Tensor], x: Image, label: Label, chunk: int) -> Logits:
+    """`predicted_logits` of ``chunk`` images at a time."""
+    parts = zip(torch.split(x, chunk), torch.split(label, chunk), strict=True)
+    return torch.cat([predicted_logits(model, *part) for part in parts])

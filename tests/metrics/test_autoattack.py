@@ -118,7 +118,7 @@ class TestAutoAttack:
         autoattack_correct(probabilities, x, probabilities(x).argmax(1), eps=0.01, attacks=["apgd-ce"])
         told = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert ["probability distribution" in record.message for record in told] == [True]
-        assert told[0].name == "pellucid.metrics.robustness"
+        assert told[0].name == "pellucid.metrics.autoattack"
 
     def test_the_seed_decides(self) -> None:
         model, x = network(4), random(8, 1, 8, 8)
