@@ -70,14 +70,18 @@ SGT_FOUND = {("fashion-mnist", "lenet5"): SaliencyGuided()}
 """By dataset and network."""
 
 
-def is_searched(at: Setting) -> bool:
+def is_searched(at: Setting, *, network: str | None = None) -> bool:
     """Whether a search has found SCAAT's settings for dataset and network.
+
+    Args:
+        at: dataset and network.
+        network: ask of another network.
 
     >>> from pellucid.recipes.table import setting
     >>> is_searched(setting("fashion-mnist", "cpu")), is_searched(setting("cifar10", "cpu"))
     (True, False)
     """
-    return _scaat_found(at) is not None
+    return _scaat_found(at, network) is not None
 
 
 def scaat(at: Setting, *, network: str | None = None) -> SCAAT:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pellucid.methods import SCAAT, Method, SaliencyGuided
-from pellucid.recipes.found import LONGER, one_step_scaat, scaat
+from pellucid.recipes.found import LONGER, is_searched, one_step_scaat, scaat
 from pellucid.recipes.table import Scale, Setting
 
 __all__ = ["Grid", "grid"]
@@ -43,9 +43,9 @@ class Grid:
 def grid(search: str, at: Setting, scale: Scale) -> Grid:
     """The declared grid of a search.
 
-    ``xu2023`` is of SCAAT, for a larger network at scale ``cpu`` one number after the other; ``xu2023-one-step`` of its
-    λ with one step on an eighth of each batch, ``xu2023-longer`` of its eps and λ in four times the epochs,
-    ``ismail2021`` of saliency-guided training.
+    ``xu2023`` is of SCAAT, for a larger network at scale ``cpu`` one number after the other, then what was found for
+    LeNet-5; ``xu2023-one-step`` of its λ with one step on an eighth of each batch, ``xu2023-longer`` of its eps and λ
+    in four times the epochs, ``ismail2021`` of saliency-guided training.
 
     >>> from pellucid.recipes.table import setting
     >>> scaat = grid("xu2023", setting("fashion-mnist", "cpu"), "cpu")
@@ -95,13 +95,16 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
     # Not the recipe's settings, which are what this search has found.
     start = SCAAT(attack=at.pgd(0.3, 4, 0.15), weight=0.3, region=at.region)
     if large and scale == "cpu":
+        stages: dict[str, Callable[[Any], list[Method]]] = {
+            "eps": lambda m: [replace(m, attack=at.pgd(eps, 4, eps / 2)) for eps in radii],
+            "λ": lambda m: [replace(m, weight=weight) for weight in (0.1, 0.3, 1.0)],
+        }
+        if is_searched(at, network="lenet5"):
+            stages["as found for LeNet-5"] = lambda m: [scaat(at, network="lenet5")]
         return Grid(
             start=start,
-            stages={
-                "eps": lambda m: [replace(m, attack=at.pgd(eps, 4, eps / 2)) for eps in radii],
-                "λ": lambda m: [replace(m, weight=weight) for weight in (0.1, 0.3, 1.0)],
-            },
-            settings=lambda m: {"eps": round(m.attack.eps, 4), "weight": m.weight, "q": m.q},
+            stages=stages,
+            settings=lambda m: {"eps": round(m.attack.eps, 4), "weight": m.weight, "q": m.q, "gamma": m.gamma},
             accuracy_lost=0.01,
         )
     return Grid(
