@@ -59,3 +59,12 @@ def test_of_a_larger_network_one_number_is_varied_after_the_other(dataset, netwo
     for name, settings in zip(("eps", "weight"), tried.values(), strict=True):
         assert start in settings and len({own[name] for own in settings}) == len(settings)
         assert all(own | {name: start[name]} == start for own in settings)
+
+
+def test_of_saliency_guided_training_of_a_larger_network_too() -> None:
+    declared = grid("ismail2021", setting("cifar10", "cpu"), "cpu")
+    start = declared.settings(declared.start)
+    for name, vary in zip(("fraction", "weight", "ranking"), declared.stages.values(), strict=True):
+        settings = [declared.settings(method) for method in vary(declared.start)]
+        assert start in settings and len({own[name] for own in settings}) == len(settings) > 1
+        assert all(own | {name: start[name]} == start for own in settings)

@@ -43,9 +43,9 @@ class Grid:
 def grid(search: str, at: Setting, scale: Scale) -> Grid:
     """The declared grid of a search.
 
-    ``xu2023`` is of SCAAT, for a larger network at scale ``cpu`` one number after the other, then what was found for
-    LeNet-5; ``xu2023-one-step`` of its λ with one step on an eighth of each batch, ``xu2023-longer`` of its eps and λ
-    in four times the epochs, ``ismail2021`` of saliency-guided training.
+    ``xu2023`` is of SCAAT, ``ismail2021`` of saliency-guided training, both for a larger network at scale ``cpu`` one
+    number after the other, SCAAT then as found for LeNet-5; ``xu2023-one-step`` is of SCAAT's λ with one step on an
+    eighth of each batch, ``xu2023-longer`` of its eps and λ in four times the epochs.
 
     >>> from pellucid.recipes.table import setting
     >>> scaat = grid("xu2023", setting("fashion-mnist", "cpu"), "cpu")
@@ -53,15 +53,23 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
     {'eps and λ': 12, 'q and γ': 9, 'region': 3}
     """
     few = 1 if scale == "smoke" else None
+    one_by_one = scale == "cpu" and at.base.network.name not in ("lenet5", "sgt-mnist")
     if search == "ismail2021":
+        weights, rankings = (0.3, 1.0, 3.0), ("absolute", "signed")
         return Grid(
             start=SaliencyGuided(),
             stages={
+                "fraction": lambda m: [replace(m, fraction=fraction) for fraction in (0.1, 0.3, 0.5, 0.7)],
+                "λ": lambda m: [replace(m, weight=weight) for weight in weights],
+                "ranking": lambda m: [replace(m, ranking=ranking) for ranking in rankings],
+            }
+            if one_by_one
+            else {
                 "fraction, λ and ranking": lambda m: [
                     replace(m, fraction=fraction, weight=weight, ranking=ranking)
                     for fraction in (0.3, 0.5, 0.7)[:few]
-                    for weight in (0.3, 1.0, 3.0)[:few]
-                    for ranking in ("absolute", "signed")
+                    for weight in weights[:few]
+                    for ranking in rankings
                 ]
             },
             settings=lambda m: {"fraction": m.fraction, "weight": m.weight, "ranking": m.ranking},
@@ -90,11 +98,10 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
             accuracy_lost=0.01,
             longer=LONGER,
         )
-    grey, large = at.dataset in ("fashion-mnist", "mnist"), at.base.network.name not in ("lenet5", "sgt-mnist")
-    radii = (0.1, 0.2, 0.3, 0.4) if grey else (8 / 255, 0.1, 0.2, 0.3)
+    radii = (0.1, 0.2, 0.3, 0.4) if at.dataset in ("fashion-mnist", "mnist") else (8 / 255, 0.1, 0.2, 0.3)
     # Not the recipe's settings, which are what this search has found.
     start = SCAAT(attack=at.pgd(0.3, 4, 0.15), weight=0.3, region=at.region)
-    if large and scale == "cpu":
+    if one_by_one:
         stages: dict[str, Callable[[Any], list[Method]]] = {
             "eps": lambda m: [replace(m, attack=at.pgd(eps, 4, eps / 2)) for eps in radii],
             "λ": lambda m: [replace(m, weight=weight) for weight in (0.1, 0.3, 1.0)],
