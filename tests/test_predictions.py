@@ -45,6 +45,14 @@ def test_what_is_there_is_left_until_the_weights_change(run, tmp_path) -> None:
     (run / "model.safetensors").write_bytes(weights)
 
 
+@pytest.mark.parametrize("left", [b"", b"no parquet file"])
+def test_a_broken_file_is_written_again(run, left) -> None:
+    file = predict(run, "validation")
+    whole = file.read_bytes()
+    file.write_bytes(left)
+    assert predict(run, "validation").read_bytes() == whole
+
+
 def test_all_test_images_are_predicted(run) -> None:
     assert pq.read_table(predict(run)).num_rows == 10_000
 

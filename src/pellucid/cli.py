@@ -64,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(str(error), EXIT_MISTAKE)
     except KeyboardInterrupt as error:
         code = getattr(error, "code", EXIT_INTERRUPTED)
+        if name in REPEATED:
+            how = str(error).partition(";")[0] or "interrupted"
+            return _failed(f"{how}; what was finished is kept: the same command given again continues", code)
         return _failed(str(error) or "interrupted; what was finished is kept", code)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as `head` does
@@ -353,6 +356,8 @@ def _study(arguments: list[str]) -> None:
     run(arguments)
 
 
+REPEATED = ("demo", "reproduce", "select")
+"""Commands that continue what they find; the others have an option for it, if any."""
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], int | None]]] = {
     "demo": ("six networks on Fashion-MNIST: trained, measured, compared in a report", _demo),
     "train": ("train one network into a run directory", _train),

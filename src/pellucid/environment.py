@@ -5,6 +5,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 
 from pellucid import __version__
 
-__all__ = ["environment"]
+__all__ = ["environment", "told_commit"]
 
 PACKAGES = ("torch", "lightning-fabric", "numpy", "scipy", "pyarrow", "pillow", "safetensors", "jsonargparse")
 
@@ -44,6 +45,17 @@ def environment(device: torch.device, *, processes: int = 1) -> dict[str, Any]:
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def told_commit(facts: Mapping[str, Any]) -> str:
+    """The commit of an `environment` in ten digits, and whether it had changes; ``unknown`` outside a checkout.
+
+    >>> told_commit({"commit": "0123456789abcdef", "dirty": True}), told_commit({"commit": None, "dirty": None})
+    ('0123456789 with changes', 'unknown')
+    """
+    if not facts["commit"]:
+        return "unknown"
+    return str(facts["commit"])[:10] + " with changes" * bool(facts["dirty"])
 
 
 def _version(package: str) -> str | None:

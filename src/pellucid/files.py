@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["whole_file"]
+from pellucid.errors import InputError
+
+__all__ = ["check_writable", "whole_file"]
 
 
 @contextmanager
@@ -44,6 +46,23 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: str | Path) -> None:
+    """Refuse, before long work, a folder that cannot hold what comes of it; it is made where it is not there.
+
+    Args:
+        folder: where files will be written.
+
+    Raises:
+        InputError: it cannot be made, or takes no file.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"the results cannot be written into {folder}: {error.strerror or error}") from error
 
 
 def _umask() -> int:

@@ -45,7 +45,7 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
         raise InputError(f"{run} has no {split} images; it was trained with dataset.validation 0")
     model = load_network(run, dataset)
     weights = hashlib.blake2b((run / "model.safetensors").read_bytes(), digest_size=8).hexdigest()
-    if file.exists() and (pq.read_schema(file).metadata or {}).get(b"pellucid.weights") == weights.encode():
+    if _predicted_by(file) == weights:
         return file
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
@@ -68,3 +68,12 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
     with whole_file(file) as temporary:
         pq.write_table(table, temporary)
     return file
+
+
+def _predicted_by(file: Path) -> str | None:
+    """The digest of the weights that wrote a file; None where there is none, or a broken one."""
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+    except (pa.ArrowInvalid, OSError):
+        return None
+    return str(metadata.get(b"pellucid.weights", b""), "utf-8")

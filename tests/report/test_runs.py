@@ -78,8 +78,15 @@ def test_a_missing_file_is_named(make_run, name: str) -> None:
 def test_truncated_rows(make_run, keep: int) -> None:
     file = make_run() / "rows.parquet"
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(InputError, match="rows.parquet of run 'regular' is truncated"):
+    with pytest.raises(InputError, match=r"regular/rows.parquet is truncated .* write it again: pellucid evaluate"):
         read_run(file.parent)
+
+
+def test_a_truncated_q_is_training_s_to_write(make_run) -> None:
+    file = make_run() / "q.parquet"
+    file.write_bytes(b"bad")
+    with pytest.raises(InputError, match=r"regular/q.parquet is truncated .* delete .*regular and train it again"):
+        _ = read_run(file.parent).q
 
 
 def test_truncated_maps(make_run) -> None:
@@ -100,7 +107,7 @@ def test_a_foreign_experiment(make_run, text: str) -> None:
 def test_a_broken_environment(make_run) -> None:
     path = make_run()
     (path / "environment.json").write_text("{")
-    with pytest.raises(InputError, match="environment.json of run 'regular'"):
+    with pytest.raises(InputError, match=r"regular/environment.json is no JSON .* delete .*regular and train it again"):
         _ = read_run(path).environment
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from pellucid.recipes.table import Claim
 from pellucid.reproduction import summary
-from pellucid.reproduction.page import found_of
+from pellucid.reproduction.page import found_of, verdicts
+from pellucid.statistics import Interval
 
 
 class _Values:
@@ -90,6 +91,29 @@ def test_a_difference_that_is_rounding_is_none() -> None:
     assert found == "+0 [−2, +2] points"
 
 
-@pytest.mark.parametrize(("dirty", "told"), [(False, "0123456789"), (True, "0123456789 with changes")])
-def test_a_table_says_whether_its_networks_code_was_committed(dirty, told) -> None:
-    assert summary._commit(SimpleNamespace(environment={"commit": "0123456789abcdef", "dirty": dirty})) == told
+@pytest.mark.parametrize(
+    ("weak", "change", "metric", "eps", "verdict"),
+    [
+        ("run", 0.5, "robust_accuracy", None, "cannot be told"),
+        ("run", 0.5, "robust_accuracy", 0.2, "cannot be told"),
+        ("run", 0.5, "robust_accuracy", 0.1, "confirmed"),  # not the radius of the probes
+        ("run", 0.5, "autoattack_correct", None, "confirmed"),  # another attack
+        ("baseline", 0.5, "robust_accuracy", None, "confirmed"),  # a stronger attack would only widen it
+        ("baseline", -0.5, "robust_accuracy", None, "cannot be told"),
+        ("run", -0.5, "robust_accuracy", None, "refuted"),
+    ],
+)
+def test_robust_accuracy_under_too_weak_an_attack_confirms_nothing(
+    monkeypatch, weak, change, metric, eps, verdict
+) -> None:
+    settings = {"robust_correct": {"parameters": {"eps": 0.2}}}
+    runs = {
+        name: [SimpleNamespace(columns=settings, weak=name == weak) for _ in range(2)] for name in ("run", "baseline")
+    }
+    monkeypatch.setattr(summary, "attack_warnings", lambda run: ["It has not converged."] if run.weak else [])
+    monkeypatch.setattr(summary, "_found", lambda *_: Interval(change, change - 0.1, change + 0.1, 200))
+    claim = Claim(text="", metric=metric, run="run", baseline="baseline", low=0, eps=eps)
+    found = summary._checked(claim, runs, 200)
+    assert found["verdict"] == verdict and found["attack_too_weak"] == (verdict == "cannot be told")
+    line = list(verdicts([{**found, "text": "More robust", "metric": metric}]))[-1]
+    assert line.endswith("**cannot be told**, the attack is too weak |" if verdict == "cannot be told" else "** |")

@@ -25,6 +25,7 @@ from pellucid.errors import InputError
 from pellucid.models import build
 from pellucid.recipes.table import setting
 from pellucid.report import read_run, summarise
+from pellucid.report.measures import measure_of
 from pellucid.reproduction import (
     PAPERS,
     Cost,
@@ -69,13 +70,19 @@ def test_every_recipe_runs(smoke, paper) -> None:
     choice, file = smoke(paper)
     result = json.loads(file.with_suffix(".json").read_text())
     assert file.read_text() == page(result)
+    assert "no claim is judged" in file.read_text() and "| verdict |" not in file.read_text()
+    assert "commit unknown" in page(result | {"environment": result["environment"] | {"commit": None, "dirty": None}})
+    judged = page(result | {"scale": "cpu"})
+    assert judged.count("| **") == len(result["claims"]) and "means nothing" not in judged
+    told = judged.partition("What the numbers are:")[2]
+    assert all(f"- {measure_of(name).title}: " in told for name in result["metrics"] if name != "time")
     (table,) = tables(choice)
     assert list(result["measured"]) == list(table.runs)
     for run, values in result["measured"].items():
         assert list(values) == result["metrics"], run
         assert all(value["mean"] is None or value["low"] <= value["high"] for value in values.values())
     assert [claim["text"] for claim in result["claims"]] == [claim.text for claim in table.claims]
-    assert all(f"| {claim['text']} |" in file.read_text() for claim in result["claims"])
+    assert all(f"| {claim['text']} |" in judged for claim in result["claims"])
     assert result["command"].startswith(f"pellucid reproduce {paper} --table {MAIN[paper]}")
 
 
@@ -120,12 +127,25 @@ def test_trainings_are_dealt_to_the_devices(monkeypatch) -> None:
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
 
 
+CONTINUES = "what was finished is kept: the same command given again continues"
+
+
 @pytest.mark.parametrize(
     ("number", "group", "code", "words"),
     [
-        (signal.SIGTERM, False, 143, "stopped by SIGTERM; what was finished is kept, and --resume continues"),
-        (signal.SIGTERM, True, 143, "stopped by SIGTERM; what was finished is kept, and --resume continues"),
-        (signal.SIGINT, True, 130, "interrupted; what was finished is kept"),
+        (
+            signal.SIGTERM,
+            False,
+            143,
+            "stopped by SIGTERM",
+        ),
+        (
+            signal.SIGTERM,
+            True,
+            143,
+            "stopped by SIGTERM",
+        ),
+        (signal.SIGINT, True, 130, "interrupted"),
     ],
     ids=["kill", "scheduler", "ctrl-c"],
 )
@@ -140,7 +160,7 @@ def test_several_trainings_stop_at_once_and_keep_where_they_stand(tmp_path, numb
     until(lambda: len(list(runs.glob("*/experiment.yaml"))) == 2, process)
     (os.killpg if group else os.kill)(process.pid, number)
     _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (code, f"pellucid: {words}\n")
+    assert (process.returncode, said) == (code, f"pellucid: {words}; {CONTINUES}\n")
     assert len(list(runs.glob("*/state.pt"))) == 2
     assert not list(tmp_path.glob("results/*")) and not list(runs.glob("*/model.safetensors"))
 
@@ -228,6 +248,15 @@ def test_a_table_of_more_seeds_is_not_replaced(smoke, capsys) -> None:
     with pytest.raises(InputError, match="is of 2 seeds, and 1 would replace it; give --seeds 2 or more, or another"):
         reproduce(replace(choice, seeds=1), progress=False)
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["reproduce ismail2021", "select ismail2021"])
+def test_a_folder_that_takes_no_file_is_told_before_any_is_trained(tmp_path, capsys, command) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert main([*command.split(), "--scale", "smoke", "--out", str(tmp_path / "runs"), "--results", str(file)]) == 2
+    assert capsys.readouterr().err == f"pellucid: the results cannot be written into {file}: File exists\n"
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_network_that_cannot_be_built_is_told_before_any_is_trained(tmp_path) -> None:

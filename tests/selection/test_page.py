@@ -16,7 +16,7 @@ FACTS = {
     "images": 1000, "validation_images": 5000, "seed": 0, "command": "pellucid select",
     "environment": {
         "device_name": "a CPU", "python": "3.12", "packages": {"torch": "2"}, "pellucid": "0", "commit": "c",
-        "started": "now",
+        "dirty": False, "started": "now",
     },
 }  # fmt: skip
 
@@ -65,11 +65,13 @@ def test_the_front_of_a_known_case(compositions) -> None:
 def test_the_page_of_compositions(compositions) -> None:
     text = page(compositions)
     assert "**No composition is best or tied on all five axes.**" in text
-    assert "3: **scaat** (sparsity, stability, faithfulness)" in text
+    assert "3: **scaat** (sparsity, stability, faithfulness)." in text
     assert "Accuracy 1 point, Robust accuracy 2 points" in text
     assert text.index("## The Pareto front") < text.index("| at |") < text.index("## Dominated") < text.index("| worse")
     (line,) = [line for line in text.splitlines() if line.startswith("| at |")]
     assert "(100 [90, 110])" in line
+    tied = [row | {"best_or_tied": ["a", "b", "c"]} for row in compositions["rows"] if row["run"] != "worse"]
+    assert "**scaat** (a, b, c); so are regular, at, with a worse mean rank" in page(compositions | {"rows": tied})
     won = page(compositions | {"wins_everywhere": ["scaat"]})
     assert "Best or tied on all five axes: **scaat**." in won
 
@@ -116,3 +118,5 @@ def test_the_page_of_settings() -> None:
     assert "| **0.5** | **2** | 87.0 |" in text
     assert [line.split("|")[-2].strip() for line in text.splitlines() if line.startswith("| 0.3")] == ["MoRF"]
     assert "none; no candidate keeps the rule" in page(found | {"chosen": None})
+    installed = FACTS["environment"] | {"commit": None, "dirty": None}
+    assert "commit unknown, now" in page(found | {"environment": installed})

@@ -207,6 +207,18 @@ def front(dataset: str, scale: Scale, path: str | None = None, network: str | No
     )
 
 
+def _step(criterion: Criterion) -> str:
+    scale, words = {
+        "clean_accuracy": (100, "{:g} point{} of accuracy"),
+        "robust_accuracy": (100, "{:g} point{} of robust accuracy"),
+        "gini": (1, "{:g} of the Gini index"),
+        "ris": (1, "a factor of {:g} in RIS"),
+        "ros": (1, "a factor of {:g} in ROS"),
+        "aopc_lerf": (1000, "{:g} ×10⁻³ of LeRF"),
+    }[criterion.metric]
+    return words.format(scale * criterion.step, "s" * (scale * criterion.step != 1))
+
+
 def _claims(found: Mapping[str, Any]) -> tuple[Claim, ...]:
     """That the recommended recipe is, within a step, no worse than the best of each number on validation images."""
     name, rows = found["recommended"], {row["run"]: row for row in found["rows"]}
@@ -224,7 +236,7 @@ def _claims(found: Mapping[str, Any]) -> tuple[Claim, ...]:
         least = 1 / criterion.step if criterion.ratio else -criterion.step
         claims.append(
             Claim(
-                text=f"{name} is no worse than {best} by more than a step in {metric}",
+                text=f"{name} is no worse than {best} by more than {_step(criterion)}",
                 metric=metric,
                 run=name,
                 baseline=best,

@@ -42,8 +42,8 @@ TRAINING_IMAGES = {
 FOLDERS = ("cifar10", "imagenette", "imagenet")
 """Those that a path makes an image folder."""
 BACKGROUND = (
-    "The pictures' background is black: integrated gradients, which are multiplied by the picture, are 0 there, and "
-    "noise that covers it changes the prediction more than noise on the object."
+    "The pictures' background is black: integrated gradients, which are multiplied by the picture, are 0 there, so "
+    "that LeRF covers it with noise first and MoRF last, whatever it means to the network."
 )
 """What a table on grey images says of maps that are multiplied by the picture."""
 NOISE = (

@@ -10,7 +10,7 @@ from pellucid.metrics.survival import Survival, survives
 from pellucid.report.measures import saliency_title
 from pellucid.report.runs import Run
 
-__all__ = ["caveats", "merged", "survivals"]
+__all__ = ["attack_warnings", "caveats", "merged", "survivals"]
 
 
 def caveats(run: Run) -> list[str]:
@@ -25,7 +25,7 @@ def caveats(run: Run) -> list[str]:
     Returns:
         A sentence for each sign.
     """
-    return [*_masking(run), *_sanity(run)]
+    return [*attack_warnings(run), *_sanity(run)]
 
 
 def survivals(run: Run) -> dict[str, Survival]:
@@ -70,7 +70,8 @@ def merged(said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     return found
 
 
-def _masking(run: Run) -> list[str]:
+def attack_warnings(run: Run) -> list[str]:
+    """Those of `caveats` that say that an attack is too weak, so that robust accuracy only looks high."""
     probes = {name: run.values(name) for name in run.rows.column_names if name.startswith("masking_")}
     if "masking_many_step" not in probes or len(probes) < 2:
         return []

@@ -90,7 +90,9 @@ class Run:
         try:
             environment: dict[str, Any] = json.loads(text)
         except json.JSONDecodeError as error:
-            raise InputError(f"environment.json of run {self.name!r} is no JSON ({error}); train it again") from error
+            raise InputError(
+                f"{self.path / 'environment.json'} is no JSON ({error}); delete {self.path} and train it again"
+            ) from error
         return environment
 
     @cached_property
@@ -108,7 +110,7 @@ class Run:
         path = self.path / "q.parquet"
         if not path.exists():
             return None
-        table = _read_parquet(path, self.name)
+        table = _read_parquet(path, f"delete {self.path} and train it again")
         epoch, q = table["epoch"].to_numpy(), table["q"].to_numpy().astype(np.float64)
         return {int(number): q[epoch == number] for number in np.unique(epoch)}
 
@@ -146,7 +148,7 @@ def read_run(path: str | Path) -> Run:
         raise InputError(f"{path / 'experiment.yaml'} names no method; it must be the file that pellucid train wrote")
     if not (path / "rows.parquet").exists():
         raise InputError(f"run {name!r} has no rows.parquet; evaluate it first: pellucid evaluate {path}")
-    rows = _read_parquet(path / "rows.parquet", name)
+    rows = _read_parquet(path / "rows.parquet", f"write it again: pellucid evaluate {path}")
     info = json.loads((rows.schema.metadata or {}).get(b"pellucid", b"{}"))
     if info.get("format") != FORMAT:
         raise InputError(
@@ -232,15 +234,15 @@ def _is_map(column: str) -> bool:
 
 def _existing(path: Path, run: str) -> Path:
     if not path.exists():
-        raise InputError(f"run {run!r} has no {path.name}; a run directory is what pellucid train and evaluate wrote")
+        raise InputError(
+            f"run {run!r} has no {path.name}: {path} is missing; a run directory is what pellucid train and evaluate "
+            "wrote"
+        )
     return path
 
 
-def _read_parquet(path: Path, run: str) -> pa.Table:
+def _read_parquet(path: Path, remedy: str) -> pa.Table:
     try:
         return pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(
-            f"{path.name} of run {run!r} is truncated or no parquet file ({str(error).splitlines()[0]}); "
-            f"write it again: pellucid evaluate {path.parent}"
-        ) from error
+        raise InputError(f"{path} is truncated or no parquet file ({str(error).splitlines()[0]}); {remedy}") from error

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pellucid.data import load
 from pellucid.environment import environment
 from pellucid.errors import InputError
-from pellucid.files import whole_file
+from pellucid.files import check_writable, whole_file
 from pellucid.recipes.table import TRAINING_IMAGES, Table
 from pellucid.report.runs import read_run
 from pellucid.reproduction.choice import Reproduction, folder, plan, table_name, tables
@@ -40,11 +40,13 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
         The Markdown files.
 
     Raises:
-        InputError: a paper, table or dataset that is not known, or data that is not here.
+        InputError: a paper, table or dataset that is not known, or data that is not here, or a folder of
+            results that takes no file.
     """
     wanted = tables(choice)
     stages = plan(choice, wanted)
     _refuse_fewer_seeds(choice, wanted)
+    check_writable(choice.results)
     _build([stage for stage in stages if not (stage.run / "model.safetensors").exists()])
     facts = environment(torch.device("cpu"))  # before the tables change the working tree
     del facts["command"]  # it may hold a path of this machine; the table has one without
@@ -59,7 +61,6 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
     for table in wanted:
         result = summarise(choice, table, facts)
         name = choice.results / result["name"]
-        choice.results.mkdir(parents=True, exist_ok=True)
         for ending, text in ((".json", json.dumps(result, indent=1) + "\n"), (".md", page(result))):
             with whole_file(Path(f"{name}{ending}")) as temporary:
                 temporary.write_text(text, encoding="utf-8")

@@ -3,11 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pellucid.environment import told_commit
 from pellucid.report.measures import ARROWS, direction, measure_of, saliency_of, saliency_title, written
+from pellucid.report.words import number
 from pellucid.reproduction.figures import CAPTIONS
 from pellucid.statistics import Interval
 
 __all__ = ["columns", "figure_file", "found_of", "page", "verdicts"]
+
+_SAID_ABOVE = ("saliency", "target")
 
 
 def page(result: Mapping[str, Any]) -> str:
@@ -32,9 +36,11 @@ def page(result: Mapping[str, Any]) -> str:
         sections.setdefault(None if metric == "time" else saliency_of(metric), []).append(metric)
     for method, names in sections.items():
         if method:
-            lines += [f"{saliency_title(method)} maps:", ""]
+            lines += [f"{saliency_title(method)} maps{_settings(result, names)}:", ""]
         lines += [*columns(result, names), ""]
-    if result["claims"]:
+    if result["scale"] == "smoke":
+        lines += ["Scale `smoke` shows that the command runs: its numbers mean nothing, and no claim is judged.", ""]
+    elif result["claims"]:
         lines += [*verdicts(result["claims"]), ""]
     for name in result["figures"]:
         lines += [
@@ -53,11 +59,11 @@ def page(result: Mapping[str, Any]) -> str:
         *(f"- {run}: `{training}`" for run, training in result["trainings"].items()),
         "",
     ]
+    lines += ["What the numbers are:", "", *_defined(result), ""]
     facts = result["environment"]
     lines += [
         f"{facts['device_name']}, Python {facts['python']}, torch {facts['packages']['torch']}, pellucid "
-        f"{facts['pellucid']}, {facts['started']}, commit {facts['commit'][:10]}"
-        f"{' with changes' if facts['dirty'] else ''}, networks trained at "
+        f"{facts['pellucid']}, {facts['started']}, commit {told_commit(facts)}, networks trained at "
         f"{', '.join(result['trained_at'])}. Regenerate: `{result['command']}`.",
         "",
     ]
@@ -88,7 +94,8 @@ def verdicts(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"| claim{', of vanilla gradient maps where none are named' if of_maps else ''} | whose | found | verdict |"
     yield "| --- | --- | ---: | --- |"
     for claim in claims:
-        yield f"| {claim['text']} | {claim['whose']} | {found_of(claim)} | **{claim['verdict']}** |"
+        doubt = ", the attack is too weak" if claim["attack_too_weak"] else ""
+        yield f"| {claim['text']} | {claim['whose']} | {found_of(claim)} | **{claim['verdict']}**{doubt} |"
 
 
 def figure_file(result: Mapping[str, Any], name: str) -> str:
@@ -104,7 +111,8 @@ def _attacked(result: Mapping[str, Any]) -> str:
 
 def _said_of_q(result: Mapping[str, Any]) -> list[str]:
     return [
-        f"{run}: q at the end of training {q['mean']:.2f}, {q['low']:.2f} to {q['high']:.2f} for nine samples in ten."
+        f"{run}: q {q['over_training']:.2f} on the mean of all epochs, at the end {q['mean']:.2f}, {q['low']:.2f} to "
+        f"{q['high']:.2f} for nine samples in ten."
         for run, q in result["q"].items()
     ] + [
         f"{run}: that correlation by class, the mean over seeds: "
@@ -116,6 +124,28 @@ def _said_of_q(result: Mapping[str, Any]) -> list[str]:
 
 def _signed(value: float | None) -> str:
     return "–" if value is None else f"{value:+.2f}".replace("-", "−")
+
+
+def _settings(result: Mapping[str, Any], metrics: Sequence[str]) -> str:
+    """How the maps of some numbers were made."""
+    known = (result["definitions"].get(metric, {}).get("parameters", {}).get("saliency") for metric in metrics)
+    return next((f", `{saliency}`" for saliency in known if saliency), "")
+
+
+def _defined(result: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each number, once for all kinds of map, with the settings it was measured with."""
+    told = dict.fromkeys(measure_of(metric).title for metric in result["metrics"] if metric != "time")
+    for metric, column in result["definitions"].items():
+        title = measure_of(metric).title
+        if title not in told:
+            continue
+        del told[title]
+        unit = f" In {column['unit']}." if column["unit"] else ""
+        settings = ", ".join(
+            f"{key} {number(value)}" for key, value in column["parameters"].items() if key not in _SAID_ABOVE
+        )
+        notes = "; ".join(part for part in (settings, column["source"]) if part)
+        yield f"- {title}: {column['definition']}{unit}" + (f" ({notes})" if notes else "")
 
 
 def _bands(result: Mapping[str, Any], name: str) -> str:

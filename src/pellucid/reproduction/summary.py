@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pellucid.data import load
+from pellucid.environment import told_commit
 from pellucid.recipes.table import Claim, Table, source
-from pellucid.report.caveats import caveats
+from pellucid.report.caveats import attack_warnings, caveats
 from pellucid.report.runs import Run, read_run
-from pellucid.report.table import statistic
+from pellucid.report.table import definitions, statistic
 from pellucid.reproduction.background import by_class, with_background
 from pellucid.reproduction.choice import Reproduction, folder, table_name
 from pellucid.reproduction.cost import step_ratios
@@ -79,14 +80,11 @@ def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> d
         "trainings": {name: expression(each.method, each.smoothing) for name, each in table.runs.items()},
         "common": _common(table),
         "caveats": sorted({sentence for each in runs.values() for run in each for sentence in _caveats(run)}),
+        "definitions": definitions([each[0] for each in runs.values()], table.metrics),
         "environment": {**facts, "device_name": runs[first][0].environment["device_name"]},
-        "trained_at": sorted({_commit(run) for each in runs.values() for run in each}),
+        "trained_at": sorted({told_commit(run.environment) for each in runs.values() for run in each}),
         "command": _command(choice, table),
     }
-
-
-def _commit(run: Run) -> str:
-    return str(run.environment["commit"])[:10] + " with changes" * bool(run.environment["dirty"])
 
 
 def _caveats(run: Run) -> list[str]:
@@ -121,10 +119,11 @@ def _radius(run: Run) -> float | None:
 
 
 def _last_q(runs: Sequence[Run]) -> dict[str, float]:
-    """Share of the features that may change at the end of training, over all samples and seeds."""
+    """Share of the features that may change at the end of training, over all samples and seeds; mean of all epochs."""
     last = np.concatenate([run.q[max(run.q)] for run in runs if run.q])
     low, high = np.quantile(last, (0.05, 0.95))
-    return {"mean": float(last.mean()), "low": float(low), "high": float(high)}
+    over_training = float(np.mean([run.training["q"].mean() for run in runs]))
+    return {"mean": float(last.mean()), "low": float(low), "high": float(high), "over_training": over_training}
 
 
 def _command(choice: Reproduction, table: Table) -> str:
@@ -206,6 +205,7 @@ def _checked(
     if not found.n or found.low == found.high in (claim.low, claim.high):
         verdicts = {"cannot be told"}
     worst = next(word for word in ("refuted", "cannot be told", "confirmed") if word in verdicts)
+    doubted = _attacked_too_weakly(claim, worst, runs)
     return {
         "text": claim.text,
         "metric": claim.metric,
@@ -217,8 +217,23 @@ def _checked(
         "from_clean": claim.from_clean,
         "allowed": [claim.low, claim.high],
         "found": _plain(found),
-        "verdict": worst,
+        "verdict": "cannot be told" if doubted else worst,
+        "attack_too_weak": doubted,
     }
+
+
+def _attacked_too_weakly(claim: Claim, verdict: str, runs: Mapping[str, Sequence[Run]]) -> bool:
+    """Whether a verdict rests on a robust accuracy that only looks high: the probes say that the attack is too weak.
+
+    Only at the radius of the probes. What the other network would lose to a stronger attack speaks for the verdict.
+    """
+    rests_on = {"confirmed": claim.run, "refuted": claim.baseline}.get(verdict, "")
+    if claim.metric != "robust_accuracy" or rests_on not in runs:
+        return False
+    probed = _radius(runs[rests_on][0])
+    if claim.eps is not None and (probed is None or not math.isclose(claim.eps, probed)):
+        return False
+    return any(attack_warnings(run) for run in runs[rests_on])
 
 
 def _found(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> Interval:

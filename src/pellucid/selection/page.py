@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pellucid.environment import told_commit
 from pellucid.recipes.pellucid import AXES
 from pellucid.report.measures import ARROWS, direction, measure_of, written
 from pellucid.statistics import Interval
@@ -20,7 +21,7 @@ def page(found: Mapping[str, Any]) -> str:
         *head,
         "",
         f"{facts['device_name']}, Python {facts['python']}, torch {facts['packages']['torch']}, pellucid "
-        f"{facts['pellucid']}, commit {facts['commit']}{_trained_at(found)}, {facts['started']}. "
+        f"{facts['pellucid']}, commit {told_commit(facts)}{_trained_at(found)}, {facts['started']}. "
         f"Regenerate: `{found['command']}`.",
         "",
     ]
@@ -91,9 +92,15 @@ def _front_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"Best or tied on all five axes: {', '.join(f'**{name}**' for name in everywhere)}."
     else:
         row = next(row for row in found["rows"] if row["run"] == found["recommended"])
+        others = [
+            each["run"]
+            for each in found["rows"]
+            if each["front"] and len(each["best_or_tied"]) == len(row["best_or_tied"]) and each is not row
+        ]
+        also = f"; so are {', '.join(others)}, with a worse mean rank over all numbers" if others else ""
         yield (
             "**No composition is best or tied on all five axes.** Best or tied on the most, "
-            f"{len(row['best_or_tied'])}: **{row['run']}** ({', '.join(row['best_or_tied'])})."
+            f"{len(row['best_or_tied'])}: **{row['run']}** ({', '.join(row['best_or_tied'])}){also}."
         )
     yield ""
     yield f"![The front on every axis]({_figure_name(found)}.svg)"

@@ -11,10 +11,10 @@ import torch
 from tqdm import tqdm
 
 from pellucid.data import load
-from pellucid.environment import environment
+from pellucid.environment import environment, told_commit
 from pellucid.errors import InputError
 from pellucid.experiment import Experiment
-from pellucid.files import whole_file
+from pellucid.files import check_writable, whole_file
 from pellucid.methods import Regular
 from pellucid.pareto import Criterion, best_or_tied, front, recommended
 from pellucid.recipes import ismail2021, xu2023
@@ -103,9 +103,11 @@ def select(choice: Selection, *, progress: bool = True) -> list[Path]:
         The files, the Markdown first.
 
     Raises:
-        InputError: data that is not here, fewer training images than are kept for validation.
+        InputError: data that is not here, fewer training images than are kept for validation, a folder of results
+            that takes no file.
     """
     at = _prepared(choice)
+    check_writable(choice.results)
     with tqdm(desc=choice.search, unit="network", dynamic_ncols=True, disable=None if progress else True) as bar:
 
         def measured(runs: Mapping[str, Experiment]) -> dict[str, Run]:
@@ -184,7 +186,7 @@ def _numbers(run: Run) -> dict[str, Any]:
         # Of all validation images after the last epoch; the measured ones are fewer.
         "validation_accuracy": float(run.training["validation_accuracy"][-1]),
         "measured": measured,
-        "commit": str(run.environment["commit"])[:10],
+        "commit": told_commit(run.environment),
     } | ({"mean_q": float(run.training["q"].mean())} if "q" in run.training else {})
 
 
