@@ -64,6 +64,13 @@ def test_every_claim_of_every_table_is_on_the_page_of_claims(benchmarks):
     assert (ROOT / "results" / "claims.md").read_text() == claims.page(claims.tables(ROOT / "results"))
 
 
+def test_a_table_of_scale_smoke_counts_for_no_claim(benchmarks, tmp_path):
+    table = stored("xu2023-1-fashion-mnist-cpu")
+    for name, scale in (("one", "cpu"), ("two", "smoke")):
+        (tmp_path / f"{name}.json").write_text(json.dumps(table | {"scale": scale}))
+    assert [result["scale"] for result in benchmarks("claims").tables(tmp_path)] == ["cpu"]
+
+
 class TestParity:
     def test_every_comparison_agrees(self, benchmarks):
         largest = benchmarks("metrics_parity").LARGEST

@@ -50,6 +50,9 @@ def environment(device: torch.device, *, processes: int = 1) -> dict[str, Any]:
 def told_commit(facts: Mapping[str, Any]) -> str:
     """The commit of an `environment` in ten digits, and whether it had changes; ``unknown`` outside a checkout.
 
+    Args:
+        facts: what `environment` returned, or what a run's environment.json holds.
+
     >>> told_commit({"commit": "0123456789abcdef", "dirty": True}), told_commit({"commit": None, "dirty": None})
     ('0123456789 with changes', 'unknown')
     """

@@ -56,6 +56,8 @@ def check_writable(folder: str | Path) -> None:
 
     Raises:
         InputError: it cannot be made, or takes no file.
+
+    >>> check_writable(tempfile.gettempdir())
     """
     folder = Path(folder)
     try:

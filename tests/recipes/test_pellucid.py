@@ -9,7 +9,18 @@ from pellucid import reproduction
 from pellucid.errors import InputError
 from pellucid.experiment import from_config, to_config
 from pellucid.methods import SCAAT, AdversarialSCAAT, AdversarialTraining, Regular
-from pellucid.recipes.pellucid import AXES, DATASETS, TABLES, Composition, candidates, experiment, front, rivals, trace
+from pellucid.recipes.pellucid import (
+    AXES,
+    DATASETS,
+    TABLES,
+    WORDS,
+    Composition,
+    candidates,
+    experiment,
+    front,
+    rivals,
+    trace,
+)
 from pellucid.recipes.table import SCALES, setting
 
 
@@ -97,6 +108,11 @@ def test_a_found_front_is_the_table_and_its_claims(tmp_path, monkeypatch) -> Non
     (tmp_path / "results" / "selection-pellucid-fashion-mnist-cpu.json").write_text(json.dumps(found))
     (ris,) = [claim for claim in front("fashion-mnist", "cpu").claims if claim.metric == "ris"]
     assert (ris.kind, ris.low, ris.high) == ("factor", None, 1.1)
+    assert ris.text.endswith(" in RIS by more than ×1.1")
+
+
+def test_every_number_of_an_axis_has_words() -> None:
+    assert set(WORDS) == {criterion.metric for axis in AXES.values() for criterion in axis}
 
 
 @pytest.mark.parametrize(
@@ -123,4 +139,5 @@ def test_the_front_is_reproduced(tmp_path, monkeypatch) -> None:
     assert file.name == "pellucid-front-fashion-mnist-smoke.md" and list(TABLES) == ["front"]
     text = file.read_text()
     assert "# pellucid, front: Those of the Pareto front that are best" in text
-    assert "MoRF is not below regular training's" in text
+    claims = json.loads(file.with_suffix(".json").read_text())["claims"]
+    assert any(claim["text"].endswith("MoRF is not below regular training's") for claim in claims)

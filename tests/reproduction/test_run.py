@@ -70,10 +70,10 @@ def test_every_recipe_runs(smoke, paper) -> None:
     choice, file = smoke(paper)
     result = json.loads(file.with_suffix(".json").read_text())
     assert file.read_text() == page(result)
-    assert "no claim is judged" in file.read_text() and "| verdict |" not in file.read_text()
+    assert "no verdict is shown" in file.read_text() and "| verdict |" not in file.read_text()
     assert "commit unknown" in page(result | {"environment": result["environment"] | {"commit": None, "dirty": None}})
     judged = page(result | {"scale": "cpu"})
-    assert judged.count("| **") == len(result["claims"]) and "means nothing" not in judged
+    assert judged.count("| **") == len(result["claims"]) and "no verdict is shown" not in judged
     told = judged.partition("What the numbers are:")[2]
     assert all(f"- {measure_of(name).title}: " in told for name in result["metrics"] if name != "time")
     (table,) = tables(choice)
@@ -133,18 +133,8 @@ CONTINUES = "what was finished is kept: the same command given again continues"
 @pytest.mark.parametrize(
     ("number", "group", "code", "words"),
     [
-        (
-            signal.SIGTERM,
-            False,
-            143,
-            "stopped by SIGTERM",
-        ),
-        (
-            signal.SIGTERM,
-            True,
-            143,
-            "stopped by SIGTERM",
-        ),
+        (signal.SIGTERM, False, 143, "stopped by SIGTERM"),
+        (signal.SIGTERM, True, 143, "stopped by SIGTERM"),
         (signal.SIGINT, True, 130, "interrupted"),
     ],
     ids=["kill", "scheduler", "ctrl-c"],

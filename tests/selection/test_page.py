@@ -118,5 +118,8 @@ def test_the_page_of_settings() -> None:
     assert "| **0.5** | **2** | 87.0 |" in text
     assert [line.split("|")[-2].strip() for line in text.splitlines() if line.startswith("| 0.3")] == ["MoRF"]
     assert "none; no candidate keeps the rule" in page(found | {"chosen": None})
+    assert "numbers on test images" not in text
+    carried = rows[-1] | {"stage": "as found for LeNet-5"}
+    assert "was added when its numbers on test images were known" in page(found | {"rows": [*rows[:-1], carried]})
     installed = FACTS["environment"] | {"commit": None, "dirty": None}
     assert "commit unknown, now" in page(found | {"environment": installed})

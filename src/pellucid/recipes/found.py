@@ -80,6 +80,9 @@ def is_searched(at: Setting, *, network: str | None = None) -> bool:
     >>> from pellucid.recipes.table import setting
     >>> is_searched(setting("fashion-mnist", "cpu")), is_searched(setting("cifar10", "cpu"))
     (True, False)
+    >>> small = setting("fashion-mnist", "cpu", network="resnet18")
+    >>> is_searched(small), is_searched(small, network="lenet5")
+    (False, True)
     """
     return _scaat_found(at, network) is not None
 

@@ -207,16 +207,24 @@ def front(dataset: str, scale: Scale, path: str | None = None, network: str | No
     )
 
 
-def _step(criterion: Criterion) -> str:
-    scale, words = {
-        "clean_accuracy": (100, "{:g} point{} of accuracy"),
-        "robust_accuracy": (100, "{:g} point{} of robust accuracy"),
-        "gini": (1, "{:g} of the Gini index"),
-        "ris": (1, "a factor of {:g} in RIS"),
-        "ros": (1, "a factor of {:g} in ROS"),
-        "aopc_lerf": (1000, "{:g} ×10⁻³ of LeRF"),
-    }[criterion.metric]
-    return words.format(scale * criterion.step, "s" * (scale * criterion.step != 1))
+WORDS = {
+    "clean_accuracy": "accuracy", "robust_accuracy": "robust accuracy", "gini": "the Gini index", "ris": "RIS",
+    "ros": "ROS", "aopc_lerf": "LeRF",
+}  # fmt: skip
+"""What the numbers of `AXES` are called in a sentence."""
+
+
+def told_step(criterion: Criterion) -> str:
+    """The step below which two values count as equal, as a sentence says it.
+
+    >>> [told_step(criterion) for axis in AXES.values() for criterion in axis]
+    ['1 point', '2 points', '0.02', '×1.1', '×1.1', '1 ×10⁻³']
+    """
+    if criterion.ratio:
+        return f"×{criterion.step:g}"
+    if criterion.metric.endswith("accuracy"):
+        return f"{100 * criterion.step:g} point{'s' * (criterion.step != 0.01)}"
+    return f"{1000 * criterion.step:g} ×10⁻³" if criterion.metric == "aopc_lerf" else f"{criterion.step:g}"
 
 
 def _claims(found: Mapping[str, Any]) -> tuple[Claim, ...]:
@@ -236,7 +244,7 @@ def _claims(found: Mapping[str, Any]) -> tuple[Claim, ...]:
         least = 1 / criterion.step if criterion.ratio else -criterion.step
         claims.append(
             Claim(
-                text=f"{name} is no worse than {best} by more than {_step(criterion)}",
+                text=f"{name} is no worse than {best} in {WORDS[metric]} by more than {told_step(criterion)}",
                 metric=metric,
                 run=name,
                 baseline=best,

@@ -71,7 +71,14 @@ def merged(said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
 
 
 def attack_warnings(run: Run) -> list[str]:
-    """Those of `caveats` that say that an attack is too weak, so that robust accuracy only looks high."""
+    """Those of `caveats` that say that an attack is too weak, so that robust accuracy only looks high.
+
+    Args:
+        run: an evaluated run.
+
+    Returns:
+        A sentence for each sign; none where the probes were not measured.
+    """
     probes = {name: run.values(name) for name in run.rows.column_names if name.startswith("masking_")}
     if "masking_many_step" not in probes or len(probes) < 2:
         return []

@@ -26,7 +26,7 @@ def page(result: Mapping[str, Any]) -> str:
         f"{', accuracy of all {}'.format(result['accuracy_images']) if 'clean_accuracy' in metrics else ''}"
         f"{_attacked(result)}. "
         f"Mean [95 % interval over {_over(result)}]; – stands for a ratio "
-        f"whose divisor may be 0.{' Maps explain the true class.' if result['target'] == 'true' else ''}"
+        f"whose divisor may be 0. Maps and their measures are of the {result['target']} class."
         + (f" *Published* numbers are of {result['published_on']}." if published and result["published_on"] else "")
         + (" *Published* numbers stand below ours." if published and not result["published_on"] else ""),
         "",
@@ -39,7 +39,7 @@ def page(result: Mapping[str, Any]) -> str:
             lines += [f"{saliency_title(method)} maps{_settings(result, names)}:", ""]
         lines += [*columns(result, names), ""]
     if result["scale"] == "smoke":
-        lines += ["Scale `smoke` shows that the command runs: its numbers mean nothing, and no claim is judged.", ""]
+        lines += ["Scale `smoke` shows that the command runs: its numbers mean nothing, and no verdict is shown.", ""]
     elif result["claims"]:
         lines += [*verdicts(result["claims"]), ""]
     for name in result["figures"]:

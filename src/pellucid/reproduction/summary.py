@@ -34,7 +34,8 @@ def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> d
     """A table's numbers from the runs, ready for JSON.
 
     Each number is the mean over seeds, its 95 % interval over seeds and images; a claim is confirmed where the interval
-    lies within what it allows, refuted where it lies outside, else cannot be told.
+    lies within what it allows, refuted where it lies outside, else cannot be told; nor where it rests on an attack that
+    the probes call too weak.
 
     Args:
         choice: where the runs are.
@@ -194,7 +195,10 @@ def _ratio(runs: Sequence[Run], suffix: str, n: int) -> Interval:
 def _checked(
     claim: Claim, runs: Mapping[str, Sequence[Run]], n: int, times: Mapping[str, Interval] | None = None
 ) -> dict[str, Any]:
-    """A claim with the number found and the verdict: its interval lies within what is allowed, outside, or across."""
+    """A claim with the number found and the verdict: its interval lies within what is allowed, outside, or across.
+
+    It cannot be told either where it rests on an attack that is too weak.
+    """
     found = times[claim.run] if times and claim.metric == "time" else _found(claim, runs, n)
     verdicts = set()
     for bound, sign in ((claim.low, 1), (claim.high, -1)):
@@ -225,7 +229,8 @@ def _checked(
 def _attacked_too_weakly(claim: Claim, verdict: str, runs: Mapping[str, Sequence[Run]]) -> bool:
     """Whether a verdict rests on a robust accuracy that only looks high: the probes say that the attack is too weak.
 
-    Only at the radius of the probes. What the other network would lose to a stronger attack speaks for the verdict.
+    Only at the radius of the probes, and for claims that a run is more robust than a baseline: what the other network
+    would lose to a stronger attack speaks for the verdict.
     """
     rests_on = {"confirmed": claim.run, "refuted": claim.baseline}.get(verdict, "")
     if claim.metric != "robust_accuracy" or rests_on not in runs:

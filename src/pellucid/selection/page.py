@@ -1,10 +1,11 @@
 """The trace of a selection as Markdown."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pellucid.environment import told_commit
-from pellucid.recipes.pellucid import AXES
+from pellucid.recipes.pellucid import AXES, told_step
 from pellucid.report.measures import ARROWS, direction, measure_of, written
 from pellucid.statistics import Interval
 
@@ -52,7 +53,10 @@ def _chosen_lines(found: Mapping[str, Any]) -> Iterator[str]:
             "to theirs."
         )
     else:
-        yield f"{_where(found)} The rule: {found['rule']}."
+        carried = any(row["stage"] == "as found for LeNet-5" for row in found["rows"])
+        yield f"{_where(found)} The rule: {found['rule']}." + (
+            " What was found for LeNet-5 was added when its numbers on test images were known." * carried
+        )
     yield ""
     chosen = f"`{found['chosen']}`" if found["chosen"] else "none; no candidate keeps the rule"
     yield f"Chosen: **{chosen}**."
@@ -78,7 +82,8 @@ def _chosen_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _front_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    steps = ", ".join(f"{measure_of(name).title} {_step(name, step)}" for name, step in found["steps"].items())
+    criteria = [replace(each, step=found["steps"][each.metric]) for axis in AXES.values() for each in axis]
+    steps = ", ".join(f"{measure_of(each.metric).title} {told_step(each)}" for each in criteria)
     everywhere = found["wins_everywhere"]
     yield f"# Compositions of SCAAT, adversarial training and smoothing: {found['dataset']}"
     yield ""
@@ -117,16 +122,6 @@ def _front_lines(found: Mapping[str, Any]) -> Iterator[str]:
                 cells[-1] = f"({cells[-1]})"
             name = f"**{row['run']}**" if row["run"] == found["recommended"] else row["run"]
             yield f"| {name} | " + " | ".join(cells) + f" | {', '.join(row['best_or_tied'])} |"
-
-
-def _step(metric: str, step: float) -> str:
-    measure = measure_of(metric)
-    criterion = next(each for axis in AXES.values() for each in axis if each.metric == metric)
-    if criterion.ratio:
-        return f"×{step:g}"
-    if measure.unit == "%":
-        return _counted(step * measure.scale, "point")
-    return f"{step * measure.scale:g} {measure.unit}".strip()
 
 
 def _counted(number: float, noun: str) -> str:
