@@ -10,6 +10,7 @@ from pellucid import randomness
 from pellucid.errors import InputError
 from pellucid.metrics.faithfulness import check_inputs, clean_probability, imputed, probability
 from pellucid.metrics.imputation import NOISE, blurred
+from pellucid.metrics.inputs import check_counts
 from pellucid.metrics.regions import Order, blocks, counts_of, default_region, ranks_of
 from pellucid.types import Heatmap, Image, Label
 
@@ -67,7 +68,7 @@ def road(
     Source: Rong et al. 2022, "A consistent and efficient evaluation strategy for attribution methods".
     """
     check_inputs(model, x, target, heatmap, orders)
-    _check_chunk(chunk)
+    check_counts(chunk=chunk)
     if len(shares) == 0 or not all(0 <= share <= 1 for share in shares):
         raise InputError(f"shares must be one number or more in [0, 1], got {tuple(shares)}")
     if not 0 <= noise < math.inf:
@@ -144,7 +145,7 @@ def insertion_deletion(
     11 × 11 pixels of a Gaussian of sigma 5, much sharper than the default here; it takes single pixels, 224 a step.
     """
     check_inputs(model, x, target, heatmap)
-    _check_chunk(chunk)
+    check_counts(chunk=chunk)
     if not 0 <= blank <= 1:
         raise InputError(f"blank must be in [0, 1], got {blank}")
     region = default_region(min(x.shape[2:])) if region is None else region
@@ -167,8 +168,3 @@ def insertion_deletion(
     if not all(torch.isfinite(curve).all() for curve in curves.values()):
         raise InputError("the network's logits must be finite, got nan or infinity on a partly shown image")
     return curves
-
-
-def _check_chunk(chunk: int) -> None:
-    if chunk < 1:
-        raise InputError(f"chunk must be at least 1, got {chunk}")

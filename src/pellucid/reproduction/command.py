@@ -40,8 +40,8 @@ def reproduce(choice: Reproduction, *, progress: bool = True) -> list[Path]:
         The Markdown files.
 
     Raises:
-        InputError: a paper, table or dataset that is not known, or data that is not here, or a folder of
-            results that takes no file.
+        InputError: a paper, table or dataset that is not known, data that is not here, or a folder of results that
+            takes no file.
     """
     wanted = tables(choice)
     stages = plan(choice, wanted)
