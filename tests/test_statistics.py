@@ -15,6 +15,7 @@ from pellucid.statistics import (
     bca_interval,
     mean_band,
     mean_interval,
+    of_share,
     paired_difference,
     paired_ratio_difference,
     ratio_interval,
@@ -50,6 +51,20 @@ def test_booleans_are_shares() -> None:
     share = mean_interval(np.array([True, True, False, False]))
     assert share.mean == 0.5
     assert share.n == 4
+
+
+@pytest.mark.parametrize("share", [0, 1])
+@pytest.mark.parametrize("n", [1, 6, 200])
+def test_a_share_of_none_or_all_is_not_certain(share: int, n: int) -> None:
+    exact = scipy.stats.binomtest(share * n, n).proportion_ci(0.9, method="exact")
+    found = of_share(mean_interval([share] * n), confidence=0.9)
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+    assert (found.mean, found.n) == (share, n)
+
+
+@pytest.mark.parametrize("values", [[], [0.5, 0.5], [0.0, 1.0, 1.0]])
+def test_other_shares_keep_their_interval(values: list[float]) -> None:
+    assert repr(of_share(mean_interval(values))) == repr(mean_interval(values))
 
 
 def test_mean_interval_agrees_with_scipy() -> None:

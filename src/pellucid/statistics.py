@@ -9,7 +9,7 @@ training of the same network (another seed) would come out; those of `pellucid.s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "interval_of",
     "mean_band",
     "mean_interval",
+    "of_share",
     "paired_difference",
     "paired_ratio_difference",
     "ratio_interval",
@@ -82,6 +83,31 @@ def mean_interval(values: Values, *, confidence: float = 0.95, resamples: int = 
     if not len(kept):
         return EMPTY
     return interval_of(kept.mean(), _resampled_means(kept, resamples, seed), confidence, len(kept))
+
+
+def of_share(interval: Interval, *, confidence: float = 0.95) -> Interval:
+    """The interval of a share of images, widened where no image or every image has it.
+
+    All resamples of equal values are equal, so that the bootstrap would call 0 of 200 images certain.
+
+    Args:
+        interval: a mean of values in [0, 1], with its bootstrap interval.
+        confidence: probability that the interval covers, in (0, 1).
+
+    Returns:
+        With Clopper and Pearson's end where all values are 0 or all are 1; else as it was.
+
+    >>> of_share(mean_interval([0.0] * 200)).high
+    0.0182...
+    >>> of_share(mean_interval([0.0, 1.0])) == mean_interval([0.0, 1.0])
+    True
+
+    Source: Clopper and Pearson 1934, "The use of confidence or fiducial limits".
+    """
+    if not interval.n or interval.low != interval.high or interval.mean not in (0, 1):
+        return interval
+    missed = 1 - ((1 - confidence) / 2) ** (1 / interval.n)
+    return replace(interval, high=missed) if interval.mean == 0 else replace(interval, low=1 - missed)
 
 
 def bca_interval(values: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:

@@ -31,6 +31,7 @@ def kinds(warnings: list[str]) -> list[str]:
         "An attack made on another network": "transfer",
         "Five times the steps": "long",
         "More random starts": "restarts",
+        "AutoAttack": "autoattack",
         "An attack without bounds": "unbounded",
     }
     return [next(name for words, name in begin.items() if sentence.startswith(words)) for sentence in warnings]
@@ -87,6 +88,18 @@ class TestKnownAnswers:
         assert masking_warnings(rows, chance=0.1, points=0.05) == []
         assert masking_warnings({**rows, "masking_long": share(875, 1000)}, chance=0.1) == []
         assert kinds(masking_warnings({**rows, "masking_long": share(875, 1000)}, chance=0.1, points=0)) == ["long"]
+
+    def test_effort_is_held_against_what_is_reported(self) -> None:
+        rows = {
+            "masking_many_step": share(900, 1000),
+            "masking_long": share(860, 1000),
+            "robust_correct": share(870, 1000),
+        }
+        assert masking_warnings(rows, chance=0.1) == []
+        (found,) = masking_warnings({**rows, "autoattack_correct": share(800, 1000)}, chance=0.1)
+        assert found.startswith("AutoAttack is stronger") and "80.0 % of images stay right, not 87.0 %" in found
+        # What only more random starts find is not masked by them.
+        assert kinds(masking_warnings({**rows, "masking_one_step": share(880, 1000)}, chance=0.1)) == ["one_step"]
 
     def test_images_that_only_one_of_two_knows_do_not_count(self) -> None:
         unknown = [math.nan] * 50
@@ -218,6 +231,11 @@ def test_no_torch_is_imported() -> None:
             {"masking_many_step": [[1.0]], "masking_long": [[1.0]]},
             {},
             r"must be \(n,\) of one length, got masking_many",
+        ),
+        (
+            {"masking_many_step": [1.0], "robust_correct": [1.0]},
+            {},
+            "and another probe's, got masking_many_step, robust_correct",
         ),
         (
             {"masking_many_step": [1.0], "masking_long": [0.5]},

@@ -111,6 +111,24 @@ def test_a_found_front_is_the_table_and_its_claims(tmp_path, monkeypatch) -> Non
     assert ris.text.endswith(" in RIS by more than ×1.1")
 
 
+def test_claims_are_held_against_the_best_and_not_against_one_that_rounds_to_the_same_step(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = _trace(tmp_path)
+    values = {"aopc_lerf": (0.00134, 0.00121, 0.00068), "robust_accuracy": (0.6, 0.698, 0.706)}
+    for metric, means in values.items():
+        for name, mean in zip(found["front"], means, strict=False):
+            (row,) = [row for row in found["rows"] if row["run"] == name]
+            row["measured"][metric]["mean"] = mean
+    found["rows"][-1]["measured"]["robust_accuracy"]["mean"] = None
+    (tmp_path / "results" / "selection-pellucid-fashion-mnist-cpu.json").write_text(json.dumps(found))
+    against = {claim.metric: claim.baseline for claim in front("fashion-mnist", "cpu").claims}
+    assert against["robust_accuracy"] == found["front"][2]
+    lerf = [claim.baseline for claim in front("fashion-mnist", "cpu").claims if claim.metric == "aopc_lerf"]
+    assert lerf == [found["front"][2], "regular"]
+
+
 def test_every_number_of_an_axis_has_words() -> None:
     assert set(WORDS) == {criterion.metric for axis in AXES.values() for criterion in axis}
 

@@ -59,6 +59,15 @@ def test_masked_gradients_and_surviving_maps_are_told(masked) -> None:
     assert list(survivals(run)["smoothgrad"].layers) == ["fc", "conv2", "conv1"]
 
 
+@pytest.mark.parametrize(("eps", "told"), [(0.1, ["AutoAttack"]), (0.05, [])])
+def test_autoattack_of_the_same_radius_is_a_probe_too(make_run, eps, told) -> None:
+    n = 200
+    path = _with(make_run("attacked", images=n), {name: np.ones(n) for name in ("masking_many_step", "masking_long")})
+    path = _with(path, {"autoattack_correct": np.zeros(n)}, {"eps": eps})
+    said = [sentence for sentence in caveats(read_run(path)) if sentence.startswith("AutoAttack")]
+    assert [sentence.partition(" is stronger")[0] for sentence in said] == told
+
+
 @pytest.mark.parametrize("form", ["text", "markdown", "latex"])
 def test_they_stand_below_every_table(masked, form) -> None:
     written = render(compare([read_run(masked)]), form)

@@ -43,6 +43,12 @@ def test_means_are_the_rows_means(make_run) -> None:
     assert all(interval.low <= interval.mean <= interval.high for interval in summary.values())
 
 
+def test_an_accuracy_of_nothing_or_everything_is_not_certain(make_run) -> None:
+    summary = summarise(read_run(make_run(means=(2.0, -1.0, 0.5, 0.01, 0.3, 1.0, 0.0))))
+    assert summary["clean_accuracy"].mean == summary["clean_accuracy"].high == 1 > summary["clean_accuracy"].low
+    assert summary["robust_accuracy"].mean == summary["robust_accuracy"].low == 0 < summary["robust_accuracy"].high
+
+
 def test_comparison_is_the_contract(six_runs) -> None:
     comparison = compare(read_runs(six_runs))
     assert list(comparison) == ["regular", "at", "at-smoothing", "sgt", "scaat", "scaat-fast"]

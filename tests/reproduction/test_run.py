@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib import import_module
 from multiprocessing import SimpleQueue
 from pathlib import Path
 from xml.etree import ElementTree
@@ -425,6 +426,27 @@ def test_the_large_datasets_run_in_their_real_layouts(tmp_path, dataset, make) -
     text = file.read_text()
     assert f"*Published* numbers are of {dataset}, ResNet-18." in text
     assert "*960*" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("paper", "number"),
+    [
+        (paper, number)
+        for paper in PAPERS
+        for number in import_module(f"pellucid.recipes.{paper}").TABLES
+        if number != MAIN[paper]
+    ],
+)
+def test_every_table_runs(smoke, paper, number) -> None:
+    choice, _ = smoke(paper)
+    wanted = replace(choice, table=number, seeds=1)
+    (file,) = reproduce(wanted, progress=False)
+    result = json.loads(file.with_suffix(".json").read_text())
+    (table,) = tables(wanted)
+    assert list(result["measured"]) == list(table.runs)
+    assert [claim["text"] for claim in result["claims"]] == [claim.text for claim in table.claims]
+    assert file.read_text() == page(result)
 
 
 @pytest.mark.slow

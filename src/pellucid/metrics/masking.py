@@ -14,14 +14,16 @@ __all__ = ["masking_warnings"]
 Values = npt.ArrayLike
 Floats = npt.NDArray[np.float64]
 
-_PREFIX = "masking_"
+_REPORTED, _AUTOATTACK = "robust_correct", "autoattack_correct"
 # Column, what it did, what that means, and whether any difference counts or only one beyond `points`.
 _STRONGER = (
-    ("one_step", "one step is stronger than many", "so gradients may be masked", False),
-    ("transfer", "an attack made on another network is stronger than its own", "so gradients may be masked", False),
-    ("long", "five times the steps are stronger", "so the attack has not converged", True),
-    ("restarts", "more random starts are stronger", "so the attack has not converged", True),
-)
+    ("masking_one_step", "one step is stronger than many", "so gradients may be masked", False),
+    ("masking_transfer", "an attack made on another network is stronger than its own", "so gradients may be masked",
+     False),
+    ("masking_long", "five times the steps are stronger", "so the attack has not converged", True),
+    ("masking_restarts", "more random starts are stronger", "so the attack has not converged", True),
+    (_AUTOATTACK, "AutoAttack is stronger", "so robust accuracy looks higher than it is", True),
+)  # fmt: skip
 
 
 def masking_warnings(
@@ -32,26 +34,29 @@ def masking_warnings(
     Over the images on which both are known, the attack of ``masking_many_step`` is held against the others:
 
     - ``one_step`` and ``transfer``: weaker attacks in truth; a warning where they defeat more images.
-    - ``long`` and ``restarts``: the same attack with more effort; a warning where they defeat ``points`` more.
+    - ``long`` and ``restarts``: the same attack with more effort; a warning where they defeat ``points`` more. So too
+      ``autoattack_correct``. What these are held against is ``robust_correct``, where it is there: what is reported may
+      have had more random starts than the attack that was probed.
     - ``unbounded``: a warning where it leaves more than ``chance`` of the images right.
 
     Noise gives no warning. Of the images on which two attacks differ, as many should fall to the one as to the other:
     the exact sign test (McNemar's) must refuse that at ``alpha``, one-sided, and the 95 % interval of the difference
     must lie above 0 or ``points``. For ``unbounded`` it is the exact binomial test, one-sided. So a sign is given
-    without cause with a probability of at most ``alpha``, and any of the five with at most five times that. No warning
-    is no proof: few images, or an attack too weak in every probe, show nothing.
+    without cause with a probability of at most ``alpha``, and any of the six with at most six times that. No warning is
+    no proof: few images, or an attack too weak in every probe, show nothing.
 
     Args:
         columns: for each probe's name with ``masking_`` before it (n,) whether the network was right, 0 or 1, NaN where
-            not known; as in the rows of an evaluation, whose other columns are not looked at. ``masking_many_step`` is
-            needed, every other probe may be missing.
+            not known; ``robust_correct`` and ``autoattack_correct``, of the same radius, likewise; as in the rows of an
+            evaluation, whose other columns are not looked at. ``masking_many_step`` is needed, and one to hold it
+            against.
         chance: share of right guesses of a network that knows nothing, in (0, 1), such as 1 / classes or the share of
             the most frequent class.
         points: gain of accuracy by more effort that is still called converged, in [0, 1).
         alpha: level of each test, in (0, 0.5).
 
     Returns:
-        Sentences with their numbers, in the order one step, transfer, long, restarts, unbounded; often none.
+        Sentences with their numbers, often none: one step, transfer, long, restarts, AutoAttack, unbounded.
 
     Raises:
         InputError: no ``masking_many_step``, or no other probe; columns of different lengths or not (n,), values other
@@ -73,49 +78,50 @@ def masking_warnings(
     if not 0 <= points < 1:
         raise InputError(f"points must be in [0, 1), got {points}")
     probes = _probes(columns)
-    many = probes["many_step"]
+    many = probes["masking_many_step"]
+    reported = probes.get(_REPORTED, many)
     said = []
     for name, what, meaning, is_effort in _STRONGER:
-        if name in probes:
-            said += _stronger(probes[name], many, what, meaning, points=points if is_effort else 0, alpha=alpha)
-    if "unbounded" in probes:
-        said += _above_chance(probes["unbounded"], chance=chance, alpha=alpha)
+        if name in probes and is_effort:
+            said += _stronger(probes[name], reported, what, meaning, points=points, alpha=alpha)
+        elif name in probes:
+            said += _stronger(probes[name], many, what, meaning, points=0, alpha=alpha)
+    if "masking_unbounded" in probes:
+        said += _above_chance(probes["masking_unbounded"], chance=chance, alpha=alpha)
     return said
 
 
 def _probes(columns: Mapping[str, Values]) -> dict[str, Floats]:
-    """The probes' columns by their bare names, checked."""
-    known = ("many_step", "unbounded", *(name for name, *_ in _STRONGER))
-    probes = {name: np.asarray(columns[_PREFIX + name], np.float64) for name in known if _PREFIX + name in columns}
-    if "many_step" not in probes or len(probes) < 2:
-        given = ", ".join(_PREFIX + name for name in probes) or "neither"
+    """The columns that are looked at, checked."""
+    known = ("masking_many_step", _REPORTED, "masking_unbounded", *(name for name, *_ in _STRONGER))
+    probes = {name: np.asarray(columns[name], np.float64) for name in known if name in columns}
+    if "masking_many_step" not in probes or not probes.keys() - {"masking_many_step", _REPORTED}:
+        given = ", ".join(probes) or "neither"
         raise InputError(f"masking_warnings needs the column masking_many_step and another probe's, got {given}")
     for name, values in probes.items():
-        if values.ndim != 1 or values.shape != probes["many_step"].shape:
-            shape = probes["many_step"].shape
-            raise InputError(
-                f"masking columns must be (n,) of one length, got {_PREFIX}{name} {values.shape} and {shape}"
-            )
+        if values.ndim != 1 or values.shape != probes["masking_many_step"].shape:
+            shape = probes["masking_many_step"].shape
+            raise InputError(f"masking columns must be (n,) of one length, got {name} {values.shape} and {shape}")
         wrong = values[~(np.isnan(values) | (values == 0) | (values == 1))]
         if len(wrong):
-            raise InputError(f"{_PREFIX}{name} must be 0, 1 or NaN for each image, got {wrong[0]:g}")
+            raise InputError(f"{name} must be 0, 1 or NaN for each image, got {wrong[0]:g}")
     return probes
 
 
-def _stronger(probe: Floats, many: Floats, what: str, meaning: str, *, points: float, alpha: float) -> list[str]:
-    both = ~(np.isnan(probe) | np.isnan(many))
-    probe, many = probe[both], many[both]
-    gained, lost = int((many > probe).sum()), int((many < probe).sum())
+def _stronger(probe: Floats, attack: Floats, what: str, meaning: str, *, points: float, alpha: float) -> list[str]:
+    both = ~(np.isnan(probe) | np.isnan(attack))
+    probe, attack = probe[both], attack[both]
+    gained, lost = int((attack > probe).sum()), int((attack < probe).sum())
     if not gained:
         return []
     p = float(bdtrc(gained - 1, gained + lost, 0.5))
-    difference = paired_difference(many, probe)
+    difference = paired_difference(attack, probe)
     if p >= alpha or difference.low <= points:
         return []
     beyond = f"; up to {100 * points:g} is expected" if points else ""
     return [
         f"{what[0].upper()}{what[1:]}, {meaning}: {_percent(probe.mean())} of images stay right, not "
-        f"{_percent(many.mean())} ({100 * difference.mean:.1f} points less, {_ends(difference)}, {_p(p)}, "
+        f"{_percent(attack.mean())} ({100 * difference.mean:.1f} points less, {_ends(difference)}, {_p(p)}, "
         f"{len(probe)} images{beyond})."
     ]
 

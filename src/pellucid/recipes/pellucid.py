@@ -234,11 +234,12 @@ def _claims(found: Mapping[str, Any]) -> tuple[Claim, ...]:
     for criterion in (each for axis in AXES.values() for each in axis):
         metric = criterion.metric
         known = {
-            run: criterion.level(rows[run]["measured"][metric]["mean"])
+            run: rows[run]["measured"][metric]["mean"]
             for run in found["front"]
             if metric != "aopc_lerf" or rows[run]["morf_not_below"]
         }
-        best = max(known, key=lambda run: known[run]) if known else name
+        known = {run: value for run, value in known.items() if value is not None}
+        best = (max if criterion.higher else min)(known, key=lambda run: known[run]) if known else name
         if best == name:
             continue
         least = 1 / criterion.step if criterion.ratio else -criterion.step

@@ -79,9 +79,13 @@ def attack_warnings(run: Run) -> list[str]:
     Returns:
         A sentence for each sign; none where the probes were not measured.
     """
-    probes = {name: run.values(name) for name in run.rows.column_names if name.startswith("masking_")}
+    probes = [name for name in run.rows.column_names if name.startswith("masking_")]
     if "masking_many_step" not in probes or len(probes) < 2:
         return []
+    attacks = ("robust_correct", "autoattack_correct")
+    radii = {name: run.columns[name]["parameters"].get("eps") for name in attacks if name in run.rows.column_names}
+    probes += [name for name, eps in radii.items() if eps == radii.get("robust_correct")]
     labels = run.values("label")
     most_frequent = max(np.mean(labels == label) for label in np.unique(labels))
-    return masking_warnings(probes, chance=min(0.99, max(1 / len(run.info["classes"]), float(most_frequent))))
+    columns = {name: run.values(name) for name in probes}
+    return masking_warnings(columns, chance=min(0.99, max(1 / len(run.info["classes"]), float(most_frequent))))

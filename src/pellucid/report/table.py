@@ -12,11 +12,12 @@ from pellucid.errors import InputError
 from pellucid.metrics.definitions import COLUMNS, DERIVED, FAMILIES, is_of_map
 from pellucid.metrics.scores import auc, balanced_accuracy, expected_calibration_error
 from pellucid.report.caveats import caveats
-from pellucid.report.measures import MEASURES
+from pellucid.report.measures import MEASURES, measure_of
 from pellucid.report.runs import Floats, Run, check_comparable
 from pellucid.statistics import (
     Interval,
     mean_interval,
+    of_share,
     paired_difference,
     paired_ratio_difference,
     ratio_interval,
@@ -65,10 +66,11 @@ def summarise(run: Run) -> dict[str, Interval]:
     summary = {}
     for name in metric_names(run):
         if name in _STATISTICS:
-            summary[name] = weighted_interval(_STATISTICS[name](run), run.rows.num_rows)
-            continue
-        sample = _sample(run, name)
-        summary[name] = ratio_interval(*sample) if isinstance(sample, tuple) else mean_interval(sample)
+            found = weighted_interval(_STATISTICS[name](run), run.rows.num_rows)
+        else:
+            sample = _sample(run, name)
+            found = ratio_interval(*sample) if isinstance(sample, tuple) else mean_interval(sample)
+        summary[name] = of_share(found) if measure_of(name).unit == "%" else found
     return summary
 
 

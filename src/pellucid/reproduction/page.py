@@ -49,7 +49,7 @@ def page(result: Mapping[str, Any]) -> str:
             f"![{CAPTIONS[name]}]({figure_file(result, name)})",
             "",
         ]
-    caveats = [*result["notes"], *result["caveats"], *_said_of_q(result)]
+    caveats = [*result["notes"], *result["caveats"], *_said_of_q(result), *_fewer_images(result)]
     if "time" in metrics:
         caveats.append("Times are of single steps, in rounds of one of each training, with their interval over rounds.")
     lines += [f"- {sentence}" for sentence in caveats] + [""] * bool(caveats)
@@ -122,6 +122,21 @@ def _said_of_q(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _fewer_images(result: Mapping[str, Any]) -> list[str]:
+    """Which numbers some images have no value of, such as RIS of pictures that no change leaves in their class."""
+    fewer = []
+    for metric in result["metrics"]:
+        counts = [values[metric]["n"] for values in result["measured"].values()]
+        if metric != "time" and 0 < min(counts) < result["images"]:
+            maps = f" of {saliency_title(method).lower()} maps" if (method := saliency_of(metric)) else ""
+            fewer.append(f"{measure_of(metric).title}{maps}, {_range(counts)}")
+    return [f"Images that have a value, where not all {result['images']}: {'; '.join(fewer)}."] if fewer else []
+
+
+def _range(counts: Sequence[int]) -> str:
+    return f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{min(counts)}"
+
+
 def _signed(value: float | None) -> str:
     return "–" if value is None else f"{value:+.2f}".replace("-", "−")
 
@@ -186,7 +201,7 @@ def found_of(claim: Mapping[str, Any]) -> str:
         return "–"
     if claim["kind"] in ("factor", "typical") or claim["metric"] == "time":
         words = "{:.3g}× [{:.3g}, {:.3g}]".format(*(values[key] for key in ("mean", "low", "high")))
-        return words.replace("-", "−")
+        return words.replace("-", "−") + (f", {values['n']} images" if claim["kind"] == "typical" else "")
     if claim["kind"] == "correlation":
         words = "ρ {:.2f} [{:.2f}, {:.2f}]".format(*(values[key] for key in ("mean", "low", "high")))
         return words.replace("-", "−")

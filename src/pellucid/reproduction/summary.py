@@ -14,6 +14,7 @@ from pellucid.data import load
 from pellucid.environment import told_commit
 from pellucid.recipes.table import Claim, Table, source
 from pellucid.report.caveats import attack_warnings, caveats
+from pellucid.report.measures import measure_of
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import definitions, statistic
 from pellucid.reproduction.background import by_class, with_background
@@ -22,7 +23,7 @@ from pellucid.reproduction.cost import step_ratios
 from pellucid.reproduction.curves import panels
 from pellucid.reproduction.expression import expression
 from pellucid.seeds import hierarchical_interval, hierarchical_ratio, hierarchical_statistic
-from pellucid.statistics import Interval, mean_interval
+from pellucid.statistics import Interval, mean_interval, of_share
 
 __all__ = ["network", "summarise"]
 
@@ -35,7 +36,7 @@ def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> d
 
     Each number is the mean over seeds, its 95 % interval over seeds and images; a claim is confirmed where the interval
     lies within what it allows, refuted where it lies outside, else cannot be told; nor where it rests on an attack that
-    the probes call too weak.
+    the probes call too weak, or where no image tells two networks apart.
 
     Args:
         choice: where the runs are.
@@ -143,7 +144,7 @@ def _interval(group: Sequence[Run], metric: str, n: int) -> Interval:
     found = hierarchical_statistic(statistics_of, n)
     if metric in group[0].rows.column_names:  # each network's mean is over the images that have a value
         found = replace(found, n=min(int(np.isfinite(run.values(metric)).sum()) for run in group))
-    return found
+    return of_share(found) if measure_of(metric).unit == "%" else found
 
 
 def _statistics(
