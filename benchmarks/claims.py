@@ -29,10 +29,10 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
         f"{len(every)} claims of {len(results)} tables. Of the papers' own sentences {_counts(every, 'paper')}; of "
         f"bounds and controls of ours {_counts(every, 'ours')}. A claim is confirmed where the 95 % interval over "
         "seeds and images lies within what it says, refuted where it lies outside, else it cannot be told; nor where "
-        "it rests on an attack that the probes call too weak, or where no image tells two networks apart. Each stands "
-        "alone: the intervals are not widened for their number, and one sentence at several radii or on several maps "
-        "counts as often. A table of one seed speaks of those networks alone. Scale `cpu` is not the papers' scale: "
-        "small networks, short trainings.",
+        "it does not hold under all attacks of that radius that were made, or where no image tells two networks apart. "
+        "Each stands alone: the intervals are not widened for their number, and one sentence at several radii or on "
+        "several maps counts as often. A table of one seed speaks of those networks alone. Scale `cpu` is not the "
+        "papers' scale: small networks, short trainings.",
     ]
     for result in results:
         lines += [

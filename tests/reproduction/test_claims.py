@@ -1,14 +1,16 @@
 """Claims are judged by their interval, and pages say what was found."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pellucid.recipes.table import Claim
+from pellucid.report.runs import Run
 from pellucid.reproduction import summary
 from pellucid.reproduction.page import found_of, verdicts
-from pellucid.statistics import Interval
 
 
 class _Values:
@@ -91,29 +93,39 @@ def test_a_difference_that_is_rounding_is_none() -> None:
     assert found == "+0 [−2, +2] points"
 
 
+N = 200
+
+
+def attacked(pgd: int, autoattack: int | None = None, eps: float = 0.2) -> Run:
+    """A network of which the first images withstand each attack, and AutoAttack of a radius."""
+    withstood = {"robust_correct": pgd, "masking_long": pgd, "masking_unbounded": 0}
+    columns = {"robust_correct": {"parameters": {"eps": 0.2}}, "robust_curve": {"parameters": {"eps": [0.1, 0.2]}}}
+    if autoattack is not None:
+        withstood["autoattack_correct"] = autoattack
+        columns["autoattack_correct"] = {"parameters": {"eps": eps}}
+    rows = {name: np.arange(N) < images for name, images in withstood.items()}
+    curve = np.stack([rows["robust_correct"]] * 2, axis=1).astype(np.float32)
+    table = pa.table(rows | {"robust_curve": pa.array(list(curve), pa.list_(pa.float32()))})
+    return Run(name="", path=Path(), config={}, rows=table, info={"columns": columns})
+
+
 @pytest.mark.parametrize(
-    ("weak", "change", "metric", "eps", "verdict"),
+    ("run", "baseline", "metric", "eps", "verdict"),
     [
-        ("run", 0.5, "robust_accuracy", None, "cannot be told"),
-        ("run", 0.5, "robust_accuracy", 0.2, "cannot be told"),
-        ("run", 0.5, "robust_accuracy", 0.1, "confirmed"),  # not the radius of the probes
-        ("run", 0.5, "autoattack_correct", None, "confirmed"),  # another attack
-        ("baseline", 0.5, "robust_accuracy", None, "confirmed"),  # a stronger attack would only widen it
-        ("baseline", -0.5, "robust_accuracy", None, "cannot be told"),
-        ("run", -0.5, "robust_accuracy", None, "refuted"),
+        (attacked(160), attacked(60), "robust_accuracy", None, "confirmed"),
+        (attacked(160, 60), attacked(60), "robust_accuracy", None, "cannot be told"),
+        (attacked(160, 60), attacked(60), "robust_accuracy", 0.2, "cannot be told"),
+        (attacked(160, 60), attacked(60), "robust_accuracy", 0.1, "confirmed"),  # not the radius of the others
+        (attacked(160, 60, eps=0.3), attacked(60), "robust_accuracy", None, "confirmed"),
+        (attacked(160, 140), attacked(60), "robust_accuracy", None, "confirmed"),  # weak, but what is left is enough
+        (attacked(160), attacked(60, 10), "robust_accuracy", None, "confirmed"),
+        (attacked(60), attacked(160), "robust_accuracy", None, "refuted"),
+        (attacked(60), attacked(160, 50), "robust_accuracy", None, "cannot be told"),
     ],
 )
-def test_robust_accuracy_under_too_weak_an_attack_confirms_nothing(
-    monkeypatch, weak, change, metric, eps, verdict
-) -> None:
-    settings = {"robust_correct": {"parameters": {"eps": 0.2}}}
-    runs = {
-        name: [SimpleNamespace(columns=settings, weak=name == weak) for _ in range(2)] for name in ("run", "baseline")
-    }
-    monkeypatch.setattr(summary, "attack_warnings", lambda run: ["It has not converged."] if run.weak else [])
-    monkeypatch.setattr(summary, "_found", lambda *_: Interval(change, change - 0.1, change + 0.1, 200))
+def test_robust_accuracy_must_be_told_under_all_attacks(run, baseline, metric, eps, verdict) -> None:
     claim = Claim(text="", metric=metric, run="run", baseline="baseline", low=0, eps=eps)
-    found = summary._checked(claim, runs, 200)
+    found = summary._checked(claim, {"run": [run] * 2, "baseline": [baseline] * 2}, N)
     assert found["verdict"] == verdict and found["attack_too_weak"] == (verdict == "cannot be told")
-    line = list(verdicts([{**found, "text": "More robust", "metric": metric}]))[-1]
-    assert line.endswith("**cannot be told**, the attack is too weak |" if verdict == "cannot be told" else "** |")
+    line = list(verdicts([{**found, "text": "More robust"}]))[-1]
+    assert line.endswith("**cannot be told**, not so under all attacks |" if found["attack_too_weak"] else "** |")

@@ -94,7 +94,7 @@ def verdicts(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"| claim{', of vanilla gradient maps where none are named' if of_maps else ''} | whose | found | verdict |"
     yield "| --- | --- | ---: | --- |"
     for claim in claims:
-        doubt = ", the attack is too weak" if claim["attack_too_weak"] else ""
+        doubt = ", not so under all attacks" if claim["attack_too_weak"] else ""
         yield f"| {claim['text']} | {claim['whose']} | {found_of(claim)} | **{claim['verdict']}**{doubt} |"
 
 
@@ -123,18 +123,19 @@ def _said_of_q(result: Mapping[str, Any]) -> list[str]:
 
 
 def _fewer_images(result: Mapping[str, Any]) -> list[str]:
-    """Which numbers some images have no value of, such as RIS of pictures that no change leaves in their class."""
-    fewer = []
+    """How many images have a value of the numbers that not all have, such as RIS where a change turns the class."""
+    counts: dict[str, list[int]] = {}
     for metric in result["metrics"]:
-        counts = [values[metric]["n"] for values in result["measured"].values()]
-        if metric != "time" and 0 < min(counts) < result["images"]:
-            maps = f" of {saliency_title(method).lower()} maps" if (method := saliency_of(metric)) else ""
-            fewer.append(f"{measure_of(metric).title}{maps}, {_range(counts)}")
-    return [f"Images that have a value, where not all {result['images']}: {'; '.join(fewer)}."] if fewer else []
-
-
-def _range(counts: Sequence[int]) -> str:
-    return f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{min(counts)}"
+        if metric != "time":
+            own = [values[metric]["n"] for values in result["measured"].values()]
+            counts.setdefault(measure_of(metric).title, []).extend(own)
+    titles: dict[str, list[str]] = {}
+    for title, own in counts.items():
+        if 0 < min(own) < result["images"]:
+            told = f"{min(own)} to {max(own)}" if min(own) < max(own) else str(min(own))
+            titles.setdefault(told, []).append(title)
+    words = "; ".join(f"{told} for {', '.join(own)}" for told, own in titles.items())
+    return [f"Not every image has a value of every number: {words}, by network."] if words else []
 
 
 def _signed(value: float | None) -> str:

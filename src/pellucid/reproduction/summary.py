@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pellucid.data import load
 from pellucid.environment import told_commit
 from pellucid.recipes.table import Claim, Table, source
-from pellucid.report.caveats import attack_warnings, caveats
+from pellucid.report.caveats import caveats
 from pellucid.report.measures import measure_of
 from pellucid.report.runs import Run, read_run
 from pellucid.report.table import definitions, statistic
@@ -35,8 +35,8 @@ def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> d
     """A table's numbers from the runs, ready for JSON.
 
     Each number is the mean over seeds, its 95 % interval over seeds and images; a claim is confirmed where the interval
-    lies within what it allows, refuted where it lies outside, else cannot be told; nor where it rests on an attack that
-    the probes call too weak, or where no image tells two networks apart.
+    lies within what it allows, refuted where it lies outside, else cannot be told; nor where it does not hold
+    under all attacks of that radius, or where no image tells two networks apart.
 
     Args:
         choice: where the runs are.
@@ -196,21 +196,15 @@ def _ratio(runs: Sequence[Run], suffix: str, n: int) -> Interval:
 def _checked(
     claim: Claim, runs: Mapping[str, Sequence[Run]], n: int, times: Mapping[str, Interval] | None = None
 ) -> dict[str, Any]:
-    """A claim with the number found and the verdict: its interval lies within what is allowed, outside, or across.
-
-    It cannot be told either where it rests on an attack that is too weak.
-    """
+    """A claim with the number found and the verdict, which of robust accuracy must hold under all attacks made."""
     found = times[claim.run] if times and claim.metric == "time" else _found(claim, runs, n)
-    verdicts = set()
-    for bound, sign in ((claim.low, 1), (claim.high, -1)):
-        if bound is not None:
-            low, high = sorted((sign * (found.low - bound), sign * (found.high - bound)))
-            verdicts.add("confirmed" if low >= 0 else "refuted" if high < 0 else "cannot be told")
-    # Two networks that no image tells apart, such as two that withstand no attack, show nothing either way.
-    if not found.n or found.low == found.high in (claim.low, claim.high):
-        verdicts = {"cannot be told"}
-    worst = next(word for word in ("refuted", "cannot be told", "confirmed") if word in verdicts)
-    doubted = _attacked_too_weakly(claim, worst, runs)
+    verdict = _verdict(claim, found)
+    doubted = False
+    if verdict != "cannot be told" and _is_of_attack(claim, runs):
+        attacked = {
+            name: [_under_every_attack(run) for run in runs[name]] for name in (claim.run, claim.baseline) if name
+        }
+        doubted = verdict != _verdict(claim, _found(replace(claim, eps=None), attacked, n))
     return {
         "text": claim.text,
         "metric": claim.metric,
@@ -222,24 +216,40 @@ def _checked(
         "from_clean": claim.from_clean,
         "allowed": [claim.low, claim.high],
         "found": _plain(found),
-        "verdict": "cannot be told" if doubted else worst,
+        "verdict": "cannot be told" if doubted else verdict,
         "attack_too_weak": doubted,
     }
 
 
-def _attacked_too_weakly(claim: Claim, verdict: str, runs: Mapping[str, Sequence[Run]]) -> bool:
-    """Whether a verdict rests on a robust accuracy that only looks high: the probes say that the attack is too weak.
+def _verdict(claim: Claim, found: Interval) -> str:
+    """Whether an interval lies within what a claim allows, outside, or across."""
+    verdicts = set()
+    for bound, sign in ((claim.low, 1), (claim.high, -1)):
+        if bound is not None:
+            low, high = sorted((sign * (found.low - bound), sign * (found.high - bound)))
+            verdicts.add("confirmed" if low >= 0 else "refuted" if high < 0 else "cannot be told")
+    # Two networks that no image tells apart, such as two that withstand no attack, show nothing either way.
+    if not found.n or found.low == found.high in (claim.low, claim.high):
+        return "cannot be told"
+    return next(word for word in ("refuted", "cannot be told", "confirmed") if word in verdicts)
 
-    Only at the radius of the probes, and for claims that a run is more robust than a baseline: what the other network
-    would lose to a stronger attack speaks for the verdict.
-    """
-    rests_on = {"confirmed": claim.run, "refuted": claim.baseline}.get(verdict, "")
-    if claim.metric != "robust_accuracy" or rests_on not in runs:
+
+def _is_of_attack(claim: Claim, runs: Mapping[str, Sequence[Run]]) -> bool:
+    """Whether a claim is of robust accuracy at the radius at which further attacks were made."""
+    if claim.metric != "robust_accuracy":
         return False
-    probed = _radius(runs[rests_on][0])
-    if claim.eps is not None and (probed is None or not math.isclose(claim.eps, probed)):
-        return False
-    return any(attack_warnings(run) for run in runs[rests_on])
+    radius = _radius(runs[claim.run][0])
+    return radius is not None and (claim.eps is None or math.isclose(claim.eps, radius))
+
+
+def _under_every_attack(run: Run) -> Run:
+    """The run with only those images robustly right that withstood every attack of that radius that was measured."""
+    attacks = [name for name in run.rows.column_names if name.startswith("masking_") and name != "masking_unbounded"]
+    if "autoattack_correct" in run.columns:
+        attacks += ["autoattack_correct"] * (run.columns["autoattack_correct"]["parameters"]["eps"] == _radius(run))
+    right = np.fmin.reduce([run.values(name) for name in ("robust_correct", *attacks)])  # of those that are known
+    place = run.rows.column_names.index("robust_correct")
+    return replace(run, rows=run.rows.set_column(place, "robust_correct", pa.array(right)))
 
 
 def _found(claim: Claim, runs: Mapping[str, Sequence[Run]], n: int) -> Interval:
