@@ -10,14 +10,15 @@ from pellucid.metrics.survival import Survival, survives
 from pellucid.report.measures import saliency_title
 from pellucid.report.runs import Run
 
-__all__ = ["attack_warnings", "caveats", "merged", "survivals"]
+__all__ = ["caveats", "merged", "survivals"]
 
 
 def caveats(run: Run) -> list[str]:
     """Sentences for a table's footnote; none where nothing was checked or nothing is wrong.
 
-    From the masking probes, where they were measured: signs that an attack is too weak, so that robust accuracy only
-    looks high. From the randomised networks: saliency methods whose maps stay the same without what was learned.
+    From the masking probes, where they were measured, and AutoAttack of the same radius: signs that an attack is too
+    weak, so that robust accuracy only looks high. From the randomised networks: saliency methods whose maps stay the
+    same without what was learned.
 
     Args:
         run: an evaluated run.
@@ -25,7 +26,7 @@ def caveats(run: Run) -> list[str]:
     Returns:
         A sentence for each sign.
     """
-    return [*attack_warnings(run), *_sanity(run)]
+    return [*_of_attacks(run), *_sanity(run)]
 
 
 def survivals(run: Run) -> dict[str, Survival]:
@@ -48,6 +49,19 @@ def survivals(run: Run) -> dict[str, Survival]:
     return found
 
 
+def _of_attacks(run: Run) -> list[str]:
+    probes = [name for name in run.rows.column_names if name.startswith("masking_")]
+    if "masking_many_step" not in probes or len(probes) < 2:
+        return []
+    attacks = ("robust_correct", "autoattack_correct")
+    radii = {name: run.columns[name]["parameters"].get("eps") for name in attacks if name in run.rows.column_names}
+    probes += [name for name, eps in radii.items() if eps == radii.get("robust_correct")]
+    labels = run.values("label")
+    most_frequent = max(np.mean(labels == label) for label in np.unique(labels))
+    columns = {name: run.values(name) for name in probes}
+    return masking_warnings(columns, chance=min(0.99, max(1 / len(run.info["classes"]), float(most_frequent))))
+
+
 def _sanity(run: Run) -> list[str]:
     return [
         f"{saliency_title(method)} maps survive when every layer of the network is random (rank correlation above "
@@ -68,24 +82,3 @@ def merged(said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         for sentence in sentences:
             found.setdefault(sentence, []).append(name)
     return found
-
-
-def attack_warnings(run: Run) -> list[str]:
-    """Those of `caveats` that say that an attack is too weak, so that robust accuracy only looks high.
-
-    Args:
-        run: an evaluated run.
-
-    Returns:
-        A sentence for each sign; none where the probes were not measured.
-    """
-    probes = [name for name in run.rows.column_names if name.startswith("masking_")]
-    if "masking_many_step" not in probes or len(probes) < 2:
-        return []
-    attacks = ("robust_correct", "autoattack_correct")
-    radii = {name: run.columns[name]["parameters"].get("eps") for name in attacks if name in run.rows.column_names}
-    probes += [name for name, eps in radii.items() if eps == radii.get("robust_correct")]
-    labels = run.values("label")
-    most_frequent = max(np.mean(labels == label) for label in np.unique(labels))
-    columns = {name: run.values(name) for name in probes}
-    return masking_warnings(columns, chance=min(0.99, max(1 / len(run.info["classes"]), float(most_frequent))))
