@@ -323,7 +323,9 @@ def _select(arguments: list[str]) -> None:
         "select", "Choose settings on validation images: every candidate trained, a rule set before."
     )
     parser.add_argument(
-        "search", type=str, help="ismail2021 (SGT), xu2023, xu2023-longer, xu2023-one-step (SCAAT) or pellucid"
+        "search",
+        type=str,
+        help="ismail2021 (SGT), xu2023, xu2023-again, xu2023-longer, xu2023-one-step (SCAAT) or pellucid",
     )
     parser.add_argument("--network", type=str, help="another network than the recipe's, such as resnet18")
     parser.add_argument("--seed", default=Selection.seed, type=int, help="seed of every training")

@@ -11,7 +11,13 @@ from pellucid.selection import grid
 @pytest.mark.parametrize("dataset", ["fashion-mnist", "mnist", "cifar10", "pcam"])
 @pytest.mark.parametrize(
     ("search", "kind"),
-    [("xu2023", SCAAT), ("xu2023-one-step", SCAAT), ("xu2023-longer", SCAAT), ("ismail2021", SaliencyGuided)],
+    [
+        ("xu2023", SCAAT),
+        ("xu2023-one-step", SCAAT),
+        ("xu2023-longer", SCAAT),
+        ("xu2023-again", SCAAT),
+        ("ismail2021", SaliencyGuided),
+    ],
 )
 def test_stages_vary_their_own_settings_alone(search, kind, dataset) -> None:
     at = setting(dataset, "full")

@@ -51,7 +51,8 @@ def _all(paper: str):
 
 
 @pytest.mark.parametrize(
-    ("search", "points"), [("xu2023", "1 point"), ("xu2023-longer", ""), ("ismail2021", "2.5 points")]
+    ("search", "points"),
+    [("xu2023", "1 point"), ("xu2023-longer", ""), ("xu2023-again", ""), ("ismail2021", "2.5 points")],
 )
 def test_the_grids_are_as_large_as_told(search, points) -> None:
     at = setting("fashion-mnist", "cpu")

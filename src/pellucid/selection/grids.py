@@ -45,7 +45,8 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
 
     ``xu2023`` is of SCAAT, ``ismail2021`` of saliency-guided training, both for a larger network at scale ``cpu`` one
     number after the other, SCAAT then as found for LeNet-5; ``xu2023-one-step`` is of SCAAT's λ with one step on an
-    eighth of each batch, ``xu2023-longer`` of its eps and λ in four times the epochs.
+    eighth of each batch, ``xu2023-longer`` of its eps and λ in four times the epochs, ``xu2023-again`` of them once more
+    with the q that ``xu2023`` has found.
 
     >>> from pellucid.recipes.table import setting
     >>> scaat = grid("xu2023", setting("fashion-mnist", "cpu"), "cpu")
@@ -80,6 +81,21 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
             start=replace(one_step_scaat(at), weight=1.0),
             stages={"λ": lambda m: [replace(m, weight=weight) for weight in (0.1, 0.3, 0.5, 0.7, 1.0, 3.0)[:few]]},
             settings=lambda m: {"weight": m.weight},
+            accuracy_lost=0.01,
+        )
+    if search == "xu2023-again":
+        found = scaat(at)
+        eps = found.attack.eps
+        return Grid(
+            start=found,
+            stages={
+                "eps and λ": lambda m: [
+                    replace(m, attack=at.pgd(radius, 4, radius / 2), weight=weight)
+                    for radius in (eps, 4 * eps / 3)[:few]
+                    for weight in (0.3, 0.5, 0.7, 1.0)
+                ]
+            },
+            settings=lambda m: {"eps": round(m.attack.eps, 4), "weight": m.weight},
             accuracy_lost=0.01,
         )
     if search == "xu2023-longer":

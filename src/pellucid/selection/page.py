@@ -40,6 +40,7 @@ def _where(found: Mapping[str, Any]) -> str:
 def _chosen_lines(found: Mapping[str, Any]) -> Iterator[str]:
     of = {
         "xu2023": "SCAAT",
+        "xu2023-again": "SCAAT once more, with the q that was found",
         "xu2023-longer": "SCAAT in four times the epochs",
         "xu2023-one-step": "SCAAT with one step on an eighth of each batch",
         "ismail2021": "saliency-guided training",

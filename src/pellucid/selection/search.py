@@ -34,10 +34,11 @@ SEARCHES: Mapping[str, tuple[str, ...]] = {
     "ismail2021": ismail2021.DATASETS,
     "pellucid": compositions.DATASETS,
     "xu2023": xu2023.DATASETS,
+    "xu2023-again": xu2023.DATASETS,
     "xu2023-longer": xu2023.DATASETS,
     "xu2023-one-step": xu2023.DATASETS,
 }
-"""What is chosen for (SGT, compositions, SCAAT, SCAAT in more epochs and with one step), and the datasets."""
+"""What is chosen for (SGT, compositions, SCAAT, SCAAT once more, in more epochs and with one step), and the datasets."""
 BASELINE = "regular"
 IMAGES = 1000
 
