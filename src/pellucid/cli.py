@@ -304,7 +304,7 @@ def _reproduce(arguments: list[str]) -> None:
     )
     parser.add_argument("paper", type=str, help="bhusal2026, guesmi2024, ismail2021, xu2023 or pellucid")
     parser.add_argument(
-        "--table", type=str, help="number of a table; all of the paper's but its ablations and longer trainings else"
+        "--table", type=str, help="number of a table; all of the paper's but its ablations, 1-again and 1-longer else"
     )
     parser.add_argument("--network", type=str, help="another network than the recipe's, such as resnet18")
     parser.add_argument("--seeds", default=Reproduction.seeds, type=int, help="trainings of each network")

@@ -13,6 +13,7 @@ from pellucid.recipes.found import (
     SCAAT_FOUND,
     SGT_FOUND,
     ScaatSettings,
+    again_scaat,
     longer_scaat,
     mean_q,
     moving_q,
@@ -28,6 +29,7 @@ RESULTS = Path(__file__).parents[2] / "results"
 
 MOVING = [key for key, found in SCAAT_FOUND.items() if found.moving_mean_q is not None]
 ONE_STEP = [key for key, found in SCAAT_FOUND.items() if found.one_step_weight is not None]
+AGAIN = [key for key, found in SCAAT_FOUND.items() if found.again_eps is not None]
 LONG = [key for key, found in SCAAT_FOUND.items() if found.longer_eps is not None]
 PATHS = {"cifar10": "cifar10-jpeg"}
 """The folder of images that stood in for a dataset's in its search."""
@@ -81,6 +83,14 @@ def test_the_weight_of_one_step_is_the_one_as_accurate_as_four(dataset, network)
     )
     assert one_step_scaat(at).weight == nearest["settings"]["weight"]
     assert (one_step_scaat(at).share, one_step_scaat(at).attack.steps) == (1 / 8, 1)
+
+
+@pytest.mark.parametrize(("dataset", "network"), AGAIN)
+def test_the_settings_that_were_searched_again_are_the_chosen_ones(dataset, network) -> None:
+    found, at = trace("xu2023-again", dataset, network), setting(dataset, "cpu", network=network)
+    (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
+    assert grid("xu2023-again", at, "cpu").settings(again_scaat(at)) == chosen["settings"]
+    assert replace(again_scaat(at), attack=scaat(at).attack, weight=scaat(at).weight) == scaat(at)
 
 
 @pytest.mark.parametrize(("dataset", "network"), LONG)

@@ -341,7 +341,7 @@ def test_a_forecast_says_what_is_there_and_what_is_left(smoke, capsys) -> None:
         ),
         (
             "reproduce xu2023 --table 9",
-            "table of xu2023 must be one of 1, 1-longer, 2, 2-moving, 3, figure-2, figure-3, ablation-eps",
+            "table of xu2023 must be one of 1, 1-again, 1-longer, 2, 2-moving, 3, figure-2, figure-3, ablation-eps",
         ),
         ("reproduce ismail2021 --dataset pcam", "dataset of ismail2021 must be one of mnist, fashion-mnist, cifar10"),
         ("reproduce xu2023 --scale tiny", "scale must be one of smoke, cpu, full, got 'tiny'"),

@@ -11,6 +11,7 @@ __all__ = [
     "SCAAT_FOUND",
     "SGT_FOUND",
     "ScaatSettings",
+    "again_scaat",
     "is_searched",
     "longer_scaat",
     "mean_q",
@@ -34,6 +35,8 @@ class ScaatSettings:
         region: side of the regions in pixels; the dataset's usual one by default.
         moving_mean_q: as ``mean_q``, of the training that begins at .5 and moves by .1 an epoch.
         one_step_weight: λ with one step on an eighth of each batch, where accuracy is nearest to four steps'.
+        again_eps: the attack's radius that the search ``xu2023-again`` has found.
+        again_weight: λ that it has found.
         longer_eps: the attack's radius in `LONGER` times the epochs.
         longer_weight: λ in as many.
     """
@@ -46,6 +49,8 @@ class ScaatSettings:
     region: int | None = None
     moving_mean_q: float | None = None
     one_step_weight: float | None = None
+    again_eps: float | None = None
+    again_weight: float | None = None
     longer_eps: float | None = None
     longer_weight: float | None = None
 
@@ -110,6 +115,14 @@ def one_step_scaat(at: Setting) -> SCAAT:
     method, found = scaat(at), _scaat_found(at)
     weight = 1.0 if found is None or found.one_step_weight is None else found.one_step_weight
     return replace(method, attack=fgsm(eps=method.attack.eps), share=1 / 8, weight=weight)
+
+
+def again_scaat(at: Setting) -> SCAAT:
+    """`scaat` with the radius and λ that were found once its q was, where such a search was made."""
+    method, found = scaat(at), _scaat_found(at)
+    if found is None or found.again_eps is None or found.again_weight is None:
+        return method
+    return replace(method, attack=at.pgd(found.again_eps, 4, found.again_eps / 2), weight=found.again_weight)
 
 
 def longer_scaat(at: Setting) -> SCAAT:

@@ -22,7 +22,7 @@ class Reproduction:
 
     Args:
         paper: one of `PAPERS`.
-        table: number of the table; all of the paper's but its ablations and longer trainings by default.
+        table: number of the table; all of the paper's but its ablations, ``1-again`` and ``1-longer`` by default.
         dataset: name of the dataset.
         scale: ``smoke``, ``cpu`` or ``full``; see `pellucid.recipes.table.setting`.
         path: folder of the dataset's files.
@@ -80,7 +80,7 @@ def tables(choice: Reproduction) -> list[Table]:
         )
     if choice.table is not None and choice.table not in known:
         raise InputError(f"table of {choice.paper} must be one of {', '.join(known)}, got {choice.table!r}")
-    usual = [number for number in known if not number.startswith("ablation") and not number.endswith("-longer")]
+    usual = [number for number in known if not number.startswith("ablation") and number not in ("1-again", "1-longer")]
     numbers = [choice.table] if choice.table else usual
     found = [known[number](choice.dataset, choice.scale, choice.path, choice.network) for number in numbers]
     if choice.network is None:

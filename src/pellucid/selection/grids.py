@@ -45,8 +45,8 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
 
     ``xu2023`` is of SCAAT, ``ismail2021`` of saliency-guided training, both for a larger network at scale ``cpu`` one
     number after the other, SCAAT then as found for LeNet-5; ``xu2023-one-step`` is of SCAAT's λ with one step on an
-    eighth of each batch, ``xu2023-longer`` of its eps and λ in four times the epochs, ``xu2023-again`` of them once more
-    with the q that ``xu2023`` has found.
+    eighth of each batch, ``xu2023-longer`` of its eps and λ in four times the epochs, ``xu2023-again`` of them once
+    more with the q that ``xu2023`` has found.
 
     >>> from pellucid.recipes.table import setting
     >>> scaat = grid("xu2023", setting("fashion-mnist", "cpu"), "cpu")

@@ -38,7 +38,7 @@ SEARCHES: Mapping[str, tuple[str, ...]] = {
     "xu2023-longer": xu2023.DATASETS,
     "xu2023-one-step": xu2023.DATASETS,
 }
-"""What is chosen for (SGT, compositions, SCAAT, SCAAT once more, in more epochs and with one step), and the datasets."""
+"""What is chosen for (SGT, compositions, SCAAT, also once more, in more epochs, with one step), and the datasets."""
 BASELINE = "regular"
 IMAGES = 1000
 
