@@ -66,6 +66,8 @@ SCAAT_FOUND = {
         gamma=0.02,
         moving_mean_q=0.57,
         one_step_weight=0.5,
+        again_eps=0.3,
+        again_weight=0.5,
         longer_eps=0.2,
         longer_weight=0.3,
     )
