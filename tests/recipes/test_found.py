@@ -91,6 +91,10 @@ def test_the_settings_that_were_searched_again_are_the_chosen_ones(dataset, netw
     (chosen,) = [row for row in found["rows"] if row["run"] == found["chosen"]]
     assert grid("xu2023-again", at, "cpu").settings(again_scaat(at)) == chosen["settings"]
     assert replace(again_scaat(at), attack=scaat(at).attack, weight=scaat(at).weight) == scaat(at)
+    table = xu2023.table_1_again(dataset, "cpu", network=network)
+    assert table.runs["scaat-again"].method == again_scaat(at) and {claim.run for claim in table.claims} == {
+        "scaat-again"
+    }
 
 
 @pytest.mark.parametrize(("dataset", "network"), LONG)
@@ -140,6 +144,11 @@ def test_another_network_is_trained_with_the_searched_networks_settings_too() ->
 )
 def test_no_settings_are_borrowed_that_no_search_has_found(arguments) -> None:
     assert set(xu2023.table_1(*arguments).runs) == {"regular", "sgt", "scaat"}
+
+
+def test_where_nothing_was_searched_again_nothing_is_trained_again() -> None:
+    table, usual = (make("cifar10", "cpu") for make in (xu2023.table_1_again, xu2023.table_1))
+    assert table.runs == usual.runs and table.claims == usual.claims and table.group == usual.group
 
 
 def test_a_longer_training_without_a_search_is_not_made_twice() -> None:
