@@ -10,7 +10,7 @@ import pytest
 from pellucid.recipes.table import Claim
 from pellucid.report.runs import Run
 from pellucid.reproduction import summary
-from pellucid.reproduction.page import found_of, verdicts
+from pellucid.reproduction.page import _fewer_images, found_of, verdicts
 
 
 class _Values:
@@ -93,6 +93,24 @@ def test_a_difference_that_is_rounding_is_none() -> None:
     assert found == "+0 [−2, +2] points"
 
 
+def test_a_typical_factor_says_of_how_many_images_it_is() -> None:
+    values = {"mean": 0.5, "low": 0.25, "high": 1.0, "n": 47}
+    claim = {"found": values, "kind": "typical", "metric": "ris"}
+    assert found_of(claim) == "0.5× [0.25, 1], 47 images"
+    assert found_of(claim | {"kind": "factor"}) == "0.5× [0.25, 1]"
+
+
+def test_a_page_says_how_many_images_have_a_value() -> None:
+    counts = {
+        "one": {"gini": 100, "ris": 85, "ros/smoothgrad": 85},
+        "two": {"gini": 100, "ris": 99, "ros/smoothgrad": 99},
+    }
+    measured = {run: {name: {"n": n} for name, n in own.items()} for run, own in counts.items()}
+    result = {"metrics": ["gini", "ris", "ros/smoothgrad"], "measured": measured, "images": 100}
+    assert _fewer_images(result) == ["Not every image has a value of every number: 85 to 99 for RIS, ROS, by network."]
+    assert _fewer_images(result | {"metrics": ["gini"]}) == []
+
+
 N = 200
 
 
@@ -119,6 +137,7 @@ def attacked(pgd: int, autoattack: int | None = None, eps: float = 0.2) -> Run:
         (attacked(160, 60, eps=0.3), attacked(60), "robust_accuracy", None, "confirmed"),
         (attacked(160, 140), attacked(60), "robust_accuracy", None, "confirmed"),  # weak, but what is left is enough
         (attacked(160), attacked(60, 10), "robust_accuracy", None, "confirmed"),
+        (attacked(160, 140), attacked(60, 50), "autoattack_correct", None, "confirmed"),
         (attacked(60), attacked(160), "robust_accuracy", None, "refuted"),
         (attacked(60), attacked(160, 50), "robust_accuracy", None, "cannot be told"),
     ],

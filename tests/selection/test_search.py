@@ -204,8 +204,7 @@ def test_a_folder_with_three_splits_has_them(tmp_path) -> None:
         (
             "select smith2020",
             "what is selected must be one of ismail2021, pellucid, xu2023, xu2023-again, xu2023-longer, "
-            "xu2023-one-step, "
-            "got 'smith2020'",
+            "xu2023-one-step, got 'smith2020'",
         ),
         ("select ismail2021 --dataset pcam", "dataset of ismail2021 must be one of mnist, fashion-mnist, cifar10"),
         ("select pellucid --jobs 0", "jobs must be at least 1, got 0"),

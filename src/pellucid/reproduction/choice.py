@@ -80,7 +80,9 @@ def tables(choice: Reproduction) -> list[Table]:
         )
     if choice.table is not None and choice.table not in known:
         raise InputError(f"table of {choice.paper} must be one of {', '.join(known)}, got {choice.table!r}")
-    usual = [number for number in known if not number.startswith("ablation") and number not in ("1-again", "1-longer")]
+    usual = [
+        number for number in known if not number.startswith("ablation") and not number.endswith(("-again", "-longer"))
+    ]
     numbers = [choice.table] if choice.table else usual
     found = [known[number](choice.dataset, choice.scale, choice.path, choice.network) for number in numbers]
     if choice.network is None:

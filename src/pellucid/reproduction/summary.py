@@ -35,8 +35,8 @@ def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> d
     """A table's numbers from the runs, ready for JSON.
 
     Each number is the mean over seeds, its 95 % interval over seeds and images; a claim is confirmed where the interval
-    lies within what it allows, refuted where it lies outside, else cannot be told; nor where it does not hold
-    under all attacks of that radius, or where no image tells two networks apart.
+    lies within what it allows, refuted where it lies outside, else cannot be told; nor where it does not hold under
+    all attacks of that radius, or where no image tells two networks apart.
 
     Args:
         choice: where the runs are.

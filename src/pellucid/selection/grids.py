@@ -83,36 +83,23 @@ def grid(search: str, at: Setting, scale: Scale) -> Grid:
             settings=lambda m: {"weight": m.weight},
             accuracy_lost=0.01,
         )
-    if search == "xu2023-again":
-        found = scaat(at)
+    if search in ("xu2023-again", "xu2023-longer"):
+        found, longer = scaat(at), search == "xu2023-longer"
         eps = found.attack.eps
-        return Grid(
-            start=found,
-            stages={
-                "eps and λ": lambda m: [
-                    replace(m, attack=at.pgd(radius, 4, radius / 2), weight=weight)
-                    for radius in (eps, 4 * eps / 3)[:few]
-                    for weight in (0.3, 0.5, 0.7, 1.0)
-                ]
-            },
-            settings=lambda m: {"eps": round(m.attack.eps, 4), "weight": m.weight},
-            accuracy_lost=0.01,
-        )
-    if search == "xu2023-longer":
-        found = scaat(at)
-        eps = found.attack.eps
+        around = (2 * eps / 3, eps) if longer else (eps, 4 * eps / 3)
+        tried = (0.3, 1.0) if longer else (0.3, 0.5, 0.7, 1.0)
         return Grid(
             start=found,
             stages={
                 "eps and λ": lambda m: [
                     replace(m, attack=at.pgd(eps, 4, eps / 2), weight=weight)
-                    for eps in (2 * eps / 3, eps)[:few]
-                    for weight in (0.3, 1.0)
+                    for eps in around[:few]
+                    for weight in tried
                 ]
             },
             settings=lambda m: {"eps": round(m.attack.eps, 4), "weight": m.weight},
             accuracy_lost=0.01,
-            longer=LONGER,
+            longer=LONGER if longer else 1,
         )
     radii = (0.1, 0.2, 0.3, 0.4) if at.dataset in ("fashion-mnist", "mnist") else (8 / 255, 0.1, 0.2, 0.3)
     # Not the recipe's settings, which are what this search has found.

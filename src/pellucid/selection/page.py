@@ -57,7 +57,7 @@ def _chosen_lines(found: Mapping[str, Any]) -> Iterator[str]:
         carried = any(row["stage"] == "as found for LeNet-5" for row in found["rows"])
         yield f"{_where(found)} The rule: {found['rule']}." + (
             " What was found for LeNet-5 was added when its numbers on test images were known." * carried
-            + " Declared when tables ablation-eps and ablation-weight, of validation images too, were known."
+            + " Declared when Fashion-MNIST's ablations of eps and λ, on validation images too, were known."
             * (found["search"] == "xu2023-again")
         )
     yield ""
