@@ -33,10 +33,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pellucid.environment import environment
+from pellucid.core.input_gradient import input_gradient
 from pellucid.explanation import Examination, Subject, explain
-from pellucid.explanation.subject import of_network
-from pellucid.input_gradient import input_gradient
+from pellucid.explanation.explained_network import of_network
+from pellucid.runs.environment import environment
 from pellucid.statistics import ratio_interval
 
 LENET = {"network": "lenet5", "size": 28, "channels": 1, "classes": 10}

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from explain_cost import efficientnet
 
-from pellucid.environment import environment
 from pellucid.explanation import Examination, Subject, explain
+from pellucid.explanation.explained_network import class_names, of_network
 from pellucid.explanation.reference import of_folder
-from pellucid.explanation.subject import class_names, of_network
+from pellucid.runs.environment import environment
 
 SAMPLES = {
     "astronaut.png": (), "camera.png": (), "chelsea.png": (281, 282, 285), "clock_motion.png": (409, 892),

@@ -37,7 +37,7 @@ from pellucid import (
     evaluate,
     fit,
 )
-from pellucid.environment import environment
+from pellucid.runs.environment import environment
 
 ATTACK = PGD(eps=8 / 255, step_size=4 / 255, steps=2)
 METHODS: dict[str, Method] = {

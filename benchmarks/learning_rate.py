@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from pellucid import Experiment, fit
-from pellucid.experiment import Optimizer
-from pellucid.files import whole_file
+from pellucid.core.files import whole_file
 from pellucid.recipes.table import TRAINING_IMAGES, setting, source
+from pellucid.runs.settings import Optimizer
 
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02)
 

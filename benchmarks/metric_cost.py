@@ -32,10 +32,10 @@ from step_cost import measure, ratio
 from torch import Tensor, nn
 
 from pellucid import PGD, IntegratedGradients, Network, SmoothGrad, VanillaGradient, heatmap, metrics
-from pellucid.environment import environment
-from pellucid.input_gradient import input_gradient
+from pellucid.core.input_gradient import input_gradient
+from pellucid.core.randomness import SampleDraws, fork
 from pellucid.models import build
-from pellucid.randomness import SampleDraws, fork
+from pellucid.runs.environment import environment
 
 NETWORKS = {
     "LeNet-5, 1×28×28": (Network(name="lenet5", normalize=False), (1, 28, 28), 100, "network.conv2"),

@@ -34,8 +34,8 @@ from torch import Tensor
 
 import pellucid
 from pellucid import metrics
-from pellucid.environment import environment
 from pellucid.metrics import definitions
+from pellucid.runs.environment import environment
 
 PARTS = (parity_maps, parity_curves, parity_changes, parity_attacks, parity_scores, parity_saliency)
 CASES: list[Case] = [one for part in PARTS for one in part.CASES]

@@ -10,8 +10,8 @@ from parity_settings import COLOUR, GREY, Setting, in_turn, map_of, quantus, the
 from torch import nn
 
 from pellucid import PGD, VanillaGradient, metrics
+from pellucid.core.randomness import SampleDraws, fork
 from pellucid.metrics.perturbation import noisy_image, observations
-from pellucid.randomness import SampleDraws, fork
 
 DIFFERENCES: list[Callable[[dict[str, Setting]], dict[str, Any]]] = []
 

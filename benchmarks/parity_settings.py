@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid import Network, VanillaGradient, heatmap
+from pellucid.core.randomness import SampleDraws, fork
 from pellucid.models import build
-from pellucid.randomness import SampleDraws, fork
 
 GREY, COLOUR, SMOOTH = "LeNet-5", "ResNet-18", "tanh network"
 

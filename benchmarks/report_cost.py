@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from playwright.sync_api import sync_playwright
 
-from pellucid.environment import environment
+from pellucid.runs.environment import environment
 
 ROOT = Path(__file__).parent.parent
 CASES = ((5, 1_000), (30, 10_000))

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from pellucid.core.files import whole_file
 from pellucid.data import load
-from pellucid.environment import environment
-from pellucid.experiment import read_experiment
-from pellucid.files import whole_file
 from pellucid.metrics import autoattack_correct
 from pellucid.report import read_run
-from pellucid.seeds import hierarchical_interval
-from pellucid.training import load_network
+from pellucid.runs.environment import environment
+from pellucid.runs.settings import read_experiment
+from pellucid.runs.training import load_network
+from pellucid.statistics.seeds import hierarchical_interval
 
 NAMES = ("standard", "sgt")
 EPS = {"fashion-mnist": 0.1, "mnist": 0.2}

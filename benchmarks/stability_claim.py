@@ -20,17 +20,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pellucid.core.files import whole_file
 from pellucid.demo import Demo, experiments
-from pellucid.environment import environment
-from pellucid.evaluation import Evaluation, evaluate
-from pellucid.files import whole_file
 from pellucid.metrics.definitions import COLUMNS, NOISES, select, stability_column
 from pellucid.report import Run, compare, read_runs, render
 from pellucid.report.table import definitions
 from pellucid.report.words import training_words
-from pellucid.seeds import hierarchical_interval, hierarchical_statistic
+from pellucid.runs.environment import environment
+from pellucid.runs.evaluation import Evaluation, evaluate
+from pellucid.runs.training import fit
 from pellucid.statistics import Interval
-from pellucid.training import fit
+from pellucid.statistics.seeds import hierarchical_interval, hierarchical_statistic
 
 CONTRASTS = (
     ("at", "regular", "adversarial training / regular"),

@@ -20,11 +20,11 @@ from lightning_fabric import Fabric
 from scipy.stats import bootstrap
 
 from pellucid import PGD, SCAAT, AdversarialTraining, Method, Network, Objective, Regular, SaliencyGuided, fgsm
-from pellucid.environment import environment
-from pellucid.input_gradient import input_gradient
+from pellucid.core.input_gradient import input_gradient
+from pellucid.core.modes import evaluating
 from pellucid.models import build
-from pellucid.modes import evaluating
-from pellucid.training import train_step
+from pellucid.runs.environment import environment
+from pellucid.runs.training import train_step
 
 ATTACK = PGD(eps=0.1, step_size=0.05, steps=4)
 METHODS: dict[str, Method] = {

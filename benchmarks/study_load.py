@@ -29,8 +29,8 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from pellucid.study.course import Course
 from pellucid.study.folder import read_manifest, read_study
+from pellucid.study.sequence import Course
 from pellucid.study.stimuli import New, new_study
 from pellucid.study.store import Store
 from pellucid.study.visitor import Page, read_page

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from pellucid.files import whole_file
+from pellucid.core.files import whole_file
 from pellucid.study.design import Anchors, Consent, PlannedTest, Question, Study
 from pellucid.study.power import power
 from pellucid.study.raters import Variation

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pellucid import PGD, InputError, fgsm
-from pellucid.randomness import StepDraws
+from pellucid.core.randomness import StepDraws
 
 X = torch.rand(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
 WEIGHT = torch.randn(3, 6, 6, generator=torch.Generator().manual_seed(1))

@@ -18,7 +18,7 @@ from pellucid import (
     Smoothing,
     fgsm,
 )
-from pellucid.training import build_network
+from pellucid.runs.training import build_network
 
 ATTACK = PGD(eps=0.1, step_size=0.05, steps=2)
 METHODS = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pellucid import InputError, IntegratedGradients, SmoothGrad, VanillaGradient, as_saliency, heatmap, lowest
-from pellucid.randomness import SampleDraws
+from pellucid.core.randomness import SampleDraws
 from pellucid.saliency import gradient_and_logits, in_chunks, saliency_name
 
 METHODS = [VanillaGradient(), SmoothGrad(samples=3), IntegratedGradients(steps=4)]
@@ -109,7 +109,7 @@ def test_in_chunks():
 MEMORY = """
 import resource, sys, torch
 from pathlib import Path
-from pellucid import randomness
+from pellucid.core import randomness
 from pellucid.models.resnet import ResNet
 from pellucid.saliency import IntegratedGradients
 

@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pellucid.errors import InputError
-from pellucid.input_gradient import input_gradient
-from pellucid.randomness import Generator, normal, of, uniform
-from pellucid.types import Image, Mask, PerSample
+from pellucid.core.errors import InputError
+from pellucid.core.input_gradient import input_gradient
+from pellucid.core.randomness import Generator, normal, of, uniform
+from pellucid.core.types import Image, Mask, PerSample
 
 __all__ = ["PGD", "fgsm"]
 
@@ -71,7 +71,7 @@ class PGD:
     ) -> Image:
         """Change ``x`` so that the objective grows.
 
-        The caller decides the network's mode (`pellucid.modes.evaluating`); nothing of the network is changed.
+        The caller decides the network's mode (`pellucid.core.modes.evaluating`); nothing of the network is changed.
 
         Args:
             objective: maps images to one value per sample, (n,), to be increased.

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pellucid.attacks import PGD, fgsm
 from pellucid.data import Data
-from pellucid.evaluation import Evaluation, evaluate
-from pellucid.experiment import Experiment
+from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import SCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
 from pellucid.models import Network
 from pellucid.report import compare, read_runs, render, write_picture, write_report
-from pellucid.smoothing import Smoothing
-from pellucid.training import fit
+from pellucid.runs.evaluation import Evaluation, evaluate
+from pellucid.runs.settings import Experiment
+from pellucid.runs.training import fit
 
 __all__ = ["Demo", "demo", "experiments"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from pellucid.types import Logits, PerSample
+from pellucid.core.types import Logits, PerSample
 
 __all__ = ["DIVERGENCES", "Divergence", "jensen_shannon", "kl", "symmetric_kl"]
 

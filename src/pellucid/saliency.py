@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
-from pellucid.imports import import_name
-from pellucid.input_gradient import input_gradient
-from pellucid.randomness import Generator, normal, of
-from pellucid.types import Attribution, Heatmap, Image, Label, Logits, Mask, PerSample, Saliency
+from pellucid.config import import_name
+from pellucid.core.errors import InputError
+from pellucid.core.input_gradient import input_gradient
+from pellucid.core.randomness import Generator, normal, of
+from pellucid.core.types import Attribution, Heatmap, Image, Label, Logits, Mask, PerSample, Saliency
 
 __all__ = [
     "Channels",

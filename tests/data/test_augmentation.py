@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import StepDraws
 from pellucid.data.augmentation import Augmentation, named
-from pellucid.data.choice import AUGMENTATIONS
-from pellucid.errors import InputError
-from pellucid.randomness import StepDraws
+from pellucid.data.config import AUGMENTATIONS
 
 
 def images(n=64, c=3, size=8):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pellucid.core.errors import InputError
 from pellucid.data import Data, cifar, load
-from pellucid.errors import InputError
 
 NAMES = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
 

@@ -4,9 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pellucid.core.errors import InputError
 from pellucid.data import Data, Dataset, dataset, load
-from pellucid.data.stored import Stored
-from pellucid.errors import InputError
+from pellucid.data.splits import Stored
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 import pellucid.data.dataset
+from pellucid.core.errors import InputError
 from pellucid.data import Data, Loader, folder, load
-from pellucid.errors import InputError
 
 
 def write(path, *, splits=("train", "test"), classes=("cat", "dog"), n=4, size=(12, 12), mode="RGB", suffix="png"):

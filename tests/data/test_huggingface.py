@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
+from pellucid.core.errors import InputError
 from pellucid.data import Data, load
-from pellucid.errors import InputError
 
 NAMES = ["cat", "dog"]
 

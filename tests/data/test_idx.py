@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pellucid.core.errors import InputError
 from pellucid.data import Data, idx, load
 from pellucid.data.sources import find
-from pellucid.errors import InputError
 
 
 def packed(array):

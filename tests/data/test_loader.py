@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pellucid.core.errors import InputError
 from pellucid.data import Augmentation, Data, Dataset, Loader, load
-from pellucid.errors import InputError
 
 
 def dataset(n=23, augmentation="none"):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import pellucid.data.dataset
+from pellucid.core.errors import InputError
 from pellucid.data import Data, Loader, load
-from pellucid.errors import InputError
 
 COUNTS = {"train": 20, "valid": 6, "test": 8}
 

@@ -16,9 +16,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from pellucid import files
+from pellucid.core import files
+from pellucid.core.errors import InputError
 from pellucid.data import catalogue, sources
-from pellucid.errors import InputError
 
 CONTENT = {"a.bin": b"first" * 1000, "b.bin": b"second" * 1000}
 

@@ -9,8 +9,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pellucid.explanation.examination import Examination
-from pellucid.explanation.judgement import Counts
-from pellucid.explanation.subject import Subject
+from pellucid.explanation.explained_network import Subject
+from pellucid.explanation.trust_rules import Counts
 
 SIDE = 16
 

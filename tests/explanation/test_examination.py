@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from pellucid import Evaluation, SmoothGrad
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws, uniform
 from pellucid.explanation.examination import Examination, examine
-from pellucid.explanation.judgement import Counts, judge
+from pellucid.explanation.trust_rules import Counts, judge
 from pellucid.metrics import aopc, gini, perturbation_curves, relative_stability
-from pellucid.randomness import SampleDraws, uniform
 
 from .conftest import pixels
 

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page
 
 from pellucid.explanation.card import FIGURES, Card, Figure, MapCard
 from pellucid.explanation.drawing import coloured, overlay, png
-from pellucid.explanation.judgement import LEVELS, judge
 from pellucid.explanation.page import card_page, index_page
+from pellucid.explanation.trust_rules import LEVELS, judge
 
 from .conftest import SHOWN
 

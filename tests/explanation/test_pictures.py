@@ -13,7 +13,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.explanation.pictures import find, read
 
 from .conftest import pixels

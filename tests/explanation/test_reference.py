@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.explanation import reference
 from pellucid.explanation.reference import DIRECTION, FEWEST, Reference, of_folder
 

@@ -7,7 +7,7 @@ from captum.metrics import sensitivity_max
 from torch import nn
 
 from pellucid import IntegratedGradients, SmoothGrad, VanillaGradient, as_saliency, randomness
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.integrations.captum import SaliencyAttribution
 
 

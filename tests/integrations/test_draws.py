@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.integrations.draws import image_draws
-from pellucid.randomness import SampleDraws
 
 
 @given(st.permutations(range(4)))

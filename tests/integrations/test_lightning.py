@@ -29,10 +29,10 @@ from pellucid import (
     fit,
     randomness,
 )
+from pellucid.core.errors import InputError
 from pellucid.data import Loader, load
-from pellucid.errors import InputError
 from pellucid.integrations.lightning import Indexed, LightningObjective
-from pellucid.training import build_network
+from pellucid.runs.training import build_network
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pellucid import IntegratedGradients, SmoothGrad, VanillaGradient, heatmap, randomness
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.integrations import quantus as ours
 from pellucid.integrations.draws import image_draws
 from pellucid.metrics import (

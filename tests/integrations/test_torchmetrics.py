@@ -14,7 +14,8 @@ from torch import nn
 from torchmetrics import MetricCollection
 
 from pellucid import PGD, heatmap, randomness
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.integrations import torchmetrics as ours
 from pellucid.integrations.draws import image_draws
 from pellucid.metrics import (
@@ -30,7 +31,6 @@ from pellucid.metrics import (
     relative_stability,
     robust_correct,
 )
-from pellucid.randomness import SampleDraws
 from pellucid.saliency import VanillaGradient
 from pellucid.statistics import mean_interval
 

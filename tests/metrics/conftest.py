@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pellucid import randomness
+from pellucid.core import randomness
 
 SMALL: dict[str, Any] = {"fraction": 0.5, "steps": 3, "repeats": 2, "region": 2}
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pellucid import randomness
 from pellucid.attacks import PGD
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import autoattack_correct, autoattack_names, robust_correct
-from pellucid.randomness import SampleDraws
 
 from .conftest import linear, radius, random
 from .conftest import robustness_network as network

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import Generator, SampleDraws, StepDraws
 from pellucid.metrics.chunks import attribution_of, rows_of
 from pellucid.metrics.curvature import gradient_variation, hessian_trace, top_hessian_eigenvalue
 from pellucid.metrics.sanity import baseline_similarity, randomisation_similarity
 from pellucid.metrics.sensitivity import local_lipschitz, max_sensitivity
 from pellucid.metrics.similarity import map_similarity
 from pellucid.metrics.stability import relative_stability
-from pellucid.randomness import Generator, SampleDraws, StepDraws
 from pellucid.saliency import SmoothGrad, as_saliency
 
 N = 5

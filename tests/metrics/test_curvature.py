@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics.curvature import Method, gradient_variation, hessian_trace, top_hessian_eigenvalue
-from pellucid.randomness import SampleDraws
 
 from .conftest import random
 

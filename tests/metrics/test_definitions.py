@@ -91,7 +91,7 @@ def test_definitions_import_no_torch() -> None:
 def test_every_public_name_loads() -> None:
     for name in pellucid.metrics.__all__:
         assert getattr(pellucid.metrics, name) is not None
-    with pytest.raises(AttributeError, match="has no attribute 'lasso'"):
+    with pytest.raises(AttributeError, match="attribute lasso"):
         _ = pellucid.metrics.lasso
 
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import perturbation_curve, perturbation_curves
-from pellucid.randomness import SampleDraws
 
 from .conftest import SMALL, logit_of, random
 from .conftest import faithfulness_network as network

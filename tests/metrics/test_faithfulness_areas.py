@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.metrics import aopc, area_between, area_under
 
 from .conftest import random

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import blurred, faithfulness, linear_imputation, perturbation_curves
-from pellucid.randomness import SampleDraws
 
 from .conftest import SMALL, random
 from .conftest import faithfulness_network as network

@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import perturbation_curve, perturbation_curves
-from pellucid.randomness import SampleDraws
 
 from .conftest import SMALL, logit_of, random
 from .conftest import faithfulness_network as network

@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.metrics import blurred, imputation, linear_imputation
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from torch import Tensor, nn
 
-from pellucid import randomness
 from pellucid.attacks import PGD
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import masking_probe, masking_warnings
-from pellucid.randomness import SampleDraws
 
 
 def share(right: int, n: int = 100) -> list[float]:

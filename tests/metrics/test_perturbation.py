@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics.perturbation import Noise, noisy_image
-from pellucid.randomness import SampleDraws
 
 from .conftest import random
 

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import default_region
 from pellucid.metrics.regions import blocks, ranks_of
-from pellucid.randomness import SampleDraws
 
 
 class TestDefaultRegion:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import area_under, blurred, insertion_deletion, linear_imputation, perturbation_curves, road
-from pellucid.randomness import SampleDraws
 
 from .conftest import random
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from pellucid import randomness
 from pellucid.attacks import PGD
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import robust_correct, robustness_curve
-from pellucid.randomness import SampleDraws
 
 from .conftest import counted, linear, radius, random
 from .conftest import robustness_network as network

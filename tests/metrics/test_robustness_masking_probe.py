@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from pellucid.attacks import PGD
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import masking_probe, robust_correct
-from pellucid.randomness import SampleDraws
 
 from .conftest import counted, random
 from .conftest import robustness_network as network

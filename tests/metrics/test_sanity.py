@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics.sanity import (
     Randomisation,
     baseline_similarity,
@@ -24,7 +25,6 @@ from pellucid.metrics.sanity import (
     randomisation_similarity,
     randomise,
 )
-from pellucid.randomness import SampleDraws
 from pellucid.saliency import SmoothGrad, VanillaGradient, heatmap
 
 from .conftest import random

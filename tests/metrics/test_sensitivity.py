@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics.perturbation import noisy_image
 from pellucid.metrics.sensitivity import local_lipschitz, max_sensitivity
-from pellucid.randomness import SampleDraws
 from pellucid.saliency import SmoothGrad, VanillaGradient
 
 from .conftest import random

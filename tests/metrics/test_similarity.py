@@ -14,11 +14,11 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics.perturbation import noisy_image
 from pellucid.metrics.similarity import map_similarity, rank_correlation, ssim
-from pellucid.randomness import SampleDraws
 from pellucid.saliency import SmoothGrad, VanillaGradient, heatmap
 
 from .conftest import random

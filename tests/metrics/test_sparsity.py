@@ -14,7 +14,7 @@ from PIL import Image
 from skimage.measure import shannon_entropy
 from torch import Tensor
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.metrics.sparsity import (
     compressed_size,
     effective_complexity,

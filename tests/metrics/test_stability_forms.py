@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.metrics.perturbation import Noise, noisy_image, observations
 from pellucid.metrics.stability import relative_stability
 from pellucid.models import Network, build
-from pellucid.randomness import SampleDraws
 from pellucid.saliency import VanillaGradient
 
 from .conftest import exactly_half, random

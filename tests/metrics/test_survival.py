@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.metrics.survival import THRESHOLD, survives
 from pellucid.statistics import mean_interval
 

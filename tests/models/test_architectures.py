@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.models import VGG, LeNet5, ResNet, SGTNet, WideResNet
 from pellucid.models.lenet import MaxPool2x2
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.models import NAMES, Network, Normalize, build
 
 GREY: dict[str, Any] = {"classes": 10, "shape": (1, 28, 28), "mean": [0.286], "std": [0.353]}

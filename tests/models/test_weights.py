@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.models import Network, ResNet, build, load_weights
 
 DATA: dict[str, Any] = {"classes": 4, "shape": (3, 32, 32), "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}

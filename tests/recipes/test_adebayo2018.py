@@ -10,16 +10,17 @@ import skimage.metrics
 import torch
 from torch import Tensor, nn
 
-from pellucid import randomness
+from pellucid import Experiment
+from pellucid.config import from_config, to_config
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.data import load
-from pellucid.errors import InputError
-from pellucid.experiment import from_config, to_config
 from pellucid.metrics.sanity import edge_map, random_map, randomisation_similarity
 from pellucid.metrics.survival import survives
-from pellucid.randomness import SampleDraws
 from pellucid.recipes.adebayo2018 import experiments, label_similarity, training_accuracy
+from pellucid.runs.training import fit, load_network
 from pellucid.saliency import IntegratedGradients, SmoothGrad, VanillaGradient, heatmap
-from pellucid.training import fit, load_network
 
 NAMES = {f"{kind}_{sign}" for kind in ("rank_correlation", "ssim") for sign in ("absolute", "signed")}
 
@@ -39,7 +40,7 @@ def images(n: int = 3) -> tuple[Tensor, Tensor]:
 def test_the_runs_differ_in_their_labels_alone() -> None:
     true, shuffled = experiments(seed=3).values()
     assert replace(shuffled, dataset=replace(shuffled.dataset, labels="true")) == true != shuffled
-    assert from_config(to_config(shuffled)) == shuffled
+    assert from_config(to_config(shuffled), Experiment) == shuffled
     assert true.seed == 3
 
 

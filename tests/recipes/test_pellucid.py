@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from pellucid import reproduction
-from pellucid.errors import InputError
-from pellucid.experiment import from_config, to_config
+from pellucid import Experiment, reproduction
+from pellucid.config import from_config, to_config
+from pellucid.core.errors import InputError
 from pellucid.methods import SCAAT, AdversarialSCAAT, AdversarialTraining, Regular
 from pellucid.recipes.pellucid import (
     AXES,
@@ -34,7 +34,7 @@ def test_every_candidate_can_be_named_written_and_read(dataset, scale) -> None:
     assert not {each.name for each in found} & set(rivals(at, scale))
     for each in found:
         made = experiment(at, each)
-        assert from_config(to_config(made)) == made
+        assert from_config(to_config(made), Experiment) == made
         assert replace(made, method=Regular(), smoothing=None) == replace(at.base, method=Regular())
 
 

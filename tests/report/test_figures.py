@@ -20,8 +20,8 @@ from pellucid.report.figures import (
     trade_offs,
     training,
 )
-from pellucid.report.runs import read_run, read_runs
 from pellucid.report.table import summarise
+from pellucid.runs.directory import read_run, read_runs
 from pellucid.statistics import Interval
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,11 +9,11 @@ from itertools import pairwise
 import pytest
 
 from pellucid.cli import main
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.report.formats import render
 from pellucid.report.measures import written
-from pellucid.report.runs import read_runs
 from pellucid.report.table import compare
+from pellucid.runs.directory import read_runs
 from pellucid.statistics import Interval
 
 NASTY = r"a_b & 50% $x$ #1 {y} ~^\ <b>|*`"

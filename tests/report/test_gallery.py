@@ -9,9 +9,9 @@ from matplotlib import colormaps
 from PIL import Image
 from safetensors.numpy import save_file
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.report.gallery import COLUMNS, extremes, gallery, orders, palette, snapshots, strips
-from pellucid.report.runs import Run, read_run
+from pellucid.runs.directory import Run, read_run
 
 
 def _pixels(uri: str) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pellucid.cli import main
-from pellucid.report.requirements import FEWEST, parse
+from pellucid.report.gate import FEWEST, parse
 
 TEXT = (Path(__file__).parents[2] / "docs" / "github-actions.md").read_text(encoding="utf-8")
 

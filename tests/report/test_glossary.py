@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pellucid.cli import main
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.metrics.definitions import COLUMNS, DERIVED, FAMILIES
 from pellucid.report import describe
 

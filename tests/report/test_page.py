@@ -16,12 +16,12 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page
 from safetensors.numpy import save_file
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.report.formats import render
 from pellucid.report.measures import MAIN, written
 from pellucid.report.page import MANY, write_report
-from pellucid.report.runs import read_runs
 from pellucid.report.table import compare, metric_names
+from pellucid.runs.directory import read_runs
 from pellucid.statistics import Interval
 
 

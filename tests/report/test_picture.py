@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.report import write_picture
 
 

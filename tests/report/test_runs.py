@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pellucid.errors import InputError
-from pellucid.report.runs import read_run, read_runs
+from pellucid.core.errors import InputError
+from pellucid.runs.directory import read_run, read_runs
 
 
 def test_a_run_reads_back(make_run) -> None:

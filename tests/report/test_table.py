@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.report.formats import render
-from pellucid.report.runs import read_run, read_runs
 from pellucid.report.table import _plain, compare, definitions, difference, summarise
+from pellucid.runs.directory import read_run, read_runs
 from pellucid.statistics import Interval
 
 OTHER = ["gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "aopc_rel"]

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pellucid.comparison import paired_test
 from pellucid.metrics.survival import survives
-from pellucid.report.runs import read_runs
 from pellucid.report.table import summarise
 from pellucid.report.verdict import answers, bargain, baseline_of, changes, headline, p_value, sanity, standings
+from pellucid.runs.directory import read_runs
 from pellucid.statistics import Interval, paired_difference
+from pellucid.statistics.comparison import paired_test
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from pellucid.recipes.table import Claim
-from pellucid.report.runs import Run
 from pellucid.reproduction import summary
 from pellucid.reproduction.page import _fewer_images, found_of, verdicts
+from pellucid.runs.directory import Run
 
 
 class _Values:

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pellucid.errors import InputError
-from pellucid.report.runs import Run
+from pellucid.core.errors import InputError
 from pellucid.reproduction.curves import panels
 from pellucid.reproduction.figures import SIZES, draw
 from pellucid.reproduction.galleries import write_extremes
-from pellucid.seeds import hierarchical_interval
+from pellucid.runs.directory import Run
+from pellucid.statistics.seeds import hierarchical_interval
 
 N, POINTS = 30, 4
 PARAMETERS = {

@@ -22,7 +22,7 @@ from PIL import Image
 
 import pellucid.methods
 from pellucid.cli import main
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.models import build
 from pellucid.recipes.table import setting
 from pellucid.report import read_run, summarise

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pellucid.experiment import from_config, to_config
+from pellucid.config import from_config, to_config
 from pellucid.methods import SCAAT, SaliencyGuided
 from pellucid.recipes.table import setting
 from pellucid.selection import grid

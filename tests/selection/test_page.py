@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import pytest
 
-from pellucid.pareto import best_or_tied, front, recommended
 from pellucid.recipes.pellucid import AXES
 from pellucid.selection import draw, page
 from pellucid.selection.figure import _places, _spread
 from pellucid.selection.search import _levels
+from pellucid.statistics.pareto import best_or_tied, front, recommended
 
 FACTS = {
     "dataset": "fashion-mnist", "scale": "cpu", "network": "lenet5", "epochs": 5, "split": "validation",

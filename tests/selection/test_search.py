@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 from pellucid.cli import main
+from pellucid.core.errors import InputError
 from pellucid.data import load
-from pellucid.errors import InputError
-from pellucid.experiment import read_experiment
 from pellucid.recipes.pellucid import AXES, candidates
 from pellucid.recipes.table import setting
 from pellucid.report import read_run, summarise
+from pellucid.runs.settings import read_experiment
 from pellucid.selection import SEARCHES, Selection, forecast, page, search, select
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -61,7 +61,7 @@ def test_a_search_leaves_its_trace(smoke, name) -> None:
 def test_no_test_image_is_measured(smoke, monkeypatch, tmp_path) -> None:
     choice, _, _ = smoke("ismail2021")
     seen = []
-    for module in ("pellucid.evaluation", "pellucid.training", "pellucid.selection.search"):
+    for module in ("pellucid.runs.evaluation", "pellucid.runs.training", "pellucid.selection.search"):
         monkeypatch.setattr(f"{module}.load", lambda data, split: seen.append(split) or load(data, split))
     monkeypatch.setattr(search, "grid", _one)
     select(replace(choice, out=tmp_path / "runs", results=tmp_path / "results"), progress=False)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.agreement import icc, krippendorff_alpha, krippendorff_interval
 
 _ = float("nan")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.allocation import shuffled, trials, williams
 
 conditions = st.integers(2, 7)

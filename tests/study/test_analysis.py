@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 from statsmodels.stats.multitest import multipletests
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.analysis import analyse
 from pellucid.study.design import PlannedTest
 from pellucid.study.inference import signed_rank

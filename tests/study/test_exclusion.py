@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.design import Exclusions
 from pellucid.study.exclusion import exclude, median_seconds, straight_lining
 from pellucid.study.raters import simulated

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from pellucid.cli import main
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.analysis import analyse
 from pellucid.study.findings import tables, write_findings
 from pellucid.study.raters import simulated

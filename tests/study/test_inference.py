@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.weightstats import ttost_paired
 
-from pellucid.comparison import rank_biserial
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.statistics.comparison import rank_biserial
 from pellucid.study.inference import (
     equivalence,
     friedman,

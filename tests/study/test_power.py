@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.analysis import analyse
 from pellucid.study.design import Exclusions
 from pellucid.study.power import power

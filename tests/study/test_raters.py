@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.design import Question
 from pellucid.study.raters import Variation, raters, simulated
 

@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.design import Question
 from pellucid.study.raters import simulated
 from pellucid.study.responses import Answer, Responses, read_responses

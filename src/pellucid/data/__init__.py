@@ -3,34 +3,6 @@
 Names are loaded on first use, so that listing and fetching datasets imports no torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
-if TYPE_CHECKING:
-    from pellucid.data.augmentation import Augmentation
-    from pellucid.data.choice import Data
-    from pellucid.data.dataset import Dataset, load
-    from pellucid.data.loader import Loader
-    from pellucid.data.sources import get, names
-
-__all__ = ["Augmentation", "Data", "Dataset", "Loader", "get", "load", "names"]
-
-_MODULES = {
-    "Augmentation": "augmentation",
-    "Data": "choice",
-    "Dataset": "dataset",
-    "Loader": "loader",
-    "get": "sources",
-    "load": "dataset",
-    "names": "sources",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pellucid.data.choice import AUGMENTATIONS, known
-from pellucid.errors import InputError
-from pellucid.randomness import Draws
-from pellucid.types import Image
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import Draws
+from pellucid.core.types import Image
+from pellucid.data.config import AUGMENTATIONS, known
 
 __all__ = ["Augmentation", "named"]
 
@@ -29,7 +29,7 @@ class Augmentation:
         area: smallest share of the image that a resized crop keeps, in (0, 1]; 1 makes no crop. Its area is uniform in
             [area, 1], its aspect ratio log-uniform in [3/4, 4/3], a side longer than the image is cut to it.
 
-    >>> from pellucid.randomness import StepDraws
+    >>> from pellucid.core.randomness import StepDraws
     >>> one = torch.tensor([[[[0.0, 0.5, 1.0]]]]).expand(4, 1, 1, 3)
     >>> Augmentation(flip=True)(one, StepDraws(seed=0, step=0))[:, 0, 0, 0].unique()
     tensor([0., 1.])

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pellucid.core.errors import InputError
 from pellucid.data import sources
-from pellucid.data.stored import Stored, check_labels
-from pellucid.errors import InputError
+from pellucid.data.splits import Stored, check_labels
 
 __all__ = ["CLASSES", "read", "unpickle"]
 
@@ -150,7 +150,7 @@ def unpickle(content: bytes, where: object) -> Any:
     {'labels': [3]}
     >>> unpickle(pickle.dumps(print), "batch")
     Traceback (most recent call last):
-    pellucid.errors.InputError: batch is refused: its pickle names builtins.print, and only numpy arrays are accepted
+    pellucid.InputError: batch is refused: its pickle names builtins.print, and only numpy arrays are accepted
     """
     try:
         return _Arrays(io.BytesIO(content), where).load()

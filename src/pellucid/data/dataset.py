@@ -11,11 +11,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import seed_of
 from pellucid.data import sources
-from pellucid.data.choice import Data
-from pellucid.data.stored import Images, Rows, Stored
-from pellucid.errors import InputError
-from pellucid.randomness import seed_of
+from pellucid.data.config import Data
+from pellucid.data.splits import Images, Rows, Stored
 
 __all__ = ["FITS", "Dataset", "load"]
 

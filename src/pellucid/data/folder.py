@@ -9,8 +9,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from pellucid.data.stored import Stored
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.data.splits import Stored
 
 __all__ = ["SUFFIXES", "Pictures", "pixels", "read", "same_size"]
 

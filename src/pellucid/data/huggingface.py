@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pellucid.core.errors import InputError
 from pellucid.data.folder import pixels, same_size
-from pellucid.data.stored import Stored, check_labels
-from pellucid.errors import InputError
+from pellucid.data.splits import Stored, check_labels
 
 __all__ = ["Examples", "reader"]
 

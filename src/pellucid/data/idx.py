@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pellucid.core.errors import InputError
 from pellucid.data import sources
-from pellucid.data.stored import Stored, check_labels
-from pellucid.errors import InputError
+from pellucid.data.splits import Stored, check_labels
 
 __all__ = ["CLASSES", "parse", "read"]
 
@@ -98,7 +98,7 @@ def parse(content: bytes, where: object, *, dimensions: int) -> Tensor:
     tensor([7, 9], dtype=torch.uint8)
     >>> parse(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 9]), "labels", dimensions=1)
     Traceback (most recent call last):
-    pellucid.errors.InputError: labels is truncated or damaged: its header (3) asks for 11 bytes, found 10
+    pellucid.InputError: labels is truncated or damaged: its header (3) asks for 11 bytes, found 10
     """
     header = 4 + 4 * dimensions
     if len(content) < header or content[:4] != bytes([0, 0, 8, dimensions]):

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import StepDraws, seed_of
+from pellucid.core.types import Batch
 from pellucid.data.augmentation import Augmentation, named
 from pellucid.data.dataset import Dataset
-from pellucid.data.stored import Images
-from pellucid.errors import InputError
-from pellucid.randomness import StepDraws, seed_of
-from pellucid.types import Batch
+from pellucid.data.splits import Images
 
 __all__ = ["Loader"]
 

@@ -14,10 +14,10 @@ import h5py
 import torch
 from torch import Tensor
 
+from pellucid.core.errors import InputError
+from pellucid.core.files import whole_file
 from pellucid.data import sources
-from pellucid.data.stored import Stored, check_labels
-from pellucid.errors import InputError
-from pellucid.files import whole_file
+from pellucid.data.splits import Stored, check_labels
 
 __all__ = ["CLASSES", "Patches", "read"]
 

@@ -19,10 +19,10 @@ from typing import IO, Any, NamedTuple
 import platformdirs
 from tqdm import tqdm
 
+from pellucid.core.errors import InputError
+from pellucid.core.files import whole_file
 from pellucid.data.catalogue import SOURCES
-from pellucid.data.choice import DATASETS, known
-from pellucid.errors import InputError
-from pellucid.files import whole_file
+from pellucid.data.config import DATASETS, known
 
 __all__ = ["Known", "cache", "find", "find_file", "find_form", "get", "lacking", "names", "verify"]
 

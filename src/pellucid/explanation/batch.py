@@ -11,17 +11,17 @@ from typing import Literal, get_args
 import numpy as np
 from tqdm import tqdm
 
-from pellucid.errors import InputError
-from pellucid.experiment import to_config
+from pellucid.config import to_config
+from pellucid.core.errors import InputError
+from pellucid.core.files import whole_file
 from pellucid.explanation.card import FIGURES, Card, Figure, MapCard, share
 from pellucid.explanation.drawing import png
 from pellucid.explanation.examination import Examination, Finding, examine
-from pellucid.explanation.judgement import judge
+from pellucid.explanation.explained_network import Subject
 from pellucid.explanation.page import Entry, card_page, index_page
 from pellucid.explanation.pictures import STANDARD_INPUT, Picture, find, read, told
 from pellucid.explanation.reference import Reference
-from pellucid.explanation.subject import Subject
-from pellucid.files import whole_file
+from pellucid.explanation.trust_rules import judge
 from pellucid.report.measures import saliency_title
 
 __all__ = ["Format", "Summary", "cards", "explain"]
@@ -66,7 +66,7 @@ def explain(
     more than one picture also ``summary.json`` and, with ``html``, ``index.html``.
 
     Args:
-        subject: the network, see `pellucid.explanation.subject`.
+        subject: the network, see `pellucid.explanation.explained_network`.
         sources: files, folders, ``-`` for standard input.
         out: the folder to write to.
         examination: what is measured.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid import __version__
-from pellucid.explanation.judgement import Judgement
+from pellucid.explanation.trust_rules import Judgement
 
 __all__ = ["FIGURES", "FORMAT", "SHOWN", "Card", "Figure", "MapCard", "Words", "percentile_words", "share", "written"]
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
 from pellucid.explanation.card import FIGURES, SHOWN, Card, MapCard, percentile_words, share, written
-from pellucid.explanation.judgement import Level
+from pellucid.explanation.trust_rules import Level
 from pellucid.report.gallery import COLORMAP
 
 __all__ = ["COLORS", "MARKS", "coloured", "overlay", "png", "veil"]

@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
-from pellucid.explanation.judgement import Counts
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import Generator, SampleDraws, uniform
+from pellucid.core.types import Heatmap, Image, Label, PerSample, Saliency
+from pellucid.explanation.trust_rules import Counts
 from pellucid.metrics import aopc, default_region, gini, perturbation_curves, rank_correlation, relative_stability
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.faithfulness import Fill
 from pellucid.metrics.perturbation import noisy_image
-from pellucid.randomness import Generator, SampleDraws, uniform
 from pellucid.saliency import (
     Channels,
     Explain,
@@ -24,10 +25,9 @@ from pellucid.saliency import (
     heatmap,
     saliency_name,
 )
-from pellucid.types import Heatmap, Image, Label, PerSample, Saliency
 
 if TYPE_CHECKING:
-    from pellucid.evaluation import Evaluation
+    from pellucid.runs.evaluation import Evaluation
 
 __all__ = ["Examination", "Finding", "MapFinding", "examine"]
 

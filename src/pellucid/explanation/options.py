@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.explanation.examination import Examination
+from pellucid.explanation.explained_network import Subject, class_names, of_network, of_run
 from pellucid.explanation.reference import Reference, of_folder, of_rows
-from pellucid.explanation.subject import Subject, class_names, of_network, of_run
 
 __all__ = ["subject_and_words", "with_reference"]
 

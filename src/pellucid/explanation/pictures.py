@@ -16,9 +16,9 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import seed_of
 from pellucid.data.folder import SUFFIXES, pixels
-from pellucid.errors import InputError
-from pellucid.randomness import seed_of
 
 __all__ = ["STANDARD_INPUT", "Picture", "find", "read", "told"]
 

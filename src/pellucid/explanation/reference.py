@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from pellucid import __version__
-from pellucid.errors import InputError
-from pellucid.experiment import to_config
+from pellucid.config import to_config
+from pellucid.core.errors import InputError
+from pellucid.core.files import whole_file
 from pellucid.explanation.examination import Examination, examine
+from pellucid.explanation.explained_network import Subject
 from pellucid.explanation.pictures import Picture, find, read
-from pellucid.explanation.subject import Subject
-from pellucid.files import whole_file
 from pellucid.metrics.definitions import column_name
-from pellucid.report.runs import read_run
+from pellucid.runs.directory import read_run
 
 __all__ = ["DIRECTION", "FEWEST", "Reference", "of_folder", "of_rows"]
 

@@ -4,7 +4,7 @@ A module per library, imported by its name; each needs that library and says so 
 which only follows Quantus's conventions. Nothing else in pellucid imports them.
 """
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 
 __all__: list[str] = []
 

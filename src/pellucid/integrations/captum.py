@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
 from pellucid.integrations import missing
-from pellucid.randomness import SampleDraws
 from pellucid.saliency import Explain, as_saliency
 
 try:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from pellucid.errors import InputError
-from pellucid.randomness import SampleDraws
-from pellucid.types import Image, Label
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
+from pellucid.core.types import Image, Label
 
 __all__ = ["image_draws"]
 

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pellucid.adaptive_q import AdaptiveQ
-from pellucid.errors import InputError
-from pellucid.experiment import Optimizer, Schedule
+from pellucid.core.errors import InputError
+from pellucid.core.types import Batch, Image, Logits
 from pellucid.integrations import missing
-from pellucid.objective import Objective
-from pellucid.types import Batch, Image, Logits
+from pellucid.methods.adaptive_q import AdaptiveQ
+from pellucid.methods.objective import Objective
+from pellucid.runs.settings import Optimizer, Schedule
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule

@@ -15,7 +15,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.types import PerSample
 from pellucid.integrations.quantus_call import Batch, ExplainFunc, QuantusMetric, Scores
 from pellucid.metrics import (
     aopc,
@@ -34,7 +35,6 @@ from pellucid.metrics.faithfulness import Fill
 from pellucid.metrics.perturbation import Noise
 from pellucid.metrics.regions import Order, check_order
 from pellucid.saliency import Channels
-from pellucid.types import PerSample
 
 __all__ = [
     "ROAD",

@@ -13,12 +13,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import SampleDraws
+from pellucid.core.types import Attribution, Heatmap, Image, Label, PerSample, Saliency
 from pellucid.integrations.draws import image_draws
 from pellucid.metrics.definitions import Direction
-from pellucid.randomness import SampleDraws
 from pellucid.saliency import Channels, Explain, SaliencyMethod, as_saliency, heatmap
-from pellucid.types import Attribution, Heatmap, Image, Label, PerSample, Saliency
 
 Scores = dict[str, PerSample]
 Array = npt.NDArray[Any]

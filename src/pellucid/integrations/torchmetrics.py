@@ -18,7 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import seed_of
+from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.integrations import missing
 from pellucid.integrations.draws import image_draws
 from pellucid.metrics import (
@@ -38,9 +40,7 @@ from pellucid.metrics.faithfulness import Fill
 from pellucid.metrics.perturbation import Noise
 from pellucid.metrics.robustness import Attack
 from pellucid.metrics.stability import Form
-from pellucid.randomness import seed_of
 from pellucid.statistics import Interval, mean_interval, ratio_interval
-from pellucid.types import Heatmap, Image, Label, PerSample
 
 try:
     from torchmetrics import Metric

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from pellucid import randomness
 from pellucid.attacks import PGD
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Image, Label
 from pellucid.metrics.inputs import check_batch, check_counts, check_model, clean_logits
-from pellucid.types import Image, Label
 
 __all__ = ["autoattack_correct", "autoattack_names"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Attribution, Image, Label, Saliency
 from pellucid.saliency import in_chunks
-from pellucid.types import Attribution, Image, Label, Saliency
 
 __all__ = ["attribution_of", "rows_of", "usual_chunk"]
 
@@ -80,7 +80,7 @@ def attribution_of(
     """The attribution, explained for at most ``chunk`` images at once with the draws of the whole batch.
 
     A saliency of one's own that draws is given another source than torch's where there are several parts, so it
-    draws through `pellucid.randomness`; and what it draws has a row for each image.
+    draws through `pellucid.core.randomness`; and what it draws has a row for each image.
 
     Args:
         explain: what `pellucid.saliency.as_saliency` returns.

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pellucid import randomness
-from pellucid.errors import InputError
-from pellucid.input_gradient import input_gradient
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.input_gradient import input_gradient
+from pellucid.core.types import Image, Label, PerSample
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
 from pellucid.saliency import in_chunks, target_score
-from pellucid.types import Image, Label, PerSample
 
 __all__ = ["Method", "gradient_variation", "hessian_trace", "top_hessian_eigenvalue"]
 

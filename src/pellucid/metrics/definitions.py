@@ -8,7 +8,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.metrics.catalogue import (
     BARE,
     COLUMNS,

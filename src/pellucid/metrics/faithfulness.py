@@ -6,12 +6,12 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.imputation import NOISE, blurred, linear_imputation
 from pellucid.metrics.inputs import check_batch, check_classes, check_heatmap, check_model
 from pellucid.metrics.regions import Order, blocks, check_order, counts_of, default_region, ranks_of
-from pellucid.types import Heatmap, Image, Label, PerSample
 
 __all__ = [
     "Fill",

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pellucid.errors import InputError
-from pellucid.types import Image, Mask
+from pellucid.core.errors import InputError
+from pellucid.core.types import Image, Mask
 
 __all__ = ["blurred", "linear_imputation"]
 

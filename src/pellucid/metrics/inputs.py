@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
-from pellucid.types import Image, Label, Logits
+from pellucid.core.errors import InputError
+from pellucid.core.types import Image, Label, Logits
 
 __all__ = [
     "check_batch",

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtrc
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.statistics import Interval, mean_interval, paired_difference
 
 __all__ = ["masking_warnings"]

@@ -7,12 +7,12 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Attribution, Image, Label, Logits
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
 from pellucid.saliency import as_saliency, in_chunks
-from pellucid.types import Attribution, Image, Label, Logits
 
 __all__ = ["PENULTIMATE", "Noise", "Observation", "noisy_image", "observations"]
 

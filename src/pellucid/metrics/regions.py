@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pellucid import randomness
-from pellucid.errors import InputError
-from pellucid.types import Heatmap, Image
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Heatmap, Image
 
 __all__ = ["Order", "blocks", "check_order", "counts_of", "default_region", "ranks_of"]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Heatmap, Image, Label
 from pellucid.metrics.faithfulness import check_inputs, clean_probability, imputed, probability
 from pellucid.metrics.imputation import NOISE, blurred
 from pellucid.metrics.inputs import check_counts
 from pellucid.metrics.regions import Order, blocks, counts_of, default_region, ranks_of
-from pellucid.types import Heatmap, Image, Label
 
 __all__ = ["insertion_deletion", "road"]
 

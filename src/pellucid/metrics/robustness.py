@@ -11,11 +11,11 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.nn import functional
 
-from pellucid import randomness
 from pellucid.attacks import PGD, fgsm
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Image, Label
 from pellucid.metrics.inputs import check_batch, check_counts, check_model, clean_logits, predicted_logits
-from pellucid.types import Image, Label
 
 __all__ = ["Attack", "masking_probe", "robust_correct", "robustness_curve"]
 

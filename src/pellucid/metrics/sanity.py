@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Attribution, Image, Label, PerSample
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
 from pellucid.metrics.similarity import rank_correlation
 from pellucid.saliency import Channels, as_saliency, heatmap, in_chunks, saliency_name
-from pellucid.types import Attribution, Image, Label, PerSample
 
 __all__ = [
     "Randomisation",

@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 
 __all__ = ["auc", "balanced_accuracy", "expected_calibration_error"]
 

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Image, Label, PerSample
 from pellucid.metrics.perturbation import observations
-from pellucid.types import Image, Label, PerSample
 
 __all__ = ["local_lipschitz", "max_sensitivity"]
 

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.perturbation import Noise, observations
 from pellucid.saliency import Channels, heatmap
-from pellucid.types import Heatmap, Image, Label, PerSample
 
 __all__ = ["map_similarity", "rank_correlation", "ssim"]
 

@@ -11,10 +11,10 @@ import torch
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.types import Heatmap, PerSample
 from pellucid.metrics.inputs import check_heatmap
 from pellucid.saliency import sorted_rows
-from pellucid.types import Heatmap, PerSample
 
 __all__ = ["compressed_size", "effective_complexity", "entropy", "gini", "hoyer", "pixel_entropy", "png_size"]
 

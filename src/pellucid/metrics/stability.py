@@ -6,10 +6,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from pellucid import randomness
-from pellucid.errors import InputError
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.types import Image, Label, PerSample
 from pellucid.metrics.perturbation import Noise, Observation, observations
-from pellucid.types import Image, Label, PerSample
 
 __all__ = ["relative_stability"]
 
@@ -55,7 +55,7 @@ def relative_stability(
         x: (n, c, h, w) images in [0, 1].
         target: (n,) class that is explained, usually the predicted one.
         saliency: what gives the signed attribution: one of pellucid's, a Captum object, or a callable
-            ``(model, x, target)`` with or without the keywords of `pellucid.types.Saliency`.
+            ``(model, x, target)`` with or without the keywords of `pellucid.core.types.Saliency`.
         form: ``norm``, ``elementwise`` or ``both``.
         layer: name of the layer, as in ``model.named_modules()``, whose output is the representation of RRS; of its
             last run where the forward pass uses it more than once. ``penultimate``, where no layer has that name, is

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.statistics import Interval, mean_interval
 
 __all__ = ["THRESHOLD", "Survival", "survives"]

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
-from pellucid.types import Image, Logits
+from pellucid.core.errors import InputError
+from pellucid.core.types import Image, Logits
 
 __all__ = ["LeNet5", "SGTNet"]
 

@@ -12,14 +12,14 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
+from pellucid.core.modes import evaluating
+from pellucid.core.types import Image
 from pellucid.models.lenet import LeNet5, SGTNet
 from pellucid.models.resnet import ResNet
 from pellucid.models.vgg import VGG
 from pellucid.models.weights import load_weights
 from pellucid.models.wide_resnet import WideResNet
-from pellucid.modes import evaluating
-from pellucid.types import Image
 
 __all__ = ["NAMES", "Network", "Normalize", "build"]
 

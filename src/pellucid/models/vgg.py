@@ -4,8 +4,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
-from pellucid.types import Image, Logits
+from pellucid.core.errors import InputError
+from pellucid.core.types import Image, Logits
 
 __all__ = ["VGG"]
 

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 
 __all__ = ["load_weights"]
 
@@ -36,7 +36,7 @@ def load_weights(model: nn.Module, path: str | Path, *, head: Literal["strict", 
     ...     save_file({"weight": torch.ones(2, 3)}, f"{folder}/weights.safetensors")
     ...     load_weights(nn.Linear(3, 2), f"{folder}/weights.safetensors")
     Traceback (most recent call last):
-    pellucid.errors.InputError: weights in ...weights.safetensors do not fit this Linear: missing bias
+    pellucid.InputError: weights in ...weights.safetensors do not fit this Linear: missing bias
     """
     path = Path(path)
     if head not in ("strict", "new"):

@@ -14,15 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pellucid import randomness
+from pellucid.core import randomness
+from pellucid.core.types import Attribution, Heatmap, Image, Label, PerSample
 from pellucid.data import Data, load
-from pellucid.experiment import Experiment, read_experiment
 from pellucid.metrics.sanity import edge_map, explainer, random_map
 from pellucid.metrics.similarity import rank_correlation, ssim
 from pellucid.models import Network
+from pellucid.runs.settings import Experiment, read_experiment
+from pellucid.runs.training import load_network
 from pellucid.saliency import heatmap
-from pellucid.training import load_network
-from pellucid.types import Attribution, Heatmap, Image, Label, PerSample
 
 __all__ = ["experiments", "label_similarity", "training_accuracy"]
 

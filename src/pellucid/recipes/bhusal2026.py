@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
-from pellucid.experiment import Experiment
+from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import AdversarialTraining, Regular
 from pellucid.recipes.table import Claim, Scale, Setting, Table, setting
-from pellucid.smoothing import Smoothing
+from pellucid.runs.settings import Experiment
 
 __all__ = ["DATASETS", "TABLES", "runs"]
 

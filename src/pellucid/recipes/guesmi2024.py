@@ -7,9 +7,9 @@ The body of the paper is not at hand. Its abstract claims 35 % better accuracy u
 from collections.abc import Callable
 from dataclasses import replace
 
-from pellucid.experiment import Experiment
 from pellucid.methods import AdversarialTraining, Regular, SaliencyGuided
 from pellucid.recipes.table import Claim, Scale, Setting, Table, setting
+from pellucid.runs.settings import Experiment
 
 __all__ = ["DATASETS", "TABLES", "runs"]
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pellucid.errors import InputError
-from pellucid.evaluation import ROBUST_EPS, Evaluation
-from pellucid.experiment import Experiment
+from pellucid.core.errors import InputError
+from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import AdversarialSCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
-from pellucid.pareto import Criterion
 from pellucid.recipes.found import scaat
 from pellucid.recipes.table import Claim, Scale, Setting, Table, setting, where
-from pellucid.smoothing import Smoothing
+from pellucid.runs.evaluation import ROBUST_EPS, Evaluation
+from pellucid.runs.settings import Experiment
+from pellucid.statistics.pareto import Criterion
 
 __all__ = [
     "AXES",

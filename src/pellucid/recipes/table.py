@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pellucid.attacks import PGD
+from pellucid.core.errors import InputError
 from pellucid.data import Data
-from pellucid.errors import InputError
-from pellucid.evaluation import Evaluation
-from pellucid.experiment import Experiment, Optimizer, Schedule
 from pellucid.models import Network
+from pellucid.runs.evaluation import Evaluation
+from pellucid.runs.settings import Experiment, Optimizer, Schedule
 from pellucid.saliency import IntegratedGradients, SaliencyMethod, SmoothGrad, VanillaGradient
 
 __all__ = [

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Literal
 
 from pellucid.attacks import PGD, fgsm
-from pellucid.experiment import Experiment
 from pellucid.methods import SCAAT, Regular
 from pellucid.recipes.found import (
     LONGER,
@@ -23,6 +22,7 @@ from pellucid.recipes.found import (
     scaat,
 )
 from pellucid.recipes.table import BACKGROUND, NOISE, Claim, Scale, Setting, Table, setting
+from pellucid.runs.settings import Experiment
 from pellucid.saliency import SmoothGrad
 
 __all__ = ["DATASETS", "TABLES", "runs"]

@@ -8,7 +8,7 @@ from pellucid.metrics.definitions import column_name
 from pellucid.metrics.masking import masking_warnings
 from pellucid.metrics.survival import Survival, survives
 from pellucid.report.measures import saliency_title
-from pellucid.report.runs import Run
+from pellucid.runs.directory import Run
 
 __all__ = ["caveats", "merged", "survivals"]
 

@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pellucid.files import whole_file
-from pellucid.report.runs import Run
+from pellucid.core.files import whole_file
+from pellucid.runs.directory import Run
 
 __all__ = [
     "INK",

@@ -8,13 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from pellucid import pareto
 from pellucid.metrics.definitions import column_name
 from pellucid.report.drawing import INK, Panel, Styles, draw_panel, line
 from pellucid.report.measures import ARROWS, direction, measure_of
-from pellucid.report.runs import Floats, Run
 from pellucid.report.verdict import with_unit
-from pellucid.statistics import Interval, mean_band
+from pellucid.runs.directory import Floats, Run
+from pellucid.statistics import Interval, mean_band, pareto
 
 __all__ = [
     "curvature",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Literal, get_args
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.report.caveats import merged
 from pellucid.report.measures import ARROWS, MEASURES, direction, measure_of, saliency_of, saliency_title, written
 from pellucid.report.words import number

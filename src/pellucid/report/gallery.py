@@ -15,11 +15,11 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.metrics.definitions import column_name
 from pellucid.report.measures import direction, saliency_title
-from pellucid.report.runs import Run
 from pellucid.report.table import metric_names
+from pellucid.runs.directory import Run
 
 __all__ = [
     "COLORMAP",

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from textwrap import TextWrapper
 from typing import Literal, get_args
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.metrics.definitions import COLUMNS, DEFAULT, DERIVED, FAMILIES, Column, Family, is_of_map, select
 from pellucid.report.measures import ARROWS
 

@@ -13,7 +13,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from pellucid.files import whole_file
+from pellucid.core.files import whole_file
 from pellucid.metrics.definitions import BARE, DERIVED
 from pellucid.metrics.survival import Survival
 from pellucid.report import drawing, verdict
@@ -41,9 +41,9 @@ from pellucid.report.measures import (
     saliency_title,
     written,
 )
-from pellucid.report.runs import Run, read_runs
 from pellucid.report.table import metric_names, summarise
 from pellucid.report.words import number, training_words
+from pellucid.runs.directory import Run, read_runs
 from pellucid.statistics import Interval
 
 __all__ = ["write_report"]

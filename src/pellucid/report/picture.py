@@ -9,10 +9,10 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pellucid.errors import InputError
-from pellucid.files import whole_file
+from pellucid.core.errors import InputError
+from pellucid.core.files import whole_file
 from pellucid.report.gallery import COLORMAP
-from pellucid.report.runs import read_runs
+from pellucid.runs.directory import read_runs
 
 __all__ = ["bare", "draw_heatmap", "draw_image", "save", "write_picture"]
 

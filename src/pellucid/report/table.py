@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.metrics.definitions import COLUMNS, DERIVED, FAMILIES, is_of_map
 from pellucid.metrics.scores import auc, balanced_accuracy, expected_calibration_error
 from pellucid.report.caveats import caveats
 from pellucid.report.measures import MEASURES, measure_of
-from pellucid.report.runs import Floats, Run, check_comparable
+from pellucid.runs.directory import Floats, Run, check_comparable
 from pellucid.statistics import (
     Interval,
     mean_interval,

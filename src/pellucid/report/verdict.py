@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from scipy.special import ndtr, ndtri
 
-from pellucid.comparison import holm
 from pellucid.metrics.survival import Survival
 from pellucid.report.measures import MEASURES, direction, measure_of, saliency_of, saliency_title, written
-from pellucid.report.runs import Run
 from pellucid.report.table import difference
+from pellucid.runs.directory import Run
 from pellucid.statistics import Interval
+from pellucid.statistics.comparison import holm
 
 __all__ = [
     "Answer",

@@ -9,10 +9,10 @@ import torch
 from scipy.stats import rankdata
 
 from pellucid.data import load
-from pellucid.experiment import read_experiment
-from pellucid.report.runs import Run
-from pellucid.seeds import hierarchical_statistic
+from pellucid.runs.directory import Run
+from pellucid.runs.settings import read_experiment
 from pellucid.statistics import Interval
+from pellucid.statistics.seeds import hierarchical_statistic
 
 __all__ = ["by_class", "correlation", "ranks", "with_background"]
 

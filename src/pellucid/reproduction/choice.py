@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.recipes.table import Scale, Table, where
 from pellucid.reproduction.stages import Stage
 

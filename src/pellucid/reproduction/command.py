@@ -8,12 +8,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from pellucid.core.errors import InputError
+from pellucid.core.files import check_writable, whole_file
 from pellucid.data import load
-from pellucid.environment import environment
-from pellucid.errors import InputError
-from pellucid.files import check_writable, whole_file
 from pellucid.recipes.table import TRAINING_IMAGES, Table
-from pellucid.report.runs import read_run
 from pellucid.reproduction.choice import Reproduction, folder, plan, table_name, tables
 from pellucid.reproduction.cost import Cost, duration, estimated_cost
 from pellucid.reproduction.figures import draw
@@ -21,7 +19,9 @@ from pellucid.reproduction.galleries import gallery
 from pellucid.reproduction.page import figure_file, page
 from pellucid.reproduction.stages import Stage, finished
 from pellucid.reproduction.summary import network, summarise
-from pellucid.training import build_network
+from pellucid.runs.directory import read_run
+from pellucid.runs.environment import environment
+from pellucid.runs.training import build_network
 
 __all__ = ["forecast", "reproduce"]
 

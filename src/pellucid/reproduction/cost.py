@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from pellucid.data import Dataset, load
-from pellucid.evaluation import measurement_of
-from pellucid.experiment import Experiment
-from pellucid.objective import Objective
+from pellucid.methods.objective import Objective
 from pellucid.reproduction.stages import Stage
+from pellucid.runs.evaluation import measurement_of
+from pellucid.runs.settings import Experiment
+from pellucid.runs.training import build_network
 from pellucid.statistics import Interval, ratio_interval
-from pellucid.training import build_network
 
 __all__ = ["Cost", "duration", "estimated_cost", "step_ratios"]
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from pellucid.metrics.definitions import column_name
 from pellucid.recipes.table import Figure
 from pellucid.report.measures import measure_of, saliency_title
-from pellucid.report.runs import Run
-from pellucid.seeds import hierarchical_interval
+from pellucid.runs.directory import Run
 from pellucid.statistics import mean_band
+from pellucid.statistics.seeds import hierarchical_interval
 
 __all__ = ["panels"]
 

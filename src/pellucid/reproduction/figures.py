@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pellucid.files import whole_file
+from pellucid.core.files import whole_file
 from pellucid.report.drawing import INK, RC, Styles, line, styles_of
 
 __all__ = ["CAPTIONS", "draw"]

@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
+from pellucid.core.errors import InputError
 from pellucid.data import load
-from pellucid.errors import InputError
-from pellucid.experiment import read_experiment
 from pellucid.report.gallery import extremes_of
 from pellucid.report.picture import bare, draw_heatmap, draw_image, save, write_picture
-from pellucid.report.runs import Run
+from pellucid.runs.directory import Run
+from pellucid.runs.settings import read_experiment
+from pellucid.runs.training import load_network
 from pellucid.saliency import VanillaGradient, heatmap
-from pellucid.training import load_network
 
 __all__ = ["gallery", "write_extremes"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pellucid.environment import told_commit
 from pellucid.report.measures import ARROWS, direction, measure_of, saliency_of, saliency_title, written
 from pellucid.report.words import number
 from pellucid.reproduction.figures import CAPTIONS
+from pellucid.runs.environment import told_commit
 from pellucid.statistics import Interval
 
 __all__ = ["columns", "figure_file", "found_of", "page", "verdicts"]

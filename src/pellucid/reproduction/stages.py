@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from pellucid.evaluation import Evaluation, evaluate
-from pellucid.experiment import Experiment
-from pellucid.predictions import predict
-from pellucid.training import fit
+from pellucid.runs.evaluation import Evaluation, evaluate
+from pellucid.runs.predictions import predict
+from pellucid.runs.settings import Experiment
+from pellucid.runs.training import fit
 
 __all__ = ["Stage", "finished"]
 

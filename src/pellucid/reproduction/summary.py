@@ -11,19 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pellucid.data import load
-from pellucid.environment import told_commit
 from pellucid.recipes.table import Claim, Table, source
 from pellucid.report.caveats import caveats
 from pellucid.report.measures import measure_of
-from pellucid.report.runs import Run, read_run
 from pellucid.report.table import definitions, statistic
 from pellucid.reproduction.background import by_class, with_background
 from pellucid.reproduction.choice import Reproduction, folder, table_name
 from pellucid.reproduction.cost import step_ratios
 from pellucid.reproduction.curves import panels
 from pellucid.reproduction.expression import expression
-from pellucid.seeds import hierarchical_interval, hierarchical_ratio, hierarchical_statistic
+from pellucid.runs.directory import Run, read_run
+from pellucid.runs.environment import told_commit
 from pellucid.statistics import Interval, mean_interval, of_share
+from pellucid.statistics.seeds import hierarchical_interval, hierarchical_ratio, hierarchical_statistic
 
 __all__ = ["network", "summarise"]
 
@@ -41,7 +41,7 @@ def summarise(choice: Reproduction, table: Table, facts: Mapping[str, Any]) -> d
     Args:
         choice: where the runs are.
         table: what is told.
-        facts: versions and commit, `pellucid.environment.environment`.
+        facts: versions and commit, `pellucid.runs.environment.environment`.
     """
     runs = {name: [read_run(folder(choice, table, name, seed)) for seed in range(choice.seeds)] for name in table.runs}
     n = next(iter(runs.values()))[0].rows.num_rows

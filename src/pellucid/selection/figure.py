@@ -8,11 +8,11 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from pellucid.files import whole_file
-from pellucid.pareto import Criterion
+from pellucid.core.files import whole_file
 from pellucid.recipes.pellucid import AXES
 from pellucid.report.measures import measure_of
 from pellucid.selection.page import head
+from pellucid.statistics.pareto import Criterion
 
 __all__ = ["draw"]
 

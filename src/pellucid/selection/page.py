@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pellucid.environment import told_commit
 from pellucid.recipes.pellucid import AXES, told_step
 from pellucid.report.measures import ARROWS, direction, measure_of, written
+from pellucid.runs.environment import told_commit
 from pellucid.statistics import Interval
 
 __all__ = ["head", "page"]

@@ -10,23 +10,23 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from pellucid.core.errors import InputError
+from pellucid.core.files import check_writable, whole_file
 from pellucid.data import load
-from pellucid.environment import environment, told_commit
-from pellucid.errors import InputError
-from pellucid.experiment import Experiment
-from pellucid.files import check_writable, whole_file
 from pellucid.methods import Regular
-from pellucid.pareto import Criterion, best_or_tied, front, recommended
 from pellucid.recipes import ismail2021, xu2023
 from pellucid.recipes import pellucid as compositions
 from pellucid.recipes.table import Scale, Setting, setting, source, where
-from pellucid.report.runs import Run, read_run
 from pellucid.report.table import summarise
 from pellucid.reproduction import Stage, duration, estimated_cost, finished
+from pellucid.runs.directory import Run, read_run
+from pellucid.runs.environment import environment, told_commit
+from pellucid.runs.settings import Experiment
 from pellucid.selection.figure import draw
 from pellucid.selection.grids import grid
 from pellucid.selection.page import page
 from pellucid.statistics import Interval
+from pellucid.statistics.pareto import Criterion, best_or_tied, front, recommended
 
 __all__ = ["SEARCHES", "Selection", "forecast", "select"]
 

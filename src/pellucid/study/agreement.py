@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.statistics import Interval
 
 __all__ = ["Level", "icc", "krippendorff_alpha", "krippendorff_interval"]

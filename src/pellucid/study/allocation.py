@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 
 __all__ = ["Showing", "shuffled", "trials", "williams"]
 

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from pellucid.comparison import holm
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.statistics import mean_interval
+from pellucid.statistics.comparison import holm
 from pellucid.study.description import agreement, by_expertise, describe
 from pellucid.study.design import PlannedTest, Study
 from pellucid.study.exclusion import Flow, exclude

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 
 __all__ = ["run"]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 
 __all__ = ["Anchors", "Check", "Consent", "Exclusions", "Expertise", "PlannedTest", "Question", "Study", "Text"]
 

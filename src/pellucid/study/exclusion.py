@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.responses import Participant, Responses
 
 __all__ = ["Flow", "Step", "exclude", "median_seconds", "straight_lining"]

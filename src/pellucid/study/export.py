@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.allocation import shuffled
-from pellucid.study.course import Course, Step
 from pellucid.study.design import Study
 from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
+from pellucid.study.sequence import Course, Step
 from pellucid.study.store import Store, Unavailable
 
 __all__ = ["write_export"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 
 __all__ = ["build", "plain"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pellucid.files import whole_file
+from pellucid.core.files import whole_file
 from pellucid.report.drawing import INK, PALETTE, RC, Panel, svg
 from pellucid.study.responses import Ratings
 from pellucid.study.results import Analysis, Description, Pair, Result

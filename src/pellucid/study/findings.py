@@ -15,8 +15,8 @@ import jinja2
 from markupsafe import Markup
 
 from pellucid import __version__
-from pellucid.errors import InputError
-from pellucid.files import whole_file
+from pellucid.core.errors import InputError
+from pellucid.core.files import whole_file
 from pellucid.statistics import Interval
 from pellucid.study import words
 from pellucid.study.analysis import analyse

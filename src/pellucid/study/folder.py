@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from pellucid.errors import InputError
-from pellucid.files import whole_file
+from pellucid.core.errors import InputError
+from pellucid.core.files import whole_file
 from pellucid.study.design import Study
 from pellucid.study.fields import build, plain
 

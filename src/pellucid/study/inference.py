@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.stats
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.statistics import Interval
 
 __all__ = [
@@ -141,7 +141,7 @@ def hodges_lehmann(differences: Values) -> Floats:
 
 
 def signed_rank_effect(differences: Values) -> Floats:
-    """Matched-pairs rank-biserial correlation of differences, as `pellucid.comparison.rank_biserial` of two samples.
+    """Matched-pairs rank-biserial correlation of differences, as `rank_biserial` in `pellucid.statistics.comparison`.
 
     Args:
         differences: (..., n) one difference per participant, n >= 1.

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 
 __all__ = ["language_names", "pages", "wording"]
 

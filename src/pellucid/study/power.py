@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.analysis import question_test
 from pellucid.study.design import Study
 from pellucid.study.inference import two_way_interval

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import NormalDist
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.allocation import trials
 from pellucid.study.design import Study
 from pellucid.study.responses import Answer, Participant, Responses

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.design import Study
 from pellucid.study.folder import read_study, sha256
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from starlette.types import ASGIApp
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 
 __all__ = ["running", "serve"]
 

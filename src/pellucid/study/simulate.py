@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.design import Study
 from pellucid.study.folder import Stimulus
 from pellucid.study.limits import Rates

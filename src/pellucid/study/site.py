@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pellucid.study.course import Course
 from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
 from pellucid.study.language import pages
 from pellucid.study.limits import Rates
+from pellucid.study.sequence import Course
 from pellucid.study.store import Store
 from pellucid.study.tokens import Tokens
 

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from matplotlib import colormaps
 from PIL import Image
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.report.gallery import COLORMAP
-from pellucid.report.runs import Run, read_runs
+from pellucid.runs.directory import Run, read_runs
 from pellucid.study.allocation import shuffled
 from pellucid.study.design import Anchors, Check, Consent, Expertise, PlannedTest, Question, Study
 from pellucid.study.folder import Stimulus, sha256, write_manifest, write_study

@@ -15,7 +15,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.durable import SharedSync
 from pellucid.study.tables import PARTICIPANTS, SETTINGS, STEPS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 
 __all__ = ["Answerer", "Page", "read_page", "take_part"]
 

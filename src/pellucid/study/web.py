@@ -15,9 +15,9 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.types import ASGIApp, Scope
 
-from pellucid.study.course import COMMENT_LENGTH, Invalid, Step
 from pellucid.study.language import pages
 from pellucid.study.limits import Guard, Rates
+from pellucid.study.sequence import COMMENT_LENGTH, Invalid, Step
 from pellucid.study.site import Form, Site, language_of, read_form
 from pellucid.study.store import Full, Participant, Store, Unavailable
 

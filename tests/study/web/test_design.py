@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.folder import read_study, write_study
 from pellucid.study.language import language_names, pages
 

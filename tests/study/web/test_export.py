@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.export import write_export
 from pellucid.study.folder import freeze, is_frozen, read_study, registration
 from pellucid.study.store import Store

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from pellucid.cli import main
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.raters import raters
 from pellucid.study.simulate import simulate
 from pellucid.study.store import Store

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.errors import InputError
-from pellucid.report.runs import read_runs
+from pellucid.core.errors import InputError
+from pellucid.runs.directory import read_runs
 from pellucid.study.folder import freeze, is_frozen, read_manifest, read_study, registration
 from pellucid.study.stimuli import New, choose_images, new_study, render
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.store import Full, Participant, Store, Unavailable
 from pellucid.study.tables import METADATA, PARTICIPANTS
 

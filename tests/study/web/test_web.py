@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 
-from pellucid.errors import InputError
+from pellucid.core.errors import InputError
 from pellucid.study.folder import freeze, read_manifest, read_study
 from pellucid.study.limits import BODY_BYTES, Rates
 from pellucid.study.store import Store

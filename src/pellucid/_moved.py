@@ -1,0 +1,74 @@
+"""Modules that have moved: the old import path still works, and says the new one."""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+__all__ = ["MOVED", "install"]
+
+MOVED = {
+    "adaptive_q": "methods.adaptive_q",
+    "comparison": "statistics.comparison",
+    "data.choice": "data.config",
+    "data.stored": "data.splits",
+    "environment": "runs.environment",
+    "errors": "core.errors",
+    "evaluation": "runs.evaluation",
+    "experiment": "runs.settings config",
+    "explanation.judgement": "explanation.trust_rules",
+    "explanation.subject": "explanation.explained_network",
+    "files": "core.files",
+    "imports": "config",
+    "input_gradient": "core.input_gradient",
+    "modes": "core.modes",
+    "objective": "methods.objective",
+    "options": "cli.options",
+    "pareto": "statistics.pareto",
+    "predictions": "runs.predictions",
+    "processes": "core.processes",
+    "randomness": "core.randomness",
+    "report.requirements": "report.gate",
+    "seeds": "statistics.seeds",
+    "session": "runs.checkpoint",
+    "smoothing": "edits.smoothing",
+    "study.course": "study.sequence",
+    "training": "runs.training",
+    "types": "core.types",
+}
+"""Old module to where its names are now, all without ``pellucid.``."""
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Finds a module that has moved by its old name."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        package, _, module = fullname.partition(".")
+        return ModuleSpec(fullname, self) if package == "pellucid" and module in MOVED else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        old = module.__name__
+        homes = [f"pellucid.{new}" for new in MOVED[old.removeprefix("pellucid.")].split()]
+        warnings.warn(
+            f"{old} is now {' and '.join(homes)}; the old name will be removed", DeprecationWarning, stacklevel=2
+        )
+
+        def lookup(name: str) -> Any:
+            for home in homes:
+                if hasattr(import_module(home), name):
+                    return getattr(import_module(home), name)
+            raise AttributeError(f"module {old!r} has no attribute {name!r}")
+
+        module.__dict__["__getattr__"] = lookup
+
+
+def install() -> None:
+    """Let old names be imported; asked last, so that every module that exists is found before."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())

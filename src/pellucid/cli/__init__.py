@@ -1,0 +1,5 @@
+"""The commands of ``pellucid``."""
+
+from pellucid.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,91 @@
+"""Which images a person wants to train on. Imports no torch: the command line is generated from it."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from pellucid.core.errors import InputError
+
+__all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "Data"]
+
+DATASETS = ("fashion-mnist", "mnist", "cifar10", "pcam", "folder", "huggingface")
+AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip")
+LABELS = ("true", "shuffled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """The images of a run and how they are cut into training, validation and test.
+
+    Args:
+        name: ``fashion-mnist``, ``mnist``, ``cifar10``, ``pcam``, ``folder`` (PATH/train/CLASS/*, PATH/test/CLASS/*) or
+            ``huggingface``.
+        path: Folder of the files; for ``huggingface`` a folder written by ``save_to_disk`` or an id of the hub. None:
+            where ``pellucid data get NAME`` puts them.
+        size: Side in pixels to which images of ``folder`` and ``huggingface`` are resized (shorter side, then centre
+            crop). None: as stored, all alike.
+        channels: 1 or 3, for ``folder`` and ``huggingface``. None: 3.
+        validation: Number of training images kept for validation, where the dataset has no such split of its own.
+        split_seed: Which training images are kept for validation, which ones ``limit`` takes, how labels are shuffled.
+        limit: Use only that many training images (what is left after validation). None: all.
+        labels: ``true``, or ``shuffled``: the labels of the training images in a random order, those of validation and
+            test as they are. A network that fits them has learnt each image by heart (Adebayo et al. 2018, 3.3).
+        augmentation: ``none``, ``flip`` (left-right), ``flips`` (also upside down), ``crop-flip`` (4 pixels of
+            padding), ``resized-crop-flip``, or ``default``: as the papers do for this dataset, that is none for the
+            two MNISTs, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip`` for all else.
+        workers: Number of processes that decode images, for sets that do not fit in memory.
+
+    >>> Data(name="fashion-mist")
+    Traceback (most recent call last):
+    pellucid.InputError: unknown dataset 'fashion-mist', did you mean 'fashion-mnist'? Known are fashion-mnist, \
+mnist, cifar10, pcam, folder, huggingface
+    """
+
+    name: str = "fashion-mnist"
+    path: str | None = None
+    size: int | None = None
+    channels: int | None = None
+    validation: int = 5000
+    split_seed: int = 0
+    limit: int | None = None
+    labels: str = "true"
+    augmentation: str = "default"
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        known("dataset", self.name, DATASETS)
+        known("augmentation", self.augmentation, ("default", *AUGMENTATIONS))
+        known("kind of labels", self.labels, LABELS)
+        if self.name in ("folder", "huggingface"):
+            if not self.path:
+                raise InputError(f"dataset {self.name!r} needs a path, got {self.path!r}")
+        elif self.size is not None or self.channels is not None:
+            raise InputError(
+                f"size and channels are for folder and huggingface; the images of {self.name} stay as they are, "
+                f"got size {self.size} and channels {self.channels}"
+            )
+        if self.size is not None and self.size < 1:
+            raise InputError(f"size must be at least 1 pixel, got {self.size}")
+        if self.channels not in (None, 1, 3):
+            raise InputError(f"channels must be 1 or 3, got {self.channels}")
+        if self.validation < 0:
+            raise InputError(f"validation must be 0 or more images, got {self.validation}")
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"limit must be at least 1 image, got {self.limit}")
+        if self.workers < 0:
+            raise InputError(f"workers must be 0 or more, got {self.workers}")
+
+
+def known(kind: str, name: str, names: tuple[str, ...]) -> str:
+    """``name``, if it is one of ``names``.
+
+    Raises:
+        InputError: it is not; the sentence suggests the closest.
+
+    >>> known("dataset", "mnist", DATASETS)
+    'mnist'
+    """
+    if name in names:
+        return name
+    close = get_close_matches(str(name), names, n=1)
+    hint = f", did you mean {close[0]!r}? Known" if close else "; known"
+    raise InputError(f"unknown {kind} {name!r}{hint} are {', '.join(names)}")

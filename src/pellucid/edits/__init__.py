@@ -1,0 +1,1 @@
+"""Edits of a network before it is trained: feature-map smoothing."""

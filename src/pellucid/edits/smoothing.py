@@ -1,0 +1,350 @@
+"""Feature-map smoothing: a filter and a 1 × 1 convolution around which the features also pass unchanged."""
+
+import copy
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pellucid.core.errors import InputError
+from pellucid.core.modes import evaluating
+from pellucid.core.types import Image
+
+__all__ = ["Smoothed", "Smoothing", "SmoothingBlock", "insert_smoothing", "smooth"]
+
+Filter = Literal["gaussian", "mean", "median", "non-local", "none"]
+Sigma = float | Literal["feature-map"]
+Init = Literal["default", "zero"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoothing:
+    """Where a network is smoothed and how, as a person chooses it.
+
+    Args:
+        layers: names of the layers whose output is smoothed, such as ``pool1``, or patterns; ``*`` and ``?`` stand for
+            anything within one part of a dotted name: ``layer?`` is ResNet's four stages, not the blocks inside.
+        filter: ``gaussian``, ``mean`` and ``median`` look at ``kernel_size`` × ``kernel_size`` pixels, ``non-local`` at
+            the whole feature map; ``none`` leaves the 1 × 1 convolution alone, to tell its effect from the filter's.
+        kernel_size: odd, at least 3; for the three local filters.
+        sigma: deviation of the Gaussian in pixels of the feature map. ``feature-map`` is the rule of Bhusal's code,
+            which takes it from the map's height and width and is close to a mean filter.
+        init: first weights of the 1 × 1 convolution: PyTorch's default, or zeros, with which the block starts as
+            the identity.
+
+    Raises:
+        InputError: a value outside those.
+
+    >>> Smoothing(layers=("pool1",))
+    Smoothing(layers=('pool1',), filter='gaussian', kernel_size=3, sigma=0.8, init='default')
+    """
+
+    layers: tuple[str, ...]
+    filter: Filter = "gaussian"
+    kernel_size: int = 3
+    sigma: Sigma = 0.8
+    init: Init = "default"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.layers, tuple) or not self.layers or not all(isinstance(n, str) for n in self.layers):
+            raise InputError(f"layers of the smoothing must be a tuple of one name or more, got {self.layers!r}")
+        _check(self.filter, self.kernel_size, self.sigma, self.init)
+
+
+class SmoothingBlock(nn.Module):
+    """The features plus a mixture of the filtered features, y = x + Conv1×1(Filter(x)).
+
+    The 1 × 1 convolution has a bias; there is no BatchNorm and no activation. Local filters reflect the map at its
+    border without repeating the outermost pixel, as kornia does by default. The non-local filter is
+    softmax(θ(x)ᵀ φ(x) / √m) g(x) over all pairs of pixels with 1 × 1 convolutions θ, φ, g to m = c/2 channels; its
+    weights take (h w)² numbers an image. ``init="zero"`` stands in for the zero-initialised BatchNorm of Xie et al.
+
+    Args:
+        shape: (c, h, w) of the feature map.
+        filter: as in `Smoothing`.
+        kernel_size: as in `Smoothing`.
+        sigma: as in `Smoothing`.
+        init: as in `Smoothing`.
+
+    Raises:
+        InputError: a value that `Smoothing` refuses, or a feature map too small to be reflected.
+
+    >>> block = SmoothingBlock((1, 4, 4), filter="mean", init="zero")
+    >>> bool((block(torch.ones(2, 1, 4, 4)) == 1).all())
+    True
+
+    Source: Bhusal, Alam & Rastogi 2026; the frame is Xie et al. 2019.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        *,
+        filter: Filter = "gaussian",
+        kernel_size: int = 3,
+        sigma: Sigma = 0.8,
+        init: Init = "default",
+    ) -> None:
+        super().__init__()
+        _check(filter, kernel_size, sigma, init)
+        channels, height, width = shape
+        if filter in ("gaussian", "mean", "median") and kernel_size // 2 >= min(height, width):
+            raise InputError(
+                f"a {filter} filter of kernel_size {kernel_size} needs a feature map larger than "
+                f"{kernel_size // 2} pixels, got {height} × {width}"
+            )
+        mixed = channels
+        if filter == "gaussian":
+            down, across = (feature_map_sigma(n) if sigma == "feature-map" else float(sigma) for n in (height, width))
+            self.filter: nn.Module = Blur(
+                gaussian_kernel(kernel_size, sigma=down), gaussian_kernel(kernel_size, sigma=across)
+            )
+        elif filter == "mean":
+            even = torch.full((kernel_size,), 1 / kernel_size)
+            self.filter = Blur(even, even.clone())
+        elif filter == "median":
+            self.filter = Median(kernel_size)
+        elif filter == "non-local":
+            mixed = max(1, channels // 2)
+            self.filter = NonLocal(channels, mixed)
+        else:
+            self.filter = nn.Identity()
+        self.mix = nn.Conv2d(mixed, channels, 1)
+        if init == "zero":
+            nn.init.zeros_(self.mix.weight)
+            nn.init.zeros_(self.mix.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Image) -> Image:
+        change: Tensor = self.mix(self.filter(x))
+        return x + change
+
+
+class Smoothed(nn.Module):
+    """A layer and the smoothing of its output; state_dict keys are ``layer.…`` and ``smoothing.…``."""
+
+    def __init__(self, layer: nn.Module, smoothing: SmoothingBlock) -> None:
+        super().__init__()
+        self.layer = layer
+        self.smoothing = smoothing
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        out: Tensor = self.smoothing(self.layer(*args, **kwargs))
+        return out
+
+
+def insert_smoothing(
+    model: nn.Module,
+    names: str | Sequence[str],
+    *,
+    filter: Filter = "gaussian",
+    kernel_size: int = 3,
+    sigma: Sigma = 0.8,
+    init: Init = "default",
+    example: Image,
+) -> nn.Module:
+    """A copy of ``model`` in which a `SmoothingBlock` follows each named layer.
+
+    Do it before the optimizer is made, since the copy has parameters of its own, and after loading weights without
+    smoothing, since the keys of a smoothed layer gain ``.layer``. A smoothed model's own state_dict fits a model
+    smoothed in the same way. New weights come from torch's global generator.
+
+    Args:
+        model: any module; it stays as it is, its modes and statistics too.
+        names: names or patterns as in `Smoothing`, with or without the ``network.`` that `pellucid.models.build` puts
+            in front.
+        filter: as in `Smoothing`.
+        kernel_size: as in `Smoothing`.
+        sigma: as in `Smoothing`; ``feature-map`` is resolved with the maps that ``example`` gives.
+        init: as in `Smoothing`.
+        example: (n, c, h, w) images as the model takes them; one forward shows each layer's channels.
+
+    Returns:
+        The smoothed copy, each submodule in the mode it had.
+
+    Raises:
+        InputError: a name that no layer has, a layer that is not used or does not give (n, c, h, w) feature maps of
+            one size, or a value that `Smoothing` refuses.
+
+    >>> network = nn.Sequential(nn.Conv2d(1, 6, 5), nn.Flatten(), nn.Linear(96, 10))
+    >>> smoothed = insert_smoothing(network, "0", example=torch.zeros(1, 1, 8, 8))
+    >>> smoothed[0].smoothing.mix
+    Conv2d(6, 6, kernel_size=(1, 1), stride=(1, 1))
+    """
+    model = copy.deepcopy(model)
+    built = [name for name, _ in model.named_children()] == ["normalize", "network"]
+    network = model.get_submodule("network") if built else model
+    layers = {name: layer for name, layer in network.named_modules(remove_duplicate=False) if name}
+    patterns = [names] if isinstance(names, str) else list(names)
+    chosen = _matching(list(layers), [pattern.removeprefix("network.") if built else pattern for pattern in patterns])
+    shapes = _output_shapes(model, {name: layers[name] for name in chosen}, example)
+    # Parents are looked up before any layer is replaced, so that a stage and a block inside it can both be smoothed.
+    parents = {name: network.get_submodule(name.rpartition(".")[0]) for name in chosen}
+    for name, parent in parents.items():
+        block = SmoothingBlock(shapes[name], filter=filter, kernel_size=kernel_size, sigma=sigma, init=init)
+        weight = next(model.parameters(), torch.empty(0))
+        smoothed = Smoothed(layers[name], block.to(device=weight.device, dtype=weight.dtype))
+        for module in (smoothed, *block.modules()):  # not `train()`, which would wake frozen layers inside the layer
+            module.training = layers[name].training
+        setattr(parent, name.rpartition(".")[2], smoothed)
+    return model
+
+
+def smooth(model: nn.Module, smoothing: Smoothing, *, example: Image) -> nn.Module:
+    """`insert_smoothing` with a person's choice."""
+    return insert_smoothing(
+        model,
+        smoothing.layers,
+        filter=smoothing.filter,
+        kernel_size=smoothing.kernel_size,
+        sigma=smoothing.sigma,
+        init=smoothing.init,
+        example=example,
+    )
+
+
+def gaussian_kernel(kernel_size: int, *, sigma: float) -> Float[Tensor, " k"]:
+    """Weights of a Gaussian at the whole numbers around 0, with sum 1.
+
+    >>> [round(weight, 3) for weight in gaussian_kernel(3, sigma=0.8).tolist()]
+    [0.239, 0.522, 0.239]
+    """
+    position = torch.arange(kernel_size, dtype=torch.float64) - kernel_size // 2
+    weight = torch.exp(-(position**2) / (2 * sigma**2))
+    return (weight / weight.sum()).float()
+
+
+def feature_map_sigma(size: int) -> float:
+    """Bhusal's deviation for a feature map of ``size`` pixels, 0.3 ((size − 1)/2 − 1) + 0.8.
+
+    >>> feature_map_sigma(12)
+    2.15
+    """
+    return 0.3 * ((size - 1) / 2 - 1) + 0.8
+
+
+class Blur(nn.Module):
+    """Correlation of each channel with one kernel down the columns and one across the rows.
+
+    It is done as two products with banded matrices: a depthwise convolution takes five times as long on a CPU, most
+    of it in the backward pass.
+    """
+
+    down: Tensor
+    across: Tensor
+
+    def __init__(self, down: Float[Tensor, " k"], across: Float[Tensor, " k"]) -> None:
+        super().__init__()
+        self.register_buffer("down", down)
+        self.register_buffer("across", across)
+
+    def forward(self, x: Image) -> Image:
+        return _band(self.down, x.shape[2]).mT @ x @ _band(self.across, x.shape[3])
+
+
+def _band(kernel: Float[Tensor, " k"], size: int) -> Float[Tensor, "size size"]:
+    """The matrix that correlates a row of ``size`` pixels, reflected at its ends, with ``kernel``."""
+    ones = F.pad(torch.eye(size, dtype=kernel.dtype, device=kernel.device)[:, None], [len(kernel) // 2] * 2, "reflect")
+    return F.conv1d(ones, kernel[None, None])[:, 0]
+
+
+class Median(nn.Module):
+    """Median of each pixel's neighbourhood, channel by channel; the gradient goes to one pixel that has it."""
+
+    def __init__(self, kernel_size: int) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+
+    def forward(self, x: Image) -> Image:
+        padded = F.pad(x, [self.kernel_size // 2] * 4, mode="reflect")
+        windows = padded.unfold(2, self.kernel_size, 1).unfold(3, self.kernel_size, 1)
+        median: Tensor = windows.flatten(-2).median(-1).values
+        return median
+
+
+class NonLocal(nn.Module):
+    """Each pixel's softmax-weighted mean over the map, with learned similarity (embedded Gaussian)."""
+
+    def __init__(self, channels: int, mixed: int) -> None:
+        super().__init__()
+        self.theta = nn.Conv2d(channels, mixed, 1)
+        self.phi = nn.Conv2d(channels, mixed, 1)
+        self.g = nn.Conv2d(channels, mixed, 1)
+
+    def forward(self, x: Image) -> Float[Tensor, "n m h w"]:
+        query, key, value = (layer(x).flatten(2) for layer in (self.theta, self.phi, self.g))
+        affinity = torch.softmax(query.transpose(1, 2) @ key / query.shape[1] ** 0.5, dim=-1)
+        averaged: Tensor = value @ affinity.transpose(1, 2)
+        return averaged.reshape(x.shape[0], -1, *x.shape[2:])
+
+
+def _check(filter: str, kernel_size: int, sigma: float | str, init: str) -> None:
+    if filter not in get_args(Filter):
+        raise InputError(f"filter of the smoothing must be one of {', '.join(get_args(Filter))}, got {filter!r}")
+    if not isinstance(kernel_size, int) or kernel_size < 3 or kernel_size % 2 == 0:
+        raise InputError(f"kernel_size of the smoothing must be 3, 5, 7, …, got {kernel_size!r}")
+    if sigma != "feature-map" and not (isinstance(sigma, int | float) and 0 < sigma < float("inf")):
+        raise InputError(f"sigma of the smoothing must be a positive number or feature-map, got {sigma!r}")
+    if init not in get_args(Init):
+        raise InputError(f"init of the smoothing must be default or zero, got {init!r}")
+
+
+def _matching(names: list[str], patterns: list[str]) -> list[str]:
+    """The names that a pattern matches, in the model's order."""
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = [name for name in names if _fits(name, pattern)]
+        if not found:
+            close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.5)
+            guess = f", did you mean {' or '.join(close)}?" if close else ";"
+            top = [name for name in names if "." not in name]
+            more = ", …" if len(top) > 12 else ""
+            raise InputError(f"no layer {pattern!r} to smooth{guess} top layers are {', '.join(top[:12])}{more}")
+        chosen.update(found)
+    return [name for name in names if name in chosen]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    parts, wanted = name.split("."), pattern.split(".")
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+def _output_shapes(model: nn.Module, layers: dict[str, nn.Module], example: Image) -> dict[str, tuple[int, int, int]]:
+    """(c, h, w) of each layer's output, from one forward in eval mode."""
+    seen: dict[str, set[Any]] = {name: set() for name in layers}
+    handles = [
+        layer.register_forward_hook(lambda _layer, _args, out, name=name: seen[name].add(_shape(out)))
+        for name, layer in layers.items()
+    ]
+    device = next(model.parameters(), example).device
+    try:
+        with evaluating(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model(example.to(device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    shapes: dict[str, tuple[int, int, int]] = {}
+    for name, found in seen.items():
+        if not found:
+            raise InputError(f"layer {name!r} cannot be smoothed: the network does not use it")
+        if len(found) > 1:
+            raise InputError(
+                f"layer {name!r} cannot be smoothed: it is used more than once, with outputs of different shapes "
+                f"{' and '.join(map(str, sorted(found, key=str)))}"
+            )
+        shape = found.pop()
+        if not isinstance(shape, tuple) or len(shape) != 4:
+            raise InputError(
+                f"layer {name!r} cannot be smoothed: feature maps (n, c, h, w) are needed, it gives {shape}"
+            )
+        shapes[name] = (shape[1], shape[2], shape[3])
+    return shapes
+
+
+def _shape(out: object) -> tuple[int, ...] | str:
+    return tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__

@@ -1,0 +1,200 @@
+"""The network whose predictions are explained: a pellucid run, or any PyTorch classifier."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from pellucid.config import from_config
+from pellucid.core.errors import InputError
+from pellucid.core.types import Image
+from pellucid.data import Dataset, load
+from pellucid.models import Network, build
+from pellucid.runs.settings import read_experiment
+
+if TYPE_CHECKING:
+    from pellucid.runs.evaluation import Evaluation
+
+__all__ = ["Subject", "class_names", "of_network", "of_run"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network in eval mode with what is known of it.
+
+    Attributes:
+        name: what the card calls it.
+        model: maps (n, c, h, w) pixels in [0, 1] to (n, classes) logits.
+        classes: names of the classes, in the order of the logits.
+        shape: (c, h, w) of the images that it takes.
+        weights: digest of its weights.
+        run: the run directory that it comes from; None for a network of other origin.
+        evaluation: how that run was evaluated; None where it was not.
+    """
+
+    name: str
+    model: nn.Module
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    weights: str
+    run: Path | None = None
+    evaluation: "Evaluation | None" = None
+
+    def batch(self, pixels: Sequence[Tensor]) -> Image:
+        """Images (c, h, w) uint8 as the network takes them: (n, c, h, w) in [0, 1], on its device."""
+        device = next(iter(self.model.parameters()), torch.empty(0)).device
+        return torch.stack(list(pixels)).to(device).float() / 255
+
+
+def of_run(path: str | Path) -> Subject:
+    """The network of a finished run, or of its ``model.safetensors``; the dataset itself is not needed once evaluated.
+
+    Args:
+        path: the run directory, or the checkpoint in it.
+
+    Raises:
+        InputError: no run, or one whose training is not finished.
+    """
+    from pellucid.runs.training import load_network  # Fabric with it, which takes as long to import as torch itself
+
+    run = Path(path)
+    if run.is_file():
+        if run.name != "model.safetensors":
+            raise InputError(
+                f"{path} is no run directory; name one, or explain any network with --network package.module:factory "
+                "--weights FILE"
+            )
+        run = run.parent
+    experiment = read_experiment(run)
+    known = _known_of_the_data(run)
+    if known is None:
+        dataset = load(experiment.dataset, "test")
+    else:
+        shape, classes = known
+        # Normalisation comes with the weights, so that these pictures are never looked at.
+        blank = torch.zeros(1, *shape, dtype=torch.uint8)
+        labels = torch.zeros(1, dtype=torch.int64)
+        dataset = Dataset(experiment.dataset.name, "test", classes, shape, labels, blank, blank)
+    model = load_network(run, dataset)
+    name = run.resolve().name
+    return Subject(name, model, dataset.classes, dataset.shape, _digest(model), run, _evaluation(run))
+
+
+def _known_of_the_data(run: Path) -> tuple[tuple[int, int, int], tuple[str, ...]] | None:
+    """Shape and classes from what evaluation left, None where it did not."""
+    try:
+        metadata = json.loads((pq.read_schema(run / "rows.parquet").metadata or {})[b"pellucid"])
+        with safe_open(run / "maps.safetensors", "pt") as maps:
+            _, c, h, w = maps.get_slice("images").get_shape()
+    except (OSError, pa.ArrowInvalid, SafetensorError, KeyError, ValueError):
+        return None
+    return (c, h, w), tuple(metadata["classes"])
+
+
+def _evaluation(run: Path) -> "Evaluation | None":
+    from pellucid.runs.evaluation import Evaluation
+
+    file = run / "evaluation.yaml"
+    if not file.is_file() or not (run / "rows.parquet").is_file():
+        return None
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from None
+    evaluation: Evaluation = from_config(config, Evaluation)
+    return evaluation
+
+
+def of_network(
+    network: str,
+    *,
+    weights: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    size: int = 224,
+    channels: int = 3,
+    classes: int | Sequence[str] = 1000,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+) -> Subject:
+    """Any PyTorch classifier; its weights are read without running code.
+
+    Args:
+        network: ``package.module:factory``, ``timm:NAME``, ``torchvision:NAME`` or one of pellucid's own.
+        weights: file of its state_dict, .safetensors or PyTorch's; what the factory returns is taken without one.
+        options: keyword arguments of the factory.
+        size: side in pixels of the square images that it takes.
+        channels: of these images.
+        classes: how many logits it gives, or the name of each.
+        mean: one number a channel that is subtracted from pixels in [0, 1]; nothing is by default.
+        std: one number a channel that the rest is divided by; nothing is by default.
+
+    Raises:
+        InputError: as `pellucid.models.build`; or numbers that cannot be.
+    """
+    if size < 1 or channels < 1:
+        raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
+    names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
+    given = bool(mean or std)
+    choice = Network(name=network, weights=None if weights is None else str(weights), options=dict(options or {}))
+    if not given:
+        choice = Network(name=network, weights=choice.weights, options=choice.options, normalize=False)
+    shape = (channels, size, size)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment
+        model = build(
+            choice,
+            classes=len(names),
+            shape=shape,
+            mean=tuple(mean) or (0.0,) * channels,
+            std=tuple(std) or (1.0,) * channels,
+        ).eval()
+    return Subject(network, model, names, shape, _digest(model))
+
+
+def class_names(file: str | Path) -> tuple[str, ...]:
+    """Names of classes from a file: one on each line, or JSON.
+
+    Args:
+        file: text; a JSON list of names; or a JSON object from class number to a name, or to a list that ends in it, as
+            ``imagenet_class_index.json`` has it.
+
+    Raises:
+        InputError: no such file, or none of these.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"class names {file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not text.lstrip().startswith(("[", "{")):
+        names = [line.strip() for line in text.splitlines() if line.strip()]
+    else:
+        try:
+            content = json.loads(text)
+            if isinstance(content, dict):
+                content = [content[str(number)] for number in range(len(content))]
+            names = [str(item[-1] if isinstance(item, list) else item) for item in content]
+        except (ValueError, KeyError, IndexError) as error:
+            raise InputError(
+                f"class names {file} must be a JSON list, or an object from 0, 1, ... to names: {error}"
+            ) from None
+    if len(names) < 2:
+        raise InputError(f"class names {file} must hold at least 2 names, got {len(names)}")
+    return tuple(names)
+
+
+def _digest(model: nn.Module) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

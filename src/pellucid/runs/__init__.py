@@ -1,0 +1,1 @@
+"""A run: its settings, its training, its checkpoint, its evaluation, and the directory that holds them."""

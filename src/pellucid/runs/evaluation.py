@@ -1,0 +1,364 @@
+"""Measure a trained network: one row per test image, and the maps of a gallery."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import save
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from pellucid.attacks import PGD
+from pellucid.config import to_config, write_yaml
+from pellucid.core.errors import InputError
+from pellucid.core.files import whole_file
+from pellucid.core.randomness import seed_of
+from pellucid.core.types import Saliency
+from pellucid.data import Dataset, load
+from pellucid.metrics import default_region
+from pellucid.metrics.chunks import usual_chunk
+from pellucid.metrics.definitions import select
+from pellucid.metrics.faithfulness import Fill
+from pellucid.runs.measurement import Measurement
+from pellucid.runs.settings import read_experiment
+from pellucid.runs.training import launch, load_network, make_fabric
+from pellucid.saliency import Channels, Explain, as_saliency, saliency_name
+
+__all__ = ["Evaluation", "evaluate", "measurement_of"]
+
+ROWS_FORMAT = 1
+ROBUST_EPS = {"fashion-mnist": 0.1, "mnist": 0.1}  # colour images: 8/255
+GRID = (0.25, 0.5, 1, 2, 3)  # times that radius
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What is measured, and how.
+
+    Args:
+        images: measured images, a fixed choice by ``seed``; all of them where the split holds fewer.
+        metrics: what is measured: columns, families or numbers of ``pellucid metrics``; ``default``, ``all``.
+        split: ``test``, or ``validation`` for choosing settings without touching the test images.
+        saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``, an
+            import path; in Python also a saliency function, a Captum class or any callable that can be imported.
+        stability: names of those methods whose stability (similarity and sensitivity, where asked for) is measured too;
+            ``vanilla_gradient`` by default, or the first method where that is not measured.
+        target: class that is explained, the ``predicted`` one or the ``true`` one.
+        channels: how channels are reduced to a heatmap.
+        fraction: share of an image's regions that the perturbation curves replace.
+        steps: points of a perturbation curve.
+        repeats: draws of the replacing noise that a curve averages.
+        region: side of the replaced regions in pixels; 2 at 28 and 32 pixels, 8 at 96, 16 at 224 by default.
+        fill: what a replaced region shows: ``uniform`` noise, the image's ``mean``, its ``blur``, or ``linear``, the
+            noisy linear imputation of ROAD.
+        sigma: standard deviation of the stability noise in pixel units.
+        draws: noisy copies of the stability measures.
+        layer: layer whose output is the representation of RRS; ``penultimate`` is the input of the last layer.
+        robust_eps: radius of the PGD-20 attack; 0.1 for Fashion-MNIST and MNIST, 8/255 for colour images by default.
+        restarts: random starts of the attack.
+        robust_grid: radii of ``robust_curve`` in (0, 1], rising; a quarter, half, one, two and three times
+            ``robust_eps`` by default, but for those above 1.
+        transfer: run directory of the network that ``masking_transfer`` computes its attack on.
+        gallery: images whose maps are kept for looking at, the same for every network.
+        batch_size: images measured at once, over all processes.
+        chunk: images in one forward pass, which bounds memory; by default 16 to 128 on a CPU, as many as its cache is
+            good for at their size, and 256 elsewhere.
+        seed: of the choice of images and of every draw.
+    """
+
+    images: int = 1000
+    metrics: tuple[str, ...] = ("default",)
+    split: Literal["test", "validation"] = "test"
+    saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
+    stability: tuple[str, ...] | None = None
+    target: Literal["predicted", "true"] = "predicted"
+    channels: Channels = "mean_abs"
+    fraction: float = 0.2
+    steps: int = 20
+    repeats: int = 5
+    region: int | None = None
+    fill: Fill = "uniform"
+    sigma: float = 0.05
+    draws: int = 10
+    layer: str = "penultimate"
+    robust_eps: float | None = None
+    restarts: int = 1
+    robust_grid: tuple[float, ...] | None = None
+    transfer: str | None = None
+    gallery: int = 24
+    batch_size: int = 100
+    chunk: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.split not in ("test", "validation"):
+            raise InputError(f"split must be test or validation, got {self.split!r}")
+        if self.target not in ("predicted", "true"):
+            raise InputError(f"target must be predicted or true, got {self.target!r}")
+        if self.channels not in get_args(Channels):
+            raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
+        if self.fill not in get_args(Fill):
+            raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {self.fill!r}")
+        for name in ("images", "steps", "repeats", "draws", "restarts", "gallery", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.chunk is not None and self.chunk < 1:
+            raise InputError(f"chunk must be at least 1, got {self.chunk}")
+        if not self.saliency:
+            raise InputError("saliency must name at least one method, got none")
+        if not self.metrics:
+            raise InputError("metrics must name at least one; `pellucid metrics` lists them")
+        if "masking_transfer" in select(self.metrics) and self.transfer is None:
+            raise InputError("masking_transfer needs --transfer RUN, the network that the attack is computed on")
+        if self.robust_eps is not None and not 0 <= self.robust_eps <= 1:
+            raise InputError(f"robust_eps must be in [0, 1], the range of pixels, got {self.robust_eps}")
+        grid = self.robust_grid or ()
+        if any(not 0 < eps <= 1 for eps in grid) or list(grid) != sorted(set(grid)):
+            raise InputError(f"robust_grid must hold rising radii above 0 and at most 1, got {list(grid)}")
+        unknown = set(self.stability or ()) - set(self.methods())
+        if unknown:
+            measured = ", ".join(self.methods())
+            raise InputError(f"stability must be among the measured methods {measured}, got {sorted(unknown)[0]!r}")
+
+    def stable(self) -> tuple[str, ...]:
+        """Names of the methods whose stability is measured."""
+        if self.stability is not None:
+            return self.stability
+        methods = list(self.methods())
+        return ("vanilla_gradient",) if "vanilla_gradient" in methods else (methods[0],)
+
+    def methods(self) -> dict[str, Saliency]:
+        """The saliency functions by the names of their columns."""
+        names = [saliency_name(explain) for explain in self.saliency]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise InputError(f"saliency must name each kind of map once, got {twice[0]} {len(twice)} times")
+        return {name: as_saliency(explain) for name, explain in zip(names, self.saliency, strict=True)}
+
+
+def evaluate(
+    run: str | Path,
+    evaluation: Evaluation | None = None,
+    *,
+    resume: bool = False,
+    accelerator: str = "auto",
+    devices: int | str = 1,
+    num_nodes: int = 1,
+    strategy: str = "auto",
+    progress: bool = True,
+) -> Path:
+    """Measure the network of a run directory on its test (or validation) images.
+
+    Writes ``rows.parquet`` (a row per image; every column's meaning in its metadata), ``maps.safetensors`` (images and
+    heatmaps of the gallery) and ``evaluation.yaml`` into the directory. Each image's draws depend on the seed and the
+    image alone, so batch size and number of processes change nothing but the rounding of sums.
+
+    Args:
+        run: a finished run directory.
+        evaluation: what is measured.
+        resume: keep the rows that an interrupted evaluation with the same settings has left; a finished one is left.
+        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        devices: processes on this machine, one device each.
+        num_nodes: machines; the run directory is on a disk that all of them share.
+        strategy: ``auto``, ``ddp``, ``ddp_spawn`` or ``ddp_fork``.
+        progress: show a bar on a terminal.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        InputError: no finished run, settings that cannot be, images smaller than the regions.
+    """
+    run = Path(run)
+    evaluation = evaluation or Evaluation()
+    to_config(evaluation)  # refuses what no file can name before anything is measured
+    read_experiment(run)
+    if resume and _is_finished(run, evaluation):
+        return run
+    fabric = make_fabric(accelerator, devices, num_nodes, strategy)
+    launch(fabric, partial(_evaluate, run=run, evaluation=evaluation, resume=resume, progress=progress))
+    return run
+
+
+def _is_finished(run: Path, evaluation: Evaluation) -> bool:
+    file = run / "rows.parquet"
+    if not file.exists() or not (run / "maps.safetensors").exists():
+        return False
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+    except (pa.ArrowInvalid, OSError):  # truncated
+        return False
+    return metadata.get(b"pellucid.key") == _key(run, evaluation).encode()
+
+
+def _key(run: Path, evaluation: Evaluation) -> str:
+    """What rows must have in common to be put together: the settings, and the weights of all networks."""
+    networks = [run] if evaluation.transfer is None else [run, Path(evaluation.transfer)]
+    files = [network / "model.safetensors" for network in networks]
+    weights = [hashlib.blake2b(file.read_bytes()).hexdigest() if file.exists() else None for file in files]
+    facts = [to_config(evaluation), weights, ROWS_FORMAT]
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, progress: bool) -> None:
+    experiment = read_experiment(run)
+    dataset = load(experiment.dataset, evaluation.split)
+    if len(dataset) == 0:
+        raise InputError(f"{run} has no {evaluation.split} images; it was trained with dataset.validation 0")
+    model = fabric.to_device(load_network(run, dataset))
+    transfer = None
+    if evaluation.transfer is not None:
+        transfer = fabric.to_device(load_network(evaluation.transfer, dataset))
+    measurement = measurement_of(evaluation, experiment.dataset.name, dataset, transfer=transfer, device=fabric.device)
+    chosen = _choose(len(dataset), evaluation)
+    parts = run / f".rows-{_key(run, evaluation)}"
+    if fabric.is_global_zero:
+        for stale in run.glob(".rows-*"):
+            if not resume or stale != parts:
+                shutil.rmtree(stale)
+        parts.mkdir(exist_ok=True)
+    fabric.barrier()
+    batches = [chosen[i : i + evaluation.batch_size] for i in range(0, len(chosen), evaluation.batch_size)]
+    mine = range(fabric.global_rank, len(batches), fabric.world_size)
+    bar = tqdm(
+        total=sum(len(batches[i]) for i in mine),
+        desc=f"{run.name}: measuring",
+        unit="image",
+        dynamic_ncols=True,
+        disable=None if progress and fabric.is_global_zero else True,
+    )
+    with bar:
+        for number in mine:
+            file = parts / f"{number:06d}.parquet"
+            if not file.exists():
+                x, label = _images(dataset, batches[number], fabric.device)
+                rows = measurement(model, x, label, batches[number])
+                table = pa.table({name: _column(value) for name, value in rows.items()})
+                with whole_file(file) as temporary:
+                    pq.write_table(table, temporary)
+            bar.update(len(batches[number]))
+    fabric.barrier()
+    if not fabric.is_global_zero:
+        return
+    table = pa.concat_tables([pq.read_table(parts / f"{i:06d}.parquet") for i in range(len(batches))])
+    meaning = {name: dataclasses.asdict(column) for name, column in measurement.columns(model).items()}
+    table = table.select(list(meaning))
+    metadata = {
+        "format": ROWS_FORMAT,
+        "classes": list(dataset.classes),
+        "dataset": experiment.dataset.name,
+        "split": evaluation.split,
+        "images": table.num_rows,
+        "columns": meaning,
+    }
+    table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), "pellucid.key": _key(run, evaluation)})
+    maps = _gallery(model, dataset, _shown(dataset, chosen, evaluation.gallery), measurement, fabric.device)
+    (run / "rows.parquet").unlink(missing_ok=True)  # never old rows beside new maps
+    write_yaml(evaluation, run / "evaluation.yaml")
+    with whole_file(run / "maps.safetensors") as temporary:
+        temporary.write_bytes(save(maps))
+    with whole_file(run / "rows.parquet") as temporary:
+        pq.write_table(table, temporary)
+    shutil.rmtree(parts)
+
+
+def measurement_of(
+    evaluation: Evaluation,
+    name: str,
+    dataset: Dataset,
+    *,
+    transfer: nn.Module | None = None,
+    device: torch.device | str = "cpu",
+) -> Measurement:
+    """The evaluation with everything that depends on the dataset filled in.
+
+    Args:
+        evaluation: what is measured.
+        name: of the dataset, which decides the usual radius of an attack.
+        dataset: its images.
+        transfer: network that a transferred attack is computed on.
+        device: where it is measured.
+    """
+    e = evaluation
+    eps = ROBUST_EPS.get(name, 8 / 255) if e.robust_eps is None else e.robust_eps
+    usual = tuple(eps * factor for factor in GRID if eps * factor <= 1)
+    return Measurement(
+        metrics=select(e.metrics),
+        saliency=e.methods(),
+        stability=e.stable(),
+        channels=e.channels,
+        target=e.target,
+        attack=PGD(eps=eps, step_size=eps / 8, steps=20),
+        restarts=e.restarts,
+        grid=usual if e.robust_grid is None else e.robust_grid,
+        transfer=transfer,
+        perturbation={
+            "fraction": e.fraction,
+            "steps": e.steps,
+            "repeats": e.repeats,
+            "region": e.region or default_region(min(dataset.shape[1:])),
+            "fill": e.fill,
+        },
+        noise={"noise": "gaussian", "sigma": e.sigma, "draws": e.draws},
+        layer=e.layer,
+        shape=dataset.shape,
+        seed=e.seed,
+        chunk=e.chunk or usual_chunk(dataset.shape, device),
+    )
+
+
+def _images(dataset: Dataset, index: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+    position = torch.tensor(index)
+    return dataset.take(position).to(device).float() / 255, dataset.labels[position].to(device)
+
+
+def _choose(size: int, evaluation: Evaluation) -> list[int]:
+    """The measured positions, in rising order."""
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(seed_of(evaluation.seed, "images")))
+    return sorted(order[: evaluation.images].tolist())
+
+
+def _column(value: Tensor) -> pa.Array:
+    """A tensor as a column; NaN, which a measure gives only where it is undefined, becomes null."""
+    array = value.detach().cpu().numpy()
+    if array.ndim == 2:
+        return pa.array(list(array.astype("float32")), pa.list_(pa.float32()))
+    if array.dtype.kind == "f":
+        return pa.array(array.astype("float32"), pa.float32(), from_pandas=True)
+    return pa.array(array)
+
+
+def _gallery(
+    model: nn.Module, dataset: Dataset, index: Sequence[int], measurement: Measurement, device: torch.device
+) -> dict[str, Tensor]:
+    """What maps.safetensors holds: the images, their predictions, and the heatmaps of each saliency method."""
+    x, label = _images(dataset, index, device)
+    score, prediction = measurement.predicted(model, x)
+    position = torch.tensor(index)
+    maps = {
+        "images": dataset.take(position),
+        "index": position,
+        "label": label,
+        "prediction": prediction,
+        "score": score,
+        **measurement.heatmaps(model, x, label, index),
+    }
+    return {name: value.detach().cpu().contiguous() for name, value in maps.items()}
+
+
+def _shown(dataset: Dataset, chosen: Sequence[int], count: int) -> list[int]:
+    """Positions of the gallery: of the measured images, the classes in turn; the same for every network."""
+    labels = dataset.labels
+    by_class = [[i for i in chosen if int(labels[i]) == c] for c in range(len(dataset.classes))]
+    in_turn = [group[turn] for turn in range(len(chosen)) for group in by_class if turn < len(group)]
+    return sorted(in_turn[:count])

@@ -1,0 +1,79 @@
+"""What a trained network says of every image of a split; the slower measures look at fewer."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch.nn import functional as F
+
+from pellucid.core.errors import InputError
+from pellucid.core.files import whole_file
+from pellucid.core.modes import evaluating
+from pellucid.data import load
+from pellucid.runs.settings import read_experiment
+from pellucid.runs.training import load_network
+
+__all__ = ["predict"]
+
+
+@torch.no_grad()
+def predict(run: str | Path, split: Literal["train", "validation", "test"] = "test", *, batch_size: int = 500) -> Path:
+    """Classify every image of a split with the network of a run directory.
+
+    Writes ``predictions-SPLIT.parquet`` into the directory: columns ``index``, ``label``, ``prediction`` and
+    ``confidence``, the predicted class's probability. What these weights have predicted already is left.
+
+    Args:
+        run: a finished run directory.
+        split: ``train``, ``validation`` or ``test``.
+        batch_size: images at once.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: no finished run, or a split without images.
+    """
+    run = Path(run)
+    experiment = read_experiment(run)
+    file = run / f"predictions-{split}.parquet"
+    dataset = load(experiment.dataset, split)
+    if len(dataset) == 0:
+        raise InputError(f"{run} has no {split} images; it was trained with dataset.validation 0")
+    model = load_network(run, dataset)
+    weights = hashlib.blake2b((run / "model.safetensors").read_bytes(), digest_size=8).hexdigest()
+    if _predicted_by(file) == weights:
+        return file
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(device)
+    confidence, prediction = [], []
+    with evaluating(model):
+        for start in range(0, len(dataset), batch_size):
+            image = dataset.take(range(start, min(start + batch_size, len(dataset)))).to(device).float() / 255
+            highest, chosen = F.softmax(model(image).float(), dim=1).max(dim=1)
+            confidence.append(highest.cpu())
+            prediction.append(chosen.cpu())
+    table = pa.table(
+        {
+            "index": torch.arange(len(dataset)).numpy(),
+            "label": torch.as_tensor(dataset.labels).numpy(),
+            "prediction": torch.cat(prediction).numpy(),
+            "confidence": torch.cat(confidence).numpy(),
+        },
+        metadata={"pellucid.weights": weights},
+    )
+    with whole_file(file) as temporary:
+        pq.write_table(table, temporary)
+    return file
+
+
+def _predicted_by(file: Path) -> str | None:
+    """The digest of the weights that wrote a file; None where there is none, or a broken one."""
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+    except (pa.ArrowInvalid, OSError):
+        return None
+    return str(metadata.get(b"pellucid.weights", b""), "utf-8")

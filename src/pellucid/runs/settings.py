@@ -1,0 +1,171 @@
+"""A whole run as one value, its YAML form, and the directory that a run leaves behind."""
+
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import yaml
+from torch import nn
+
+from pellucid.config import from_config
+from pellucid.core.errors import InputError
+from pellucid.data import Data
+from pellucid.edits.smoothing import Smoothing
+from pellucid.methods import Method, Regular
+from pellucid.models import Network
+
+__all__ = ["Experiment", "Optimizer", "Schedule", "count_parameters", "read_experiment"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """How weights move.
+
+    Args:
+        name: ``adam``, ``adamw`` or ``sgd``.
+        lr: learning rate; the greatest one where the schedule changes it.
+        weight_decay: L2 penalty (decoupled for ``adamw``).
+        momentum: of ``sgd``.
+        nesterov: Nesterov's form of ``sgd``.
+    """
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = 2e-3
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name not in ("adam", "adamw", "sgd"):
+            raise InputError(f"optimizer must be adam, adamw or sgd, got {self.name!r}")
+        if not self.lr > 0:
+            raise InputError(f"lr must be positive, got {self.lr:g}")
+        if not self.weight_decay >= 0:
+            raise InputError(f"weight_decay must not be negative, got {self.weight_decay:g}")
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"momentum must be in [0, 1), got {self.momentum:g}")
+        if self.nesterov and self.momentum == 0:
+            raise InputError("nesterov needs momentum above 0, got 0")
+
+    def build(self, parameters: Any) -> torch.optim.Optimizer:
+        """The optimizer of ``parameters``."""
+        match self.name:
+            case "adam":
+                return torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
+            case "adamw":
+                return torch.optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay)
+        return torch.optim.SGD(
+            parameters, lr=self.lr, weight_decay=self.weight_decay, momentum=self.momentum, nesterov=self.nesterov
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How the learning rate goes over the run, step by step.
+
+    Args:
+        name: ``one-cycle`` (up to ``lr`` over ``warmup``, then down; the momentum, Adam's first beta, goes from 0.95 to
+            0.85 and back meanwhile, whatever the optimizer's own is), ``cosine`` (down to 0), ``steps`` (times
+            ``factor`` at each milestone) or ``constant``.
+        warmup: share of the steps that rise, in (0, 1), of ``one-cycle``.
+        milestones: epochs at whose end ``steps`` multiplies.
+        factor: of ``steps``.
+    """
+
+    name: Literal["one-cycle", "cosine", "steps", "constant"] = "one-cycle"
+    warmup: float = 0.3
+    milestones: tuple[int, ...] = ()
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.name not in ("one-cycle", "cosine", "steps", "constant"):
+            raise InputError(f"schedule must be one-cycle, cosine, steps or constant, got {self.name!r}")
+        if not 0 < self.warmup < 1:
+            raise InputError(f"warmup must be in (0, 1), got {self.warmup:g}")
+
+    def build(
+        self, optimizer: torch.optim.Optimizer, *, steps_per_epoch: int, epochs: int
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """The scheduler, to be stepped after every optimizer step."""
+        total, lr = steps_per_epoch * epochs, optimizer.param_groups[0]["lr"]
+        match self.name:
+            case "one-cycle":
+                if round(self.warmup * total, 6) == 1:  # torch would divide by the 0 steps that then rise
+                    raise InputError(
+                        f"warmup {self.warmup:g} of {total} steps is a single step; take a longer warmup or more steps"
+                    )
+                return torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=total, pct_start=self.warmup)
+            case "cosine":
+                return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
+            case "steps":
+                milestones = [epoch * steps_per_epoch for epoch in self.milestones]
+                return torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=self.factor)
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A whole run: everything that decides what comes out.
+
+    Args:
+        dataset: what is learnt.
+        network: what learns.
+        smoothing: blocks that are put into the network; none by default.
+        method: how it is trained; one of pellucid's by name, or your own by its import path.
+        optimizer: how weights move.
+        schedule: how the learning rate goes.
+        epochs: passes over the training images.
+        batch_size: images in a global batch, over all processes.
+        seed: of the initial weights, the order and every other draw.
+        precision: as Lightning Fabric names it; ``32-true`` or mixed.
+        channels_last: memory format of the network; faster for colour images on most devices.
+
+    >>> Experiment(epochs=1).method
+    Regular()
+    """
+
+    dataset: Data = field(default_factory=Data)
+    network: Network = field(default_factory=Network)
+    smoothing: Smoothing | None = None
+    method: Method = field(default_factory=Regular)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    epochs: int = 5
+    batch_size: int = 128
+    seed: int = 0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    channels_last: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        kinds = {"dataset": Data, "network": Network, "optimizer": Optimizer, "schedule": Schedule, "method": Method}
+        for name, kind in kinds.items():
+            if not isinstance(getattr(self, name), kind):
+                raise InputError(f"{name} must be a pellucid.{kind.__name__}, got {getattr(self, name)!r}")
+        if not isinstance(self.smoothing, Smoothing | None):
+            raise InputError(f"smoothing must be a pellucid.Smoothing or None, got {self.smoothing!r}")
+
+
+def read_experiment(run: str | Path) -> Experiment:
+    """The experiment of a run directory.
+
+    Raises:
+        InputError: no such directory, or none that pellucid made.
+    """
+    file = Path(run) / "experiment.yaml"
+    if not file.is_file():
+        raise InputError(f"{run} is not a run directory: it has no experiment.yaml; `pellucid train` makes one")
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from None
+    return typing.cast(Experiment, from_config(config, Experiment))
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trained weights."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

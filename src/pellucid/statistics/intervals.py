@@ -1,0 +1,350 @@
+"""How sure a mean over images is: percentile bootstrap intervals, paired where two runs saw the same images.
+
+All statistics here are functions of means over images. A resample of n images is a row of counts (how often each image
+was drawn), so its mean is one product with the values. The counts depend on (n, resamples, seed) alone: every column
+and every run of n images is resampled alike, which makes differences between runs paired.
+
+The intervals speak about these trained networks on other images of the same kind; they say nothing about how another
+training of the same network (another seed) would come out; those of `pellucid.statistics.seeds` do.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.core.errors import InputError
+
+__all__ = [
+    "EMPTY",
+    "Interval",
+    "bca_interval",
+    "counts_of",
+    "interval_of",
+    "mean_band",
+    "mean_interval",
+    "of_share",
+    "paired_difference",
+    "paired_ratio_difference",
+    "ratio_interval",
+    "weighted_interval",
+]
+
+Values = npt.ArrayLike
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its confidence interval.
+
+    Attributes:
+        mean: the estimate (a mean, a ratio of means or a difference of means).
+        low: lower end of the interval; ``low <= high``.
+        high: upper end of the interval.
+        n: number of images it was computed from; 0 means that ``mean``, ``low`` and ``high`` are NaN.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def excludes(self, value: float) -> bool:
+        """True if ``value`` lies outside the interval; False for an empty one, which excludes nothing.
+
+        >>> Interval(0.3, 0.1, 0.5, 100).excludes(0.0), Interval(0.3, -0.1, 0.5, 100).excludes(0.0)
+        (True, False)
+        """
+        return value < self.low or value > self.high
+
+
+def mean_interval(values: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
+    """Mean over images with its percentile bootstrap interval.
+
+    Args:
+        values: (n,) one value per image; NaN (a null of the rows) is dropped.
+        confidence: probability that the interval covers, in (0, 1).
+        resamples: number of bootstrap resamples.
+        seed: of the resamples.
+
+    Returns:
+        The mean, its interval, and n: the number of values left. n = 0 gives NaN; n = 1 gives ``low == high == mean``.
+
+    >>> mean_interval([1.0, 2.0, 3.0, float("nan")])
+    Interval(mean=2.0, low=1.0, high=3.0, n=3)
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
+    """
+    kept = _floats(values)
+    kept = kept[~np.isnan(kept)]
+    if not len(kept):
+        return EMPTY
+    return interval_of(kept.mean(), _resampled_means(kept, resamples, seed), confidence, len(kept))
+
+
+def of_share(interval: Interval, *, confidence: float = 0.95) -> Interval:
+    """The interval of a share of images, widened where no image or every image has it.
+
+    All resamples of equal values are equal, so that the bootstrap would call 0 of 200 images certain.
+
+    Args:
+        interval: a mean of values in [0, 1], with its bootstrap interval.
+        confidence: probability that the interval covers, in (0, 1).
+
+    Returns:
+        With Clopper and Pearson's end where all values are 0 or all are 1; else as it was.
+
+    >>> of_share(mean_interval([0.0] * 200)).high
+    0.0182...
+    >>> of_share(mean_interval([0.0, 1.0])) == mean_interval([0.0, 1.0])
+    True
+
+    Source: Clopper and Pearson 1934, "The use of confidence or fiducial limits".
+    """
+    if not interval.n or interval.low != interval.high or interval.mean not in (0, 1):
+        return interval
+    missed = 1 - ((1 - confidence) / 2) ** (1 / interval.n)
+    return replace(interval, high=missed) if interval.mean == 0 else replace(interval, low=1 - missed)
+
+
+def bca_interval(values: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
+    """Mean over images with its bias-corrected and accelerated bootstrap interval, for skewed values or few images.
+
+    Args:
+        values: (n,) one value per image, or one difference of two runs; NaN is dropped.
+        confidence: probability that the interval covers, in (0, 1).
+        resamples: number of bootstrap resamples.
+        seed: of the resamples.
+
+    Returns:
+        As `mean_interval`; equal values give ``low == high == mean``.
+
+    Raises:
+        InputError: values that are infinite or not (n,).
+
+    >>> skewed = [0.0, 0.0, 0.1, 0.2, 0.2, 0.3, 4.0]
+    >>> bca_interval(skewed).high > mean_interval(skewed).high
+    True
+
+    Source: Efron 1987, "Better bootstrap confidence intervals", as `scipy.stats.bootstrap` has it.
+    """
+    import scipy.stats  # takes a second to import, which reports and tables need not pay
+
+    kept = _floats(values)
+    if kept.ndim != 1 or np.isinf(kept).any():
+        raise InputError(f"values must be (n,) and not infinite, got shape {kept.shape}")
+    kept = kept[~np.isnan(kept)]
+    if not len(kept):
+        return EMPTY
+    mean, least, spread = kept.mean(), kept.min(), np.ptp(kept)
+    if not spread:
+        return Interval(float(least), float(least), float(least), len(kept))
+    # The interval moves with the values, so they may be brought to [0, 1], where nothing underflows.
+    found = scipy.stats.bootstrap(
+        ((kept - least) / spread,),
+        np.mean,
+        n_resamples=resamples,
+        batch=250,
+        confidence_level=confidence,
+        method="BCa",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(float(mean), float(least + spread * found.low), float(least + spread * found.high), len(kept))
+
+
+def ratio_interval(
+    numerator: Values,
+    denominator: Values,
+    *,
+    floor: float = 1e-6,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Ratio of two means over the same images, ``mean(numerator) / max(mean(denominator), floor)``.
+
+    Not the mean of the images' ratios, which explodes where one denominator is nearly zero.
+
+    Args:
+        numerator: (n,) one value per image.
+        denominator: (n,) values of the same images; an image with a NaN on either side is dropped.
+        floor: the smallest denominator, > 0.
+        confidence: probability that the interval covers, in (0, 1).
+        resamples: number of bootstrap resamples of images.
+        seed: of the resamples.
+
+    Returns:
+        The ratio with its percentile bootstrap interval; n as in `mean_interval`.
+
+    >>> ratio_interval([2.0, 4.0], [1.0, 2.0])
+    Interval(mean=2.0, low=2.0, high=2.0, n=2)
+    """
+    pairs = _complete(numerator, denominator)
+    if not len(pairs):
+        return EMPTY
+    ratio = _ratio(pairs.mean(axis=0), floor)
+    return interval_of(ratio, _ratio(_resampled_means(pairs, resamples, seed), floor), confidence, len(pairs))
+
+
+def paired_difference(
+    a: Values, b: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Mean of ``a - b`` over the images both have: how much a run differs from another on the same images.
+
+    The two cannot be told apart at this confidence where the interval contains 0. Pairing removes what the images have
+    in common, so this can tell runs apart whose own intervals overlap.
+
+    Args:
+        a: (n,) one value per image.
+        b: (n,) values of the same images; an image with a NaN on either side is dropped.
+        confidence: probability that the interval covers, in (0, 1).
+        resamples: number of bootstrap resamples of images.
+        seed: of the resamples.
+
+    Returns:
+        The mean difference with its percentile bootstrap interval; n as in `mean_interval`.
+
+    >>> paired_difference([3.0, 5.0], [1.0, 3.0])
+    Interval(mean=2.0, low=2.0, high=2.0, n=2)
+    """
+    pairs = _complete(a, b)
+    return mean_interval(pairs[:, 0] - pairs[:, 1], confidence=confidence, resamples=resamples, seed=seed)
+
+
+def paired_ratio_difference(
+    a: tuple[Values, Values],
+    b: tuple[Values, Values],
+    *,
+    floor: float = 1e-6,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Difference of two ratios of means (see `ratio_interval`) over the same images.
+
+    Args:
+        a: numerator and denominator of the one run, (n,) each.
+        b: numerator and denominator of the other on the same images; an image with a NaN anywhere is dropped.
+        floor: the smallest denominator, > 0.
+        confidence: probability that the interval covers, in (0, 1).
+        resamples: number of bootstrap resamples of images.
+        seed: of the resamples.
+
+    Returns:
+        ``ratio(a) - ratio(b)`` with its percentile bootstrap interval; n as in `mean_interval`.
+
+    >>> paired_ratio_difference(([4.0, 8.0], [1.0, 2.0]), ([3.0, 6.0], [1.0, 2.0]))
+    Interval(mean=1.0, low=1.0, high=1.0, n=2)
+    """
+    rows = _complete(*a, *b)
+    if not len(rows):
+        return EMPTY
+
+    def difference(means: Floats) -> Floats:
+        return _ratio(means[..., :2], floor) - _ratio(means[..., 2:], floor)
+
+    resampled = difference(_resampled_means(rows, resamples, seed))
+    return interval_of(difference(rows.mean(axis=0)), resampled, confidence, len(rows))
+
+
+def weighted_interval(
+    statistic: Callable[[Floats], Floats], n: int, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Any statistic of the images with its percentile bootstrap interval.
+
+    Args:
+        statistic: of weights (resamples, n), how often each image counts, to one number per row; NaN where it is
+            undefined there, which the interval leaves out. Such as `pellucid.metrics.auc` of fixed scores.
+        n: number of images; 0 gives an empty interval.
+        confidence: probability that the interval covers, in (0, 1).
+        resamples: number of bootstrap resamples of images.
+        seed: of the resamples, the same ones as in `mean_interval`.
+
+    Returns:
+        The statistic of all images, each counted once, with its interval.
+
+    >>> values = np.array([1.0, 2.0, 3.0])
+    >>> weighted_interval(lambda weight: weight @ values / weight.sum(axis=1), 3) == mean_interval(values)
+    True
+    """
+    if not n:
+        return EMPTY
+    counts = counts_of(n, resamples, seed)
+    resampled = np.concatenate([statistic(counts[i : i + 250].astype(np.float64)) for i in range(0, resamples, 250)])
+    return interval_of(statistic(np.ones((1, n)))[0], resampled[~np.isnan(resampled)], confidence, n)
+
+
+def mean_band(
+    curves: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[Floats, Floats, Floats]:
+    """Mean curve over images with its pointwise percentile bootstrap band.
+
+    Args:
+        curves: (n, k) one curve of k values per image, n >= 1, without NaN.
+        confidence: probability that the band covers at each point alone, in (0, 1).
+        resamples: number of bootstrap resamples of images.
+        seed: of the resamples.
+
+    Returns:
+        Mean, lower and upper curve, (k,) each.
+
+    >>> mean, low, high = mean_band([[0.0, 1.0], [0.0, 1.0]])
+    >>> mean.tolist(), low.tolist(), high.tolist()
+    ([0.0, 1.0], [0.0, 1.0], [0.0, 1.0])
+    """
+    values = _floats(curves)
+    low, high = _ends(_resampled_means(values, resamples, seed), confidence)
+    return values.mean(axis=0), low, high
+
+
+EMPTY = Interval(float("nan"), float("nan"), float("nan"), 0)
+"""Of no image."""
+
+
+def _floats(values: Values) -> Floats:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _complete(*columns: Values) -> Floats:
+    """(n, columns): the images on which no column is NaN."""
+    rows = np.stack([_floats(column) for column in columns], axis=1)
+    return rows[~np.isnan(rows).any(axis=1)]
+
+
+def _ratio(means: Floats, floor: float) -> Floats:
+    ratio: Floats = means[..., 0] / np.maximum(means[..., 1], floor)
+    return ratio
+
+
+@lru_cache(maxsize=8)
+def counts_of(n: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
+    """(resamples, n): how often each image is in each resample. Past 255 with a chance below 1e-500."""
+    random = np.random.default_rng(seed)
+    drawn = (np.bincount(random.integers(0, n, n), minlength=n) for _ in range(resamples))
+    return np.stack([row.astype(np.uint8) for row in drawn])
+
+
+def _resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
+    """(resamples, ...): the mean over images in every resample; ``values`` is (n, ...)."""
+    counts = counts_of(len(values), resamples, seed)
+    # The values' own mean is taken off first: equal values then give equal means to the last bit.
+    centre = values.mean(axis=0)
+    centred = values - centre
+    blocks = [counts[i : i + 250].astype(np.float64) @ centred for i in range(0, resamples, 250)]
+    means: Floats = np.concatenate(blocks) / len(values) + centre
+    return means
+
+
+def _ends(resampled: Floats, confidence: float) -> tuple[Floats, Floats]:
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def interval_of(mean: np.floating | Floats, resampled: Floats, confidence: float, n: int) -> Interval:
+    """An estimate with the percentiles of its resampled values."""
+    low, high = _ends(resampled, confidence)
+    return Interval(float(mean), float(low), float(high), n)

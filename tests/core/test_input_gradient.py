@@ -1,0 +1,110 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pellucid.core.input_gradient import input_gradient
+
+
+def plain(objective, x):
+    x = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(objective(x).sum(), x)
+    return gradient
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel", "stride", "padding", "bias"),
+    [
+        (1, 5, 1, 0, True),
+        (3, 3, 1, 1, False),
+        (3, 7, 2, 3, False),
+        (4, 3, 2, 0, True),
+        (1, (3, 5), (1, 2), (0, 2), True),
+    ],
+)
+def test_equals_autograd(channels, kernel, stride, padding, bias):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(channels, 6, kernel, stride, padding, bias=bias)
+    x = torch.rand(4, channels, 15, 17)
+    objective = lambda x: conv(x).relu().pow(2).sum((1, 2, 3))
+    gradient, value = input_gradient(objective, x)
+    torch.testing.assert_close(gradient, plain(objective, x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(value, objective(x).detach())
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(3, 6, 3, padding="same"),
+        nn.Conv2d(3, 6, 3, dilation=2),
+        nn.Conv2d(3, 6, 3, groups=3),
+        nn.Conv2d(3, 6, 3, padding=1, padding_mode="reflect"),
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 6, 3)),
+    ],
+)
+def test_other_convolutions_are_left_to_torch(layer):
+    torch.manual_seed(1)
+    x = torch.rand(2, 3, 9, 9)
+    objective = lambda x: layer(x).pow(3).mean((1, 2, 3))
+    torch.testing.assert_close(input_gradient(objective, x)[0], plain(objective, x), rtol=1e-4, atol=1e-6)
+
+
+def test_double_precision_is_autograd_itself():
+    torch.manual_seed(2)
+    conv = nn.Conv2d(1, 4, 3).double()
+    x = torch.rand(2, 1, 8, 8, dtype=torch.float64)
+    objective = lambda x: conv(x).pow(2).sum((1, 2, 3))
+    assert torch.equal(input_gradient(objective, x)[0], plain(objective, x))
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_works_where_gradients_are_off(context):
+    conv = nn.Conv2d(1, 2, 3)
+    with context():
+        x = torch.rand(2, 1, 6, 6)
+        gradient, _ = input_gradient(lambda x: conv(x).sum((1, 2, 3)), x)
+    assert not gradient.is_inference()
+    torch.testing.assert_close(gradient, plain(lambda x: conv(x).sum((1, 2, 3)), torch.rand(2, 1, 6, 6)))
+
+
+def test_leaves_no_trace():
+    conv = nn.Conv2d(1, 2, 3)
+    x = torch.rand(2, 1, 6, 6)
+    before = x.clone()
+    input_gradient(lambda x: conv(x).sum((1, 2, 3)), x)
+    assert conv.weight.grad is None
+    assert not x.requires_grad
+    assert torch.equal(x, before)
+
+
+def test_create_graph_reaches_weights_and_image():
+    torch.manual_seed(3)
+    conv = nn.Conv2d(1, 2, 3).double()
+    x = torch.rand(1, 1, 5, 5, dtype=torch.float64, requires_grad=True)
+
+    def squared_gradient(x):
+        gradient, _ = input_gradient(lambda x: conv(x).pow(2).sum((1, 2, 3)), x, create_graph=True)
+        return gradient.pow(2).sum()
+
+    squared_gradient(x).backward()
+    assert conv.weight.grad is not None and conv.weight.grad.abs().sum() > 0
+    assert torch.autograd.gradcheck(squared_gradient, x)
+
+
+def test_autocast_is_respected():
+    conv = nn.Conv2d(1, 2, 3)
+    x = torch.rand(2, 1, 6, 6)
+    seen = []
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        input_gradient(lambda x: (seen.append(conv(x)), seen[-1].float().sum((1, 2, 3)))[1], x)
+    assert seen[0].dtype == torch.bfloat16
+
+
+def test_functional_and_keyword_calls():
+    weight = torch.rand(2, 1, 3, 3)
+    x = torch.rand(1, 1, 6, 6)
+    for objective in (
+        lambda x: F.conv2d(x, weight).sum((1, 2, 3)),
+        lambda x: torch.conv2d(input=x, weight=weight, bias=None, stride=(1, 1), padding=1).sum((1, 2, 3)),
+    ):
+        torch.testing.assert_close(input_gradient(objective, x)[0], plain(objective, x))

@@ -1,0 +1,431 @@
+"""The smoothing block: limits, filters against scipy and loops, and surgery on every network."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from scipy import ndimage
+from torch import Tensor, nn
+
+from pellucid.core.errors import InputError
+from pellucid.edits.smoothing import (
+    Filter,
+    Smoothed,
+    Smoothing,
+    SmoothingBlock,
+    feature_map_sigma,
+    gaussian_kernel,
+    insert_smoothing,
+    smooth,
+)
+from pellucid.models import Network, build
+
+FILTERS: tuple[Any, ...] = get_args(Filter)
+LOCAL: tuple[Any, ...] = ("gaussian", "mean", "median")
+
+
+def maps(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def block(filter: Any, shape: tuple[int, int, int], **options: Any) -> SmoothingBlock:
+    torch.manual_seed(1)
+    return SmoothingBlock(shape, filter=filter, **options)
+
+
+def lenet(**network: Any) -> nn.Module:
+    torch.manual_seed(0)
+    return build(Network(name="lenet5", **network), classes=10, shape=(1, 28, 28), mean=[0.3], std=[0.4])
+
+
+# The block
+
+
+@pytest.mark.parametrize("filter", LOCAL)
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_a_constant_map_passes_a_local_filter_unchanged(filter: Any, kernel_size: int) -> None:
+    x = torch.tensor([0.25, -3.0])[None, :, None, None].expand(2, 2, 6, 7)
+    torch.testing.assert_close(block(filter, (2, 6, 7), kernel_size=kernel_size).filter(x), x)
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+def test_zero_weights_make_the_identity_that_still_learns(filter: Any) -> None:
+    smoothing = block(filter, (4, 6, 5), init="zero")
+    x = maps(2, 4, 6, 5)
+    assert torch.equal(smoothing(x), x)
+    smoothing(x).square().sum().backward()
+    assert smoothing.mix.weight.grad is not None
+    assert smoothing.mix.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+def test_the_block_adds_a_mixture_of_the_filtered_map(filter: Any) -> None:
+    smoothing = block(filter, (4, 6, 5))
+    x = maps(2, 4, 6, 5)
+    filtered = smoothing.filter(x)
+    weight, bias = smoothing.mix.weight[:, :, 0, 0], smoothing.mix.bias
+    expected = x + torch.einsum("om,nmhw->nohw", weight, filtered) + bias[:, None, None]  # type: ignore[index]
+    torch.testing.assert_close(smoothing(x), expected)
+    assert (filtered is x) == (filter == "none")
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+def test_samples_do_not_influence_each_other(filter: Any) -> None:
+    smoothing, x = block(filter, (4, 6, 5)), maps(3, 4, 6, 5)
+    torch.testing.assert_close(smoothing(x)[1:2], smoothing(x[1:2]))
+
+
+def test_published_gaussian_weights() -> None:
+    assert gaussian_kernel(3, sigma=0.8).tolist() == pytest.approx([0.239, 0.522, 0.239], abs=5e-4)
+    for size, sigma, weights in [
+        (12, 2.15, [0.321, 0.358, 0.321]),
+        (32, 5.15, [0.331, 0.338, 0.331]),
+        (56, 8.75, [0.333, 0.335, 0.333]),
+    ]:
+        assert feature_map_sigma(size) == pytest.approx(sigma)
+        assert gaussian_kernel(3, sigma=sigma).tolist() == pytest.approx(weights, abs=6e-4)
+    assert feature_map_sigma(3) == pytest.approx(0.8)  # the same rule with the kernel's size is OpenCV's
+
+
+def test_the_feature_map_rule_takes_each_axis_by_its_own_size() -> None:
+    blur = block("gaussian", (1, 12, 32), sigma="feature-map").filter
+    torch.testing.assert_close(blur.down, gaussian_kernel(3, sigma=2.15))
+    torch.testing.assert_close(blur.across, gaussian_kernel(3, sigma=5.15))
+
+
+@given(st.sampled_from([3, 5, 7]), st.floats(0.05, 50))
+def test_gaussian_weights_are_a_symmetric_mean_that_falls_outwards(kernel_size: int, sigma: float) -> None:
+    kernel = gaussian_kernel(kernel_size, sigma=sigma)
+    assert kernel.sum() == pytest.approx(1, abs=1e-6)
+    assert torch.equal(kernel, kernel.flip(0))
+    assert bool((kernel[: kernel_size // 2 + 1].diff() >= 0).all())
+
+
+def scipy_filter(filter: str, image: np.ndarray, kernel_size: int) -> np.ndarray:
+    """scipy's mode ``mirror`` is the border that torch calls ``reflect``."""
+    if filter == "gaussian":
+        reach = kernel_size // 2
+        return np.asarray(ndimage.gaussian_filter(image, 0.8, mode="mirror", truncate=reach / 0.8))
+    if filter == "mean":
+        return np.asarray(ndimage.uniform_filter(image, kernel_size, mode="mirror"))
+    return np.asarray(ndimage.median_filter(image, kernel_size, mode="mirror"))
+
+
+@pytest.mark.parametrize("filter", LOCAL)
+@given(kernel_size=st.sampled_from([3, 5]), height=st.integers(3, 9), width=st.integers(3, 9), seed=st.integers(0, 99))
+def test_local_filters_are_scipys(filter: Any, kernel_size: int, height: int, width: int, seed: int) -> None:
+    x = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    filtered = SmoothingBlock((3, height, width), filter=filter, kernel_size=kernel_size).filter(x)
+    for image, result in zip(x.flatten(0, 1), filtered.flatten(0, 1), strict=True):
+        expected = scipy_filter(filter, image.double().numpy(), kernel_size)
+        np.testing.assert_allclose(result.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "mixed"), [(4, 2), (5, 2), (1, 1)])
+def test_non_local_means_are_those_of_naive_loops(channels: int, mixed: int) -> None:
+    smoothing, x = block("non-local", (channels, 3, 2)), maps(2, channels, 3, 2)
+    layers = smoothing.filter
+    query, key, value = (getattr(layers, name)(x) for name in ("theta", "phi", "g"))
+    expected = torch.zeros(2, mixed, 3, 2)
+    pixels = [(i, j) for i in range(3) for j in range(2)]
+    for n in range(2):
+        for i, j in pixels:
+            weight = [torch.exp((query[n, :, i, j] @ key[n, :, p, q]) / mixed**0.5) for p, q in pixels]
+            for w, (p, q) in zip(weight, pixels, strict=True):
+                expected[n, :, i, j] += w / sum(weight) * value[n, :, p, q]
+    torch.testing.assert_close(layers(x), expected)
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+def test_gradients_of_first_and_second_order_are_right(filter: Any) -> None:
+    smoothing = block(filter, (2, 3, 4)).double()
+    x = maps(1, 2, 3, 4).double().requires_grad_()
+    assert torch.autograd.gradcheck(smoothing, x)
+    assert torch.autograd.gradgradcheck(smoothing, x)
+
+
+# Choices
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"filter": "bilateral"}, "one of gaussian, mean, median, non-local, none, got 'bilateral'"),
+        ({"filter": None}, "got None"),
+        ({"kernel_size": 4}, "3, 5, 7, …, got 4"),
+        ({"kernel_size": 1}, "3, 5, 7, …, got 1"),
+        ({"kernel_size": 3.0}, "3, 5, 7, …, got 3.0"),
+        ({"sigma": 0.0}, "positive number or feature-map, got 0.0"),
+        ({"sigma": float("nan")}, "positive number or feature-map, got nan"),
+        ({"sigma": "kernel"}, "positive number or feature-map, got 'kernel'"),
+        ({"init": "ones"}, "default or zero, got 'ones'"),
+        ({"layers": ()}, r"tuple of one name or more, got \(\)"),
+        ({"layers": "pool1"}, "tuple of one name or more, got 'pool1'"),
+    ],
+)
+def test_a_choice_outside_what_is_accepted_is_refused(choice: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Smoothing(**{"layers": ("pool1",), **choice})
+    if "layers" not in choice:
+        with pytest.raises(InputError, match=message):
+            SmoothingBlock((1, 8, 8), **choice)
+
+
+@pytest.mark.parametrize("filter", LOCAL)
+def test_a_map_too_small_to_be_reflected_is_refused(filter: Any) -> None:
+    assert SmoothingBlock((1, 2, 2), filter=filter)(maps(1, 1, 2, 2)).shape == (1, 1, 2, 2)
+    with pytest.raises(InputError, match="larger than 1 pixels, got 1 × 9"):
+        SmoothingBlock((1, 1, 9), filter=filter)
+    assert SmoothingBlock((1, 1, 9), filter="non-local")(maps(1, 1, 1, 9)).shape == (1, 1, 1, 9)
+
+
+# Surgery
+
+
+def test_the_named_layer_is_smoothed_and_the_given_model_is_not() -> None:
+    model = lenet()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    x = torch.rand(2, 1, 28, 28)
+    smoothed = insert_smoothing(model, ["pool1"], example=x)
+    net = smoothed.get_submodule("network")
+    pool = net.get_submodule("pool1")
+    assert isinstance(pool, Smoothed)
+    assert isinstance(pool.layer, nn.MaxPool2d)
+    hidden = pool.smoothing(pool.layer(net.conv1((x - 0.3) / 0.4)))  # type: ignore[operator]
+    hidden = net.relu2(net.pool2(net.conv2(net.relu1(hidden)))).flatten(1)  # type: ignore[operator]
+    logits = net.fc3(net.relu4(net.fc2(net.relu3(net.fc1(hidden)))))  # type: ignore[operator]
+    torch.testing.assert_close(smoothed(x), logits)
+    assert list(model.state_dict()) == list(before)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert not any(parameter is other for parameter in smoothed.parameters() for other in model.parameters())
+
+
+def test_zero_weights_leave_the_logits_as_they_were() -> None:
+    model, x = lenet(), torch.rand(2, 1, 28, 28)
+    smoothed = smooth(model, Smoothing(layers=("pool1", "pool2"), filter="non-local", init="zero"), example=x)
+    assert torch.equal(smoothed(x), model(x))
+
+
+def test_every_choice_reaches_the_block() -> None:
+    choice = Smoothing(layers=("pool1",), kernel_size=5, sigma="feature-map", init="zero")
+    smoothed = smooth(lenet(), choice, example=torch.rand(1, 1, 28, 28)).get_submodule("network.pool1.smoothing")
+    assert isinstance(smoothed, SmoothingBlock)
+    line = gaussian_kernel(5, sigma=2.15)
+    torch.testing.assert_close(smoothed.filter.down, line)
+    torch.testing.assert_close(smoothed.filter.across, line)
+    assert smoothed.mix.weight.abs().sum() == 0
+
+
+def narrow_resnet() -> nn.Module:
+    torch.manual_seed(0)
+    options = {"width": 4}
+    choice = Network(name="resnet18", options=options)
+    return build(choice, classes=3, shape=(3, 16, 16), mean=[0.5] * 3, std=[0.2] * 3)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("layer1", ["layer1"]),
+        ("network.layer1", ["layer1"]),
+        (["layer?"], ["layer1", "layer2", "layer3", "layer4"]),
+        (["network.layer*"], ["layer1", "layer2", "layer3", "layer4"]),
+        (["layer2.*", "layer2", "layer2.0"], ["layer2", "layer2.0", "layer2.1"]),
+        (["layer[12].0.conv1"], ["layer1.0.conv1", "layer2.0.conv1"]),
+        (["layer2.0.downsample.0", "bn1"], ["bn1", "layer2.0.downsample.0"]),
+    ],
+)
+def test_names_and_patterns(names: Any, expected: list[str]) -> None:
+    x = torch.rand(2, 3, 16, 16)
+    smoothed = insert_smoothing(narrow_resnet(), names, filter="mean", init="zero", example=x).eval()
+    found = [name for name, module in smoothed.named_modules() if isinstance(module, Smoothed)]
+    assert sorted(name.removeprefix("network.").replace(".layer.", ".") for name in found) == expected
+    torch.testing.assert_close(smoothed(x), narrow_resnet().eval()(x))
+
+
+def test_channels_follow_the_feature_map_not_the_layer() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.PixelUnshuffle(2))
+    smoothed = insert_smoothing(model, ["1", "2"], example=torch.rand(1, 3, 8, 8))
+    assert [smoothed.get_submodule(f"{i}.smoothing.mix").out_channels for i in (1, 2)] == [5, 20]
+
+
+def test_modes_statistics_and_random_state_are_untouched() -> None:
+    model = narrow_resnet()
+    frozen = model.get_submodule("network.layer1.0.bn1").eval()
+    torch.manual_seed(5)
+    SmoothingBlock((4, 16, 16))
+    after = torch.rand(1)
+    torch.manual_seed(5)
+    smoothed = insert_smoothing(model, "layer1", example=torch.rand(4, 3, 16, 16, generator=torch.Generator()))
+    assert torch.equal(torch.rand(1), after)
+    for network in (model, smoothed):
+        asleep = [name for name, module in network.named_modules() if not module.training]
+        assert [name.replace("layer1.layer", "layer1") for name in asleep] == ["network.layer1.0.bn1"]
+        counters = [value for key, value in network.state_dict().items() if "num_batches" in key]
+        assert all(counter == 0 for counter in counters)
+        assert not any(module._forward_hooks for module in network.modules())
+    assert not frozen.training
+    evaluated = insert_smoothing(model.eval(), "layer1", example=torch.rand(1, 3, 16, 16))
+    assert not any(module.training for module in evaluated.modules())
+
+
+class Noisy(nn.Module):
+    """Adds noise in eval mode too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn_like(x)
+
+
+def test_a_layer_that_draws_does_not_move_the_new_weights() -> None:
+    x = torch.rand(1, 2, 4, 4)
+    blocks = []
+    for first in (Noisy(), nn.Identity()):
+        torch.manual_seed(0)
+        blocks.append(insert_smoothing(nn.Sequential(first), "0", example=x).get_parameter("0.smoothing.mix.weight"))
+    assert torch.equal(*blocks)
+
+
+class Tied(nn.Module):
+    """One layer used twice, under two names, and one that is never used."""
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, padding=1, stride=stride)
+        self.again = self.conv
+        self.spare = nn.Conv2d(2, 2, 1)
+        self.fc = nn.LazyLinear(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.fc(self.again(self.conv(self.conv(x))).flatten(1))
+        return out
+
+
+def test_a_layer_used_several_times_is_smoothed_each_time() -> None:
+    model, x = Tied(), torch.rand(2, 2, 6, 6)
+    model(x)
+    smoothed = insert_smoothing(model, ["conv"], example=x)
+    conv, block = smoothed.conv.layer, smoothed.conv.smoothing  # type: ignore[union-attr]
+    hidden = conv(block(conv(block(conv(x)))))  # type: ignore[operator]
+    torch.testing.assert_close(smoothed(x), smoothed.fc(hidden.flatten(1)))  # type: ignore[operator]
+    both = insert_smoothing(model, ["conv", "again"], example=x)
+    assert both.conv.layer is both.again.layer  # type: ignore[union-attr]
+    assert both.conv.smoothing is not both.again.smoothing  # type: ignore[union-attr]
+
+
+def test_a_layer_whose_maps_differ_or_that_is_unused_is_refused() -> None:
+    model, x = Tied(stride=2), torch.rand(2, 2, 16, 16)
+    model(x)
+    with pytest.raises(InputError, match=r"'conv' .* different shapes \(2, 2, 2, 2\) and \(2, 2, 4, 4\) and"):
+        insert_smoothing(model, "conv", example=x)
+    with pytest.raises(InputError, match="'spare' cannot be smoothed: the network does not use it"):
+        insert_smoothing(model, "spare", example=x)
+
+
+class Transformer(nn.Module):
+    """Tokens (n, t, c) inside, and a layer that returns a pair."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 8, 4, stride=4)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.norm = nn.LayerNorm(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patch(x).flatten(2).transpose(1, 2)
+        out: Tensor = self.norm(self.attention(tokens, tokens, tokens)[0]).mean(1)
+        return out
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("norm", r"'norm' .* \(n, c, h, w\) are needed, it gives \(2, 16, 8\)"),
+        ("attention", "'attention' .* it gives tuple"),
+        ("pach", "no layer 'pach' to smooth, did you mean patch. top layers are patch, attention, norm"),
+        ("zzzz", "no layer 'zzzz' to smooth; top layers are patch, attention, norm"),
+        ("attention*zzzz", "no layer 'attention.zzzz' to smooth"),
+        ("", "no layer '' to smooth"),
+    ],
+)
+def test_what_has_no_feature_maps_is_refused(name: str, message: str) -> None:
+    x = torch.rand(2, 3, 16, 16)
+    assert insert_smoothing(Transformer(), "patch", example=x)(x).shape == (2, 8)
+    with pytest.raises(InputError, match=message):
+        insert_smoothing(Transformer(), name, example=x)
+    with pytest.raises(InputError, match=message):
+        insert_smoothing(Transformer(), ["patch", name], example=x)
+
+
+def test_the_error_lists_the_layers_of_a_built_network_without_prefix() -> None:
+    with pytest.raises(InputError, match=r"no layer 'pool3' to smooth, did you mean pool2 or pool1\? .* conv1, pool1"):
+        insert_smoothing(lenet(), "pool3", example=torch.rand(1, 1, 28, 28))
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+def test_checkpoints_round_trip(tmp_path: Path, filter: Any) -> None:
+    choice = Smoothing(layers=("pool1",), filter=filter)
+    x = torch.rand(2, 1, 28, 28)
+    torch.manual_seed(3)
+    smoothed = smooth(lenet(), choice, example=x)
+    save_file(smoothed.state_dict(), tmp_path / "model.safetensors")
+    torch.manual_seed(4)
+    other = smooth(lenet(), choice, example=x[:1])
+    other.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    assert torch.equal(other(x), smoothed(x))
+    torch.testing.assert_close(copy.deepcopy(other)(x), smoothed(x))
+
+
+def test_a_second_insertion_smooths_the_smoothed() -> None:
+    x = torch.rand(1, 1, 28, 28)
+    twice = insert_smoothing(insert_smoothing(lenet(), "pool1", example=x), "pool1", filter="median", example=x)
+    assert isinstance(twice.get_submodule("network.pool1.layer.smoothing"), SmoothingBlock)
+    assert twice(x).shape == (1, 10)
+
+
+def test_the_block_has_the_models_dtype() -> None:
+    x = torch.rand(1, 1, 28, 28, dtype=torch.float64)
+    smoothed = insert_smoothing(lenet().double(), "pool1", filter="gaussian", example=x)
+    assert smoothed(x).dtype == torch.float64
+
+
+NETWORKS: list[tuple[str, dict[str, Any], str, int]] = [
+    ("lenet5", {}, "pool1", 28),
+    ("sgt-mnist", {}, "relu2", 16),
+    ("resnet18", {"width": 4}, "layer1", 16),
+    ("resnet18-224", {"width": 4}, "layer?", 64),
+    ("vgg16", {"width": 2}, "features.4", 32),
+    ("vgg16-bn", {"width": 2}, "features.6", 32),
+    ("wrn28-10", {"depth": 10, "width": 1}, "block1", 16),
+    ("torch.nn:Sequential", {}, "0", 16),
+]
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+@pytest.mark.parametrize(("name", "options", "layer", "size"), NETWORKS, ids=lambda value: str(value))
+def test_every_filter_trains_a_step_in_every_network(
+    name: str, options: dict[str, Any], layer: str, size: int, filter: Any
+) -> None:
+    torch.manual_seed(0)
+    made: Callable[[], nn.Module]
+    if name == "torch.nn:Sequential":
+        made = lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+    else:
+        network = Network(name=name, options=options)
+        made = lambda: build(network, classes=5, shape=(3, size, size), mean=[0.5] * 3, std=[0.2] * 3)
+    x = torch.rand(2, 3, size, size)
+    model = insert_smoothing(made(), layer, filter=filter, example=x[:1])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    before = {key: parameter.detach().clone() for key, parameter in model.named_parameters()}
+    torch.autograd.backward(nn.functional.cross_entropy(model(x), torch.tensor([0, 3])))
+    optimizer.step()
+    mixes = [key for key in before if key.endswith("smoothing.mix.weight")]
+    assert len(mixes) == (4 if layer == "layer?" else 1)
+    assert all(not torch.equal(before[key], model.get_parameter(key)) for key in mixes)
+    assert bool(torch.isfinite(model(x)).all())

@@ -1,0 +1,221 @@
+"""The gate: its grammar, its verdicts against networks that are equal, better, worse, and its files."""
+
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pellucid.cli import main
+from pellucid.core.errors import InputError
+from pellucid.report.gate import (
+    FEWEST,
+    Requirement,
+    check,
+    github,
+    is_met,
+    parse,
+    table,
+    write_junit,
+)
+from pellucid.report.table import difference, summarise
+from pellucid.runs.directory import read_run
+
+GOOD = (0.89, 0.10, 0.56, 13e-3, 0.20, 1.9, 8.0)
+WORSE = (0.60, 0.05, 0.30, 60e-3, 0.05, 5.0, 8.0)
+ISSUE = "aopc_lerf<=1.1x, gini>=-0.02, clean_accuracy>=-0.01"
+
+
+@pytest.fixture
+def three(make_run):
+    """A baseline, an equal network and a deliberately worse one."""
+    return (
+        make_run("baseline", means=GOOD, images=200),
+        make_run("equal", means=GOOD, images=200),
+        make_run("worse", means=WORSE, images=200),
+    )
+
+
+def verdicts(run, baseline, text):
+    return [one.verdict for one in check(run, baseline, parse(text))]
+
+
+def test_a_run_is_as_good_as_itself(three) -> None:
+    baseline = three[0]
+    assert (
+        verdicts(baseline, baseline, "gini>=0, gini<=0, aopc_lerf<=1x, aopc_lerf>=1x, clean_accuracy>=-0.01")
+        == ["pass"] * 5
+    )
+
+
+def test_a_worse_network_fails_and_an_equal_one_passes(three, tmp_path) -> None:
+    baseline, equal, worse = three
+    assert verdicts(worse, baseline, ISSUE) == ["fail", "fail", "fail"]
+    assert verdicts(equal, baseline, "aopc_lerf<=1.5x, gini>=-0.02, clean_accuracy>=-0.1") == ["pass"] * 3
+
+
+def test_verdicts_follow_the_paired_interval(three) -> None:
+    baseline, _, worse = map(read_run, three)
+    found = difference(worse, baseline, "gini")
+    inside, below, above = found.mean, found.low - 1e-6, found.high + 1e-6
+    expected = {
+        (">=", below): "pass",
+        (">=", inside): "not enough images to tell",
+        (">=", above): "fail",
+        ("<=", below): "fail",
+        ("<=", inside): "not enough images to tell",
+        ("<=", above): "pass",
+    }
+    for (relation, bound), verdict in expected.items():
+        (one,) = check(worse.path, baseline.path, [Requirement("gini", relation, bound, False)])
+        assert (one.verdict, one.found) == (verdict, found)
+        assert one.run == summarise(worse)["gini"].mean and one.baseline == summarise(baseline)["gini"].mean
+
+
+def test_a_multiple_is_the_ratio_of_means(three) -> None:
+    baseline, _, worse = map(read_run, three)
+    (one,) = check(worse.path, baseline.path, parse("aopc_lerf<=1.1x"))
+    assert one.found.mean == pytest.approx(worse.values("aopc_lerf").mean() / baseline.values("aopc_lerf").mean())
+    assert (
+        verdicts(worse.path, baseline.path, "clean_accuracy>=0.2x, robust_accuracy<=40x, gini/smoothgrad<=1x")
+        == ["pass"] * 3
+    )
+
+
+def test_a_multiple_of_what_may_be_zero_is_not_told(three) -> None:
+    baseline, equal, _ = three
+    rows = pq.read_table(baseline / "rows.parquet")
+    place = rows.column_names.index("aopc_lerf")
+    zero = pa.array(np.tile([-1e-3, 1e-3], 100).astype(np.float32))
+    pq.write_table(rows.set_column(place, "aopc_lerf", zero), baseline / "rows.parquet")
+    (one,) = check(equal, baseline, parse("aopc_lerf<=1.1x"))
+    assert one.verdict == "not enough images to tell" and "not clearly above 0" in one.reason
+
+
+def test_few_images_tell_nothing(make_run) -> None:
+    few, other = (make_run(name, images=FEWEST - 1) for name in ("few", "other"))
+    (one,) = check(few, other, parse("gini>=-1"))
+    assert one.verdict == "not enough images to tell" and "19 images" in one.reason
+
+
+def test_more_images_tell(make_run) -> None:
+    decided = []
+    for images in (30, 1000):
+        runs = [make_run(f"{name}{images}", means=GOOD, images=images) for name in ("a", "b")]
+        decided.append(verdicts(*runs, "gini>=-0.004")[0])
+    assert decided == ["not enough images to tell", "pass"]
+
+
+@pytest.mark.parametrize("undecided", ["fail", "pass"])
+def test_the_gate_opens_when_nothing_fails(three, undecided) -> None:
+    baseline, equal, worse = three
+    passed = check(equal, baseline, parse("gini>=-0.02"))
+    open_ = check(worse, baseline, [Requirement("gini", ">=", passed[0].run * 0 - 0.26, False)])
+    middle = [one for one in open_ if one.verdict == "not enough images to tell"]
+    failed = check(worse, baseline, parse("gini>=0"))
+    assert middle and is_met(passed, undecided=undecided)
+    assert is_met([*passed, *middle], undecided=undecided) == (undecided == "pass")
+    assert not is_met([*passed, *failed], undecided=undecided)
+
+
+@given(
+    st.sampled_from(["gini", "aopc_lerf", "ris/smoothgrad", "clean_accuracy"]),
+    st.sampled_from(["<=", ">="]),
+    st.floats(1e-3, 1e3),
+    st.booleans(),
+)
+def test_what_is_written_is_read_again(metric, relation, bound, multiple) -> None:
+    one = Requirement(metric, relation, float(f"{bound:g}"), multiple)
+    assert parse(str(one)) == [one]
+    assert parse(f" {one} , {one}") == [one, one]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "nothing to require"),
+        (" , ", "nothing to require"),
+        ("gini", "METRIC<=NUMBER"),
+        ("gini=0.1", "METRIC<=NUMBER"),
+        ("gini>0", "METRIC<=NUMBER"),
+        ("gini>=high", "METRIC<=NUMBER"),
+        ("gini>=1e999", "METRIC<=NUMBER"),
+        ("gini>=-1x", "above 0"),
+        ("gini>=0x", "above 0"),
+        ("gini>=0 aopc_lerf<=1", "METRIC<=NUMBER"),
+    ],
+)
+def test_what_is_no_requirement(text, sentence) -> None:
+    with pytest.raises(InputError, match=sentence):
+        parse(text)
+
+
+def test_metrics_and_runs_that_do_not_fit(three, make_run) -> None:
+    baseline, equal, _ = three
+    with pytest.raises(InputError, match="has no metric 'gin'; it has"):
+        check(equal, baseline, parse("gin>=0"))
+    with pytest.raises(InputError, match="no multiple; require a difference"):
+        check(equal, baseline, parse("aopc_rel>=1x"))
+    with pytest.raises(InputError, match="different images"):
+        check(make_run("short", images=50), baseline, parse("gini>=0"))
+
+
+def test_the_command_line(three, tmp_path, capsys) -> None:
+    baseline, equal, worse = map(str, three)
+    words = ["--baseline", baseline, "--require", "aopc_lerf<=1.5x, gini>=-0.02"]
+    assert main(["check", equal, *words]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["Requirement", "Baseline", "Run", "Found", "[95", "%]", "Images", "Verdict"]
+    junit = tmp_path / "deep" / "junit.xml"
+    assert main(["check", worse, *words, "--junit", str(junit), "--github"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("FAIL") == 2 and out.count("::error title=pellucid check::") == 2
+    suite = ElementTree.parse(junit).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+    undecided = ["--baseline", baseline, "--require", "clean_accuracy>=0"]
+    assert main(["check", equal, *undecided]) == 1
+    assert main(["check", equal, *undecided, "--undecided", "pass", "--format", "json"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--baseline {b}", "require"),
+        ("--require gini>=0", "baseline"),
+        ("--baseline {b} --require gini>=0 --undecided maybe", "undecided must be fail or pass, got 'maybe'"),
+        ("--baseline {b} --require gini>=0 --format xml", "format must be one of text, markdown, json, got 'xml'"),
+        ("--baseline nowhere --require gini>=0", "no run directory"),
+    ],
+)
+def test_mistakes_are_one_sentence(three, capsys, words, sentence) -> None:
+    assert main(["check", str(three[1]), *words.format(b=three[0]).split()]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and sentence in err
+
+
+def test_runs_of_one_name_may_be_checked(three, tmp_path) -> None:
+    baseline, equal, _ = three
+    other = tmp_path / "elsewhere" / "baseline"
+    other.parent.mkdir()
+    equal.rename(other)
+    assert verdicts(other, baseline, "gini>=-0.02") == ["pass"]
+
+
+def test_files_say_what_the_table_says(three, tmp_path) -> None:
+    baseline, _, worse = three
+    outcomes = check(worse, baseline, parse("gini>=0, gini<=0, clean_accuracy<=1, gini>=-0.26"))
+    plain = json.loads(table(outcomes, "json"))
+    assert [one["verdict"] for one in plain] == [one.verdict for one in outcomes]
+    assert table(outcomes, "markdown").count("\n") == 5
+    for undecided, kinds in (("fail", ["error", "notice", "notice", "error"]), ("pass", ["error", "notice", "notice"])):
+        lines = github(outcomes, undecided=undecided).splitlines()
+        assert [line.split()[0].strip(":") for line in lines][: len(kinds)] == kinds
+        assert all("%" not in line or "%25" in line for line in lines)
+        file = write_junit(outcomes, tmp_path / f"{undecided}.xml", name="<a & b>\x00", undecided=undecided)
+        suite = ElementTree.parse(file).getroot()[0]
+        assert [len(case) for case in suite] == [1, 0, 0, 1]
+        assert suite.get("skipped") == str(int(undecided == "pass"))

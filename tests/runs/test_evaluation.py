@@ -1,0 +1,470 @@
+"""Rows and maps of a network trained on the real Fashion-MNIST."""
+
+import copy
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import captum.attr
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import pellucid.runs.evaluation
+import pellucid.runs.measurement
+from pellucid import (
+    PGD,
+    SCAAT,
+    Data,
+    Evaluation,
+    Experiment,
+    InputError,
+    IntegratedGradients,
+    SmoothGrad,
+    VanillaGradient,
+    evaluate,
+    fgsm,
+    fit,
+    gini,
+    heatmap,
+    perturbation_curve,
+    relative_stability,
+)
+from pellucid.core.randomness import SampleDraws
+from pellucid.data import load
+from pellucid.metrics import column_name, robust_correct
+from pellucid.metrics.definitions import BARE, FAMILIES, is_of_map, select
+from pellucid.runs.directory import read_runs
+from pellucid.runs.evaluation import measurement_of
+from pellucid.runs.training import load_network
+
+DATA = Data(limit=512)
+QUICK = Evaluation(images=24, saliency=("vanilla_gradient", "smoothgrad"), steps=4, repeats=2, draws=3, gallery=12)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "scaat"
+    fit(Experiment(dataset=DATA, method=SCAAT(attack=fgsm(eps=0.2)), epochs=2, batch_size=64), folder)
+    return evaluate(folder, QUICK)
+
+
+def rows(run):
+    return pq.read_table(run / "rows.parquet")
+
+
+def test_columns_and_their_meaning(run):
+    table = rows(run)
+    per_map = ["gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve"]
+    assert table.column_names == [
+        *["index", "label", "prediction", "score", "robust_correct", *per_map, "ris", "ros", "stability_coverage"],
+        *[f"{name}/smoothgrad" for name in per_map],
+    ]
+    facts = json.loads(table.schema.metadata[b"pellucid"])
+    assert facts["format"] == 1 and facts["images"] == 24 and facts["dataset"] == "fashion-mnist"
+    assert facts["classes"][0] == "T-shirt/top" and len(facts["classes"]) == 10
+    assert list(facts["columns"]) == table.column_names
+    assert all(column["title"] and column["definition"] for column in facts["columns"].values())
+    assert facts["columns"]["robust_correct"]["parameters"]["eps"] == 0.1
+    assert facts["columns"]["aopc_lerf"]["parameters"]["region"] == 2
+
+
+def test_rows_against_the_functions_image_by_image(run):
+    """One image alone, by the public functions, gives the row that the batch gave."""
+    dataset = load(DATA, "test")
+    model = load_network(run, dataset)
+    table = rows(run).to_pylist()
+    for row in (table[0], table[17]):
+        index = torch.tensor([row["index"]])
+        x, label = dataset.take(index).float() / 255, dataset.labels[index]
+        draws = SampleDraws(0, (row["index"],))
+        with torch.no_grad():
+            score, prediction = model(x).softmax(1).max(1)
+        assert (row["label"], row["prediction"]) == (label.item(), prediction.item())
+        assert row["score"] == pytest.approx(score.item(), rel=1e-4)
+        values = heatmap(VanillaGradient()(model, x, prediction))
+        assert row["gini"] == pytest.approx(gini(values).item(), rel=1e-4)
+        curve = perturbation_curve(model, x, prediction, values, order="lerf", steps=4, repeats=2, generator=draws)
+        assert row["lerf_curve"] == pytest.approx(curve[0].tolist(), abs=1e-4)
+        assert row["aopc_lerf"] == pytest.approx(np.mean(row["lerf_curve"]), abs=1e-6)
+        stable = relative_stability(model, x, prediction, VanillaGradient(), draws=3, generator=draws)
+        assert row["stability_coverage"] == pytest.approx(stable["coverage"].item())
+        for name in ("ris", "ros"):
+            if row[name] is None:
+                assert stable[name].isnan()
+            else:
+                assert row[name] == pytest.approx(stable[name].item(), rel=1e-2)
+        attack = PGD(eps=0.1, step_size=0.1 / 8, steps=20)
+        assert row["robust_correct"] == robust_correct(model, x, label, attack, generator=draws).item()
+        smooth = heatmap(SmoothGrad()(model, x, prediction, generator=draws.of("smoothgrad")))
+        assert row["gini/smoothgrad"] == pytest.approx(gini(smooth).item(), rel=1e-4)
+
+
+def test_gallery(run):
+    maps = load_file(run / "maps.safetensors")
+    assert maps["images"].dtype == torch.uint8 and maps["images"].shape == (12, 1, 28, 28)
+    assert maps["heatmap/vanilla_gradient"].shape == maps["heatmap/smoothgrad"].shape == (12, 28, 28)
+    assert len(set(maps["label"].tolist())) >= 8, "the classes in turn"
+    by_index = {row["index"]: row for row in rows(run).to_pylist()}
+    for i, index in enumerate(maps["index"].tolist()):
+        assert by_index[index]["prediction"] == maps["prediction"][i].item()
+        one = gini(maps["heatmap/vanilla_gradient"][i : i + 1]).item()
+        assert by_index[index]["gini"] == pytest.approx(one, rel=1e-4)
+
+
+def same(one, two):
+    """Rows agree but for the rounding of sums, which depends on the size of a batch."""
+    for name in one.column_names:
+        a, b = one[name].to_pylist(), two[name].to_pylist()
+        if isinstance(a[0], list):
+            a, b = (np.concatenate(values).tolist() for values in (a, b))
+        if isinstance(a[0], float):
+            pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
+            close = np.isclose(*np.array(pairs).T, rtol=1e-2, atol=1e-3)
+            assert close.mean() > 0.95, name
+        else:
+            assert a == b, name
+
+
+def copied(run, to):
+    to.mkdir()
+    for name in ("experiment.yaml", "model.safetensors"):
+        (to / name).write_bytes((run / name).read_bytes())
+    return to
+
+
+def test_batches_and_processes_change_nothing(run, tmp_path):
+    other = copied(run, tmp_path / "run")
+    evaluate(other, Evaluation(**vars(QUICK) | {"batch_size": 7}), devices=1)
+    same(rows(run), rows(other))
+    flags = ["--images=24", "--saliency=[vanilla_gradient,smoothgrad]", "--steps=4", "--repeats=2", "--draws=3"]
+    two = copied(run, tmp_path / "two")
+    command = [sys.executable, "-m", "pellucid", "evaluate", str(two), *flags, "--gallery=12", "--batch_size=5"]
+    subprocess.run([*command, "--accelerator=cpu", "--devices=2", "--strategy=ddp"], check=True, timeout=240)
+    assert rows(two)["index"].to_pylist() == rows(run)["index"].to_pylist(), "gathered without doubles"
+    same(rows(run), rows(two))
+
+
+def test_interrupted_evaluation_keeps_its_rows(run, tmp_path):
+    cut = copied(run, tmp_path / "cut")
+    command = [sys.executable, "-m", "pellucid", "evaluate", str(cut), "--images=400", "--batch_size=10", "--resume"]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 120
+    while not list(cut.glob(".rows-*/000002.parquet")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (cut / "rows.parquet").exists()
+    kept = {file: file.stat().st_mtime_ns for file in cut.glob(".rows-*/*.parquet")}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while len(list(cut.glob(".rows-*/*.parquet"))) <= len(kept):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err == "pellucid: stopped by SIGTERM; what was finished is kept, and --resume continues\n"
+
+
+def test_resume_leaves_finished_rows_and_other_settings_replace_them(run, tmp_path):
+    other = copied(run, tmp_path / "run")
+    evaluate(other, QUICK)
+    written = (other / "rows.parquet").stat().st_mtime_ns
+    evaluate(other, QUICK, resume=True)
+    assert (other / "rows.parquet").stat().st_mtime_ns == written
+    evaluate(other, Evaluation(**vars(QUICK) | {"images": 5}), resume=True)
+    assert rows(other).num_rows == 5
+
+
+@pytest.fixture(scope="module")
+def everything(run, tmp_path_factory):
+    """All that can be measured without a further package or network, of two kinds of map."""
+    folder = copied(run, tmp_path_factory.mktemp("everything") / "run")
+    choice = {
+        "metrics": ("all", "masking_transfer"),
+        "images": 10,
+        "saliency": ("vanilla_gradient", "integrated_gradients"),
+        "stability": ("vanilla_gradient", "integrated_gradients"),
+        "transfer": str(run),
+        "draws": 2,
+    }
+    return evaluate(folder, Evaluation(**vars(QUICK) | choice))
+
+
+def test_everything_is_measured_and_defined(everything):
+    table = rows(everything)
+    wanted = set(select(["all", "masking_transfer"]))
+    for method in ("vanilla_gradient", "integrated_gradients"):
+        assert wanted == {
+            name for name in wanted if column_name(name, method if is_of_map(name) else BARE) in table.column_names
+        }
+    meaning = json.loads(table.schema.metadata[b"pellucid"])["columns"]
+    assert list(meaning) == table.column_names
+    for name, column in meaning.items():
+        assert column["definition"] and column["family"] in FAMILIES, name
+        values = table[name].to_pylist()
+        assert len(values) == 10
+        if column["curve"]:
+            assert {type(value) for value in values} == {list} and len({len(value) for value in values}) == 1, name
+    layers = meaning["randomisation"]["parameters"]["layers"]
+    assert layers[0] == "network.fc3" and layers[-1] == "network.conv1"
+    assert len(table["randomisation"][0]) == len(layers)
+    baseline = meaning["randomisation_edges"]["parameters"], meaning["randomisation_networks"]["parameters"]
+    assert baseline[0] == {"target": "predicted", "channels": "mean_abs"}
+    assert baseline[1] == baseline[0] | {"seeds": [0, 1]}
+    radii = meaning["robust_curve"]["parameters"]["eps"]
+    assert radii == pytest.approx([0.025, 0.05, 0.1, 0.2, 0.3]) and len(table["robust_curve"][0]) == len(radii)
+    noises = {"gaussian": {"sigma": 0.05}, "uniform": {"sigma": 0.05}, "one-sided": {"between": [0.02, 0.2]}}
+    for noise, settings in noises.items():
+        name = "rrs_elementwise" + {"gaussian": "", "uniform": "_uniform", "one-sided": "_one_sided"}[noise]
+        assert meaning[name]["parameters"] == {
+            "form": "elementwise", "noise": noise, **settings, "draws": 2, "eps_min": 1e-6, "layer": "penultimate",
+            "target": "predicted",
+        }  # fmt: skip
+    smooth = "IntegratedGradients(steps=50, baseline=0.0, score='logit')"
+    for name, column in meaning.items():
+        assert is_of_map(name) == ("target" in column["parameters"]) or name == "gradient_variation"
+        assert column["parameters"].get("saliency") == (smooth if "/" in name else None), name
+        mapped = is_of_map(name) and column["family"] not in ("stability", "sensitivity")
+        assert ("channels" in column["parameters"]) == mapped, name
+    removal = {"steps": 50, "region": 2, "target": "predicted", "channels": "mean_abs"}
+    assert meaning["insertion"]["parameters"] == removal | {"sigma": 2.8}
+    assert meaning["deletion"]["parameters"] == removal | {"blank": 0.0}
+    maps = load_file(everything / "maps.safetensors")
+    assert maps["randomised/vanilla_gradient"].shape == (len(maps["index"]), len(layers), 28, 28)
+
+
+def test_what_several_columns_say_agrees(everything):
+    """Identities between columns that different functions computed."""
+    for row in rows(everything).to_pylist():
+        assert row["area_between"] == pytest.approx(row["aopc_morf"] - row["aopc_lerf"], abs=1e-6)
+        assert row["aopc_random"] == pytest.approx(np.mean(row["random_curve"]), abs=1e-6)
+        assert row["road_morf"] == pytest.approx(np.mean(row["road_morf_curve"]), abs=1e-6)
+        assert row["randomisation_last"] == row["randomisation"][-1]
+        # The same attack from the same start, and more of it.
+        assert row["masking_many_step"] >= row["masking_restarts"]
+        curve = row["robust_curve"]
+        assert curve == sorted(curve, reverse=True)
+        assert curve[0] <= (row["prediction"] == row["label"])
+        # One pass over the same noisy images serves all measures of one noise.
+        missing = {row[name] is None for name in ("ris", "ros", "rrs", "map_ssim", "map_rank_correlation")}
+        assert len(missing) == 1 and missing == {row["stability_coverage"] == 0}
+
+
+def test_metrics_that_need_more(run, tmp_path):
+    with pytest.raises(InputError, match="masking_transfer needs --transfer RUN"):
+        Evaluation(metrics=("masking_transfer",))
+    with pytest.raises(InputError, match=r"unknown metric 'ginni'; did you mean gini\?"):
+        Evaluation(metrics=("ginni",))
+    for grid in ((0.2, 0.1), (0.5, 1.5), (float("nan"),)):
+        with pytest.raises(InputError, match="robust_grid must hold rising radii above 0 and at most 1, got"):
+            Evaluation(robust_grid=grid)
+    only = rows(evaluate(copied(run, tmp_path / "run"), Evaluation(**vars(QUICK) | {"metrics": ("hoyer",)})))
+    assert only.column_names == ["index", "label", "prediction", "score", "hoyer", "hoyer/smoothgrad"]
+
+
+def test_any_explanation_is_measured(run, tmp_path):
+    def brightness(model, x, target):
+        return x
+
+    choice = Evaluation(
+        images=3,
+        saliency=(VanillaGradient(score="probability"), captum.attr.InputXGradient, "pellucid.SmoothGrad", brightness),
+        stability=("brightness",),
+        target="true",
+        steps=2,
+        repeats=1,
+        draws=2,
+        gallery=2,
+    )
+    with pytest.raises(InputError, match="cannot be named in a file"):
+        evaluate(copied(run, tmp_path / "local"), choice)
+    choice = Evaluation(**vars(choice) | {"saliency": choice.saliency[:2], "stability": ("inputxgradient",)})
+    table = rows(evaluate(copied(run, tmp_path / "run"), choice))
+    assert {"gini", "gini/inputxgradient", "ris/inputxgradient"} <= set(table.column_names)
+    assert "ris" not in table.column_names
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"images": 0}, "images must be at least 1, got 0"),
+        ({"robust_eps": float("nan")}, r"robust_eps must be in \[0, 1\], the range of pixels, got nan"),
+        ({"robust_eps": 8}, r"robust_eps must be in \[0, 1\], the range of pixels, got 8"),
+        ({"saliency": ()}, "saliency must name at least one method, got none"),
+        ({"saliency": ("vanilla",)}, "saliency must be vanilla_gradient, smoothgrad, .*, got 'vanilla'"),
+        ({"stability": ("lime",)}, "stability must be among the measured methods vanilla_gradient.*, got 'lime'"),
+    ],
+)
+def test_bad_settings(change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Evaluation(**change)
+
+
+def test_not_a_finished_run(run, tmp_path):
+    with pytest.raises(InputError, match="is not a run directory"):
+        evaluate(tmp_path, QUICK)
+    other = copied(run, tmp_path / "other")
+    (other / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="its training is not finished"):
+        evaluate(other, QUICK)
+
+
+def test_only_the_usual_radii_are_cut_at_the_range_of_pixels():
+    dataset = load(DATA, "test")
+    assert measurement_of(Evaluation(robust_eps=0.4), "mnist", dataset).grid == pytest.approx((0.1, 0.2, 0.4, 0.8))
+    assert measurement_of(Evaluation(robust_grid=(0.3, 1.0)), "mnist", dataset).grid == (0.3, 1.0)
+
+
+def test_without_the_vanilla_gradient_the_first_map_is_tried_for_stability():
+    assert Evaluation().stable() == ("vanilla_gradient",)
+    assert Evaluation(saliency=("smoothgrad", "vanilla_gradient")).stable() == ("vanilla_gradient",)
+    assert Evaluation(saliency=("smoothgrad", "integrated_gradients")).stable() == ("smoothgrad",)
+    assert Evaluation(stability=()).stable() == ()
+
+
+RECORDED = (
+    *("autoattack_correct", "gradient_variation", "top_hessian_eigenvalue", "hessian_trace", "insertion_deletion"),
+    *("road", "randomisation_similarity", "relative_stability", "map_similarity", "perturbation_curves"),
+)
+
+
+def test_what_is_stored_is_what_the_functions_were_given(run, monkeypatch):
+    """Every call's keywords, and every attack that was run, against the parameters of its columns."""
+    dataset = load(DATA, "test")
+    model = load_network(run, dataset)
+    given, attacks = {}, []
+
+    def recorded(name, function):
+        def call(*arguments, **keywords):
+            given.setdefault(name, []).append(keywords)
+            return function(*arguments, **keywords)
+
+        return call
+
+    for name in RECORDED:
+        monkeypatch.setattr(pellucid.runs.measurement, name, recorded(name, getattr(pellucid.runs.measurement, name)))
+    for name, (function, settings) in list(pellucid.runs.measurement.SENSITIVITY.items()):
+        monkeypatch.setitem(pellucid.runs.measurement.SENSITIVITY, name, (recorded(name, function), settings))
+    attacked = PGD.__call__
+    monkeypatch.setattr(PGD, "__call__", lambda self, *a, **k: attacks.append(self) or attacked(self, *a, **k))
+    choice = {"metrics": ("all",), "saliency": ("vanilla_gradient",), "draws": 1, "steps": 2, "repeats": 1}
+    measurement = measurement_of(Evaluation(**choice), "mnist", dataset)
+    meaning = measurement.columns(model)
+    x, label = dataset.take(torch.arange(2)).float() / 255, dataset.labels[:2]
+    with torch.no_grad():
+        label = model(x).argmax(1)  # right, so that every attack is run
+    measurement(model, x, label, (0, 1))
+    of = {
+        "gradient_variation": "gradient_variation", "top_hessian_eigenvalue": "top_hessian_eigenvalue",
+        "hessian_trace": "hessian_trace", "insertion": "insertion_deletion", "deletion": "insertion_deletion",
+        "road_morf": "road", "local_lipschitz": "local_lipschitz", "max_sensitivity": "max_sensitivity",
+        "randomisation": "randomisation_similarity", "map_ssim": "map_similarity", "lerf_curve": "perturbation_curves",
+    }  # fmt: skip
+    for column, function in of.items():
+        stored = dict(meaning[column].parameters)
+        for about_no_call in ("target", "layers", "score"):
+            stored.pop(about_no_call, None)
+        (call,) = given[function]
+        call = {"channels": "mean_abs"} | {key: list(v) if isinstance(v, tuple) else v for key, v in call.items()}
+        assert stored.items() <= call.items(), column
+    for column in ("ris", "ris_elementwise_uniform", "ros_one_sided"):
+        stored = dict(meaning[column].parameters)
+        (call,) = [call for call in given["relative_stability"] if call["noise"] == stored["noise"]]
+        assert call["form"] == "both" and ("sigma" in call) != (stored["noise"] == "one-sided")
+        assert {key: v for key, v in stored.items() if key not in ("form", "target", "between")}.items() <= call.items()
+    stored = [column.parameters for name, column in meaning.items() if name.startswith(("masking_", "robust_correct"))]
+    names = ("norm", "eps", "step_size", "steps", "random_start")
+    run_attacks = {tuple(getattr(attack, name) for name in names) for attack in attacks}
+    assert {tuple(one[name] for name in names) for one in stored} <= run_attacks
+    assert meaning["masking_restarts"].parameters["restarts"] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"target": "true"}, "'target': 'true'"),
+        ({"channels": "abs_mean"}, "'channels': 'abs_mean'"),
+        ({"saliency": (VanillaGradient(score="probability"),)}, "score='probability'"),
+        ({"saliency": (SmoothGrad(samples=2),)}, "SmoothGrad.sigma=0.15, samples=2"),
+        ({"saliency": (IntegratedGradients(steps=2),)}, "IntegratedGradients.steps=2"),
+    ],
+)
+def test_runs_measured_in_other_ways_are_not_compared(run, tmp_path, change, named):
+    usual = {"metrics": ("gini",), "images": 3, "gallery": 1, "saliency": ("vanilla_gradient",)}
+    if "saliency" in change and not isinstance(change["saliency"][0], VanillaGradient):
+        usual["saliency"] = (type(change["saliency"][0])(),)
+    one = evaluate(copied(run, tmp_path / "one"), Evaluation(**usual))
+    again = evaluate(copied(run, tmp_path / "again"), Evaluation(**usual | {"chunk": 2}))
+    read_runs([one, again])
+    other = evaluate(copied(run, tmp_path / "other"), Evaluation(**usual | change))
+    with pytest.raises(InputError, match="'one' and 'other' measured gini.* with different parameters") as refused:
+        read_runs([one, other])
+    assert named.split(".")[0] in str(refused.value) and named.split(".")[-1] in str(refused.value)
+
+
+def test_no_pass_holds_more_images_than_a_chunk_and_one_copy_of_the_network_lives(run, monkeypatch):
+    dataset = load(DATA, "test")
+    model = load_network(run, dataset)
+    seen = []
+    model.register_forward_pre_hook(lambda module, arguments: seen.append(len(arguments[0])))
+    other = copy.deepcopy(model)
+    choice = {"metrics": ("all", "masking_transfer"), "transfer": str(run), "chunk": 3, "draws": 1, "repeats": 1}
+    choice |= {"saliency": ("vanilla_gradient", SmoothGrad(samples=2)), "stability": ("smoothgrad",), "steps": 2}
+    measurement = measurement_of(Evaluation(**choice), "mnist", dataset, transfer=other)
+    index = tuple(range(7))
+    x, label = dataset.take(torch.tensor(index)).float() / 255, dataset.labels[:7]
+    found = measurement(model, x, label, index)
+    assert max(seen) == 3
+    attack = PGD(eps=0.1, step_size=0.1 / 8, steps=20)
+    whole = robust_correct(model, x, label, attack, generator=SampleDraws(0, index))
+    assert torch.equal(found["robust_correct"], whole), "an image keeps its draws"
+
+    del seen[:]
+    order = []
+    randomise = pellucid.runs.measurement.randomise
+
+    def watched(*arguments, **keywords):
+        for name, network in randomise(*arguments, **keywords):
+            network.register_forward_pre_hook(lambda module, arguments, name=name: order.append(name))
+            yield name, network
+
+    monkeypatch.setattr(pellucid.runs.measurement, "randomise", watched)
+    maps = measurement.heatmaps(model, x, label, index)
+    assert max(seen) == 3
+    assert [name for i, name in enumerate(order) if order[:i].count(name) == 0] == list(dict.fromkeys(order))
+    assert order == sorted(order, key=list(dict.fromkeys(order)).index), "done with one before the next is made"
+    assert maps["randomised/smoothgrad"].shape == (7, len(set(order)), 28, 28)
+
+
+def test_another_network_to_transfer_from_is_measured_anew(run, tmp_path):
+    source = copied(run, tmp_path / "source")
+    settings = {"metrics": ("masking_transfer",), "images": 2, "gallery": 1, "transfer": str(source)}
+    one = evaluate(copied(run, tmp_path / "one"), Evaluation(**settings))
+    key = pq.read_schema(one / "rows.parquet").metadata[b"pellucid.key"]
+    weights = load_file(source / "model.safetensors")
+    save_file({name: value / 2 for name, value in weights.items()}, source / "model.safetensors")
+    evaluate(one, Evaluation(**settings), resume=True)
+    assert pq.read_schema(one / "rows.parquet").metadata[b"pellucid.key"] != key
+
+
+def test_no_old_rows_stay_beside_new_maps(run, tmp_path, monkeypatch):
+    quick = {"metrics": ("gini",), "images": 2, "gallery": 1, "saliency": ("vanilla_gradient",)}
+    other = evaluate(copied(run, tmp_path / "run"), Evaluation(**quick))
+
+    def killed(maps):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pellucid.runs.evaluation, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(other, Evaluation(**quick | {"target": "true"}))
+    assert not (other / "rows.parquet").exists()
+    monkeypatch.undo()
+    evaluate(other, Evaluation(**quick | {"target": "true"}), resume=True)
+    assert rows(other).num_rows == 2 and not list(other.glob(".rows-*"))

@@ -1,0 +1,209 @@
+"""Intervals: identities, SciPy's bootstrap as reference, coverage."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pellucid.core.errors import InputError
+from pellucid.statistics import (
+    Interval,
+    bca_interval,
+    mean_band,
+    mean_interval,
+    of_share,
+    paired_difference,
+    paired_ratio_difference,
+    ratio_interval,
+)
+
+values_of_images = hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e3, 1e3))
+
+
+def test_no_value_gives_nan_and_n_zero() -> None:
+    for empty in (mean_interval([]), mean_interval([math.nan]), ratio_interval([], []), paired_difference([], [])):
+        assert empty.n == 0
+        assert math.isnan(empty.mean)
+        assert math.isnan(empty.low)
+        assert math.isnan(empty.high)
+        assert not empty.excludes(0.0)
+
+
+def test_one_value_is_its_own_interval() -> None:
+    assert mean_interval([0.37]) == Interval(0.37, 0.37, 0.37, 1)
+
+
+def test_equal_values_have_no_width() -> None:
+    assert mean_interval([0.1] * 7) == Interval(pytest.approx(0.1), pytest.approx(0.1), pytest.approx(0.1), 7)
+
+
+def test_nan_is_dropped_as_if_never_there() -> None:
+    assert mean_interval([1.0, math.nan, 5.0, 2.0]) == mean_interval([1.0, 5.0, 2.0])
+    assert ratio_interval([1, 2, math.nan, 4], [1, math.nan, 3, 5]) == ratio_interval([1, 4], [1, 5])
+    assert paired_difference([1, 2, math.nan], [0, math.nan, 3]) == Interval(1.0, 1.0, 1.0, 1)
+
+
+def test_booleans_are_shares() -> None:
+    share = mean_interval(np.array([True, True, False, False]))
+    assert share.mean == 0.5
+    assert share.n == 4
+
+
+@pytest.mark.parametrize("share", [0, 1])
+@pytest.mark.parametrize("n", [1, 6, 200])
+def test_a_share_of_none_or_all_is_not_certain(share: int, n: int) -> None:
+    exact = scipy.stats.binomtest(share * n, n).proportion_ci(0.9, method="exact")
+    found = of_share(mean_interval([share] * n), confidence=0.9)
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+    assert (found.mean, found.n) == (share, n)
+
+
+@pytest.mark.parametrize("values", [[], [0.5, 0.5], [0.0, 1.0, 1.0]])
+def test_other_shares_keep_their_interval(values: list[float]) -> None:
+    assert repr(of_share(mean_interval(values))) == repr(mean_interval(values))
+
+
+def test_mean_interval_agrees_with_scipy() -> None:
+    values = np.random.default_rng(1).gamma(1.0, size=300)
+    ours = mean_interval(values, resamples=20_000)
+    scipys = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(5)
+    ).confidence_interval
+    assert ours.mean == values.mean()
+    # Two bootstraps with other random numbers differ by the Monte Carlo error of a 2.5 % quantile.
+    assert ours.low == pytest.approx(scipys.low, abs=0.06 * (scipys.high - scipys.low))
+    assert ours.high == pytest.approx(scipys.high, abs=0.06 * (scipys.high - scipys.low))
+
+
+def test_ratio_interval_agrees_with_scipys_paired_bootstrap() -> None:
+    random = np.random.default_rng(2)
+    denominator = random.gamma(2.0, size=200)
+    numerator = 3 * denominator + random.normal(size=200)
+    ours = ratio_interval(numerator, denominator, resamples=20_000)
+    scipys = scipy.stats.bootstrap(
+        (numerator, denominator),
+        lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=20_000,
+        method="percentile",
+        rng=np.random.default_rng(5),
+    ).confidence_interval
+    width = scipys.high - scipys.low
+    assert (ours.low, ours.high) == (
+        pytest.approx(scipys.low, abs=0.06 * width),
+        pytest.approx(scipys.high, abs=0.06 * width),
+    )
+
+
+def test_ratio_is_of_means_not_mean_of_ratios() -> None:
+    assert ratio_interval([1.0, 3.0], [1.0, 1e-3]).mean == pytest.approx(2 / 0.5005)
+
+
+def test_ratio_has_a_floor() -> None:
+    assert ratio_interval([1.0, 1.0], [-1.0, 0.0], floor=1e-2) == Interval(100.0, 100.0, 100.0, 2)
+
+
+def test_pairing_tells_apart_what_overlapping_intervals_cannot() -> None:
+    random = np.random.default_rng(0)
+    b = random.normal(size=200)
+    a = b + 0.1 + 0.01 * random.normal(size=200)
+    assert mean_interval(a).low < mean_interval(b).high
+    assert paired_difference(a, b).low > 0
+    assert paired_difference(a, b).excludes(0.0)
+
+
+def test_difference_of_equal_runs_is_zero_and_antisymmetric() -> None:
+    random = np.random.default_rng(0)
+    a, b, c = random.random((3, 50))
+    assert paired_difference(a, a) == Interval(0.0, 0.0, 0.0, 50)
+    forth, back = paired_difference(a, b), paired_difference(b, a)
+    assert (forth.mean, forth.low, forth.high) == pytest.approx((-back.mean, -back.high, -back.low))
+    assert paired_ratio_difference((a, c), (a, c)) == Interval(0.0, 0.0, 0.0, 50)
+    single = paired_ratio_difference((a, np.ones(50)), (b, np.ones(50)))
+    assert (single.mean, single.low, single.high) == pytest.approx((forth.mean, forth.low, forth.high))
+
+
+def test_band_is_the_interval_at_every_point() -> None:
+    curves = np.random.default_rng(0).random((60, 4))
+    mean, low, high = mean_band(curves)
+    for point in range(4):
+        alone = mean_interval(curves[:, point])
+        assert (mean[point], low[point], high[point]) == pytest.approx((alone.mean, alone.low, alone.high))
+
+
+def test_interval_covers_as_often_as_it_says() -> None:
+    random = np.random.default_rng(3)
+    intervals = [mean_interval(random.normal(size=100)) for _ in range(400)]
+    covered = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
+    assert 0.91 <= covered <= 0.98
+
+
+@settings(max_examples=50, deadline=None)
+@given(values_of_images, st.floats(0.1, 10), st.floats(-100, 100))
+def test_interval_is_ordered_and_moves_with_the_values(values: np.ndarray, factor: float, shift: float) -> None:
+    interval = mean_interval(values)
+    tiny = 1e-6
+    assert values.min() - tiny <= interval.low <= interval.high <= values.max() + tiny
+    moved = mean_interval(factor * values + shift)
+    expected = (factor * interval.low + shift, factor * interval.high + shift)
+    assert (moved.low, moved.high) == pytest.approx(expected, abs=1e-6)
+
+
+def test_same_seed_same_interval() -> None:
+    values = np.random.default_rng(0).random(30)
+    assert mean_interval(values) == mean_interval(values)
+    assert mean_interval(values, seed=1) != mean_interval(values)
+
+
+class TestBca:
+    def test_identities(self) -> None:
+        assert bca_interval([]).n == 0
+        assert math.isnan(bca_interval([math.nan]).mean)
+        assert bca_interval([0.37]) == Interval(0.37, 0.37, 0.37, 1)
+        assert bca_interval([0.1] * 7) == Interval(0.1, 0.1, 0.1, 7)
+        assert bca_interval([1.0, math.nan, 5.0, 2.0]) == bca_interval([1.0, 5.0, 2.0])
+
+    def test_symmetric_values_have_the_percentile_interval(self) -> None:
+        half = np.random.default_rng(0).random(200)
+        values = np.concatenate([half, -half])
+        ours, percentile = bca_interval(values, resamples=20_000), mean_interval(values, resamples=20_000)
+        width = percentile.high - percentile.low
+        assert (ours.low, ours.high) == pytest.approx((percentile.low, percentile.high), abs=0.05 * width)
+
+    def test_agrees_with_efrons_formula(self) -> None:
+        values = np.random.default_rng(1).gamma(0.5, size=40)
+        n, normal = len(values), scipy.stats.norm
+        resampled = np.random.default_rng(9).choice(values, (20_000, n)).mean(axis=1)
+        bias = normal.ppf((resampled < values.mean()).mean())
+        left_out = np.array([np.delete(values, i).mean() for i in range(n)])
+        deviation = left_out.mean() - left_out
+        acceleration = (deviation**3).sum() / (6 * (deviation**2).sum() ** 1.5)
+        ends = bias + normal.ppf([0.025, 0.975])
+        low, high = np.quantile(resampled, normal.cdf(bias + ends / (1 - acceleration * ends)))
+        ours = bca_interval(values, resamples=20_000)
+        assert (ours.low, ours.high) == (
+            pytest.approx(low, abs=0.05 * (high - low)),
+            pytest.approx(high, abs=0.05 * (high - low)),
+        )
+
+    @settings(max_examples=40)
+    @given(values_of_images, st.sampled_from([0.25, 1.0, 8.0]), st.integers(-100, 100))
+    def test_is_ordered_and_moves_with_the_values(self, values: np.ndarray, factor: float, shift: int) -> None:
+        # Whole numbers and powers of 2 are exact: how resampled means tie with the mean decides the correction.
+        values = values.round()
+        interval = bca_interval(values, resamples=200)
+        tiny = 1e-9
+        assert values.min() - tiny <= interval.low <= interval.high <= values.max() + tiny
+        moved = bca_interval(factor * values + shift, resamples=200)
+        expected = (factor * interval.low + shift, factor * interval.high + shift)
+        assert (moved.low, moved.high) == pytest.approx(expected, abs=1e-9)
+
+    @pytest.mark.parametrize("values", [[1.0, math.inf], [[1.0, 2.0]]])
+    def test_bad_input(self, values: list[float]) -> None:
+        with pytest.raises(InputError, match=r"values must be \(n,\) and not infinite"):
+            bca_interval(values)
