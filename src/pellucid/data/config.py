@@ -5,11 +5,13 @@ from difflib import get_close_matches
 
 from pellucid.core.errors import InputError
 
-__all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "Data"]
+__all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "USUAL_EPS", "Data", "usual_eps"]
 
 DATASETS = ("fashion-mnist", "mnist", "cifar10", "pcam", "folder", "huggingface")
 AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip")
 LABELS = ("true", "shuffled")
+USUAL_EPS = {"fashion-mnist": 0.1, "mnist": 0.1}
+"""Radius in pixel units of an attack on a dataset's images, where no other is asked for; 8/255 on all else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,3 +91,12 @@ def known(kind: str, name: str, names: tuple[str, ...]) -> str:
     close = get_close_matches(str(name), names, n=1)
     hint = f", did you mean {close[0]!r}? Known" if close else "; known"
     raise InputError(f"unknown {kind} {name!r}{hint} are {', '.join(names)}")
+
+
+def usual_eps(name: str) -> float:
+    """The radius in pixel units of an attack on the images of a dataset, where no other is asked for.
+
+    >>> usual_eps("mnist"), round(usual_eps("cifar10") * 255)
+    (0.1, 8)
+    """
+    return USUAL_EPS.get(name, 8 / 255)

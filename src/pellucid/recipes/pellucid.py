@@ -15,7 +15,8 @@ from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import AdversarialSCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
 from pellucid.recipes.found import scaat
 from pellucid.recipes.table import Claim, Scale, Setting, Table, setting, where
-from pellucid.runs.evaluation import ROBUST_EPS, Evaluation
+from pellucid.data.config import usual_eps
+from pellucid.runs.evaluation import Evaluation
 from pellucid.runs.settings import Experiment
 from pellucid.statistics.pareto import Criterion
 
@@ -133,7 +134,7 @@ def experiment(at: Setting, composition: Composition) -> Experiment:
 
 def evaluation(at: Setting) -> Evaluation:
     """What is measured of every candidate: PGD at the radius that is trained with, the vanilla gradient's maps."""
-    usual = ROBUST_EPS.get(at.base.dataset.name, 8 / 255)
+    usual = usual_eps(at.base.dataset.name)
     return replace(
         at.evaluation, metrics=EVALUATED, saliency=at.maps[:1], robust_eps=None if at.eps == usual else at.eps
     )

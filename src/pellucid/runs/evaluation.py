@@ -25,6 +25,7 @@ from pellucid.core.files import whole_file
 from pellucid.core.randomness import seed_of
 from pellucid.core.types import Saliency
 from pellucid.data import Dataset, load
+from pellucid.data.config import usual_eps
 from pellucid.metrics import default_region
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.definitions import select
@@ -37,7 +38,6 @@ from pellucid.saliency import Channels, Explain, as_saliency, saliency_name
 __all__ = ["Evaluation", "evaluate", "measurement_of"]
 
 ROWS_FORMAT = 1
-ROBUST_EPS = {"fashion-mnist": 0.1, "mnist": 0.1}  # colour images: 8/255
 GRID = (0.25, 0.5, 1, 2, 3)  # times that radius
 
 
@@ -290,7 +290,7 @@ def measurement_of(
         device: where it is measured.
     """
     e = evaluation
-    eps = ROBUST_EPS.get(name, 8 / 255) if e.robust_eps is None else e.robust_eps
+    eps = usual_eps(name) if e.robust_eps is None else e.robust_eps
     usual = tuple(eps * factor for factor in GRID if eps * factor <= 1)
     return Measurement(
         metrics=select(e.metrics),
