@@ -5,8 +5,7 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import nn
 
 from pellucid import InputError, IntegratedGradients, SmoothGrad, VanillaGradient, as_saliency, heatmap, lowest

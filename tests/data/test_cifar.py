@@ -5,8 +5,7 @@ import tarfile
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from pellucid.core.errors import InputError
 from pellucid.data import Data, cifar, load

@@ -4,8 +4,7 @@ import struct
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pellucid.core.errors import InputError
 from pellucid.data import Data, idx, load

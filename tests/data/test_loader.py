@@ -2,8 +2,7 @@ from itertools import chain
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from pellucid.core.errors import InputError
 from pellucid.data import Augmentation, Data, Dataset, Loader, load

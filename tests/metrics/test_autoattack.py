@@ -16,8 +16,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import autoattack_correct, autoattack_names, robust_correct
 
-from .conftest import linear, radius, random
-from .conftest import robustness_network as network
+from .conftest import linear, radius, random, robustness_network as network
 
 
 class TestAutoAttack:

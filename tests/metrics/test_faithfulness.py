@@ -10,17 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import perturbation_curve, perturbation_curves
 
-from .conftest import SMALL, logit_of, random
-from .conftest import faithfulness_network as network
-from .conftest import faithfulness_setting as setting
+from .conftest import SMALL, faithfulness_network as network, faithfulness_setting as setting, logit_of, random
 
 ZERO = torch.tensor([0])
 

@@ -6,16 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import blurred, faithfulness, linear_imputation, perturbation_curves
 
-from .conftest import SMALL, random
-from .conftest import faithfulness_network as network
-from .conftest import faithfulness_setting as setting
+from .conftest import SMALL, faithfulness_network as network, faithfulness_setting as setting, random
 
 
 class TestFills:

@@ -7,9 +7,7 @@ import torch
 from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import perturbation_curve, perturbation_curves
 
-from .conftest import SMALL, logit_of, random
-from .conftest import faithfulness_network as network
-from .conftest import faithfulness_setting as setting
+from .conftest import SMALL, faithfulness_network as network, faithfulness_setting as setting, logit_of, random
 
 
 class TestRandomOrder:

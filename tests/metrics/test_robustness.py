@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,8 +16,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import robust_correct, robustness_curve
 
-from .conftest import counted, linear, radius, random
-from .conftest import robustness_network as network
+from .conftest import counted, linear, radius, random, robustness_network as network
 
 
 def threshold(x: Tensor) -> Tensor:

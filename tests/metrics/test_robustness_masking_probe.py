@@ -11,8 +11,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
 from pellucid.metrics import masking_probe, robust_correct
 
-from .conftest import counted, random
-from .conftest import robustness_network as network
+from .conftest import counted, random, robustness_network as network
 
 
 class TestMaskingProbe:

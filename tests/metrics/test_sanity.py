@@ -10,8 +10,7 @@ import pytest
 import scipy.ndimage
 import scipy.stats
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
 
 from pellucid.core import randomness

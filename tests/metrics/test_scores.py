@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import scipy.integrate
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.scores import auc, balanced_accuracy, expected_calibration_error

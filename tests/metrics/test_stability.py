@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
 
 from pellucid.core import randomness
@@ -17,9 +16,7 @@ from pellucid.core.randomness import SampleDraws
 from pellucid.metrics.stability import relative_stability
 from pellucid.saliency import SmoothGrad, VanillaGradient
 
-from .conftest import exactly_half, random
-from .conftest import stability_network as network
-from .conftest import stability_setting as setting
+from .conftest import exactly_half, random, stability_network as network, stability_setting as setting
 
 
 def linear() -> nn.Sequential:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
 
 from pellucid.core import randomness
@@ -19,8 +18,7 @@ from pellucid.metrics.stability import relative_stability
 from pellucid.models import Network, build
 from pellucid.saliency import VanillaGradient
 
-from .conftest import exactly_half, random
-from .conftest import stability_setting as setting
+from .conftest import exactly_half, random, stability_setting as setting
 
 
 class Waves:

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.survival import THRESHOLD, survives

@@ -4,8 +4,7 @@ import math
 from itertools import groupby
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pellucid.metrics.definitions import COLUMNS, DERIVED
 from pellucid.report.measures import MAIN, MEASURES, direction, measure_of, saliency_of, written

@@ -7,15 +7,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 from statsmodels.stats.multitest import multipletests
 
 from pellucid.core.errors import InputError
 from pellucid.statistics import paired_difference
-from pellucid.statistics.comparison import Test as Kind
-from pellucid.statistics.comparison import compare_pairs, holm, paired_cohens_d, paired_test, rank_biserial
+from pellucid.statistics.comparison import (
+    Test as Kind,
+    compare_pairs,
+    holm,
+    paired_cohens_d,
+    paired_test,
+    rank_biserial,
+)
 
 KINDS: list[Kind] = ["permutation", "wilcoxon"]
 

@@ -3,8 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pellucid.core.errors import InputError
 from pellucid.statistics.pareto import Criterion, best_or_tied, dominates, front, recommended

@@ -2,14 +2,10 @@ from .augmentation import Augmentation as Augmentation
 from .config import Data as Data
 from .dataset import (
     Dataset as Dataset,
-)
-from .dataset import (
     load as load,
 )
 from .loader import Loader as Loader
 from .sources import (
     get as get,
-)
-from .sources import (
     names as names,
 )

@@ -12,7 +12,15 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import Generator, SampleDraws, uniform
 from pellucid.core.types import Heatmap, Image, Label, PerSample, Saliency
 from pellucid.explanation.trust_rules import Counts
-from pellucid.metrics import aopc, default_region, gini, perturbation_curves, rank_correlation, relative_stability
+from pellucid.metrics import (
+    PerturbationCurves,
+    aopc,
+    default_region,
+    gini,
+    perturbation_curves,
+    rank_correlation,
+    relative_stability,
+)
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.faithfulness import Fill
 from pellucid.metrics.perturbation import noisy_image
@@ -113,17 +121,22 @@ class Examination:
             for explain in (saliency or evaluation.saliency)
         )
         basis = cls() if full else cls.quick()
+
+        def given(name: str) -> Any:
+            value = getattr(evaluation, name)
+            return getattr(cls, name) if value is None else value
+
         return cls(
             saliency=chosen,
             channels=evaluation.channels,
-            fraction=evaluation.fraction,
-            steps=evaluation.steps,
-            repeats=evaluation.repeats if full else basis.repeats,
+            fraction=given("fraction"),
+            steps=given("steps"),
+            repeats=(evaluation.repeats or PerturbationCurves.repeats) if full else basis.repeats,
             region=evaluation.region,
-            fill=evaluation.fill,
-            sigma=evaluation.sigma,
+            fill=given("fill"),
+            sigma=given("sigma"),
             draws=basis.draws,
-            draws_of=tuple((name, evaluation.draws) for name in evaluation.stable()),
+            draws_of=tuple((name, given("draws")) for name in evaluation.stable()),
             predictions=basis.predictions,
             random_maps=basis.random_maps,
             seed=evaluation.seed,

@@ -1,10 +1,10 @@
-"""Measures of maps and networks: functions on batched tensors, one value per image, no reduction.
+"""Measures of maps and networks: metrics, and the formulas behind them.
 
-A file per property: `sparsity` (of the map alone), `faithfulness` and `removal` (does the map point at what the
-network uses), `stability` (does the map change when the image hardly does), `robustness` and `autoattack` (does the
-prediction), `masking` (was the attack too weak to tell), `curvature` (does the gradient), `sanity` (would a random
-network have the same map), `scores` (are the predictions right); `definitions` says in words what every number means.
-Names are loaded on first use, so that reading `definitions` imports no torch.
+A metric (`Metric`) is a choice with settings that turns a `Case` into named numbers per image; those of pellucid stand
+in `families`, a file per question, and `suite` finds them by name. The formulas are functions on batched tensors, one
+value per image, no reduction, a file per property: `sparsity`, `faithfulness` and `removal`, `stability`,
+`similarity`, `sensitivity`, `robustness` and `autoattack`, `masking`, `curvature`, `sanity`, `scores`. Names are
+loaded on first use, so that the meaning of a number is read without torch.
 """
 
 import lazy_loader

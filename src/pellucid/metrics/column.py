@@ -9,7 +9,7 @@ from pellucid.core.errors import InputError
 __all__ = ["Aggregate", "Column", "Direction", "column_from"]
 
 Direction = Literal["higher", "lower", "none"]
-Aggregate = Literal["mean", "share", "ratio of means"]
+Aggregate = Literal["mean", "share", "ratio of means", "statistic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,14 @@ class Column:
         scale: the stored value times this is what is written.
         direction: which way is better; ``none`` where neither is.
         aggregate: how the number of a set of images is made: the ``mean`` of the images' values, the ``share`` of
-            images for which a yes-or-no value holds (its interval is exact), or a ``ratio of means``.
-        of: the columns that a ratio divides, the dividend first; empty for a mean or share of this column.
+            images for which a yes-or-no value holds, a ``ratio of means``, or a ``statistic`` of all predictions.
+        of: the columns that the aggregate is made of, the dividend of a ratio first; this column itself where empty.
         source: where the definition comes from.
         parameters: the settings that the number was computed with; filled in by the evaluation.
         curve: whether an image has a list of numbers rather than one.
         of_map: whether the number describes one saliency method's map, so that there is one for each method.
+        main: whether it is one of the few numbers that everybody is shown; the others are shown on request.
+        shown: whether a table has it; the columns that only serve an aggregate of another name have not.
 
     Raises:
         InputError: an unknown direction or aggregate, or an empty title.
@@ -57,6 +59,8 @@ class Column:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     curve: bool = False
     of_map: bool = True
+    main: bool = False
+    shown: bool = True
 
     def __post_init__(self) -> None:
         if not self.title:
@@ -80,5 +84,7 @@ def column_from(stored: Mapping[str, Any]) -> Column:
     True
     """
     known = {name.name for name in fields(Column)}
-    values = {name: tuple(value) if name == "of" else value for name, value in stored.items() if name in known}
+    values: dict[str, Any] = {
+        name: tuple(value) if name == "of" else value for name, value in stored.items() if name in known
+    }
     return Column(**values)

@@ -15,6 +15,7 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.types import Image, Label, PerSample
+from pellucid.metrics.families.curvature import GradientVariation, HessianTrace, TopHessianEigenvalue
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
 from pellucid.saliency import in_chunks, target_score
 
@@ -29,8 +30,8 @@ def gradient_variation(
     x: Image,
     target: Label,
     *,
-    radius: float = 0.1,
-    draws: int = 10,
+    radius: float = GradientVariation.radius,
+    draws: int = GradientVariation.draws,
     chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> PerSample:
@@ -94,8 +95,8 @@ def top_hessian_eigenvalue(
     x: Image,
     label: Label,
     *,
-    iterations: int = 20,
-    method: Method = "exact",
+    iterations: int = TopHessianEigenvalue.iterations,
+    method: Method = TopHessianEigenvalue.method,
     step: float = 1e-2,
     chunk: int | None = None,
     generator: randomness.Generator = None,
@@ -155,8 +156,8 @@ def hessian_trace(
     x: Image,
     label: Label,
     *,
-    draws: int = 20,
-    method: Method = "exact",
+    draws: int = HessianTrace.draws,
+    method: Method = HessianTrace.method,
     step: float = 1e-2,
     chunk: int | None = None,
     generator: randomness.Generator = None,

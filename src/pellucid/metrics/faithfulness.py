@@ -1,7 +1,7 @@
 """Does the map point at what the network uses: perturbation curves, most and least relevant first or at random."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -9,9 +9,10 @@ from torch import Tensor
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label, PerSample
+from pellucid.metrics.families.faithfulness import Fill, Order, PerturbationCurves
 from pellucid.metrics.imputation import NOISE, blurred, linear_imputation
 from pellucid.metrics.inputs import check_batch, check_classes, check_heatmap, check_model
-from pellucid.metrics.regions import Order, blocks, check_order, counts_of, default_region, ranks_of
+from pellucid.metrics.regions import blocks, check_order, counts_of, default_region, ranks_of
 
 __all__ = [
     "Fill",
@@ -22,8 +23,6 @@ __all__ = [
     "perturbation_curves",
 ]
 
-Fill = Literal["uniform", "mean", "blur", "linear"]
-
 
 def perturbation_curve(
     model: Callable[[Tensor], Tensor],
@@ -32,11 +31,11 @@ def perturbation_curve(
     heatmap: Heatmap,
     *,
     order: Order,
-    fraction: float = 0.2,
-    steps: int = 20,
-    repeats: int = 5,
+    fraction: float = PerturbationCurves.fraction,
+    steps: int = PerturbationCurves.steps,
+    repeats: int = PerturbationCurves.repeats,
     region: int | None = None,
-    fill: Fill = "uniform",
+    fill: Fill = PerturbationCurves.fill,
     generator: randomness.Generator = None,
     chunk: int = 128,
 ) -> Tensor:
@@ -93,11 +92,11 @@ def perturbation_curves(
     heatmap: Heatmap,
     *,
     orders: Sequence[Order] = ("morf", "lerf"),
-    fraction: float = 0.2,
-    steps: int = 20,
-    repeats: int = 5,
+    fraction: float = PerturbationCurves.fraction,
+    steps: int = PerturbationCurves.steps,
+    repeats: int = PerturbationCurves.repeats,
     region: int | None = None,
-    fill: Fill = "uniform",
+    fill: Fill = PerturbationCurves.fill,
     generator: randomness.Generator = None,
     chunk: int = 128,
 ) -> dict[Order, Tensor]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, get_args
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +12,11 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Attribution, Image, Label, Logits
 from pellucid.metrics.chunks import attribution_of
+from pellucid.metrics.families.stability import Noise, RelativeStability
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
 from pellucid.saliency import as_saliency, in_chunks
 
-__all__ = ["PENULTIMATE", "Noise", "Observation", "noisy_image", "observations"]
-
-Noise = Literal["gaussian", "uniform", "one-sided"]
+__all__ = ["PENULTIMATE", "Noise", "NoisyCopies", "Observation", "noisy_image", "observations"]
 
 PENULTIMATE = "penultimate"
 """The layer whose *input* is looked at: the last that was registered of those with parameters of their own."""
@@ -35,9 +35,9 @@ def noisy_image(
     x: Image,
     generator: randomness.Generator = None,
     *,
-    noise: Noise = "gaussian",
-    sigma: float = 0.05,
-    between: tuple[float, float] = (0.02, 0.2),
+    noise: Noise = RelativeStability.noise,
+    sigma: float = RelativeStability.sigma,
+    between: tuple[float, float] = RelativeStability.between,
 ) -> Image:
     r"""A noisy copy of each image: what the stability measures compare it with.
 
@@ -76,6 +76,113 @@ def noisy_image(
     return clean + low + (high - low) * drawn
 
 
+class NoisyCopies:
+    """Noisy copies of images with what network and saliency make of them; what was made is kept for who asks next.
+
+    Draw i is from ``randomness.of(generator, f"stability/{i}")`` whoever asks, so measures see the same images. A
+    saliency that itself draws gets the same numbers every time: only the image differs.
+
+    Args:
+        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
+        x: (n, c, h, w) images in [0, 1].
+        target: (n,) class that is explained.
+        saliency: whatever `pellucid.saliency.as_saliency` accepts.
+        chunk: largest number of images that network or saliency is given at once; all by default.
+        generator: source of the noise.
+        keep: keep the maps and logits of every draw; without it each draw is forgotten when the next one is made.
+
+    Raises:
+        InputError: wrong shapes, pixels outside [0, 1], a network in training mode.
+    """
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        x: Image,
+        target: Label,
+        saliency: Any,
+        *,
+        chunk: int | None = None,
+        generator: randomness.Generator = None,
+        keep: bool = True,
+    ) -> None:
+        check_model(model)
+        check_batch(x, target)
+        self.model, self.x, self.target, self.chunk, self.generator = model, x, target, chunk, generator
+        self.explain = as_saliency(saliency)
+        self.keep = keep
+        self._repeated: Callable[[], randomness.Generator] | None = None
+        self._versions: dict[Any, _Version] = {}
+
+    def observe(
+        self,
+        *,
+        noise: Noise,
+        sigma: float,
+        between: tuple[float, float],
+        draws: int,
+        layer: str | None = None,
+        predict: bool = True,
+    ) -> Iterator[Observation]:
+        """The clean images first, then ``draws`` noisy copies of them, one at a time.
+
+        Args:
+            noise: see `noisy_image`, as ``sigma`` and ``between``.
+            sigma: standard deviation of the noise.
+            between: range of the one-sided noise.
+            draws: number of noisy copies, at least 1.
+            layer: name of the layer whose output is ``hidden``, or ``penultimate`` for what the last layer reads;
+                without one, ``hidden`` is empty.
+            predict: predict the noisy copies too; without it, their ``logits`` and ``hidden`` are empty.
+
+        Yields:
+            The clean observation, then the noisy ones; everything detached.
+
+        Raises:
+            InputError: a class or layer the network lacks, non-finite logits or attributions, numbers out of range.
+        """
+        _check_noise(noise=noise, sigma=sigma, between=between)
+        if not 0 < draws < float("inf"):
+            raise InputError(f"draws must be above 0, got {draws}")
+        if self._repeated is None:
+            self._repeated = randomness.repeatable(randomness.of(self.generator, "stability/saliency"), self.x.device)
+        yield self._observed("clean", lambda: self.x, layer=layer, predict=True)
+        for draw in range(draws):
+
+            def image(draw: int = draw) -> Image:
+                source = randomness.of(self.generator, f"stability/{draw}")
+                return noisy_image(self.x, source, noise=noise, sigma=sigma, between=between)
+
+            yield self._observed((noise, sigma, between, draw), image, layer=layer, predict=predict)
+
+    def _observed(self, key: Any, image: Callable[[], Image], *, layer: str | None, predict: bool) -> Observation:
+        version = self._versions.get(key) or _Version(image().detach())
+        if self.keep:
+            self._versions[key] = version
+        if predict and (version.logits is None or (layer is not None and layer not in version.hidden)):
+            version.logits, hidden = _predicted(self.model, version.image, self.target, layer, chunk=self.chunk)
+            version.hidden[layer] = hidden
+        if version.attribution is None:
+            assert self._repeated is not None
+            version.attribution = attribution_of(
+                self.explain, self.model, version.image, self.target, self._repeated, chunk=self.chunk
+            )
+        nothing = self.x.new_empty(0)
+        logits = version.logits if predict and version.logits is not None else nothing
+        hidden = version.hidden.get(layer, nothing) if predict and layer is not None else nothing
+        return Observation(version.image, version.attribution, logits, hidden)
+
+
+@dataclass
+class _Version:
+    """One version of the images, with what has been made of it so far."""
+
+    image: Image
+    attribution: Attribution | None = None
+    logits: Logits | None = None
+    hidden: dict[str | None, Tensor] = field(default_factory=dict)
+
+
 def observations(
     model: Callable[[Tensor], Tensor],
     x: Image,
@@ -91,10 +198,7 @@ def observations(
     chunk: int | None = None,
     generator: randomness.Generator,
 ) -> Iterator[Observation]:
-    """The clean images first, then ``draws`` noisy copies of them, one at a time.
-
-    Draw i is from ``randomness.of(generator, f"stability/{i}")`` whoever asks, so measures called with the same
-    Draws see the same images. A saliency that itself draws gets the same numbers every time: only the image differs.
+    """`NoisyCopies.observe` of copies that nobody asks for again, and with the same arguments.
 
     Args:
         model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
@@ -105,37 +209,16 @@ def observations(
         sigma: standard deviation of the noise.
         between: range of the one-sided noise.
         draws: number of noisy copies, at least 1.
-        layer: name of the layer whose output is ``hidden``, or ``penultimate`` for what the last layer reads; without
-            one, ``hidden`` is empty.
-        predict: predict the noisy copies too; without it, their ``logits`` and ``hidden`` are empty.
+        layer: name of the layer whose output is ``hidden``.
+        predict: predict the noisy copies too.
         chunk: largest number of images that network or saliency is given at once; all by default.
         generator: source of the noise.
 
-    Yields:
-        The clean observation, then the noisy ones; everything detached.
-
-    Raises:
-        InputError: wrong shapes, pixels outside [0, 1], a class or layer the network lacks, a network in training
-            mode, with non-finite logits or attributions, numbers out of range.
+    Returns:
+        The clean observation, then the noisy ones.
     """
-    check_model(model)
-    check_batch(x, target)
-    _check_noise(noise=noise, sigma=sigma, between=between)
-    if not 0 < draws < float("inf"):
-        raise InputError(f"draws must be above 0, got {draws}")
-    explain = as_saliency(saliency)
-    repeated = randomness.repeatable(randomness.of(generator, "stability/saliency"), x.device)
-
-    def observed(image: Image, *, predict: bool = True) -> Observation:
-        nothing = x.new_empty(0)
-        logits, hidden = _predicted(model, image, target, layer, chunk=chunk) if predict else (nothing, nothing)
-        attribution = attribution_of(explain, model, image, target, repeated, chunk=chunk)
-        return Observation(image.detach(), attribution, logits, hidden)
-
-    yield observed(x)
-    for draw in range(draws):
-        source = randomness.of(generator, f"stability/{draw}")
-        yield observed(noisy_image(x, source, noise=noise, sigma=sigma, between=between), predict=predict)
+    copies = NoisyCopies(model, x, target, saliency, chunk=chunk, generator=generator, keep=False)
+    return copies.observe(noise=noise, sigma=sigma, between=between, draws=draws, layer=layer, predict=predict)
 
 
 def _check_noise(*, noise: str, sigma: float, between: tuple[float, float]) -> None:

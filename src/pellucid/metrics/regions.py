@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -11,10 +11,9 @@ from torch.nn import functional
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image
+from pellucid.metrics.families.faithfulness import Order
 
 __all__ = ["Order", "blocks", "check_order", "counts_of", "default_region", "ranks_of"]
-
-Order = Literal["morf", "lerf", "random"]
 
 
 def default_region(side: int) -> int:

@@ -10,9 +10,10 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label
 from pellucid.metrics.faithfulness import check_inputs, clean_probability, imputed, probability
-from pellucid.metrics.imputation import NOISE, blurred
+from pellucid.metrics.families.faithfulness import ROAD, InsertionDeletion, Order
+from pellucid.metrics.imputation import blurred
 from pellucid.metrics.inputs import check_counts
-from pellucid.metrics.regions import Order, blocks, counts_of, default_region, ranks_of
+from pellucid.metrics.regions import blocks, counts_of, default_region, ranks_of
 
 __all__ = ["insertion_deletion", "road"]
 
@@ -24,8 +25,8 @@ def road(
     heatmap: Heatmap,
     *,
     orders: Sequence[Order] = ("morf", "lerf"),
-    shares: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
-    noise: float = NOISE,
+    shares: Sequence[float] = ROAD.shares,
+    noise: float = ROAD.noise,
     generator: randomness.Generator = None,
     chunk: int = 128,
 ) -> dict[Order, Tensor]:
@@ -101,10 +102,10 @@ def insertion_deletion(
     target: Label,
     heatmap: Heatmap,
     *,
-    steps: int = 50,
+    steps: int = InsertionDeletion.steps,
     region: int | None = None,
     sigma: float | None = None,
-    blank: float = 0.0,
+    blank: float = InsertionDeletion.blank,
     chunk: int = 128,
 ) -> dict[str, Tensor]:
     """The target's probability as the image appears on its blur, and as it vanishes, most relevant regions first.

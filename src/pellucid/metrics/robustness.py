@@ -204,24 +204,41 @@ def masking_probe(
     if transfer is not None:
         check_model(transfer)
         clean_logits(transfer, x, label, chunk)
-    everything = 1.0 if attack.norm == "linf" else math.sqrt(x[0].numel())
-    steps = max(attack.steps, 50)
-    unbounded = replace(attack, eps=everything, step_size=2.5 * everything / steps, steps=steps, random_start=False)
+    attacks = probe_attacks(attack, x[0].numel())
 
     def survivors(one: PGD, alive: Tensor, starts: range = range(1), **source: Any) -> Tensor:
         return _survivors(model, x, label, one, alive, starts, generator, chunk, **source)
 
     many_step = survivors(attack, correct)
     found = {
-        "one_step": survivors(fgsm(eps=attack.eps, norm=attack.norm, random_start=False), correct),
+        "one_step": survivors(attacks["one_step"], correct),
         "many_step": many_step,
-        "long": survivors(replace(attack, steps=5 * attack.steps), correct),
+        "long": survivors(attacks["long"], correct),
         "restarts": survivors(attack, many_step, range(1, restarts)) if attack.random_start else many_step.clone(),
-        "unbounded": survivors(unbounded, correct),
+        "unbounded": survivors(attacks["unbounded"], correct),
     }
     if transfer is not None:
         found["transfer"] = survivors(attack, correct, attacked=transfer)
     return found
+
+
+def probe_attacks(attack: PGD, pixels: int) -> dict[str, PGD]:
+    """The attack of each probe of `masking_probe`, made of the one that is probed.
+
+    Args:
+        attack: the attack that is probed.
+        pixels: numbers in one image, c·h·w.
+    """
+    radius = 1.0 if attack.norm == "linf" else math.sqrt(pixels)
+    steps = max(attack.steps, 50)
+    return {
+        "one_step": fgsm(eps=attack.eps, norm=attack.norm, random_start=False),
+        "many_step": attack,
+        "long": replace(attack, steps=5 * attack.steps),
+        "restarts": attack,
+        "unbounded": replace(attack, eps=radius, step_size=2.5 * radius / steps, steps=steps, random_start=False),
+        "transfer": attack,
+    }
 
 
 def _right_after(

@@ -1,6 +1,6 @@
 """How fast the map changes near the image: the steepest and the largest change in a small box around it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -9,9 +9,10 @@ from torch import Tensor
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Label, PerSample
-from pellucid.metrics.perturbation import observations
+from pellucid.metrics.families.sensitivity import LocalLipschitz
+from pellucid.metrics.perturbation import Observation, observations
 
-__all__ = ["local_lipschitz", "max_sensitivity"]
+__all__ = ["box", "local_lipschitz", "max_sensitivity", "worst_change"]
 
 
 def local_lipschitz(
@@ -20,8 +21,8 @@ def local_lipschitz(
     target: Label,
     saliency: Any,
     *,
-    radius: float = 0.02,
-    draws: int = 10,
+    radius: float = LocalLipschitz.radius,
+    draws: int = LocalLipschitz.draws,
     chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> PerSample:
@@ -56,9 +57,10 @@ def local_lipschitz(
 
     Source: Alvarez-Melis and Jaakkola 2018, "On the robustness of interpretability methods", equation 1 (sampled).
     """
-    return _worst_change(
-        model, x, target, saliency, relative=False, radius=radius, draws=draws, chunk=chunk, generator=generator
-    )  # fmt: skip
+    seen = observations(
+        model, x, target, saliency, **box(radius), draws=draws, predict=False, chunk=chunk, generator=generator
+    )
+    return worst_change(seen, relative=False)
 
 
 def max_sensitivity(
@@ -67,8 +69,8 @@ def max_sensitivity(
     target: Label,
     saliency: Any,
     *,
-    radius: float = 0.02,
-    draws: int = 10,
+    radius: float = LocalLipschitz.radius,
+    draws: int = LocalLipschitz.draws,
     chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> PerSample:
@@ -103,33 +105,36 @@ def max_sensitivity(
     Source: Yeh et al. 2019, "On the (in)fidelity and sensitivity of explanations", definition 3, divided by the
     attribution's norm as in Captum's ``sensitivity_max``.
     """
-    return _worst_change(
-        model, x, target, saliency, relative=True, radius=radius, draws=draws, chunk=chunk, generator=generator
-    )  # fmt: skip
+    seen = observations(
+        model, x, target, saliency, **box(radius), draws=draws, predict=False, chunk=chunk, generator=generator
+    )
+    return worst_change(seen, relative=True)
 
 
-def _worst_change(
-    model: Callable[[Tensor], Tensor],
-    x: Image,
-    target: Label,
-    saliency: Any,
-    *,
-    relative: bool,
-    radius: float,
-    draws: int,
-    chunk: int | None,
-    generator: randomness.Generator,
-) -> PerSample:
+def box(radius: float) -> dict[str, Any]:
+    """Uniform noise that fills the box of a radius, as `pellucid.metrics.perturbation.noisy_image` takes it.
+
+    Raises:
+        InputError: a radius that is not above 0.
+    """
     if not 0 < radius < float("inf"):
         raise InputError(f"radius must be above 0, got {radius}")
-    seen = observations(
-        model, x, target, saliency, noise="uniform", sigma=radius / 3**0.5, between=(0, 1), draws=draws,
-        predict=False, chunk=chunk, generator=generator,
-    )  # fmt: skip
-    clean = next(seen)
+    return {"noise": "uniform", "sigma": radius / 3**0.5, "between": (0, 1)}
+
+
+def worst_change(seen: Iterable[Observation], *, relative: bool) -> PerSample:
+    """The largest change of the attribution over noisy copies that were observed already.
+
+    Args:
+        seen: the clean images first, then their noisy copies.
+        relative: divided by the attribution's own norm, as in `max_sensitivity`, or by the change of the image, as in
+            `local_lipschitz`.
+    """
+    copies = iter(seen)
+    clean = next(copies)
     size = clean.attribution.flatten(1).norm(dim=1)
     worst = torch.zeros_like(size)
-    for noisy in seen:
+    for noisy in copies:
         change = (clean.attribution - noisy.attribution).flatten(1).norm(dim=1)
         if relative:
             ratio = change / torch.where(size == 0, 1, size)
@@ -137,4 +142,4 @@ def _worst_change(
             step = (clean.image - noisy.image).flatten(1).norm(dim=1)
             ratio = torch.where(step == 0, 0, change / step)
         worst = torch.maximum(worst, ratio)
-    return worst.to(x.dtype)
+    return worst.to(clean.image.dtype)

@@ -1,6 +1,6 @@
 """Do two maps look alike: structural similarity, rank correlation, and both between clean and noisy images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,13 +11,16 @@ from torch import Tensor
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label, PerSample
-from pellucid.metrics.perturbation import Noise, observations
+from pellucid.metrics.families.similarity import MapSimilarity
+from pellucid.metrics.perturbation import Noise, Observation, observations
 from pellucid.saliency import Channels, heatmap
 
-__all__ = ["map_similarity", "rank_correlation", "ssim"]
+__all__ = ["map_similarity", "rank_correlation", "similarity_of", "ssim"]
 
 
-def ssim(one: Heatmap, other: Heatmap, *, window: int = 7, data_range: float = 1.0) -> PerSample:
+def ssim(
+    one: Heatmap, other: Heatmap, *, window: int = MapSimilarity.window, data_range: float = MapSimilarity.data_range
+) -> PerSample:
     r"""Structural similarity of two maps: 1 for equal maps, about 0 for unrelated ones.
 
     The mean, over all ``window`` x ``window`` squares that lie inside the map, of
@@ -80,13 +83,13 @@ def map_similarity(
     saliency: Any,
     *,
     channels: Channels = "mean_abs",
-    normalise: bool = True,
-    window: int = 7,
-    data_range: float = 1.0,
-    noise: Noise = "gaussian",
-    sigma: float = 0.05,
-    between: tuple[float, float] = (0.02, 0.2),
-    draws: int = 10,
+    normalise: bool = MapSimilarity.normalise,
+    window: int = MapSimilarity.window,
+    data_range: float = MapSimilarity.data_range,
+    noise: Noise = MapSimilarity.noise,
+    sigma: float = MapSimilarity.sigma,
+    between: tuple[float, float] = MapSimilarity.between,
+    draws: int = MapSimilarity.draws,
     chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> dict[str, PerSample]:
@@ -132,8 +135,29 @@ def map_similarity(
         model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, chunk=chunk,
         generator=generator,
     )  # fmt: skip
-    clean = next(seen)
-    _check_window(window, data_range, x.shape[2:])
+    return similarity_of(seen, channels=channels, normalise=normalise, window=window, data_range=data_range)
+
+
+def similarity_of(
+    seen: Iterable[Observation],
+    *,
+    channels: Channels = "mean_abs",
+    normalise: bool = MapSimilarity.normalise,
+    window: int = MapSimilarity.window,
+    data_range: float = MapSimilarity.data_range,
+) -> dict[str, PerSample]:
+    """`map_similarity` of images that were observed already.
+
+    Args:
+        seen: the clean images first, then their noisy copies, with their logits.
+        channels: how an attribution becomes a map, see `pellucid.heatmap`.
+        normalise: divide each map by its own largest magnitude.
+        window: side of SSIM's squares in pixels, odd, at least 3, no larger than the image.
+        data_range: range of a map's values that SSIM assumes, above 0.
+    """
+    copies = iter(seen)
+    clean = next(copies)
+    _check_window(window, data_range, clean.image.shape[2:])
     prediction = clean.logits.argmax(dim=1)
 
     def drawn_map(attribution: Tensor) -> Tensor:
@@ -143,16 +167,16 @@ def map_similarity(
 
     reference = drawn_map(clean.attribution)
     ranked, pooled = _ranked(reference), _pooled(reference, window)  # once for all draws
-    kept = torch.zeros_like(clean.image[:, 0, 0, 0])
+    kept, draws = torch.zeros_like(clean.image[:, 0, 0, 0]), 0
     total = {"ssim": torch.zeros_like(kept), "rank_correlation": torch.zeros_like(kept)}
-    for noisy in seen:
+    for noisy in copies:
         same = noisy.logits.argmax(dim=1) == prediction
-        found = drawn_map(noisy.attribution)
-        total["ssim"] += torch.where(
-            same, _likeness(pooled, _pooled(found, window), window, data_range).to(kept.dtype), 0
-        )
-        total["rank_correlation"] += torch.where(same, _correlation(ranked, _ranked(found)).to(kept.dtype), 0)
+        drawn = drawn_map(noisy.attribution)
+        likeness = _likeness(pooled, _pooled(drawn, window), window, data_range)
+        total["ssim"] += torch.where(same, likeness.to(kept.dtype), 0)
+        total["rank_correlation"] += torch.where(same, _correlation(ranked, _ranked(drawn)).to(kept.dtype), 0)
         kept += same
+        draws += 1
     # 0 / 0 is NaN just where no draw kept the prediction.
     return {**{name: value / kept for name, value in total.items()}, "coverage": kept / draws}
 

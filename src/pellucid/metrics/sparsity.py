@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, PerSample
+from pellucid.metrics.families.sparsity import EffectiveComplexity
 from pellucid.metrics.inputs import check_heatmap
 from pellucid.saliency import sorted_rows
 
@@ -79,7 +80,7 @@ def hoyer(heatmap: Heatmap) -> PerSample:
     return (short * math.sqrt(n) / (math.sqrt(n) - 1)).clamp(max=1).to(heatmap.dtype)
 
 
-def effective_complexity(heatmap: Heatmap, *, threshold: float = 0.1) -> PerSample:
+def effective_complexity(heatmap: Heatmap, *, threshold: float = EffectiveComplexity.threshold) -> PerSample:
     """Number of pixels above ``threshold`` times the map's own maximum: how many one must look at.
 
     Each map is divided by its own maximum, so batch mates never matter (in Quantus they do, which divides by the

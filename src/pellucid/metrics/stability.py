@@ -1,6 +1,6 @@
 """Does the map change when the image hardly does: stability relative to the image, the representation, the logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, get_args
 
 import torch
@@ -9,9 +9,10 @@ from torch import Tensor
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Label, PerSample
-from pellucid.metrics.perturbation import Noise, Observation, observations
+from pellucid.metrics.families.stability import Noise, RelativeStability
+from pellucid.metrics.perturbation import Observation, observations
 
-__all__ = ["relative_stability"]
+__all__ = ["relative_stability", "stability_of"]
 
 Form = Literal["norm", "elementwise", "both"]
 
@@ -24,11 +25,11 @@ def relative_stability(
     *,
     form: Form = "norm",
     layer: str | None = None,
-    noise: Noise = "gaussian",
-    sigma: float = 0.05,
-    between: tuple[float, float] = (0.02, 0.2),
-    draws: int = 10,
-    eps_min: float = 1e-6,
+    noise: Noise = RelativeStability.noise,
+    sigma: float = RelativeStability.sigma,
+    between: tuple[float, float] = RelativeStability.between,
+    draws: int = RelativeStability.draws,
+    eps_min: float = RelativeStability.eps_min,
     chunk: int | None = None,
     generator: randomness.Generator = None,
 ) -> dict[str, PerSample]:
@@ -89,19 +90,33 @@ def relative_stability(
     Source: Agarwal et al. 2022, "Rethinking stability for attribution-based explanations", equations 2, 3 and 5: the
     elementwise form, with the conventions of Quantus 0.6; the norm form of OpenXAI (Agarwal et al. 2022).
     """
-    if form not in get_args(Form):
-        raise InputError(f"form must be {', '.join(get_args(Form))}, got {form!r}")
-    if not 0 < eps_min < float("inf"):
-        raise InputError(f"eps_min must be above 0, got {eps_min}")
     seen = observations(
         model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, layer=layer,
         chunk=chunk, generator=generator,
     )  # fmt: skip
-    clean = next(seen)
+    return stability_of(seen, form=form, eps_min=eps_min)
+
+
+def stability_of(
+    seen: Iterable[Observation], *, form: Form = "norm", eps_min: float = RelativeStability.eps_min
+) -> dict[str, PerSample]:
+    """`relative_stability` of images that were observed already.
+
+    Args:
+        seen: the clean images first, then their noisy copies, with their logits and, for RRS, the layer's output.
+        form: ``norm``, ``elementwise`` or ``both``.
+        eps_min: floor of the denominators of the norm form, above 0; stand-in for 0 in the elementwise form.
+    """
+    if form not in get_args(Form):
+        raise InputError(f"form must be {', '.join(get_args(Form))}, got {form!r}")
+    if not 0 < eps_min < float("inf"):
+        raise InputError(f"eps_min must be above 0, got {eps_min}")
+    copies = iter(seen)
+    clean = next(copies)
     prediction = clean.logits.argmax(dim=1)
     worst: dict[str, Tensor] = {}
-    kept = torch.zeros_like(clean.image[:, 0, 0, 0])
-    for noisy in seen:
+    kept, draws = torch.zeros_like(clean.image[:, 0, 0, 0]), 0
+    for noisy in copies:
         same = noisy.logits.argmax(dim=1) == prediction
         ratios: dict[str, Tensor] = {}
         if form != "elementwise":
@@ -112,9 +127,10 @@ def relative_stability(
             before = worst.get(name, torch.full_like(ratio, -1))
             worst[name] = torch.where(same & ~ratio.isnan(), torch.maximum(before, ratio), before)
         kept += same
+        draws += 1
     # A ratio is never negative: -1 is left only where no draw counted.
-    found = {name: torch.where(value < 0, torch.nan, value).to(x.dtype) for name, value in worst.items()}
-    return {**found, "coverage": kept / draws}
+    values = {name: torch.where(ratio < 0, torch.nan, ratio).to(kept.dtype) for name, ratio in worst.items()}
+    return {**values, "coverage": kept / draws}
 
 
 def _norm_form(clean: Observation, noisy: Observation, *, eps_min: float) -> dict[str, Tensor]:

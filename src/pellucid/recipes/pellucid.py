@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pellucid.core.errors import InputError
+from pellucid.data.config import usual_eps
 from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import AdversarialSCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
 from pellucid.recipes.found import scaat
 from pellucid.recipes.table import Claim, Scale, Setting, Table, setting, where
-from pellucid.data.config import usual_eps
 from pellucid.runs.evaluation import Evaluation
 from pellucid.runs.settings import Experiment
 from pellucid.statistics.pareto import Criterion

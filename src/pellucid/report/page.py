@@ -16,8 +16,7 @@ from markupsafe import Markup
 from pellucid.core.files import whole_file
 from pellucid.metrics.definitions import BARE, DERIVED
 from pellucid.metrics.survival import Survival
-from pellucid.report import drawing, verdict
-from pellucid.report import figures as drawn
+from pellucid.report import drawing, figures as drawn, verdict
 from pellucid.report.caveats import caveats, merged, survivals
 from pellucid.report.formats import render
 from pellucid.report.gallery import (

@@ -8,28 +8,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+import yaml
 from lightning_fabric import Fabric
 from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pellucid.attacks import PGD
-from pellucid.config import to_config, write_yaml
+from pellucid.config import from_config, to_config, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.core.randomness import seed_of
 from pellucid.core.types import Saliency
 from pellucid.data import Dataset, load
-from pellucid.data.config import usual_eps
-from pellucid.metrics import default_region
+from pellucid.metrics import Metric
 from pellucid.metrics.chunks import usual_chunk
-from pellucid.metrics.definitions import select
-from pellucid.metrics.faithfulness import Fill
+from pellucid.metrics.families.faithfulness import Fill
+from pellucid.metrics.metric import Images
+from pellucid.metrics.suite import select
 from pellucid.runs.measurement import Measurement
 from pellucid.runs.settings import read_experiment
 from pellucid.runs.training import launch, load_network, make_fabric
@@ -38,7 +38,11 @@ from pellucid.saliency import Channels, Explain, as_saliency, saliency_name
 __all__ = ["Evaluation", "evaluate", "measurement_of"]
 
 ROWS_FORMAT = 1
-GRID = (0.25, 0.5, 1, 2, 3)  # times that radius
+SETTINGS = (
+    *("fraction", "steps", "repeats", "region", "fill", "sigma", "draws", "layer"),
+    *("robust_eps", "restarts", "robust_grid", "transfer"),
+)
+"""The settings of an evaluation that its metrics follow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +51,9 @@ class Evaluation:
 
     Args:
         images: measured images, a fixed choice by ``seed``; all of them where the split holds fewer.
-        metrics: what is measured: columns, families or numbers of ``pellucid metrics``; ``default``, ``all``.
+        metrics: what is measured: columns, families or numbers of ``pellucid metrics``; ``default``, ``all``; your own
+            by import path, such as ``my_package.Peak``; or `pellucid.Metric` objects with settings of their own, which
+            none of the settings below changes.
         split: ``test``, or ``validation`` for choosing settings without touching the test images.
         saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``, an
             import path; in Python also a saliency function, a Captum class or any callable that can be imported.
@@ -55,7 +61,8 @@ class Evaluation:
             ``vanilla_gradient`` by default, or the first method where that is not measured.
         target: class that is explained, the ``predicted`` one or the ``true`` one.
         channels: how channels are reduced to a heatmap.
-        fraction: share of an image's regions that the perturbation curves replace.
+        fraction: share of an image's regions that the perturbation curves replace; like all settings down to
+            ``transfer``, the metrics' own default where it is not given.
         steps: points of a perturbation curve.
         repeats: draws of the replacing noise that a curve averages.
         region: side of the replaced regions in pixels; 2 at 28 and 32 pixels, 8 at 96, 16 at 224 by default.
@@ -64,7 +71,7 @@ class Evaluation:
         sigma: standard deviation of the stability noise in pixel units.
         draws: noisy copies of the stability measures.
         layer: layer whose output is the representation of RRS; ``penultimate`` is the input of the last layer.
-        robust_eps: radius of the PGD-20 attack; 0.1 for Fashion-MNIST and MNIST, 8/255 for colour images by default.
+        robust_eps: radius of the PGD-20 attack; 0.1 for Fashion-MNIST and MNIST, 8/255 for other images by default.
         restarts: random starts of the attack.
         robust_grid: radii of ``robust_curve`` in (0, 1], rising; a quarter, half, one, two and three times
             ``robust_eps`` by default, but for those above 1.
@@ -77,22 +84,22 @@ class Evaluation:
     """
 
     images: int = 1000
-    metrics: tuple[str, ...] = ("default",)
+    metrics: tuple[str | Metric, ...] = ("default",)
     split: Literal["test", "validation"] = "test"
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     stability: tuple[str, ...] | None = None
     target: Literal["predicted", "true"] = "predicted"
     channels: Channels = "mean_abs"
-    fraction: float = 0.2
-    steps: int = 20
-    repeats: int = 5
+    fraction: float | None = None
+    steps: int | None = None
+    repeats: int | None = None
     region: int | None = None
-    fill: Fill = "uniform"
-    sigma: float = 0.05
-    draws: int = 10
-    layer: str = "penultimate"
+    fill: Fill | None = None
+    sigma: float | None = None
+    draws: int | None = None
+    layer: str | None = None
     robust_eps: float | None = None
-    restarts: int = 1
+    restarts: int | None = None
     robust_grid: tuple[float, ...] | None = None
     transfer: str | None = None
     gallery: int = 24
@@ -107,28 +114,31 @@ class Evaluation:
             raise InputError(f"target must be predicted or true, got {self.target!r}")
         if self.channels not in get_args(Channels):
             raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
-        if self.fill not in get_args(Fill):
-            raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {self.fill!r}")
-        for name in ("images", "steps", "repeats", "draws", "restarts", "gallery", "batch_size"):
-            if getattr(self, name) < 1:
+        for name in ("images", "gallery", "batch_size", "chunk"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.chunk is not None and self.chunk < 1:
-            raise InputError(f"chunk must be at least 1, got {self.chunk}")
         if not self.saliency:
             raise InputError("saliency must name at least one method, got none")
         if not self.metrics:
             raise InputError("metrics must name at least one; `pellucid metrics` lists them")
-        if "masking_transfer" in select(self.metrics) and self.transfer is None:
-            raise InputError("masking_transfer needs --transfer RUN, the network that the attack is computed on")
-        if self.robust_eps is not None and not 0 <= self.robust_eps <= 1:
-            raise InputError(f"robust_eps must be in [0, 1], the range of pixels, got {self.robust_eps}")
-        grid = self.robust_grid or ()
-        if any(not 0 < eps <= 1 for eps in grid) or list(grid) != sorted(set(grid)):
-            raise InputError(f"robust_grid must hold rising radii above 0 and at most 1, got {list(grid)}")
+        self.chosen()
         unknown = set(self.stability or ()) - set(self.methods())
         if unknown:
             measured = ", ".join(self.methods())
             raise InputError(f"stability must be among the measured methods {measured}, got {sorted(unknown)[0]!r}")
+
+    def chosen(self, images: Images | None = None) -> tuple[Metric, ...]:
+        """The metrics with this evaluation's settings in place of their own.
+
+        Args:
+            images: what is measured, for the settings that depend on it; without it they stay open.
+
+        Raises:
+            InputError: a metric that is not known, or a setting that it refuses.
+        """
+        given = {name: getattr(self, name) for name in SETTINGS}
+        metrics = [metric if metric in self.metrics else metric.overridden(given) for metric in select(self.metrics)]
+        return tuple(metric if images is None else metric.fitted(images) for metric in metrics)
 
     def stable(self) -> tuple[str, ...]:
         """Names of the methods whose stability is measured."""
@@ -191,22 +201,32 @@ def evaluate(
 
 
 def _is_finished(run: Path, evaluation: Evaluation) -> bool:
-    file = run / "rows.parquet"
-    if not file.exists() or not (run / "maps.safetensors").exists():
+    """Whether the rows are of these weights, and of an evaluation that means the same, however it was written."""
+    rows, settings = run / "rows.parquet", run / "evaluation.yaml"
+    if not (rows.exists() and settings.exists() and (run / "maps.safetensors").exists()):
         return False
     try:
-        metadata = pq.read_schema(file).metadata or {}
-    except (pa.ArrowInvalid, OSError):  # truncated
+        metadata = pq.read_schema(rows).metadata or {}
+        config = yaml.safe_load(settings.read_text(encoding="utf-8"))
+        made = from_config(config, Evaluation)
+    except (pa.ArrowInvalid, OSError, yaml.YAMLError, InputError):  # truncated, or of metrics that are not here
         return False
-    return metadata.get(b"pellucid.key") == _key(run, evaluation).encode()
+    same_key = metadata.get(b"pellucid.key") == _key(run, config, made.transfer).encode()
+    return same_key and _meaning(made) == _meaning(evaluation)
 
 
-def _key(run: Path, evaluation: Evaluation) -> str:
+def _meaning(evaluation: Evaluation) -> Any:
+    """The evaluation with its metrics spelled out, so that a setting that is a default means the same as none."""
+    plain: dict[str, Any] = dict.fromkeys(SETTINGS) | {"metrics": evaluation.chosen()}
+    return to_config(dataclasses.replace(evaluation, **plain))
+
+
+def _key(run: Path, config: Any, transfer: str | None) -> str:
     """What rows must have in common to be put together: the settings, and the weights of all networks."""
-    networks = [run] if evaluation.transfer is None else [run, Path(evaluation.transfer)]
+    networks = [run] if transfer is None else [run, Path(transfer)]
     files = [network / "model.safetensors" for network in networks]
     weights = [hashlib.blake2b(file.read_bytes()).hexdigest() if file.exists() else None for file in files]
-    facts = [to_config(evaluation), weights, ROWS_FORMAT]
+    facts = [config, weights, ROWS_FORMAT]
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
@@ -221,7 +241,7 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
         transfer = fabric.to_device(load_network(evaluation.transfer, dataset))
     measurement = measurement_of(evaluation, experiment.dataset.name, dataset, transfer=transfer, device=fabric.device)
     chosen = _choose(len(dataset), evaluation)
-    parts = run / f".rows-{_key(run, evaluation)}"
+    parts = run / f".rows-{_key(run, to_config(evaluation), evaluation.transfer)}"
     if fabric.is_global_zero:
         for stale in run.glob(".rows-*"):
             if not resume or stale != parts:
@@ -244,15 +264,23 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
                 x, label = _images(dataset, batches[number], fabric.device)
                 rows = measurement(model, x, label, batches[number])
                 table = pa.table({name: _column(value) for name, value in rows.items()})
+                table = table.replace_schema_metadata({"pellucid.failed": json.dumps(measurement.failed)})
                 with whole_file(file) as temporary:
                     pq.write_table(table, temporary)
             bar.update(len(batches[number]))
     fabric.barrier()
     if not fabric.is_global_zero:
         return
-    table = pa.concat_tables([pq.read_table(parts / f"{i:06d}.parquet") for i in range(len(batches))])
-    meaning = {name: dataclasses.asdict(column) for name, column in measurement.columns(model).items()}
-    table = table.select(list(meaning))
+    tables = [pq.read_table(parts / f"{i:06d}.parquet") for i in range(len(batches))]
+    failed: dict[str, str] = {}
+    for part in tables:
+        failed |= json.loads((part.schema.metadata or {}).get(b"pellucid.failed", b"{}"))
+    meaning = {
+        name: column.as_dict()
+        for name, column in measurement.columns(model).items()
+        if all(name in part.column_names for part in tables)
+    }
+    table = pa.concat_tables([part.select(list(meaning)) for part in tables])
     metadata = {
         "format": ROWS_FORMAT,
         "classes": list(dataset.classes),
@@ -260,8 +288,10 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
         "split": evaluation.split,
         "images": table.num_rows,
         "columns": meaning,
+        "aggregates": {name: column.as_dict() for name, column in measurement.aggregates().items()},
     }
-    table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), "pellucid.key": _key(run, evaluation)})
+    key = _key(run, to_config(evaluation), evaluation.transfer)
+    table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), "pellucid.key": key})
     maps = _gallery(model, dataset, _shown(dataset, chosen, evaluation.gallery), measurement, fabric.device)
     (run / "rows.parquet").unlink(missing_ok=True)  # never old rows beside new maps
     write_yaml(evaluation, run / "evaluation.yaml")
@@ -270,6 +300,8 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     with whole_file(run / "rows.parquet") as temporary:
         pq.write_table(table, temporary)
     shutil.rmtree(parts)
+    if failed:
+        raise InputError(f"{'; '.join(failed.values())}; all other measures are in {run / 'rows.parquet'}")
 
 
 def measurement_of(
@@ -289,31 +321,15 @@ def measurement_of(
         transfer: network that a transferred attack is computed on.
         device: where it is measured.
     """
-    e = evaluation
-    eps = usual_eps(name) if e.robust_eps is None else e.robust_eps
-    usual = tuple(eps * factor for factor in GRID if eps * factor <= 1)
     return Measurement(
-        metrics=select(e.metrics),
-        saliency=e.methods(),
-        stability=e.stable(),
-        channels=e.channels,
-        target=e.target,
-        attack=PGD(eps=eps, step_size=eps / 8, steps=20),
-        restarts=e.restarts,
-        grid=usual if e.robust_grid is None else e.robust_grid,
+        metrics=evaluation.chosen(Images(dataset.shape, name)),
+        saliency=evaluation.methods(),
+        stability=evaluation.stable(),
+        channels=evaluation.channels,
+        target=evaluation.target,
         transfer=transfer,
-        perturbation={
-            "fraction": e.fraction,
-            "steps": e.steps,
-            "repeats": e.repeats,
-            "region": e.region or default_region(min(dataset.shape[1:])),
-            "fill": e.fill,
-        },
-        noise={"noise": "gaussian", "sigma": e.sigma, "draws": e.draws},
-        layer=e.layer,
-        shape=dataset.shape,
-        seed=e.seed,
-        chunk=e.chunk or usual_chunk(dataset.shape, device),
+        seed=evaluation.seed,
+        chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
     )
 
 
@@ -343,16 +359,9 @@ def _gallery(
 ) -> dict[str, Tensor]:
     """What maps.safetensors holds: the images, their predictions, and the heatmaps of each saliency method."""
     x, label = _images(dataset, index, device)
-    score, prediction = measurement.predicted(model, x)
     position = torch.tensor(index)
-    maps = {
-        "images": dataset.take(position),
-        "index": position,
-        "label": label,
-        "prediction": prediction,
-        "score": score,
-        **measurement.heatmaps(model, x, label, index),
-    }
+    maps = {"images": dataset.take(position), "index": position, "label": label}
+    maps |= measurement.heatmaps(model, x, label, index)
     return {name: value.detach().cpu().contiguous() for name, value in maps.items()}
 
 

@@ -14,8 +14,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.files import check_writable, whole_file
 from pellucid.data import load
 from pellucid.methods import Regular
-from pellucid.recipes import ismail2021, xu2023
-from pellucid.recipes import pellucid as compositions
+from pellucid.recipes import ismail2021, pellucid as compositions, xu2023
 from pellucid.recipes.table import Scale, Setting, setting, source, where
 from pellucid.report.table import summarise
 from pellucid.reproduction import Stage, duration, estimated_cost, finished

@@ -1,0 +1,160 @@
+"""What a metric may look at: some images, the network, and of one saliency method what several metrics need."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pellucid.core import randomness
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import Generator, SampleDraws
+from pellucid.core.types import Attribution, Heatmap, Image, Label, PerSample, Saliency
+from pellucid.metrics.chunks import attribution_of
+from pellucid.metrics.families.stability import Noise, RelativeStability
+from pellucid.metrics.perturbation import NoisyCopies, Observation
+from pellucid.saliency import Channels, VanillaGradient, heatmap
+
+__all__ = ["Case"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Case:
+    """Some images under one network, and the maps of one saliency method; made once, shared by all metrics.
+
+    An evaluation makes one for at most ``chunk`` images, so that what is kept of the noisy copies is bounded.
+
+    Args:
+        model: network in eval mode, images (n, c, h, w) in [0, 1] to logits (n, classes).
+        x: (n, c, h, w) images in [0, 1].
+        label: (n,) true class.
+        explained: (n,) class that is explained; the predicted one by default.
+        index: (n,) position of each image in its split, of which its draws are made.
+        seed: of every draw.
+        saliency: gives the signed attribution, as `pellucid.saliency.as_saliency` returns it.
+        name: of the saliency method, which its own draws depend on.
+        channels: how an attribution becomes a heatmap.
+        chunk: images in one forward pass.
+        mask: (n, h, w) bool, True where what decides the class is, for images of which that is known.
+        transfer: another network of the same classes, on which a transferred attack is computed.
+        generator: source of every draw; of ``seed`` and ``index`` by default.
+        given: (n, h, w) the heatmap, where it was made already.
+
+    >>> case = Case.of_maps(torch.tensor([[[3.0, 1.0]]]))
+    >>> case.heatmap.sum()
+    tensor(4.)
+    """
+
+    model: nn.Module
+    x: Image
+    label: Label
+    index: Label
+    explained: Label | None = None
+    seed: int = 0
+    saliency: Saliency = field(default_factory=VanillaGradient)
+    name: str = "vanilla_gradient"
+    channels: Channels = "mean_abs"
+    chunk: int = 128
+    mask: Tensor | None = None
+    transfer: nn.Module | None = None
+    generator: Generator = None
+    given: Heatmap | None = None
+
+    @classmethod
+    def of_maps(cls, heatmap: Heatmap, **known: Any) -> "Case":
+        """A case of which the maps alone are known, for metrics that look at nothing more.
+
+        Args:
+            heatmap: (n, h, w), non-negative.
+            known: other arguments of `Case`.
+        """
+        n = len(heatmap)
+        nothing = torch.zeros(n, dtype=torch.int64)
+        usual: dict[str, Any] = {
+            "model": _Nothing(),
+            "x": heatmap.new_zeros(n, 1, *heatmap.shape[1:]),
+            "label": nothing,
+        }
+        return cls(given=heatmap, **{**usual, "index": torch.arange(n), "explained": nothing} | known)
+
+    @cached_property
+    def draws(self) -> Generator:
+        """Source of random numbers: each image has its own, whoever its batch mates are."""
+        return SampleDraws(self.seed, tuple(self.index.tolist())) if self.generator is None else self.generator
+
+    @cached_property
+    def _predicted(self) -> tuple[PerSample, Label]:
+        with torch.no_grad():
+            parts = [self.model(part).softmax(1).max(1) for part in torch.split(self.x, self.chunk)]
+        return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
+
+    @property
+    def score(self) -> PerSample:
+        """(n,) softmax probability of the predicted class."""
+        return self._predicted[0]
+
+    @property
+    def prediction(self) -> Label:
+        """(n,) predicted class."""
+        return self._predicted[1]
+
+    @property
+    def target(self) -> Label:
+        """(n,) class that is explained."""
+        return self.prediction if self.explained is None else self.explained
+
+    @cached_property
+    def attribution(self) -> Attribution:
+        """(n, channels, h, w), signed."""
+        repeated = randomness.repeatable(randomness.of(self.draws, self.name), self.x.device)
+        return attribution_of(self.saliency, self.model, self.x, self.target, repeated, chunk=self.chunk)
+
+    @cached_property
+    def signed_heatmap(self) -> Heatmap:
+        """(n, h, w) the map as ``channels`` makes it of the attribution; signed only with ``signed_mean``."""
+        return heatmap(self.attribution, channels=self.channels) if self.given is None else self.given
+
+    @cached_property
+    def heatmap(self) -> Heatmap:
+        """(n, h, w), non-negative."""
+        return self.signed_heatmap.abs() if self.channels == "signed_mean" else self.signed_heatmap
+
+    @cached_property
+    def _copies(self) -> NoisyCopies:
+        return NoisyCopies(self.model, self.x, self.target, self.saliency, chunk=self.chunk, generator=self.draws)
+
+    def noisy(
+        self,
+        *,
+        noise: Noise = RelativeStability.noise,
+        sigma: float = RelativeStability.sigma,
+        between: tuple[float, float] = RelativeStability.between,
+        draws: int = RelativeStability.draws,
+        layer: str | None = None,
+        predict: bool = True,
+    ) -> Iterator[Observation]:
+        """The clean images, then noisy copies of them, each with its logits and its map; kept for the next metric.
+
+        Args:
+            noise: as `pellucid.metrics.perturbation.noisy_image` takes it, like ``sigma`` and ``between``.
+            sigma: standard deviation of the noise in pixel units.
+            between: lowest and highest value of one-sided noise.
+            draws: number of noisy copies.
+            layer: layer whose output is looked at too.
+            predict: whether the logits of the noisy copies are needed.
+
+        Yields:
+            image, attribution, logits, hidden of each version.
+        """
+        return self._copies.observe(
+            noise=noise, sigma=sigma, between=between, draws=draws, layer=layer, predict=predict
+        )
+
+
+class _Nothing(nn.Module):
+    """Stands where no network is known."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise InputError("this metric needs the network, and only maps were given; give model and x too")

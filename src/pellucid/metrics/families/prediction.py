@@ -1,0 +1,84 @@
+"""What the network says, and whether that is right: measured of every image, whatever else is asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pellucid.metrics.column import Column
+from pellucid.metrics.metric import About, Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pellucid.metrics.case import Case
+
+__all__ = ["QUESTION", "Prediction"]
+
+QUESTION = "Are the predictions right?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Metric):
+    """Index, label, predicted class and its probability."""
+
+    about: ClassVar[About] = "network"
+    columns = {
+        "index": Column(title="Index", definition="Position of the image in its split.", shown=False),
+        "label": Column(title="Label", definition="True class.", shown=False),
+        "prediction": Column(title="Prediction", definition="Class with the largest logit.", shown=False),
+        "score": Column(title="Score", definition="Softmax probability of the predicted class.", shown=False),
+    }
+    aggregates = {
+        "clean_accuracy": Column(
+            title="Accuracy",
+            plain="How many of the test pictures the network names correctly.",
+            contest="Which network names the most pictures correctly?",
+            definition="Share of images whose prediction is the label.",
+            direction="higher",
+            aggregate="share",
+            of=("prediction", "label"),
+            scale=100,
+            unit="%",
+            main=True,
+        ),
+        "balanced_accuracy": Column(
+            title="Balanced accuracy",
+            definition="Mean over the classes of the share of a class's images whose prediction is the label.",
+            direction="higher",
+            source="Brodersen et al. 2010",
+            aggregate="statistic",
+            of=("prediction", "label"),
+            scale=100,
+            unit="%",
+        ),
+        "auc": Column(
+            title="AUC",
+            definition="Area under the ROC curve of class 1's probability, of networks with two classes.",
+            direction="higher",
+            source="Hanley and McNeil 1982",
+            aggregate="statistic",
+            of=("prediction", "label", "score"),
+            scale=100,
+            unit="%",
+        ),
+        "calibration_error": Column(
+            title="Calibration error",
+            definition="Mean distance of the predicted class's probability from the accuracy, over 15 bins of equal"
+            " width.",
+            direction="lower",
+            parameters={"bins": 15},
+            source="Guo et al. 2017, equation 3",
+            aggregate="statistic",
+            of=("prediction", "label", "score"),
+            scale=100,
+            unit="%",
+        ),
+    }
+
+    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+        return {
+            "index": case.index,
+            "label": case.label,
+            "prediction": case.prediction,
+            "score": case.score,
+        }

@@ -1,0 +1,68 @@
+"""What is the largest change of the map in a small box around the image?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pellucid.metrics.column import Column
+from pellucid.metrics.metric import About, Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pellucid.metrics.case import Case
+
+__all__ = ["QUESTION", "LocalLipschitz", "MaxSensitivity"]
+
+QUESTION = "What is the largest change of the map in a small box around the image?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalLipschitz(Metric):
+    """`pellucid.metrics.local_lipschitz`.
+
+    Args:
+        radius: largest change of a pixel, above 0.
+        draws: noisy copies of an image.
+    """
+
+    about: ClassVar[About] = "noisy maps"
+    signed: ClassVar[bool] = True
+    relative: ClassVar[bool] = False
+    radius: float = 0.02
+    draws: int = 10
+    columns = {
+        "local_lipschitz": Column(
+            title="Local Lipschitz estimate",
+            definition="Largest change of the map per change of the image within a small box.",
+            direction="lower",
+            source="Alvarez-Melis and Jaakkola 2018, equation 1",
+        )
+    }
+
+    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+        from pellucid.metrics.sensitivity import box, worst_change
+
+        (name,) = self.columns
+        seen = case.noisy(**box(self.radius), draws=self.draws, predict=False)
+        return {name: worst_change(seen, relative=self.relative)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxSensitivity(LocalLipschitz):
+    """`pellucid.metrics.max_sensitivity`.
+
+    Args:
+        radius: largest change of a pixel, above 0.
+        draws: noisy copies of an image.
+    """
+
+    relative: ClassVar[bool] = True
+    columns = {
+        "max_sensitivity": Column(
+            title="Max-sensitivity",
+            definition="Largest relative change of the map within a small box around the image.",
+            direction="lower",
+            source="Yeh et al. 2019, as in Captum",
+        )
+    }

@@ -1,0 +1,168 @@
+"""Is the map concentrated? Numbers of the map alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pellucid.metrics.column import Column
+from pellucid.metrics.metric import Metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pellucid.metrics.case import Case
+
+__all__ = [
+    "QUESTION",
+    "CompressedSize",
+    "EffectiveComplexity",
+    "Entropy",
+    "Gini",
+    "Hoyer",
+    "LosslessSize",
+    "MapMetric",
+    "PixelEntropy",
+]
+
+QUESTION = "Is the map concentrated?"
+
+
+class MapMetric(Metric):
+    """One number of the map alone: the metric's settings are the arguments of its formula.
+
+    Attributes:
+        formula: name of the function in `pellucid.metrics`, from heatmaps (n, h, w) to (n,).
+    """
+
+    formula: ClassVar[str]
+
+    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+        from pellucid import metrics
+
+        (name,) = self.columns
+        return {name: getattr(metrics, self.formula)(case.heatmap, **self.settings(name))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gini(MapMetric):
+    """`pellucid.metrics.gini` of each map."""
+
+    formula = "gini"
+    columns = {
+        "gini": Column(
+            title="Gini index",
+            plain="How unequally the map is shared out: 0 when all pixels matter alike, near 1 when a few hold it all.",
+            contest="Which has the most concentrated maps?",
+            definition="Concentration of the map: 0 when all pixels weigh the same, near 1 when few hold everything.",
+            direction="higher",
+            source="Hurley and Rickard 2009",
+            main=True,
+        )
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entropy(MapMetric):
+    """`pellucid.metrics.entropy` of each map's grey levels."""
+
+    formula = "entropy"
+    columns = {
+        "entropy": Column(
+            title="Entropy",
+            plain="How many different grey levels the map uses: noise uses many, a clean shape few.",
+            definition="Entropy of the 256 grey levels of the map scaled to its own maximum.",
+            unit="bit",
+            direction="lower",
+            parameters={"bins": 256},
+            source="Xu et al. 2023 (SCAAT), table 1",
+            main=True,
+        )
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressedSize(MapMetric):
+    """`pellucid.metrics.compressed_size` of each map as a JPEG."""
+
+    formula = "compressed_size"
+    columns = {
+        "size_kb": Column(
+            title="JPEG size",
+            plain="How large the map is as a compressed picture: a tidy map compresses well.",
+            definition="Size of the map as a grey JPEG at native size, beyond that of a flat image.",
+            unit="KiB",
+            direction="lower",
+            parameters={"codec": "JPEG", "quality": 75},
+            source="Xu et al. 2023 (SCAAT), table 1",
+            main=True,
+        )
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class LosslessSize(MapMetric):
+    """`pellucid.metrics.png_size` of each map."""
+
+    formula = "png_size"
+    columns = {
+        "png_kb": Column(
+            title="Lossless size",
+            definition="Size of the map as a grey PNG at native size, beyond that of a flat image.",
+            unit="KiB",
+            direction="lower",
+            parameters={"codec": "PNG"},
+            source="lossless companion of Xu et al. 2023 (SCAAT), table 1",
+        )
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelEntropy(MapMetric):
+    """`pellucid.metrics.pixel_entropy` of each map."""
+
+    formula = "pixel_entropy"
+    columns = {
+        "pixel_entropy": Column(
+            title="Pixel entropy",
+            definition="Entropy of the map divided by its sum, as a distribution over pixels.",
+            unit="bit",
+            direction="lower",
+            source="Bhatt, Weller and Moura 2020 (complexity)",
+        )
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hoyer(MapMetric):
+    """`pellucid.metrics.hoyer` of each map."""
+
+    formula = "hoyer"
+    columns = {
+        "hoyer": Column(
+            title="Hoyer sparsity",
+            definition="Sparsity by the ratio of the map's L1 and L2 norms: 0 when flat, 1 when one pixel holds all.",
+            direction="higher",
+            source="Hoyer 2004",
+        )
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectiveComplexity(MapMetric):
+    """`pellucid.metrics.effective_complexity` of each map.
+
+    Args:
+        threshold: share of the map's maximum that a pixel must exceed to count, in [0, 1).
+    """
+
+    formula = "effective_complexity"
+    threshold: float = 0.1
+    columns = {
+        "effective_complexity": Column(
+            title="Effective complexity",
+            definition="Number of pixels above a share of the map's maximum, the threshold.",
+            unit="pixels",
+            direction="lower",
+            source="Nguyen and Martínez 2020",
+        )
+    }

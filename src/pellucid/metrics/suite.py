@@ -1,0 +1,278 @@
+"""Which metrics a choice of names asks for, and what every number means. Imports no torch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from importlib import import_module
+
+from pellucid.config import import_name
+from pellucid.core.errors import InputError
+from pellucid.metrics.column import Column
+from pellucid.metrics.families import (
+    curvature,
+    faithfulness,
+    masking,
+    prediction,
+    robustness,
+    sanity,
+    sensitivity,
+    similarity,
+    sparsity,
+)
+from pellucid.metrics.families.stability import FORMS, MEASURES, NOISES, RelativeStability
+from pellucid.metrics.metric import Metric
+
+__all__ = [
+    "ALL",
+    "BARE",
+    "COLUMNS",
+    "DEFAULT",
+    "DERIVED",
+    "EXTRA",
+    "FAMILIES",
+    "column_name",
+    "is_foreign",
+    "meanings",
+    "select",
+    "split",
+]
+
+BARE = "vanilla_gradient"
+"""The saliency method whose columns carry no suffix."""
+
+ALL: dict[str, tuple[Metric, ...]] = {
+    "prediction": (prediction.Prediction(),),
+    "robustness": (robustness.RobustAccuracy(), robustness.RobustnessCurve(), robustness.AutoAttack()),
+    "masking": (masking.MaskingProbes(probes=tuple(masking.PROBES)),),
+    "curvature": (curvature.GradientVariation(), curvature.TopHessianEigenvalue(), curvature.HessianTrace()),
+    "sparsity": (
+        sparsity.Gini(),
+        sparsity.Entropy(),
+        sparsity.CompressedSize(),
+        sparsity.LosslessSize(),
+        sparsity.PixelEntropy(),
+        sparsity.Hoyer(),
+        sparsity.EffectiveComplexity(),
+    ),
+    "faithfulness": (
+        faithfulness.PerturbationCurves(orders=("morf", "lerf", "random"), between=True),
+        faithfulness.ROAD(),
+        faithfulness.InsertionDeletion(),
+    ),
+    "stability": tuple(
+        RelativeStability(noise=noise, measures=MEASURES, forms=FORMS)  # type: ignore[arg-type]  # the keys of NOISES
+        for noise in NOISES
+    ),
+    "similarity": (similarity.MapSimilarity(),),
+    "sensitivity": (sensitivity.LocalLipschitz(), sensitivity.MaxSensitivity()),
+    "sanity": (sanity.Randomisation(), sanity.RandomisationBaselines()),
+}
+"""Every metric of pellucid with all its columns, by family, in the order of every table."""
+
+FAMILIES = {
+    "prediction": "What the network says, and whether that is right.",
+    "robustness": "Does the prediction survive an attack?",
+    "masking": "Could the attack have been too weak, so that robustness only looks high?",
+    "curvature": "How fast does the gradient turn around the image?",
+    "sparsity": "Is the map concentrated?",
+    "faithfulness": "Does the map point at what the network uses?",
+    "stability": "How much does the map change, relative to what was changed?",
+    "similarity": "Do the maps of an image and its noisy copies look alike?",
+    "sensitivity": "What is the largest change of the map in a small box around the image?",
+    "sanity": "Does the map depend on what the network has learned?",
+}
+"""Families of metrics, each with what it asks; those from sparsity on are of a map."""
+
+EXTRA = ("autoattack_correct", "masking_transfer")
+"""What needs a further package or network, so that ``all`` and families leave it out."""
+
+DEFAULT = (
+    *("robust_correct", "gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve"),
+    *("ris", "ros", "stability_coverage"),
+)
+"""What is measured unless something else is asked for."""
+
+
+def _completed(column: Column, metric: Metric, family: str) -> Column:
+    question = column.question or import_module(f"pellucid.metrics.families.{family}").QUESTION
+    return replace(column, family=family, question=question, of_map=metric.about != "network")
+
+
+COLUMNS: dict[str, Column] = {}
+for _family, _metrics in ALL.items():
+    for _metric in _metrics:
+        for _name, _column in _metric.columns.items():  # the coverage is the stability's, not the similarity's
+            COLUMNS.setdefault(_name, _completed(_column, _metric, _family))
+"""Every number of pellucid that an evaluation can store per image, in the order of its table."""
+
+DERIVED: dict[str, Column] = {
+    name: _completed(column, metric, family)
+    for family, metrics in ALL.items()
+    for metric in metrics
+    for name, column in metric.aggregates.items()
+}
+"""Numbers that exist for a set of images only; every other shown number is the mean of a column."""
+
+
+def split(name: str) -> tuple[str, str]:
+    """A number's own name and the saliency method whose maps it is of, which a bare name has as `BARE`.
+
+    >>> split("gini/smoothgrad"), split("gini")
+    (('gini', 'smoothgrad'), ('gini', 'vanilla_gradient'))
+    """
+    own, _, method = name.partition("/")
+    return own, method or BARE
+
+
+def column_name(measure: str, saliency: str = BARE) -> str:
+    """Name of a measure's column for one saliency method: bare for the vanilla gradient, else with a suffix.
+
+    Args:
+        measure: such as ``gini``.
+        saliency: name of the saliency method.
+
+    Returns:
+        The column's name.
+
+    >>> column_name("gini"), column_name("gini", "smoothgrad")
+    ('gini', 'gini/smoothgrad')
+    """
+    return measure if saliency == BARE else f"{measure}/{saliency}"
+
+
+def is_foreign(metric: Metric) -> bool:
+    """Whether a metric is a user's own."""
+    return not type(metric).__module__.startswith("pellucid.")
+
+
+def select(names: Iterable[str | Metric] = ("default",)) -> tuple[Metric, ...]:
+    """The metrics that are asked for, each without what nobody wants of it, in the order of every table.
+
+    Args:
+        names: columns, derived numbers, families (keys of `FAMILIES`), ``default`` or ``all``; import paths of your
+            own metrics, such as ``my_package.Peak``; or metrics themselves, with their settings. Families and ``all``
+            leave out what needs a further package or network (AutoAttack, attacks transferred from another network).
+
+    Raises:
+        InputError: an unknown name, with the closest known ones; an import path that leads to no metric; two metrics
+            that name one column.
+
+    >>> [type(metric).__name__ for metric in select(["gini", "aopc_rel"])]
+    ['Gini', 'PerturbationCurves']
+    >>> list(select(["ris"])[0].columns)
+    ['ris', 'stability_coverage']
+    """
+    wanted: set[str] = set()
+    given: list[Metric] = []
+    for name in names:
+        if isinstance(name, Metric):
+            given.append(name)
+        elif not isinstance(name, str):
+            raise InputError(f"metrics must be names or pellucid.Metric objects, got {name!r}")
+        elif name == "default":
+            wanted |= set(DEFAULT)
+        elif name == "all" or name in FAMILIES:
+            wanted |= {known for known, column in COLUMNS.items() if name in ("all", column.family)} - set(EXTRA)
+        elif name in DERIVED:
+            wanted |= set(DERIVED[name].of)
+        elif name in COLUMNS:
+            wanted.add(name)
+        elif "." in name or ":" in name:
+            given.append(_imported(name))
+        else:
+            raise InputError(_unknown(name))
+    for metric in given:
+        _check_columns(metric)
+        wanted -= set(metric.columns)
+    chosen: list[Metric] = []
+    for family, metrics in ALL.items():
+        for whole in metrics if family != "prediction" else ():
+            columns = wanted & set(whole.columns)
+            # What only accompanies other numbers, such as the coverage, asks for no metric where another one has it.
+            if columns and not any(columns <= set(metric.columns) for metric in chosen):
+                chosen.append(whole.only(columns))
+    chosen += given
+    _check_twice(chosen)
+    return tuple(chosen)
+
+
+def _imported(path: str) -> Metric:
+    kind = import_name(path)
+    if isinstance(kind, Metric):
+        return kind
+    if not (isinstance(kind, type) and issubclass(kind, Metric)):
+        raise InputError(f"{path!r} is no metric: it must be a subclass of pellucid.Metric, got {kind!r:.80}")
+    try:
+        return kind()
+    except TypeError as error:
+        raise InputError(f"{path!r} cannot be made without settings ({error}); give them in YAML or Python") from None
+
+
+def _unknown(name: str) -> str:
+    close = get_close_matches(name, ["default", "all", *FAMILIES, *COLUMNS, *DERIVED], n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else "`pellucid metrics` lists them"
+    return f"unknown metric {name!r}; {hint} Your own is named by its import path, such as my_package.Peak"
+
+
+def _check_columns(metric: Metric) -> None:
+    kind = type(metric).__name__
+    columns = getattr(metric, "columns", None)
+    if not isinstance(columns, Mapping) or not columns:
+        raise InputError(f"{kind} must name its columns, such as columns = {{'peak': pellucid.Column(title='Peak')}}")
+    for name, column in columns.items():
+        if not isinstance(column, Column):
+            raise InputError(f"the column {name!r} of {kind} must be a pellucid.Column, got {column!r:.80}")
+        if not isinstance(name, str) or not name.isidentifier():
+            raise InputError(f"a column's name must be a Python name such as 'peak', got {name!r} in {kind}")
+        if is_foreign(metric) and name in COLUMNS | DERIVED:
+            raise InputError(f"the column {name!r} of {kind} is one of pellucid's own; give it another name")
+
+
+def _check_twice(metrics: Sequence[Metric]) -> None:
+    homes: dict[str, Metric] = {}
+    for metric in metrics:
+        for name in metric.columns:
+            other = homes.setdefault(name, metric)
+            if other is not metric and other.settings(name) != metric.settings(name):
+                raise InputError(
+                    f"{type(other).__name__} and {type(metric).__name__} both have the column {name!r}; ask for one"
+                )
+
+
+def meanings(
+    metrics: Sequence[Metric], *, saliency: Sequence[str] = (BARE,), stability: Sequence[str] = (BARE,)
+) -> dict[str, tuple[Metric, Column]]:
+    """Every column of one evaluation in the order of its table, with the metric that gives it.
+
+    Args:
+        metrics: as `select` returns them; the predictions come by themselves.
+        saliency: names of the saliency methods that are measured.
+        stability: names of those whose noisy maps are looked at too.
+
+    Returns:
+        By name, with the saliency method's suffix: the metric and what the number means.
+
+    >>> list(meanings(select(["gini", "ris"]), saliency=("vanilla_gradient", "smoothgrad")))[4:]
+    ['gini', 'ris', 'stability_coverage', 'gini/smoothgrad']
+    """
+    table: dict[str, tuple[Metric, Column]] = {}
+
+    def add(metric: Metric, method: str = BARE) -> None:
+        for name, column in metric.columns.items():
+            known = COLUMNS.get(name)
+            complete = replace(
+                column,
+                family=column.family if known is None else known.family,
+                question=column.question or (column.title if known is None else known.question),
+                of_map=metric.about != "network",
+            )
+            table.setdefault(column_name(name, method), (metric, complete))
+
+    for metric in (prediction.Prediction(), *metrics):
+        if metric.about == "network":
+            add(metric)
+    for method in saliency:
+        for metric in metrics:
+            if metric.about == "map" or (metric.about == "noisy maps" and method in stability):
+                add(metric, method)
+    return table
