@@ -18,7 +18,7 @@ def test_two_equal_choices_are_equal_and_printable():
         ({"labels": "random"}, "unknown kind of labels 'random'; known are true, shuffled"),
         ({"labels": "shufled"}, "unknown kind of labels 'shufled', did you mean 'shuffled'"),
         ({"name": "folder"}, "dataset 'folder' needs a path, got None"),
-        ({"size": 32}, "size and channels are for folder and huggingface"),
+        ({"size": 32}, "size, channels and classes are for folder, huggingface and datasets of your own"),
         ({"name": "folder", "path": "x", "channels": 2}, "channels must be 1 or 3, got 2"),
         ({"name": "folder", "path": "x", "size": 0}, "size must be at least 1 pixel, got 0"),
         ({"validation": -1}, "validation must be 0 or more images, got -1"),
