@@ -75,7 +75,7 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
                 f"{self.name} stays as it is, got size {self.size}, channels {self.channels}, classes {self.classes}"
             )
         if self.classes is not None:
-            names = () if isinstance(self.classes, str) else tuple(self.classes)
+            names = tuple(self.classes) if isinstance(self.classes, tuple | list) else ()
             if not names or not all(isinstance(name, str) and name for name in names):
                 raise InputError(f"classes must be names, such as ('cat', 'dog'), got {self.classes!r}")
             object.__setattr__(self, "classes", names)

@@ -278,7 +278,7 @@ def _order(n: int, seed: int, purpose: str) -> Tensor:
 def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
     """A function from split to what its source holds (None where it has no such split), and the dataset's name."""
     # Readers are imported where they are needed, since h5py, Pillow and datasets take long.
-    settings = {"size": data.size, "channels": data.channels or 3}
+    settings: dict[str, Any] = {"size": data.size, "channels": data.channels or 3}
     if data.is_own:
         from pellucid.data import factory
 
