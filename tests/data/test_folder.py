@@ -134,3 +134,20 @@ def test_mistakes_in_the_folders(tmp_path):
         load(data(tmp_path), "test")
     with pytest.raises(InputError, match="validation must be less than the 8 training images"):
         load(data(tmp_path, validation=8), "train")
+
+
+def test_labels_follow_the_names_of_the_training_classes(tmp_path):
+    write(tmp_path, splits=("train",), classes=("ant", "cat", "dog"))
+    write(tmp_path, splits=("test",), classes=("cat", "dog"))
+    test = load(data(tmp_path), "test")
+    assert (test.classes, test.labels.tolist()) == (("ant", "cat", "dog"), [1] * 4 + [2] * 4)
+    test = load(data(tmp_path, classes=("dog", "cat", "ant")), "test")
+    assert (test.classes, test.labels.tolist()) == (("dog", "cat", "ant"), [1] * 4 + [0] * 4)
+
+
+def test_splits_of_different_sizes_need_a_size(tmp_path):
+    write(tmp_path, splits=("train",))
+    write(tmp_path, splits=("test",), size=(10, 30))
+    with pytest.raises(InputError, match="the test images of .* are 10 x 30 pixels, but its training images 12 x 12"):
+        load(data(tmp_path), "test")
+    assert load(data(tmp_path, size=8), "test").shape == (3, 8, 8)

@@ -94,11 +94,11 @@ def find_form(name: str, folder: Path) -> dict[str, Path]:
 
 def lacking(name: str, folder: Path) -> str:
     """The sentence for a folder that holds no complete set of files."""
-    found = [[file for file in form if find_file(name, folder, file)] for form in SOURCES[name].forms]
-    most = max(range(len(found)), key=lambda i: len(found[i]))
-    if not found[most]:
+    present = [[file for file in form if find_file(name, folder, file)] for form in SOURCES[name].forms]
+    most = max(range(len(present)), key=lambda i: len(present[i]))
+    if not present[most]:
         return f"{folder} does not hold {name}: expected {_listed(SOURCES[name].forms)}"
-    missing = [file for file in SOURCES[name].forms[most] if file not in found[most]]
+    missing = [file for file in SOURCES[name].forms[most] if file not in present[most]]
     return f"{folder} does not hold all of {name}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
 
 
@@ -142,15 +142,15 @@ def get(name: str, *, path: str | Path | None = None, progress: Callable[[str], 
         files = find_form(name, Path(path))
         if not files:
             raise InputError(lacking(name, Path(path)))
-        for file, found in files.items():
-            _store(_read(found, file), target / file, name, found)
+        for file, place in files.items():
+            _store(_read(place, file), target / file, name, place)
         return target
     tried = []
     for folder in places(name):
         files = find_form(name, folder)
         try:
-            for file, found in files.items():
-                for _ in _verified(_read(found, file), name, file, found):
+            for file, place in files.items():
+                for _ in _verified(_read(place, file), name, file, place):
                     pass
         except InputError as error:
             tried.append(str(error))
