@@ -230,6 +230,7 @@ def test_classes_come_from_the_dataset_or_are_given(package):
         ("(self.pixels(i), 'dark')", "the label of item 0 of {} is 'dark'; expected an integer"),
         ("(self.pixels(i), 1.0)", "the label of item 0 of {} is 1.0; expected an integer"),
         ("(self.pixels(i), np.array([0, 1]))", "the label of item 0 of {} is array([0, 1]); expected an integer"),
+        ("(self.pixels(i), np.zeros((99, 99)))", "the label of item 0 of {} is array([[0., 0., 0."),
         ("(self.pixels(i), i)", "{}: label 2 of image 2 is outside the 2 classes 0 to 1"),
         ("(self.pixels(i), -i)", "{}: label -1 of image 1 is outside the 2 classes 0 to 1"),
         ("(self.pixels(i), 1 / (i - 3))", "item 3 of {} cannot be read: ZeroDivisionError: division by zero"),
@@ -256,7 +257,8 @@ def test_items_that_are_none(package, item, sentence):
             "{} is of type Stream; expected a torch.utils.data.Dataset",
         ),
         ("1 / 0", "{} raised ZeroDivisionError: division by zero"),
-        ("named(Drawn(split), 'dark light')", "{}.classes is 'dark light'; expected a list of names"),
+        ("int('one\\ntwo')", "{} raised ValueError: invalid literal"),
+        ("named(Drawn(split), 'dark light')", "{}.classes is a str, not a list of names"),
         ("named(Drawn(split), ['dark', 'dark'])", "class 'dark' stands twice in {}:odd's train split"),
         ("Drawn(split, side=28 if split == 'train' else 9)", "give a size to which all are resized"),
     ],
@@ -311,6 +313,7 @@ def test_a_network_is_trained_and_measured_and_its_run_names_the_dataset(package
     assert set(rows["label"].to_pylist()) == {0, 1}
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_on_it(package, tmp_path):
     name = package()
     command = [sys.executable, "-m", "pellucid", "train", "run", "--dataset.name", f"{name}:make"]

@@ -40,7 +40,7 @@ def reader(path: str) -> Callable[..., "Examples | None"]:
     try:
         factory = import_name(path)
     except Exception as error:  # a user's module may raise anything
-        reason = error if isinstance(error, InputError) else f"cannot import {path!r}: {type(error).__name__}: {error}"
+        reason = error if isinstance(error, InputError) else f"cannot import {path!r}: {_told(error)}"
         raise InputError(
             f"{reason}; a dataset is one of {', '.join(DATASETS)}, or the import path of your own, such as "
             "my_package:make_dataset"
@@ -58,7 +58,7 @@ def reader(path: str) -> Callable[..., "Examples | None"]:
         except Exception as error:  # a user's factory may raise anything
             if split == "validation" and isinstance(error, KeyError | ValueError | NotImplementedError):
                 return None
-            raise InputError(f"{place} raised {type(error).__name__}: {error}") from error
+            raise InputError(f"{place} raised {_told(error)}") from error
         return None if items.dataset is None else Examples(items, size, channels, classes)
 
     return read
@@ -92,7 +92,7 @@ class _Items:
             with self.lock:
                 item = self.dataset[i]
         except Exception as error:  # a user's dataset may raise anything
-            raise InputError(f"{where} cannot be read: {type(error).__name__}: {error}") from error
+            raise InputError(f"{where} cannot be read: {_told(error)}") from error
         if isinstance(item, tuple | list) and len(item) == 2:
             return item[0], item[1]
         got = f"of type {type(item).__name__}"
@@ -107,7 +107,8 @@ class _Items:
         label = self.item(i)[1]
         number = _integers([label], 1)
         if number is None:
-            raise InputError(f"the label of item {i} of {self.place} is {label!r}; expected an integer, such as 0")
+            got = " ".join(repr(label).split())[:80]
+            raise InputError(f"the label of item {i} of {self.place} is {got}; expected an integer, such as 0")
         return int(number[0])
 
 
@@ -129,7 +130,9 @@ class Examples:
             raise InputError(f"{place} has no image")
         names = getattr(dataset, "classes", None)
         if names is not None and (isinstance(names, str | Mapping) or not isinstance(names, Iterable)):
-            raise InputError(f"{place}.classes is {names!r}; expected a list of names, in the order of the labels")
+            raise InputError(
+                f"{place}.classes is a {type(names).__name__}, not a list of names in the order of the labels"
+            )
         self.classes = tuple(map(str, () if names is None else names)) or given or ()
         if not self.classes:
             raise InputError(
@@ -159,6 +162,10 @@ class Examples:
             bar = tqdm(range(n), desc=f"{items.place}: labels", unit="image", dynamic_ncols=True, disable=None)
             labels = torch.tensor([items.label(i) for i in bar])
         return check_labels(labels, len(self.classes), items.place)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _integers(values: Any, n: int) -> Tensor | None:
