@@ -1,12 +1,15 @@
 """One split of a dataset, by stable position."""
 
+import hashlib
+import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -27,6 +30,12 @@ SAMPLE = 512
 
 SHARE = 64
 """Images that a decoding thread takes at a time."""
+
+FINGERPRINTED = 64
+"""Images whose pixels enter a fingerprint."""
+
+NAMED = 20
+"""Classes that an error message lists at most."""
 
 _MOMENTS = {
     "fashion-mnist": ((0.2860,), (0.3530,)),
@@ -103,6 +112,70 @@ class Dataset:
     def std(self) -> tuple[float, ...]:
         """Standard deviation of the training pixels in [0, 1], by channel; 1 for a constant channel."""
         return self._moments[1]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that tell these images and labels from others.
+
+        They are a digest of the class names, the shape, all labels and the pixels of up to `FINGERPRINTED` evenly
+        spaced images, so that they are the same in every process and do not depend on where the files lie.
+        """
+        digest = hashlib.blake2b(json.dumps([self.classes, self.shape]).encode(), digest_size=8)
+        digest.update(self.labels.cpu().numpy().astype("<i8").tobytes())
+        n = len(self)
+        count = min(n, FINGERPRINTED)
+        digest.update(self.take([i * n // count for i in range(count)]).numpy().tobytes())
+        return digest.hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of the split, as a run directory records it: plain values that JSON can hold.
+
+        >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+        >>> Dataset("dots", "train", ("a", "b"), (1, 4, 4), torch.tensor([0, 1]), images, images).facts()
+        {'name': 'dots', 'classes': ['a', 'b'], 'shape': [1, 4, 4], 'mean': [0.0], 'std': [1.0], 'images': 2,
+         'fingerprint': '4eefb1cfe604c0a2'}
+        """
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
+            "shape": list(self.shape),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "images": len(self),
+            "fingerprint": self.fingerprint,
+        }
+
+    def with_classes(self, names: Sequence[str]) -> "Dataset":
+        """The same images, their labels numbered in the order of the classes that a network knows.
+
+        Args:
+            names: every class that the network knows, in its order. The split may have fewer of them.
+
+        Returns:
+            The split itself where its classes are ``names`` already.
+
+        Raises:
+            InputError: a class of the split is not among ``names``, or a name stands twice in either.
+
+        >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+        >>> pets = Dataset("pets", "test", ("dog", "cat"), (1, 4, 4), torch.tensor([0, 1]), images, images)
+        >>> pets.with_classes(["bird", "cat", "dog"]).labels
+        tensor([2, 1])
+        """
+        for place, known in ((f"{self.name}'s {self.split} split", self.classes), ("the known classes", names)):
+            if twice := [name for name, times in Counter(known).items() if times > 1]:
+                raise InputError(f"class {twice[0]!r} stands twice in {place}; every class needs a name of its own")
+        if tuple(names) == self.classes:
+            return self
+        position = {name: i for i, name in enumerate(names)}
+        if unknown := [name for name in self.classes if name not in position]:
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            raise InputError(
+                f"class {unknown[0]!r} of {self.name}'s {self.split} split is none of the {len(names)} classes known: "
+                f"{', '.join(names[:NAMED])}{more}"
+            )
+        labels = torch.tensor([position[name] for name in self.classes])[self.labels]
+        return replace(self, classes=tuple(names), labels=labels)
 
     @cached_property
     def _moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
