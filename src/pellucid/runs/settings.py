@@ -1,4 +1,4 @@
-"""A whole run as one value, its YAML form, and the directory that a run leaves behind."""
+"""A whole run as one value, and read back from its directory."""
 
 import typing
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from pellucid.data import Data
 from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import Method, Regular
 from pellucid.models import Network
+from pellucid.runs.directory import RunDirectory
 
 __all__ = ["Experiment", "Optimizer", "Schedule", "count_parameters", "read_experiment"]
 
@@ -156,9 +157,9 @@ def read_experiment(run: str | Path) -> Experiment:
     Raises:
         InputError: no such directory, or none that pellucid made.
     """
-    file = Path(run) / "experiment.yaml"
+    file = RunDirectory(run).experiment
     if not file.is_file():
-        raise InputError(f"{run} is not a run directory: it has no experiment.yaml; `pellucid train` makes one")
+        raise InputError(f"{run} is not a run directory: it has no {file.name}; `pellucid train` makes one")
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
