@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import seed_of
 from pellucid.data import sources
 from pellucid.data.config import Data
-from pellucid.data.splits import Images, Rows, Stored
+from pellucid.data.splits import Images, Rows, Split, Stored
 
 __all__ = ["FITS", "Dataset", "load"]
 
@@ -203,49 +203,44 @@ def load(data: Data, split: Literal["train", "validation", "test"]) -> Dataset:
     """
     if split not in ("train", "validation", "test"):
         raise InputError(f"unknown split {split!r}; known are train, validation, test")
-    read, name = _reader(data)
-    make = partial(
-        Dataset,
+    reader, name = _reader(data)
+    read = cache(reader)
+    # A folder with training and validation images alone is tested on the latter, as ImageNet is.
+    stored = _present(read("test") or read("validation"), name, split) if split == "test" else None
+    if split == "validation" and (validation := read("validation")) is not None and read("test") is not None:
+        stored = validation
+    if stored is not None and data.name in _MOMENTS:
+        training, classes = stored.images, stored.classes
+    else:
+        train = _present(read("train"), name, "train")
+        training, left, kept = _training(data, name, train, read)
+        classes = data.classes or train.classes
+        if stored is None:
+            stored = _cut(data, name, train, training, left) if split == "train" else _part(train, kept)
+        elif stored.shape != train.shape:
+            raise InputError(
+                f"the {split} images of {name} are {stored.shape[2]} x {stored.shape[1]} pixels, but its training "
+                f"images {train.shape[2]} x {train.shape[1]}; give a size to which all are resized"
+            )
+    usual = _AUGMENTATION.get(data.name, "resized-crop-flip")
+    return Dataset(
         name,
         split,
-        augmentation=_AUGMENTATION.get(data.name, "resized-crop-flip")
-        if data.augmentation == "default"
-        else data.augmentation,
+        stored.classes,
+        stored.shape,
+        stored.labels,
+        stored.images,
+        training,
+        augmentation=usual if data.augmentation == "default" else data.augmentation,
         workers=data.workers,
-    )
-    published = data.name in _MOMENTS
-    if split == "test":
-        # A folder with training and validation images alone is tested on the latter, as ImageNet is.
-        stored = _present(read("test") or read("validation"), name, split)
-        images, labels = stored.images, stored.labels
-        training = images if published else _training(data, name, _present(read("train"), name, "train"), read)[0]
-        return make(stored.classes, stored.shape, labels, images, training)
-    own = read("validation") if split == "validation" else None
-    if own is not None and read("test") is not None:
-        training = own.images if published else _present(read("train"), name, "train").images
-        return make(own.classes, own.shape, own.labels, own.images, training)
-    stored = _present(read("train"), name, "train")
-    training, left, kept = _training(data, name, stored, read)
-    if split == "validation":
-        return make(stored.classes, stored.shape, stored.labels[kept], _rows(stored.images, kept), training)
-    images, chosen = training, left
-    if data.limit is not None:
-        if data.limit > len(left):
-            raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
-        # Drawn, not the first ones: a folder lies sorted by class.
-        chosen = left[_order(len(left), data.split_seed, "limit")[: data.limit].sort().values]
-        images = _rows(stored.images, chosen)
-    labels = stored.labels[chosen]
-    if data.labels == "shuffled":
-        labels = labels[_order(len(labels), data.split_seed, "labels")]
-    return make(stored.classes, stored.shape, labels, images, training)
+    ).with_classes(classes)
 
 
 def _training(
-    data: Data, name: str, train: Stored, read: Callable[[str], Stored | None]
+    data: Data, name: str, train: Split, read: Callable[[str], Split | None]
 ) -> tuple[Images, Tensor, Tensor]:
     """Training images without those kept for validation, their rows, and the rows of those kept."""
-    n = len(train.labels)
+    n = len(train.images)
     if read("validation") is not None and read("test") is not None:
         return train.images, torch.arange(n), torch.arange(0)
     if data.validation >= n:
@@ -255,26 +250,49 @@ def _training(
         )
     order = _order(n, data.split_seed, "validation")
     kept, left = order[: data.validation].sort().values, order[data.validation :].sort().values
-    return _rows(train.images, left), left, kept
+    return _images(train.images, left), left, kept
+
+
+def _cut(data: Data, name: str, train: Split, training: Images, left: Tensor) -> Stored:
+    """The training images that ``limit`` leaves, their labels in the order that ``data.labels`` asks for."""
+    if data.limit is None:
+        part = Stored(training, train.labels[left], train.classes, train.shape)
+    elif data.limit > len(left):
+        raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
+    else:
+        # Drawn, not the first ones: a folder lies sorted by class.
+        part = _part(train, left[_order(len(left), data.split_seed, "limit")[: data.limit].sort().values])
+    if data.labels == "shuffled":
+        return part._replace(labels=part.labels[_order(len(part.labels), data.split_seed, "labels")])
+    return part
+
+
+def _part(split: Split, rows: Tensor) -> Stored:
+    return Stored(_images(split.images, rows), split.labels[rows], split.classes, split.shape)
 
 
 def _order(n: int, seed: int, purpose: str) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(seed, purpose)))
 
 
-def _reader(data: Data) -> tuple[Callable[[str], Stored | None], str]:
-    """A function from split to what lies on disk (None where the dataset has no such split), and the dataset's name."""
+def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
+    """A function from split to what its source holds (None where it has no such split), and the dataset's name."""
     # Readers are imported where they are needed, since h5py, Pillow and datasets take long.
+    settings: dict[str, Any] = {"size": data.size, "channels": data.channels or 3}
+    if data.is_own:
+        from pellucid.data import factory
+
+        return partial(factory.reader(data.name), classes=data.classes, **settings), data.name
     if data.name == "folder":
         from pellucid.data import folder
 
         path = Path(str(data.path)).expanduser()
-        return partial(folder.read, path, size=data.size, channels=data.channels or 3), path.resolve().name
+        return partial(folder.read, path, **settings), path.resolve().name
     if data.name == "huggingface":
         from pellucid.data import huggingface
 
         path = Path(str(data.path))
-        return partial(huggingface.reader(str(data.path)), size=data.size, channels=data.channels or 3), path.name
+        return partial(huggingface.reader(str(data.path)), classes=data.classes, **settings), path.name
     place = Path(data.path).expanduser() if data.path is not None else sources.find(data.name)
     if place is None:
         looked = ", ".join(map(str, sources.places(data.name)))
@@ -297,14 +315,14 @@ def _reader(data: Data) -> tuple[Callable[[str], Stored | None], str]:
     return partial(idx.read, data.name, place, verify=verify), data.name
 
 
-def _present(stored: Stored | None, name: str, split: str) -> Stored:
+def _present(stored: Split | None, name: str, split: str) -> Split:
     if stored is None:
         hint = "; evaluate it with --split validation" if split == "test" else ""
         raise InputError(f"{name} has no {split} split{hint}")
     return stored
 
 
-def _rows(images: Images, rows: Tensor) -> Images:
+def _images(images: Images, rows: Tensor) -> Images:
     return images.index_select(0, rows) if isinstance(images, Tensor) else Rows(images, rows)
 
 
