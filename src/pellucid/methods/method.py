@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -67,7 +68,8 @@ def sample_numbers(state: nn.Module, num_samples: int) -> dict[str, Tensor]:
     Raises:
         InputError: ``per_sample`` gave something else, or a name that a run cannot store.
     """
-    numbers = state.per_sample() if hasattr(state, "per_sample") else {}
+    per_sample: Any = getattr(state, "per_sample", dict)
+    numbers = per_sample()
     where = f"{type(state).__name__}.per_sample"
     if not isinstance(numbers, Mapping):
         raise InputError(f"{where} must return names and tensors, such as {{'q': q}}, got {type(numbers).__name__}")

@@ -255,7 +255,7 @@ def extremes(runs: Sequence[Run], name: str = "q") -> list[tuple[str, str, list[
 
 
 def extremes_of(run: Run) -> dict[str, npt.NDArray[Any]]:
-    """What `extremes` shows: ``images``, ``index``, ``label`` and ``q``, rising; empty where none were kept."""
+    """What `extremes` shows: ``images``, ``index``, ``label`` and ``q``; empty where none were kept."""
     return run.extremes()
 
 

@@ -238,7 +238,8 @@ class Run:
         """The training images with the smallest and the largest of the numbers ``name``.
 
         Returns:
-            ``images``, ``index``, ``label`` and ``name`` itself, rising; empty where none were kept.
+            ``images``, ``index``, ``label`` and ``name`` itself, first the smallest and rising, then the largest and
+            falling; empty where none were kept.
         """
         return _read_tensors(self.directory.extremes(name), "delete it, or train again")
 

@@ -36,8 +36,11 @@ class DataFacts:
 
 def as_facts(values: Mapping[str, Any]) -> DataFacts:
     """The facts that plain values say, as `pellucid.data.Dataset.facts` gives them and data.json holds them."""
-    given = {field.name: values[field.name] for field in fields(DataFacts)}
-    return DataFacts(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    names = {field.name for field in fields(DataFacts)}
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in names
+    }
+    return DataFacts(**given)
 
 
 def read_facts(file: Path) -> DataFacts:
@@ -48,5 +51,5 @@ def read_facts(file: Path) -> DataFacts:
     """
     try:
         return as_facts(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{file} is not what training wrote ({error!r}); restore it, or train again") from None

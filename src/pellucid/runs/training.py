@@ -100,7 +100,7 @@ def fit(
     fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision, loggers=loggers)
     work = partial(_fit, experiment=experiment, directory=directory, progress=progress, snapshots=snapshots)
     launch(fabric, work)
-    if not directory.is_finished:  # a spawned process was stopped, which its parent is not told
+    if not directory.weights.exists():  # a spawned process was stopped, which its parent is not told
         raise Interrupted("SIGTERM")
     return directory.path
 
