@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import yaml
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from pellucid.config import from_config
+from pellucid.config import from_config, read_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image
 from pellucid.data import load
@@ -104,11 +103,7 @@ def _evaluation(directory: RunDirectory) -> "Evaluation | None":
     file = directory.evaluation
     if not file.is_file() or not directory.is_evaluated:
         return None
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from None
-    evaluation: Evaluation = from_config(config, Evaluation)
+    evaluation: Evaluation = from_config(read_yaml(file), Evaluation)
     return evaluation
 
 
