@@ -1,6 +1,8 @@
 """One module knows the names of a run directory's files."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,9 @@ def test_half_written_files_are_removed_and_no_others(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     RunDirectory(tmp_path).remove_half_written(["q"])
     assert {file.name for file in tmp_path.iterdir()} == {".rows-key", ".mine-1.txt", ".data-1.csv"}
+
+
+def test_runs_are_read_without_torch() -> None:
+    program = "import sys, pellucid.runs as runs; runs.read_run, runs.RunDirectory; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("False", "")

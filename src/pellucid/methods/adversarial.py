@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from pellucid.attacks import PGD
+from pellucid.core.checks import in_unit, one_of
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of, shared, uniform
 from pellucid.core.types import Batch
-from pellucid.methods.checks import in_unit, one_of
 from pellucid.methods.method import Losses, Method
 from pellucid.methods.regular import Regular
 from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, spread
@@ -37,7 +37,7 @@ class AdversarialTraining(Method):
     clean_share: float = 0.5
 
     def __post_init__(self) -> None:
-        one_of("clean", self.clean, ("none", "share", "probability", "sum"))
+        one_of(("none", "share", "probability", "sum"), clean=self.clean)
         in_unit(clean_share=self.clean_share)
 
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.attacks import PGD
+from pellucid.core.checks import in_unit, not_negative, one_of
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of, uniform
 from pellucid.core.types import Batch, Image, Label, Mask
 from pellucid.divergence import kl
-from pellucid.methods.checks import in_unit, not_negative, one_of
 from pellucid.methods.method import Losses, Method
 from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, heatmap, lowest
@@ -60,10 +60,10 @@ class SaliencyGuided(Method):
 
     def __post_init__(self) -> None:
         in_unit(fraction=self.fraction)
-        one_of("fill", self.fill, ("channel_range", "image_range", "unit", "channel_mean", "corner"))
-        one_of("ranking", self.ranking, ("absolute", "signed"))
-        one_of("target", self.target, ("true", "predicted"))
-        one_of("reading", self.reading, ("A", "B", "C"))
+        one_of(("channel_range", "image_range", "unit", "channel_mean", "corner"), fill=self.fill)
+        one_of(("absolute", "signed"), ranking=self.ranking)
+        one_of(("true", "predicted"), target=self.target)
+        one_of(("A", "B", "C"), reading=self.reading)
         not_negative(weight=self.weight)
         as_saliency(self.saliency)
 

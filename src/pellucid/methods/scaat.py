@@ -6,13 +6,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.attacks import PGD
+from pellucid.core.checks import at_least, in_unit, not_negative, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of
 from pellucid.core.types import Batch, Image, Label, Logits, PerSample
 from pellucid.divergence import DIVERGENCES, Divergence
 from pellucid.methods.adaptive_q import AdaptiveQ
-from pellucid.methods.checks import in_unit, not_negative, one_of
 from pellucid.methods.method import Losses, Method
 from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, spread
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, gradient_and_logits, heatmap, lowest
@@ -66,15 +66,14 @@ class SCAAT(Method):
     def __post_init__(self) -> None:
         in_unit(q=self.q, q_min=self.q_min, q_max=self.q_max, warmup=self.warmup, share=self.share)
         not_negative(weight=self.weight, gamma=self.gamma)
-        one_of("divergence", self.divergence, tuple(DIVERGENCES))
+        one_of(tuple(DIVERGENCES), divergence=self.divergence)
         if self.adaptive and not self.q_min <= self.q <= self.q_max:
             raise InputError(
                 f"q must lie between q_min and q_max, got q={self.q:g}, q_min={self.q_min:g}, q_max={self.q_max:g}"
             )
         if self.share == 0:
             raise InputError("share must be above 0, got 0; without the divergence term use the method Regular")
-        if self.region < 1:
-            raise InputError(f"region must be at least 1 pixel, got {self.region}")
+        at_least(1, " pixel", region=self.region)
         if not self.attack.random_start and self.attack.eps > 0:
             raise InputError(
                 "SCAAT's attack needs random_start: true, got false; the gradient of D(f(x), f(x)) is 0 at x itself"

@@ -10,6 +10,7 @@ import yaml
 from torch import nn
 
 from pellucid.config import from_config
+from pellucid.core.checks import at_least, not_negative, positive
 from pellucid.core.errors import InputError
 from pellucid.data import Data
 from pellucid.edits.smoothing import Smoothing
@@ -41,10 +42,8 @@ class Optimizer:
     def __post_init__(self) -> None:
         if self.name not in ("adam", "adamw", "sgd"):
             raise InputError(f"optimizer must be adam, adamw or sgd, got {self.name!r}")
-        if not self.lr > 0:
-            raise InputError(f"lr must be positive, got {self.lr:g}")
-        if not self.weight_decay >= 0:
-            raise InputError(f"weight_decay must not be negative, got {self.weight_decay:g}")
+        positive(lr=self.lr)
+        not_negative(weight_decay=self.weight_decay)
         if not 0 <= self.momentum < 1:
             raise InputError(f"momentum must be in [0, 1), got {self.momentum:g}")
         if self.nesterov and self.momentum == 0:
@@ -140,9 +139,7 @@ class Experiment:
     channels_last: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        at_least(1, epochs=self.epochs, batch_size=self.batch_size)
         kinds = {"dataset": Data, "network": Network, "optimizer": Optimizer, "schedule": Schedule, "method": Method}
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
