@@ -20,7 +20,8 @@ from pellucid.methods.objective import Objective
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.environment import environment
 from pellucid.runs.facts import DataFacts
-from pellucid.runs.observations import write_extremes, write_sample_numbers, write_snapshot, write_tensors
+from pellucid.runs.observations import write_extremes, write_snapshot, write_tensors
+from pellucid.runs.per_sample import append_epoch
 from pellucid.runs.settings import Experiment, count_parameters
 
 __all__ = ["Checkpoint"]
@@ -115,7 +116,8 @@ class Checkpoint:
         if self.fabric.is_global_zero:
             self._write_rows()
             if self._is_due(math.ceil(self.experiment.epochs / EPOCHS_WITH_NUMBERS)):
-                write_sample_numbers(self.directory, self.epoch - 1, self.sample_numbers())
+                for name, values in self.sample_numbers().items():
+                    append_epoch(self.directory.sample_numbers(name), self.epoch - 1, values.numpy())
             if self.snapshots and self._is_due(self.snapshots):
                 write_snapshot(self.directory, self.epoch - 1, self.objective.model, self.watched)
         self.log(means | scores | {"lr": float(lr), "seconds": progress["seconds"]}, step)

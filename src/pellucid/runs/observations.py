@@ -1,4 +1,4 @@
-"""What training leaves for looking at: numbers of every training image, the images where they are extreme, and maps."""
+"""What training leaves for looking at: the images whose numbers are extreme, and the maps of a few fixed ones."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,25 +13,12 @@ from pellucid.core.files import whole_file
 from pellucid.core.modes import evaluating
 from pellucid.data import Dataset
 from pellucid.runs.directory import RunDirectory
-from pellucid.runs.per_sample import append_epoch
 from pellucid.saliency import VanillaGradient, heatmap
 
-__all__ = ["write_extremes", "write_sample_numbers", "write_snapshot", "write_tensors"]
+__all__ = ["write_extremes", "write_snapshot", "write_tensors"]
 
 SNAPSHOT_IMAGES = 4
 EXTREMES = 8  # training images kept for the smallest number, and for the largest
-
-
-def write_sample_numbers(directory: RunDirectory, epoch: int, numbers: Mapping[str, Tensor]) -> None:
-    """Add an epoch to the file of each number.
-
-    Args:
-        directory: of the run.
-        epoch: whose numbers they are, from 0.
-        numbers: by name, (num_samples,) values.
-    """
-    for name, values in numbers.items():
-        append_epoch(directory.sample_numbers(name), epoch, values.numpy())
 
 
 def write_extremes(directory: RunDirectory, numbers: Mapping[str, Tensor], train: Dataset) -> None:
