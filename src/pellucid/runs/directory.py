@@ -84,6 +84,15 @@ class RunDirectory:
         """What the network says of every image of a split."""
         return self.path / f"predictions-{split}.parquet"
 
+    def parts(self, key: str) -> Path:
+        """Folder of the rows that an evaluation has measured so far, by the key of its settings and weights."""
+        return self.path / f".rows-{key}"
+
+    @property
+    def all_parts(self) -> list[Path]:
+        """The folders of all evaluations that were interrupted."""
+        return sorted(folder for folder in self.path.glob(".rows-*") if folder.is_dir())
+
     @property
     def sample_names(self) -> list[str]:
         """Names of the numbers for which `sample_numbers` has a file."""

@@ -24,15 +24,17 @@ from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.core.randomness import seed_of
 from pellucid.core.types import Saliency
-from pellucid.data import Dataset, load
+from pellucid.data import Dataset
 from pellucid.metrics import Metric
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.families.faithfulness import Fill
 from pellucid.metrics.metric import Images
 from pellucid.metrics.suite import ALL, select
+from pellucid.runs.directory import RunDirectory
+from pellucid.runs.engine import launch, make_fabric
 from pellucid.runs.measurement import Measurement
 from pellucid.runs.settings import read_experiment
-from pellucid.runs.training import launch, load_network, make_fabric
+from pellucid.runs.trained import load_network, open_run
 from pellucid.saliency import Channels, Explain, as_saliency, saliency_name
 
 __all__ = ["Evaluation", "evaluate", "measurement_of"]
@@ -196,25 +198,24 @@ def evaluate(
     evaluation = evaluation or Evaluation()
     to_config(evaluation)  # refuses what no file can name before anything is measured
     read_experiment(run)
-    if resume and _is_finished(run, evaluation):
+    if resume and _is_finished(RunDirectory(run), evaluation):
         return run
     fabric = make_fabric(accelerator, devices, num_nodes, strategy)
     launch(fabric, partial(_evaluate, run=run, evaluation=evaluation, resume=resume, progress=progress))
     return run
 
 
-def _is_finished(run: Path, evaluation: Evaluation) -> bool:
+def _is_finished(run: RunDirectory, evaluation: Evaluation) -> bool:
     """Whether the rows are of these weights, and of an evaluation that means the same, however it was written."""
-    rows, settings = run / "rows.parquet", run / "evaluation.yaml"
-    if not (rows.exists() and settings.exists() and (run / "maps.safetensors").exists()):
+    if not all(file.exists() for file in (run.rows, run.evaluation, run.maps)):
         return False
     try:
-        metadata = pq.read_schema(rows).metadata or {}
-        config = yaml.safe_load(settings.read_text(encoding="utf-8"))
+        metadata = pq.read_schema(run.rows).metadata or {}
+        config = yaml.safe_load(run.evaluation.read_text(encoding="utf-8"))
         made = from_config(config, Evaluation)
     except (pa.ArrowInvalid, OSError, yaml.YAMLError, InputError):  # truncated, or of metrics that are not here
         return False
-    same_key = metadata.get(b"pellucid.key") == _key(run, config, made.transfer).encode()
+    same_key = metadata.get(b"pellucid.key") == _key(run.path, config, made.transfer).encode()
     return same_key and _meaning(made) == _meaning(evaluation)
 
 
@@ -227,26 +228,25 @@ def _meaning(evaluation: Evaluation) -> Any:
 def _key(run: Path, config: Any, transfer: str | None) -> str:
     """What rows must have in common to be put together: the settings, and the weights of all networks."""
     networks = [run] if transfer is None else [run, Path(transfer)]
-    files = [network / "model.safetensors" for network in networks]
+    files = [RunDirectory(network).weights for network in networks]
     weights = [hashlib.blake2b(file.read_bytes()).hexdigest() if file.exists() else None for file in files]
     facts = [config, weights, ROWS_FORMAT]
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, progress: bool) -> None:
-    experiment = read_experiment(run)
-    dataset = load(experiment.dataset, evaluation.split)
-    if len(dataset) == 0:
-        raise InputError(f"{run} has no {evaluation.split} images; it was trained with dataset.validation 0")
-    model = fabric.to_device(load_network(run, dataset))
+    directory, name = RunDirectory(run), read_experiment(run).dataset.name
+    model, dataset = open_run(run, evaluation.split)
+    model = fabric.to_device(model)
     transfer = None
     if evaluation.transfer is not None:
         transfer = fabric.to_device(load_network(evaluation.transfer, dataset))
-    measurement = measurement_of(evaluation, experiment.dataset.name, dataset, transfer=transfer, device=fabric.device)
+    measurement = measurement_of(evaluation, name, dataset, transfer=transfer, device=fabric.device)
     chosen = _choose(len(dataset), evaluation)
-    parts = run / f".rows-{_key(run, to_config(evaluation), evaluation.transfer)}"
+    key = _key(run, to_config(evaluation), evaluation.transfer)
+    parts = directory.parts(key)
     if fabric.is_global_zero:
-        for stale in run.glob(".rows-*"):
+        for stale in directory.all_parts:
             if not resume or stale != parts:
                 shutil.rmtree(stale)
         parts.mkdir(exist_ok=True)
@@ -287,24 +287,23 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     metadata = {
         "format": ROWS_FORMAT,
         "classes": list(dataset.classes),
-        "dataset": experiment.dataset.name,
+        "dataset": name,
         "split": evaluation.split,
         "images": table.num_rows,
         "columns": meaning,
         "aggregates": {name: column.as_dict() for name, column in measurement.aggregates().items()},
     }
-    key = _key(run, to_config(evaluation), evaluation.transfer)
     table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), "pellucid.key": key})
     maps = _gallery(model, dataset, _shown(dataset, chosen, evaluation.gallery), measurement, fabric.device)
-    (run / "rows.parquet").unlink(missing_ok=True)  # never old rows beside new maps
-    write_yaml(evaluation, run / "evaluation.yaml")
-    with whole_file(run / "maps.safetensors") as temporary:
+    directory.rows.unlink(missing_ok=True)  # never old rows beside new maps
+    write_yaml(evaluation, directory.evaluation)
+    with whole_file(directory.maps) as temporary:
         temporary.write_bytes(save(maps))
-    with whole_file(run / "rows.parquet") as temporary:
+    with whole_file(directory.rows) as temporary:
         pq.write_table(table, temporary)
     shutil.rmtree(parts)
     if failed:
-        raise InputError(f"{'; '.join(failed.values())}; all other measures are in {run / 'rows.parquet'}")
+        raise InputError(f"{'; '.join(failed.values())}; all other measures are in {directory.rows}")
 
 
 def measurement_of(
