@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, strategies as st
 from torch import nn
 
-from pellucid import IntegratedGradients, SmoothGrad, VanillaGradient, heatmap, randomness
+from pellucid import IntegratedGradients, SmoothGrad, VanillaGradient, heatmap
+from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.integrations import quantus as ours
 from pellucid.integrations.draws import image_draws

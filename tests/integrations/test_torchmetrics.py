@@ -12,7 +12,8 @@ from hypothesis import given, settings, strategies as st
 from torch import nn
 from torchmetrics import MetricCollection
 
-from pellucid import PGD, heatmap, randomness
+from pellucid import PGD, heatmap
+from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
 from pellucid.integrations import torchmetrics as ours
