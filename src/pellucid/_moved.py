@@ -25,6 +25,7 @@ MOVED = {
     "files": "core.files",
     "imports": "config",
     "input_gradient": "core.input_gradient",
+    "integrations.draws": "integrations.given",
     "modes": "core.modes",
     "objective": "methods.objective",
     "options": "cli.options",

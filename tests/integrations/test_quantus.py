@@ -12,7 +12,7 @@ from pellucid import IntegratedGradients, SmoothGrad, VanillaGradient, heatmap
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.integrations import quantus as ours
-from pellucid.integrations.draws import image_draws
+from pellucid.integrations.given import image_draws
 from pellucid.metrics import (
     aopc,
     effective_complexity,
@@ -101,7 +101,7 @@ class TestSameNumbersAsTheFunctions:
                 ours.RelativeRepresentationStability(draws=2, form=form, layer="0"),
             ):
                 scores = metric(model, x, y, explain_func=VANILLA)
-                assert scores == pytest.approx(stability[metric.kind + suffix].tolist(), rel=1e-4)
+                assert scores == pytest.approx(stability[metric.column].tolist(), rel=1e-4)
                 assert metric.details["coverage"] == stability["coverage"].tolist()
         alike = map_similarity(**given)
         assert ours.SSIM(draws=2)(model, x, y, explain_func=VANILLA) == pytest.approx(alike["ssim"].tolist())

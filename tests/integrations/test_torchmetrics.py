@@ -17,7 +17,7 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
 from pellucid.integrations import torchmetrics as ours
-from pellucid.integrations.draws import image_draws
+from pellucid.integrations.given import image_draws
 from pellucid.metrics import (
     aopc,
     compressed_size,

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
-from pellucid.integrations.draws import image_draws
+from pellucid.integrations.given import image_draws
 
 
 @given(st.permutations(range(4)))
