@@ -93,7 +93,7 @@ class TestSameNumbersAsTheFunctions:
         model, image, target = network(), torch.tensor(x), torch.tensor(y)
         given = {"model": model, "x": image, "target": target, "saliency": VanillaGradient()}
         given |= {"draws": 2, "generator": image_draws(image, 0)}
-        for form, suffix in (("norm", ""), ("elementwise", "_elementwise")):
+        for form in ("norm", "elementwise"):
             stability = relative_stability(form=form, layer="0", **given)
             for metric in (
                 ours.RelativeInputStability(draws=2, form=form),

@@ -75,7 +75,7 @@ class Given(Case):
         return super().signed_heatmap
 
     def measured(self, metric: Metric) -> dict[str, Tensor]:
-        """What `pellucid.metrics.measure.measured` says, of a metric that is fitted to the images where these are given."""
+        """The metric's numbers, its settings fitted to the images where these are given."""
         return measured(metric.fitted(Images(tuple(self.x.shape[1:]))) if self._has("x") else metric, self)
 
 

@@ -18,6 +18,7 @@ from pellucid.core.types import Attribution, Image, Label, Saliency
 from pellucid.integrations.given import Given, as_metric
 from pellucid.metrics import COLUMNS, Metric
 from pellucid.metrics.column import Direction
+from pellucid.metrics.families.stability import NOISES, stability_column
 from pellucid.saliency import Channels, Explain, SaliencyMethod, as_saliency
 
 Array = npt.NDArray[Any]
@@ -86,12 +87,10 @@ class QuantusMetric:
         InputError: no metric, a column that it has not or that is a curve, unknown channels.
 
     >>> from pellucid.metrics import Hoyer
-    >>> QuantusMetric(Hoyer())(None, np.zeros((1, 1, 2, 2)), np.array([0]), a_batch=np.eye(2)[None])
-    [0.5857864618301392]
+    >>> QuantusMetric(Hoyer())(None, np.zeros((1, 1, 2, 2)), np.array([0]), a_batch=np.ones((1, 2, 2)))
+    [0.0]
     """
 
-    score_direction: Direction
-    evaluation_category: str
     softmax: ClassVar[bool | None] = None
     _kind: ClassVar[Callable[..., Metric] | None] = None
     _fixed: ClassVar[dict[str, Any]] = {}
@@ -104,7 +103,6 @@ class QuantusMetric:
         super().__init_subclass__()
         if of is not None:
             cls._kind, cls._factor, cls.softmax, cls._fixed = of, factor, softmax, fixed
-            cls.score_direction, cls.evaluation_category = _standing(of(**fixed), None)[1:]
 
     def __init__(
         self,
@@ -117,12 +115,17 @@ class QuantusMetric:
     ) -> None:
         if channels not in get_args(Channels):
             raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {channels!r}")
-        if metric is None and self._kind is not None:
-            named = {_MANY.get(name, name): (v,) if name in _MANY else v for name, v in settings.items()}
-            self.metric = self._kind(**self._fixed | named)
-        else:
-            self.metric = as_metric(metric)
-        self.column, self.score_direction, self.evaluation_category = _standing(self.metric, column)
+        if self._kind is None and settings:
+            raise InputError(f"settings are the metric's own, as in Gini(...), got {', '.join(settings)} beside it")
+        named = {_MANY.get(name, name): (v,) if name in _MANY else v for name, v in settings.items()}
+        self.metric = as_metric(metric) if self._kind is None else self._kind(**self._fixed | named)
+        scores = {name: known for name, known in self.metric.columns.items() if not known.curve}
+        self.column = next(iter(scores), "") if column is None else column
+        if self.column not in scores:
+            raise InputError(f"column must be one of {', '.join(scores) or 'none, as all are curves'}, got {column!r}")
+        self.score_direction: Direction = scores[self.column].direction
+        family = COLUMNS.get(self.column, scores[self.column]).family
+        self.evaluation_category = _CATEGORIES.get(family, "None")
         self.channels, self.seed = channels, seed
         self.evaluation_scores: list[float] = []
         self.all_evaluation_scores: list[float] = []
@@ -200,9 +203,9 @@ class QuantusMetric:
             )  # fmt: skip
             for name, value in case.measured(self.metric).items():
                 number = value * self._factor if name == self.column else value
-                name = "coverage" if name.startswith("stability_coverage") else name
                 values.setdefault(name, []).extend(number.double().cpu().tolist())
-        self.evaluation_scores, self.details = values.pop(self.column), values
+        self.evaluation_scores = values.pop(self.column)
+        self.details = {name if self._kind is None else _FORMER.get(name, name): values[name] for name in values}
         self.all_evaluation_scores.extend(self.evaluation_scores)
         return self.evaluation_scores
 
@@ -210,9 +213,8 @@ class QuantusMetric:
         self, model_predict_kwargs: dict[str, Any] | None, softmax: bool | None, batch_size: int, others: dict[str, Any]
     ) -> None:
         if model_predict_kwargs:
-            raise InputError(
-                f"model_predict_kwargs must be empty, got {model_predict_kwargs}; bind them in the network's forward"
-            )
+            got = f"got {model_predict_kwargs}; bind them in the network's forward"
+            raise InputError(f"model_predict_kwargs must be empty, {got}")
         if None not in (softmax, self.softmax) and bool(softmax) != self.softmax:
             reads = "probabilities" if self.softmax else "logits"
             raise InputError(f"{self.name} reads {reads} of a network that returns logits, got softmax={softmax}")
@@ -224,20 +226,11 @@ class QuantusMetric:
 
 
 _MANY = {"order": "orders", "form": "forms"}
+_FORMER = {stability_column("stability_coverage", noise=noise): "coverage" for noise in NOISES}
 _CATEGORIES = {"sparsity": "Complexity", "faithfulness": "Faithfulness", "sanity": "Randomisation"} | {
     family: "Robustness" for family in ("robustness", "sensitivity", "similarity", "stability")
 }
 """Quantus's family of metrics by pellucid's."""
-
-
-def _standing(metric: Metric, column: str | None) -> tuple[str, Direction, str]:
-    """The column that is the score, which way is better, and Quantus's family."""
-    scores = {name: of for name, of in metric.columns.items() if not of.curve}
-    name = next(iter(scores), None) if column is None else column
-    if name not in scores:
-        raise InputError(f"column must be one of {', '.join(scores) or 'none, as all are curves'}, got {column!r}")
-    family = COLUMNS.get(name, scores[name]).family
-    return name, scores[name].direction, _CATEGORIES.get(family, "None")
 
 
 def _saliency(explain_func: Any, keywords: dict[str, Any], metric: str) -> Saliency:
@@ -253,27 +246,25 @@ def _saliency(explain_func: Any, keywords: dict[str, Any], metric: str) -> Salie
                 f"{metric} needs explain_func(model=, inputs=, targets=, ...), such as "
                 f"pellucid.integrations.quantus.ExplainFunc('vanilla_gradient'), got {explain_func!r}"
             )
-        found = explain_func(
-            model=model, inputs=x.detach().cpu().numpy(), targets=target.detach().cpu().numpy(), **keywords
-        )
-        return _copy(found).to(x)
+        inputs, targets = x.detach().cpu().numpy(), target.detach().cpu().numpy()
+        return _copy(explain_func(model=model, inputs=inputs, targets=targets, **keywords)).to(x)
 
     return as_saliency(explain)
 
 
 def _channels_first(x: Array) -> bool:
     """Where the channels are, by Quantus's rule: fewer than pixels on either side."""
-    _, one, two, three = x.shape
-    if one < two and one < three:
+    _, first, second, third = x.shape
+    if first < second and first < third:
         return True
-    if three < one and three < two:
+    if third < first and third < second:
         return False
     raise InputError(f"channel_first must be given for x_batch of shape {x.shape}, whose layout cannot be told")
 
 
 def _like(model: nn.Module | None) -> Tensor:
     """What has the network's device and dtype."""
-    return torch.empty(0) if model is None else next(model.parameters(), torch.empty(0))
+    return torch.empty(0) if model is None else next(iter(model.parameters()), torch.empty(0))
 
 
 def _copy(value: Any) -> Tensor:

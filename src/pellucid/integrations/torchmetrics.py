@@ -5,15 +5,16 @@ given, and runs can be paired image by image (`PerImageMetric.rows`). Arguments 
 everywhere, so that a `MetricCollection` can be given all of them at once; each metric looks at those it needs.
 
 >>> from torchmetrics import MetricCollection
->>> metrics = MetricCollection([Gini(), Hoyer()])
->>> metrics.update(heatmap=torch.eye(4)[None])
->>> {name: round(value.item(), 3) for name, value in metrics.compute().items()}
-{'Gini': 0.75, 'Hoyer': 0.667}
+>>> both = MetricCollection({"gini": TorchMetric(metrics.Gini()), "hoyer": TorchMetric("hoyer")})
+>>> both.update(heatmap=torch.eye(4)[None])
+>>> {name: round(value.item(), 3) for name, value in both.compute().items()}
+{'gini': 0.75, 'hoyer': 0.667}
 """
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any, ClassVar
 
 import torch
@@ -30,7 +31,7 @@ from pellucid.metrics.families.sparsity import MapMetric
 from pellucid.metrics.families.stability import FORMS, MEASURES, NOISES, stability_column
 from pellucid.metrics.robustness import Attack
 from pellucid.saliency import Channels, as_saliency, saliency_name
-from pellucid.statistics import mean_interval, ratio_interval
+from pellucid.statistics import Interval, mean_interval, ratio_interval
 
 try:
     from torchmetrics import Metric
@@ -108,16 +109,16 @@ class PerImageMetric(Metric):
         """The mean as a scalar, or a dictionary of scalars where there are several or an interval is asked for."""
         values: dict[str, Tensor] = {}
         for name, interval in self._intervals().items():
-            values[name] = self._number(interval, "mean")
-            if self.confidence is not None:
-                values |= {f"{name}_{end}": self._number(interval, end) for end in ("low", "high")}
+            for end in ("mean",) if self.confidence is None else ("mean", "low", "high"):
+                value = torch.tensor(getattr(interval, end), dtype=torch.float32, device=self.device)
+                values[name if end == "mean" else f"{name}_{end}"] = value
         return values if len(values) > 1 else next(iter(values.values()))
 
     def _add(self, **values: Tensor) -> None:
         for name, value in values.items():
             getattr(self, name).append(value.detach().to(self.device, torch.float32))
 
-    def _intervals(self) -> dict[str, Any]:
+    def _intervals(self) -> dict[str, Interval]:
         return {name: mean_interval(value.cpu(), **self._bootstrap()) for name, value in self.rows().items()}
 
     def _bootstrap(self) -> dict[str, Any]:
@@ -126,18 +127,13 @@ class PerImageMetric(Metric):
             return {"resamples": 1}
         return {"confidence": self.confidence, "resamples": self.resamples}
 
-    def _number(self, interval: Any, end: str) -> Tensor:
-        points = interval if isinstance(interval, list) else [interval]
-        value = torch.tensor([getattr(point, end) for point in points], dtype=torch.float32, device=self.device)
-        return value if isinstance(interval, list) else value[0]
-
 
 class TorchMetric(PerImageMetric):
     """Any `pellucid.Metric` as a torchmetrics metric.
 
     ``compute`` gives the mean over images of each column, and the metric's aggregates that are shares or ratios of
     means, such as ``aopc_rel``; one number alone is a scalar. Curves are in ``rows``, and in ``compute`` where nothing
-    else is kept, with a value for each point. The noise is a function of the seed and the image.
+    else is kept, each point under the curve's name and its number. The noise is a function of the seed and the image.
 
     Args:
         metric: one of `pellucid.metrics` or your own, its name or its import path.
@@ -145,8 +141,7 @@ class TorchMetric(PerImageMetric):
         seed: of every draw.
         channels: how an attribution becomes a heatmap, where ``update`` is given none.
         chunk: images in one forward pass.
-        kwargs: ``confidence`` and ``resamples`` of `PerImageMetric`, and those of `torchmetrics.Metric`; in a subclass
-            ``of`` a metric, which has its former names, the settings of this metric too.
+        kwargs: ``confidence`` and ``resamples`` of `PerImageMetric`, and those of `torchmetrics.Metric`.
 
     Raises:
         InputError: no metric, or a column that it has not.
@@ -157,18 +152,11 @@ class TorchMetric(PerImageMetric):
     {'effective_complexity': 1.5, 'effective_complexity_low': 1.0, 'effective_complexity_high': 2.0}
     """
 
-    _kind: ClassVar[type[metrics.Metric] | None] = None
-
-    def __init_subclass__(cls, *, of: type[metrics.Metric] | None = None, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._kind = of or cls._kind
-        if of is not None and "higher_is_better" not in vars(cls):
-            columns = of.columns if isinstance(of.columns, Mapping) else of().columns
-            cls.higher_is_better = _higher_is_better(columns.values())
+    _former: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
-        metric: Any = None,
+        metric: Any,
         *,
         columns: Collection[str] | None = None,
         seed: int = 0,
@@ -176,15 +164,11 @@ class TorchMetric(PerImageMetric):
         chunk: int = 128,
         **kwargs: Any,
     ) -> None:
-        if metric is None and self._kind is not None:
-            declared: Any = self._kind
-            metric = self._kind(**{f.name: kwargs.pop(f.name) for f in fields(declared) if f.name in kwargs})
         self.metric = as_metric(metric)
         known = self.metric.columns
         if columns is not None and not set(columns) & set(known) == set(columns) != set():
             raise InputError(f"columns must be among {', '.join(known)}, got {', '.join(columns) or 'none'}")
-        former = {} if self._kind is None else _FORMER
-        self.columns = {name: former.get(name, name) for name in known if columns is None or name in columns}
+        self.columns = {name: self._former.get(name, name) for name in known if columns is None or name in columns}
         self.seed, self.channels, self.chunk = seed, channels, chunk
         super().__init__(self.columns.values(), settings=(self.metric, seed, channels), **kwargs)
 
@@ -237,16 +221,11 @@ class TorchMetric(PerImageMetric):
         values = case.measured(self.metric)
         self._add(**{name: values[column] for column, name in self.columns.items()})
 
-    def _intervals(self) -> dict[str, Any]:
+    def _intervals(self) -> dict[str, Interval]:
         rows = dict(zip(self.columns, (value.cpu() for value in self.rows().values()), strict=True))
-        curves_only = all(self.metric.columns[name].curve for name in rows)
-        found: dict[str, Any] = {}
-        for name, values in rows.items():
-            column = self.metric.columns[name]
-            if curves_only:
-                found[self.columns[name]] = [mean_interval(point, **self._bootstrap()) for point in values.T]
-            elif column.shown and not column.curve:
-                found[self.columns[name]] = mean_interval(values, **self._bootstrap())
+        named = {name: self.metric.columns[name] for name in rows}
+        single = [name for name, column in named.items() if column.shown and not column.curve]
+        found = {self.columns[name]: mean_interval(rows[name], **self._bootstrap()) for name in single}
         for name, column in self.metric.aggregates.items():
             parts = [rows[part] for part in column.of if part in rows]
             if column.aggregate == "statistic" or len(parts) < len(column.of):
@@ -257,7 +236,11 @@ class TorchMetric(PerImageMetric):
             else:
                 share = parts[0] if len(parts) == 1 else (parts[0] == parts[1]).float()
                 found[name] = mean_interval(share, **self._bootstrap())
-        return found
+        return found or {
+            f"{self.columns[name]}_{k}": mean_interval(point, **self._bootstrap())
+            for name, values in rows.items()
+            for k, point in enumerate(values.reshape(len(values), -1).T)
+        }
 
 
 _TAKES = {
@@ -279,135 +262,34 @@ def _higher_is_better(columns: Iterable[Column]) -> bool | None:
     return {"higher": True, "lower": False}.get(directions.pop()) if len(directions) == 1 else None
 
 
-class Gini(TorchMetric, of=metrics.Gini):
-    """Mean of `pellucid.metrics.gini`, in [0, 1); higher is sparser.
-
-    >>> metric = Gini()
-    >>> metric(torch.tensor([[[0.0, 0.0], [0.0, 5.0]], [[1.0, 1.0], [1.0, 1.0]]]))
-    tensor(0.3750)
-    """
-
-
-class Hoyer(TorchMetric, of=metrics.Hoyer):
-    """Mean of `pellucid.metrics.hoyer`, in [0, 1]; higher is sparser."""
-
-
-class Entropy(TorchMetric, of=metrics.Entropy):
-    """Mean of `pellucid.metrics.entropy` (of grey levels), in [0, 8] bits; lower is sparser."""
-
-
-class PixelEntropy(TorchMetric, of=metrics.PixelEntropy):
-    """Mean of `pellucid.metrics.pixel_entropy`, in [0, log2(h w)] bits; lower is sparser."""
-
-
-class EffectiveComplexity(TorchMetric, of=metrics.EffectiveComplexity):
-    """Mean of `pellucid.metrics.effective_complexity`: pixels above ``threshold`` times the map's maximum."""
-
-
-class CompressedSize(TorchMetric, of=metrics.CompressedSize):
-    """Mean of `pellucid.metrics.compressed_size` (JPEG), in KiB beyond a flat image; lower is simpler."""
-
-
-class PngSize(TorchMetric, of=metrics.LosslessSize):
-    """Mean of `pellucid.metrics.png_size`, in KiB beyond a flat image; lower is simpler."""
-
-
 @dataclass(frozen=True)
 class MapFunction(MapMetric):
-    """A function of heatmaps (n, h, w) to values (n,) as a metric of one column."""
+    """A function of heatmaps (n, h, w) to values (n,) as a metric of one column.
+
+    Args:
+        measure: the function.
+        name: of the column; the function's by default.
+    """
 
     measure: Callable[[Heatmap], PerSample]
-    name: str
+    name: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        name = getattr(self.measure, "__name__", None) if self.name is None else self.name
+        if name is None:
+            raise InputError(f"name must be given for a measure without one, got {self.measure!r}")
+        object.__setattr__(self, "name", name)
 
     @property
     def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # its name is a setting
-        return {self.name: Column(title=self.name or "Measure")}
+        return {str(self.name): Column(title=self.name or "Measure")}
 
     def __call__(self, case: Case) -> dict[str, Tensor]:
-        return {self.name: self.measure(case.heatmap)}
-
-
-class HeatmapMetric(TorchMetric):
-    """The mean of any measure of the map alone, one of pellucid's or your own.
-
-    Args:
-        measure: heatmaps (n, h, w) to values (n,).
-        name: of the value; the measure's by default.
-        kwargs: those of `TorchMetric`.
-
-    >>> def peak(heatmap):
-    ...     return heatmap.amax((1, 2))
-    >>> metric = HeatmapMetric(peak, confidence=0.95)
-    >>> metric.update(torch.tensor([[[1.0, 0.0]], [[3.0, 0.0]]]))
-    >>> {name: value.item() for name, value in metric.compute().items()}
-    {'peak': 2.0, 'peak_low': 1.0, 'peak_high': 3.0}
-    """
-
-    higher_is_better = None
-
-    def __init__(self, measure: Callable[[Heatmap], PerSample], *, name: str | None = None, **kwargs: Any) -> None:
-        name = getattr(measure, "__name__", None) if name is None else name
-        if name is None:
-            raise InputError(f"name must be given for a measure without one, got {measure!r}")
-        super().__init__(MapFunction(measure, name), **kwargs)
-
-
-class AOPC(TorchMetric, of=metrics.PerturbationCurves):
-    """Area over the perturbation curve, most and least relevant first, and their ratio.
-
-    ``compute`` gives ``aopc_morf`` (higher is better), ``aopc_lerf`` (lower is better) and ``aopc_rel``, the ratio of
-    the two means over all images, the latter at least 1e-6: never the mean of the images' ratios, which explodes where
-    one of them has no decay.
-
-    Args:
-        kwargs: ``fraction``, ``steps``, ``repeats``, ``region`` and ``fill`` of `pellucid.metrics.PerturbationCurves`,
-            and those of `TorchMetric`.
-
-    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(576, 3)).eval()
-    >>> x = torch.rand(2, 1, 24, 24)
-    >>> sorted(AOPC(repeats=1)(network, x, torch.tensor([0, 2]), x[:, 0]))
-    ['aopc_lerf', 'aopc_morf', 'aopc_rel']
-
-    Source: Samek et al. 2017; the ratio, Xu et al. 2023 (SCAAT).
-    """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(columns=("aopc_morf", "aopc_lerf"), **kwargs)
-
-
-class RelativeStability(TorchMetric, of=metrics.RelativeStability):
-    """Relative input, output and (with a layer) representation stability, and their coverage.
-
-    ``compute`` gives the means of ``ris``, ``ros`` and ``rrs`` over the images that have one (lower is more stable), in
-    the elementwise form ``ris_elementwise`` and so on, and ``stability_coverage``: the share of noisy images that keep
-    the prediction. Where that is low, the means speak of few images.
-
-    Args:
-        form: ``norm``, ``elementwise`` or ``both``.
-        layer: whose output is the representation of RRS; without one there is no RRS.
-        kwargs: ``noise``, ``sigma``, ``between``, ``draws`` and ``eps_min`` of `pellucid.metrics.RelativeStability`,
-            and those of `TorchMetric`.
-
-    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3)).eval()
-    >>> metric = RelativeStability(draws=2)
-    >>> sorted(metric(network, torch.rand(2, 1, 4, 4), torch.tensor([0, 2]), "vanilla_gradient"))
-    ['ris', 'ros', 'stability_coverage']
-
-    Source: Agarwal et al. 2022.
-    """
-
-    higher_is_better = False
-
-    def __init__(self, *, form: str = "norm", layer: str | None = None, **kwargs: Any) -> None:
-        kwargs |= {"forms": FORMS if form == "both" else (form,)}
-        kwargs |= {} if layer is None else {"layer": layer, "measures": MEASURES}
-        super().__init__(**{"chunk": sys.maxsize} | kwargs)  # a batch is one pass here, however large
+        return {str(self.name): self.measure(case.heatmap)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _RobustUnder(metrics.RobustAccuracy):
-    """Robust accuracy under any attack, which no run directory could name."""
-
     searched: Attack
 
     @property
@@ -415,23 +297,45 @@ class _RobustUnder(metrics.RobustAccuracy):
         return self.searched
 
 
-class RobustAccuracy(TorchMetric, of=metrics.RobustAccuracy):
-    """Share of images predicted rightly both as they are and after an attack, in [0, 1].
+def _robust(attack: Attack, *, restarts: int = 1) -> metrics.RobustAccuracy:
+    """Whether an image is predicted rightly both as it is and after any attack, from ``restarts`` random starts."""
+    return _RobustUnder(searched=attack, restarts=restarts)
 
-    Args:
-        attack: the threat model and how it is searched, such as `pellucid.PGD`.
-        restarts: attacks from different random starts.
-        kwargs: those of `TorchMetric`.
 
-    >>> from pellucid import PGD
-    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3)).eval()
-    >>> metric = RobustAccuracy(PGD(eps=1.0, step_size=0.5, steps=5))
-    >>> x = torch.rand(4, 1, 4, 4)
-    >>> metric(network, x, network(x).argmax(1))
-    tensor(0.)
+def _stability(*, form: str = "norm", layer: str | None = None, **settings: Any) -> metrics.RelativeStability:
+    """RIS, ROS and, with a layer, RRS, in the form ``norm``, ``elementwise`` or ``both``."""
+    represented: dict[str, Any] = {} if layer is None else {"layer": layer, "measures": MEASURES}
+    forms: Any = FORMS if form == "both" else (form,)
+    return metrics.RelativeStability(forms=forms, **represented, **settings)
 
-    Source: Madry et al. 2018.
-    """
 
-    def __init__(self, attack: Attack, *, restarts: int = 1, **kwargs: Any) -> None:
-        super().__init__(_RobustUnder(searched=attack, restarts=restarts), **kwargs)
+def _named(name: str, make: Callable[..., Any], *, of: Any = None, better: bool | None = None, **fixed: Any) -> Any:
+    """The class of a name that is older than `TorchMetric`: settings are its arguments, columns have former names."""
+    known = {*signature(make).parameters, *signature(of or make).parameters}
+
+    def init(self: TorchMetric, *first: Any, **given: Any) -> None:
+        settings = {key: given.pop(key) for key in known & set(given)}
+        TorchMetric.__init__(self, make(*first, **settings), **fixed | given)
+
+    kind = of or make
+    told = (
+        f"`TorchMetric` of `{kind.__module__}.{kind.__qualname__}`, with its settings as arguments.\n\n{make.__doc__}"
+    )
+    body = {"__init__": init, "__doc__": told, "__module__": __name__, "_former": _FORMER, "higher_is_better": better}
+    return type(name, (TorchMetric,), body)
+
+
+Gini = _named("Gini", metrics.Gini, better=True)
+Hoyer = _named("Hoyer", metrics.Hoyer, better=True)
+Entropy = _named("Entropy", metrics.Entropy, better=False)
+PixelEntropy = _named("PixelEntropy", metrics.PixelEntropy, better=False)
+EffectiveComplexity = _named("EffectiveComplexity", metrics.EffectiveComplexity, better=False)
+CompressedSize = _named("CompressedSize", metrics.CompressedSize, better=False)
+PngSize = _named("PngSize", metrics.LosslessSize, better=False)
+HeatmapMetric = _named("HeatmapMetric", MapFunction)
+AOPC = _named("AOPC", metrics.PerturbationCurves, columns=("aopc_morf", "aopc_lerf"))
+RelativeStability = _named(
+    "RelativeStability", _stability, of=metrics.RelativeStability, better=False,
+    chunk=sys.maxsize,  # a batch is one pass here, however large
+)  # fmt: skip
+RobustAccuracy = _named("RobustAccuracy", _robust, of=metrics.RobustAccuracy, better=True)
