@@ -228,6 +228,22 @@ class TestCall:
         with pytest.raises(InputError, match="reads probabilities"):
             metric(network(), x, y, explain_func=VANILLA, softmax=False)
 
+    def test_direction_and_family_are_those_of_before(self):
+        about = {name: (metric.score_direction, metric.evaluation_category) for name, metric in FAST.items()}
+        steady = {name: ("lower", "Robustness") for name in ("RIS", "ROS", "RRS", "sensitivity", "lipschitz")}
+        alike = {name: ("higher", "Robustness") for name in ("ssim", "rank")}
+        simple = {"sparseness": "higher", "complexity": "lower", "effective": "lower"}
+        true = {"morf": "higher", "lerf": "lower", "road": "lower"}
+        assert about == {
+            **steady,
+            **{name: (direction, "Complexity") for name, direction in simple.items()},
+            **{name: (direction, "Faithfulness") for name, direction in true.items()},
+            **alike,
+        }
+        assert ours.ROAD(order="lerf").score_direction == "higher"
+        assert ours.ROAD(order="random").score_direction == ours.RegionPerturbation(order="random").score_direction
+        assert ours.RegionPerturbation(order="random").score_direction == "none"
+
     @pytest.mark.parametrize(
         "make",
         [

@@ -21,6 +21,7 @@ from torch import Tensor
 from pellucid import metrics
 from pellucid.integrations.quantus_call import ExplainFunc, QuantusMetric
 from pellucid.metrics import Case, Column
+from pellucid.metrics.column import Direction
 from pellucid.metrics.families.faithfulness import Order
 from pellucid.metrics.regions import check_order
 
@@ -97,8 +98,8 @@ class _Removal(metrics.ROAD):
 
     @property
     def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # they depend on the shares
-        known = {"morf": "lower", "lerf": "higher"}
-        whole = Column(title="ROAD", family="faithfulness", direction=known.get(self.orders[0], "none"))
+        better: dict[Order, Direction] = {"morf": "lower", "lerf": "higher", "random": "none"}
+        whole = Column(title="ROAD", family="faithfulness", direction=better[self.orders[0]])
         return {"road": whole} | {f"{share:g}": Column(title=f"ROAD at {share:g}") for share in self.shares}
 
     def __call__(self, case: Case) -> dict[str, Tensor]:

@@ -122,7 +122,8 @@ class QuantusMetric:
         scores = {name: known for name, known in self.metric.columns.items() if not known.curve}
         self.column = next(iter(scores), "") if column is None else column
         if self.column not in scores:
-            raise InputError(f"column must be one of {', '.join(scores) or 'none, as all are curves'}, got {column!r}")
+            known = ", ".join(scores) or "all are curves"
+            raise InputError(f"column must be a number per image ({known}), got {column!r}")
         self.score_direction: Direction = scores[self.column].direction
         family = COLUMNS.get(self.column, scores[self.column]).family
         self.evaluation_category = _CATEGORIES.get(family, "None")

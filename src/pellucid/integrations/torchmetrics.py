@@ -210,7 +210,7 @@ class TorchMetric(PerImageMetric):
             raise InputError(f"update takes {', '.join(takes)} without their names, got {len(unnamed)} arguments")
         given |= dict(zip(takes, unnamed, strict=False))
         with torch.inference_mode(False):  # autograd refuses to save inference tensors, as Lightning's validation has
-            known = {name: v.clone() if isinstance(v, Tensor) and v.is_inference() else v for name, v in given.items()}
+            known: dict[str, Any] = {name: _saved(value) for name, value in given.items()}
         if known["saliency"] is not None:
             known |= {"saliency": as_saliency(known["saliency"]), "name": saliency_name(known["saliency"])}
         if known["index"] is not None:
@@ -255,6 +255,10 @@ _FORMER = {"size_kb": "compressed_size", "png_kb": "png_size", "robust_correct":
     for noise in NOISES
 }
 """Names of columns that are others in the classes below, which are older than `pellucid.Metric`."""
+
+
+def _saved(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
 
 
 def _higher_is_better(columns: Iterable[Column]) -> bool | None:
@@ -317,7 +321,8 @@ def _named(name: str, make: Callable[..., Any], *, of: Any = None, better: bool 
         settings = {key: given.pop(key) for key in known & set(given)}
         TorchMetric.__init__(self, make(*first, **settings), **fixed | given)
 
-    kind = of or make
+    kind: Any = of or make
+    better = _higher_is_better(kind.columns.values()) if isinstance(kind.columns, Mapping) else better
     told = (
         f"`TorchMetric` of `{kind.__module__}.{kind.__qualname__}`, with its settings as arguments.\n\n{make.__doc__}"
     )
@@ -325,17 +330,17 @@ def _named(name: str, make: Callable[..., Any], *, of: Any = None, better: bool 
     return type(name, (TorchMetric,), body)
 
 
-Gini = _named("Gini", metrics.Gini, better=True)
-Hoyer = _named("Hoyer", metrics.Hoyer, better=True)
-Entropy = _named("Entropy", metrics.Entropy, better=False)
-PixelEntropy = _named("PixelEntropy", metrics.PixelEntropy, better=False)
-EffectiveComplexity = _named("EffectiveComplexity", metrics.EffectiveComplexity, better=False)
-CompressedSize = _named("CompressedSize", metrics.CompressedSize, better=False)
-PngSize = _named("PngSize", metrics.LosslessSize, better=False)
+Gini = _named("Gini", metrics.Gini)
+Hoyer = _named("Hoyer", metrics.Hoyer)
+Entropy = _named("Entropy", metrics.Entropy)
+PixelEntropy = _named("PixelEntropy", metrics.PixelEntropy)
+EffectiveComplexity = _named("EffectiveComplexity", metrics.EffectiveComplexity)
+CompressedSize = _named("CompressedSize", metrics.CompressedSize)
+PngSize = _named("PngSize", metrics.LosslessSize)
 HeatmapMetric = _named("HeatmapMetric", MapFunction)
 AOPC = _named("AOPC", metrics.PerturbationCurves, columns=("aopc_morf", "aopc_lerf"))
 RelativeStability = _named(
     "RelativeStability", _stability, of=metrics.RelativeStability, better=False,
     chunk=sys.maxsize,  # a batch is one pass here, however large
 )  # fmt: skip
-RobustAccuracy = _named("RobustAccuracy", _robust, of=metrics.RobustAccuracy, better=True)
+RobustAccuracy = _named("RobustAccuracy", _robust, of=metrics.RobustAccuracy)
