@@ -26,6 +26,7 @@ MOVED = {
     "imports": "config",
     "input_gradient": "core.input_gradient",
     "integrations.draws": "integrations.given",
+    "methods.methods": "methods",
     "modes": "core.modes",
     "objective": "methods.objective",
     "options": "cli.options",

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pellucid.core.checks import not_negative, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.randomness import Generator, normal, of, uniform
@@ -54,12 +55,8 @@ class PGD:
                 f"eps must be in [0, {high - low:g}], got {self.eps:g}; it is in pixel units, so 8 of 255 grey levels "
                 "is 0.0314"
             )
-        if not self.step_size >= 0:
-            raise InputError(f"step_size must not be negative, got {self.step_size:g}")
-        if self.steps < 0:
-            raise InputError(f"steps must not be negative, got {self.steps}")
-        if self.norm not in ("linf", "l2"):
-            raise InputError(f"norm must be linf or l2, got {self.norm!r}")
+        not_negative(step_size=self.step_size, steps=self.steps)
+        one_of(("linf", "l2"), norm=self.norm)
 
     def __call__(
         self,

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.config import import_name
+from pellucid.core.checks import at_least, in_unit, not_negative
 from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.randomness import Generator, normal, of
@@ -55,12 +56,6 @@ def gradient_and_logits(model: nn.Module, x: Image, target: Label, *, score: Sco
     return gradient, seen[0].detach()
 
 
-def _positive(**values: int | None) -> None:
-    for name, value in values.items():
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
-
-
 def in_chunks(function: Callable[..., Tensor], *tensors: Tensor, chunk: int | None = None) -> Tensor:
     """``function`` of at most ``chunk`` rows at a time, its results one below the other.
 
@@ -78,7 +73,7 @@ def in_chunks(function: Callable[..., Tensor], *tensors: Tensor, chunk: int | No
     >>> in_chunks(lambda x, y: x + y, torch.arange(3), torch.ones(3, dtype=torch.long), chunk=2)
     tensor([1, 2, 3])
     """
-    _positive(chunk=chunk)
+    at_least(1, chunk=chunk)
     if chunk is None or chunk >= len(tensors[0]):
         return function(*tensors)
     return torch.cat([function(*part) for part in zip(*(torch.split(t, chunk) for t in tensors), strict=True)])
@@ -136,7 +131,7 @@ class VanillaGradient(SaliencyMethod):
     score: Score = "logit"
 
     def __post_init__(self) -> None:
-        _positive(chunk=self.chunk)
+        at_least(1, chunk=self.chunk)
 
     def __call__(
         self, model: nn.Module, x: Image, target: Label, *, create_graph: bool = False, generator: Generator = None
@@ -165,9 +160,8 @@ class SmoothGrad(SaliencyMethod):
     score: Score = "logit"
 
     def __post_init__(self) -> None:
-        if not self.sigma >= 0:
-            raise InputError(f"sigma must not be negative, got {self.sigma:g}")
-        _positive(samples=self.samples, chunk=self.chunk)
+        not_negative(sigma=self.sigma)
+        at_least(1, samples=self.samples, chunk=self.chunk)
 
     def __call__(
         self, model: nn.Module, x: Image, target: Label, *, create_graph: bool = False, generator: Generator = None
@@ -204,9 +198,8 @@ class IntegratedGradients(SaliencyMethod):
     score: Score = "logit"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.baseline <= 1:
-            raise InputError(f"baseline must be a grey level in [0, 1], got {self.baseline:g}")
-        _positive(steps=self.steps, chunk=self.chunk)
+        in_unit(words="a grey level ", baseline=self.baseline)
+        at_least(1, steps=self.steps, chunk=self.chunk)
 
     def __call__(
         self, model: nn.Module, x: Image, target: Label, *, create_graph: bool = False, generator: Generator = None
@@ -293,8 +286,7 @@ def lowest(score: Heatmap, q: float | Tensor, *, region: int = 1) -> Mask:
     Source: Xu et al. 2023, equation 3 and figure 1.
     """
     n, h, w = score.shape
-    if region < 1:
-        raise InputError(f"region must be at least 1 pixel, got {region}")
+    at_least(1, " pixel", region=region)
     precision = torch.float32 if score.device.type == "mps" else torch.float64
     share = torch.as_tensor(q, dtype=precision, device=score.device)
     if region > 1:

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -121,3 +123,65 @@ class _OneByOne:
 
     def __getitem__(self, i):
         return self.images[i]
+
+
+def pets(images=None, labels=(1, 0, 1), classes=("dog", "cat"), **changes):
+    images = torch.arange(12, dtype=torch.uint8).reshape(3, 1, 2, 2) if images is None else images
+    settings = {"name": "pets", "split": "test", "classes": classes, "shape": (1, 2, 2), "source": images}
+    return Dataset(**(settings | {"labels": torch.tensor(labels), "training": images} | changes))
+
+
+def test_a_fingerprint_is_of_classes_labels_and_pixels_alone():
+    images = torch.arange(12, dtype=torch.uint8).reshape(3, 1, 2, 2)
+    same = pets(source=_OneByOne(images), name="elsewhere", workers=3)
+    assert pets().fingerprint == same.fingerprint
+    changed = images.clone()
+    changed[2, 0, 1, 1] += 1
+    wide = pets(images.reshape(3, 1, 1, 4), shape=(1, 1, 4))
+    others = (pets(changed), pets(labels=(1, 0, 0)), pets(classes=("dog", "cow")), wide)
+    assert len({pets().fingerprint, *(other.fingerprint for other in others)}) == 5
+
+
+def test_a_fingerprint_decodes_few_images_and_is_the_same_in_every_process():
+    class Counted(_OneByOne):
+        read = 0
+
+        def __getitem__(self, i):
+            Counted.read += 1
+            return super().__getitem__(i)
+
+    images = (torch.arange(4000) % 251).to(torch.uint8).reshape(1000, 1, 2, 2)
+    part = pets(Counted(images), labels=[0] * 1000)
+    assert part.fingerprint == "8789dd94e70c8c3c"
+    assert Counted.read == dataset.FINGERPRINTED
+
+
+def test_facts_are_plain_values():
+    facts = pets().facts()
+    assert json.loads(json.dumps(facts)) == facts
+    assert (facts["name"], facts["classes"], facts["shape"], facts["images"]) == ("pets", ["dog", "cat"], [1, 2, 2], 3)
+    assert facts["mean"] == [pytest.approx(5.5 / 255)]
+    assert facts["fingerprint"] == pets().fingerprint
+
+
+def test_labels_follow_the_names_of_the_classes():
+    part = pets()
+    assert part.with_classes(["dog", "cat"]) is part
+    more = part.with_classes(["ant", "cat", "dog"])
+    assert [more.classes[label] for label in more.labels] == [part.classes[label] for label in part.labels]
+    assert more.labels.dtype == torch.int64
+    assert torch.equal(more.images, part.images)
+
+
+@pytest.mark.parametrize(
+    ("classes", "names", "sentence"),
+    [
+        (("dog", "cow"), ("cat", "dog"), "class 'cow' of pets's test split is none of the 2 classes known: cat, dog"),
+        (("dog", "dog"), ("cat", "dog"), "class 'dog' stands twice in pets's test split"),
+        (("dog", "cat"), ("dog", "cat", "cat"), "class 'cat' stands twice in the known classes"),
+        (("dog", "cat"), tuple(map(str, range(30))), "known: .*, 19 and 10 more$"),
+    ],
+)
+def test_classes_that_do_not_fit_are_refused(classes, names, sentence):
+    with pytest.raises(InputError, match=sentence):
+        pets(classes=classes).with_classes(names)

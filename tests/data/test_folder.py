@@ -7,7 +7,7 @@ from PIL import Image
 
 import pellucid.data.dataset
 from pellucid.core.errors import InputError
-from pellucid.data import Data, Loader, folder, load
+from pellucid.data import Data, Loader, load
 
 
 def write(path, *, splits=("train", "test"), classes=("cat", "dog"), n=4, size=(12, 12), mode="RGB", suffix="png"):
@@ -59,71 +59,6 @@ def test_moments_are_those_of_the_training_pixels(tmp_path):
     assert train.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist())
     assert train.std == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist())
     assert load(data(tmp_path), "test").mean == train.mean
-
-
-def picture(mode, value, size=(4, 4)):
-    return Image.new(mode, size, value)
-
-
-@pytest.mark.parametrize(
-    ("image", "colour"),
-    [
-        (picture("1", 1), (255, 255, 255)),
-        (picture("L", 100), (100, 100, 100)),
-        (picture("LA", (100, 255)), (100, 100, 100)),
-        (picture("RGBA", (10, 20, 30, 255)), (10, 20, 30)),
-        (picture("RGBA", (10, 20, 30, 0)), (255, 255, 255)),
-        (picture("RGB", (10, 20, 30)).quantize(), (10, 20, 30)),
-        (picture("CMYK", (0, 0, 0, 255)), (0, 0, 0)),
-        (picture("I;16", 65535), (255, 255, 255)),
-        (picture("I;16", 257 * 77), (77, 77, 77)),
-        (picture("I", 257 * 77), (77, 77, 77)),
-    ],
-)
-def test_every_accepted_mode_becomes_colour(image, colour):
-    pixels = folder.pixels(image, size=None, channels=3, where="x")
-    assert pixels.dtype == torch.uint8
-    assert (pixels.flatten(1) == torch.tensor(colour, dtype=torch.uint8)[:, None]).all()
-
-
-@pytest.mark.parametrize(
-    ("image", "sentence"),
-    [
-        (picture("F", 0.5), "x has mode 'F'; accepted are"),
-        (picture("HSV", 0), "x has mode 'HSV'; accepted are"),
-        (picture("I", 70000), "x has values from 70000 to 70000; 16-bit grey is 0 to 65535"),
-    ],
-)
-def test_other_modes_are_refused(image, sentence):
-    with pytest.raises(InputError, match=sentence):
-        folder.pixels(image, size=None, channels=3, where="x")
-
-
-def test_one_channel_is_luma():
-    assert folder.pixels(picture("RGB", (255, 0, 0)), size=None, channels=1, where="x").unique().tolist() == [76]
-
-
-def test_the_camera_was_turned(tmp_path):
-    upright = Image.fromarray(np.arange(96, dtype=np.uint8).reshape(4, 8, 3))
-    exif = Image.Exif()
-    exif[folder.ORIENTATION] = 6
-    upright.save(tmp_path / "turned.png", exif=exif)
-    with Image.open(tmp_path / "turned.png") as turned:
-        pixels = folder.pixels(turned, size=None, channels=3, where="x")
-    expected = np.array(upright.transpose(Image.Transpose.ROTATE_270))
-    assert np.array_equal(pixels.permute(1, 2, 0).numpy(), expected)
-
-
-def test_resizing_keeps_the_middle_and_does_nothing_at_the_same_size():
-    wide = Image.new("RGB", (60, 20))
-    wide.paste((250, 0, 0), (20, 0, 40, 20))
-    pixels = folder.pixels(wide, size=10, channels=3, where="x")
-    assert pixels.shape == (3, 10, 10)
-    assert pixels[0, :, 1:-1].unique().tolist() == [250]
-    square = Image.fromarray(np.random.default_rng(0).integers(0, 256, (7, 7, 3), dtype=np.uint8))
-    assert np.array_equal(
-        folder.pixels(square, size=7, channels=3, where="x").permute(1, 2, 0).numpy(), np.array(square)
-    )
 
 
 def test_sizes_must_agree_unless_one_is_given(tmp_path):
@@ -199,3 +134,20 @@ def test_mistakes_in_the_folders(tmp_path):
         load(data(tmp_path), "test")
     with pytest.raises(InputError, match="validation must be less than the 8 training images"):
         load(data(tmp_path, validation=8), "train")
+
+
+def test_labels_follow_the_names_of_the_training_classes(tmp_path):
+    write(tmp_path, splits=("train",), classes=("ant", "cat", "dog"))
+    write(tmp_path, splits=("test",), classes=("cat", "dog"))
+    test = load(data(tmp_path), "test")
+    assert (test.classes, test.labels.tolist()) == (("ant", "cat", "dog"), [1] * 4 + [2] * 4)
+    test = load(data(tmp_path, classes=("dog", "cat", "ant")), "test")
+    assert (test.classes, test.labels.tolist()) == (("dog", "cat", "ant"), [1] * 4 + [0] * 4)
+
+
+def test_splits_of_different_sizes_need_a_size(tmp_path):
+    write(tmp_path, splits=("train",))
+    write(tmp_path, splits=("test",), size=(10, 30))
+    with pytest.raises(InputError, match="the test images of .* are 10 x 30 pixels, but its training images 12 x 12"):
+        load(data(tmp_path), "test")
+    assert load(data(tmp_path, size=8), "test").shape == (3, 8, 8)

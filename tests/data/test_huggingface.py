@@ -94,3 +94,30 @@ def test_mistakes(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(InputError, match=r"needs the package datasets .* `pip install pellucid\[huggingface\]`"):
         load(data(tmp_path / "odd"), "train")
+
+
+def test_splits_that_order_their_classes_differently_are_mapped_by_name(tmp_path):
+    turned = datasets.ClassLabel(names=NAMES[::-1])
+    splits = {"train": table(pil(pictures()), [0, 1] * 3), "test": table(pil(pictures()), [0, 1] * 3, label=turned)}
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "pets")
+    test = load(data(tmp_path / "pets"), "test")
+    assert (test.classes, test.labels.tolist()) == (("cat", "dog"), [1, 0] * 3)
+    test = load(data(tmp_path / "pets", classes=("cow", "dog", "cat")), "test")
+    assert (test.classes, test.labels.tolist()) == (("cow", "dog", "cat"), [1, 2] * 3)
+    splits["test"] = table(pil(pictures()), [0, 1] * 3, label=datasets.ClassLabel(names=["cat", "cow"]))
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "other")
+    with pytest.raises(InputError, match="class 'cow' of other's test split is none of the 2 classes known: cat, dog"):
+        load(data(tmp_path / "other"), "test")
+
+
+def test_integer_labels_are_named_by_their_numbers_unless_names_are_given(tmp_path):
+    numbers = datasets.Value("int64")
+    splits = {
+        "train": table(pil(pictures()), [0, 1, 2] * 2, label=numbers),
+        "test": table(pil(pictures()), [0, 1] * 3, label=numbers),
+    }
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "numbers")
+    assert load(data(tmp_path / "numbers"), "test").classes == ("0", "1", "2")
+    assert load(data(tmp_path / "numbers", classes=("a", "b", "c")), "test").classes == ("a", "b", "c")
+    with pytest.raises(InputError, match="label 2 of image 2 is outside the 2 classes"):
+        load(data(tmp_path / "numbers", classes=("a", "b")), "train")

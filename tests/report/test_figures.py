@@ -14,7 +14,7 @@ from pellucid.report.figures import (
     curvature,
     distributions,
     perturbation,
-    q_panels,
+    sample_panels,
     seconds_per_step,
     stability,
     trade_offs,
@@ -38,7 +38,7 @@ def _all(runs):
     return [
         *perturbation(runs, style, "vanilla_gradient"),
         *perturbation(runs, style, "smoothgrad"),
-        *q_panels(runs, style),
+        *sample_panels(runs, style),
         *training(runs, style, runs[0]),
         *trade_offs(runs, summaries, style, ["robust_accuracy", "gini", "aopc_lerf", "ris"]),
         *distributions(runs, style, "vanilla_gradient"),
@@ -105,7 +105,7 @@ def test_step_time_is_seconds_by_steps(runs) -> None:
 
 
 def test_no_q_no_figure(runs) -> None:
-    assert q_panels(runs[:4], styles(runs, runs[0])) == []
+    assert sample_panels(runs[:4], styles(runs, runs[0])) == []
 
 
 def test_negative_curves_are_left_out_of_the_logarithm(make_run) -> None:

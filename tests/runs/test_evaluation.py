@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 
 import captum.attr
 import numpy as np
@@ -38,6 +39,7 @@ from pellucid.core.randomness import SampleDraws
 from pellucid.data import load
 from pellucid.metrics import column_name, robust_correct
 from pellucid.metrics.definitions import BARE, FAMILIES, is_of_map, select
+from pellucid.metrics.perturbation import NoisyCopies
 from pellucid.runs.directory import read_runs
 from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.training import load_network
@@ -318,8 +320,13 @@ def test_not_a_finished_run(run, tmp_path):
 
 def test_only_the_usual_radii_are_cut_at_the_range_of_pixels():
     dataset = load(DATA, "test")
-    assert measurement_of(Evaluation(robust_eps=0.4), "mnist", dataset).grid == pytest.approx((0.1, 0.2, 0.4, 0.8))
-    assert measurement_of(Evaluation(robust_grid=(0.3, 1.0)), "mnist", dataset).grid == (0.3, 1.0)
+
+    def radii(**settings):
+        (curve,) = measurement_of(Evaluation(metrics=("robust_curve",), **settings), "mnist", dataset).metrics
+        return curve.radii
+
+    assert radii(robust_eps=0.4) == pytest.approx((0.1, 0.2, 0.4, 0.8))
+    assert radii(robust_grid=(0.3, 1.0)) == (0.3, 1.0)
 
 
 def test_without_the_vanilla_gradient_the_first_map_is_tried_for_stability():
@@ -329,17 +336,26 @@ def test_without_the_vanilla_gradient_the_first_map_is_tried_for_stability():
     assert Evaluation(stability=()).stable() == ()
 
 
-RECORDED = (
-    *("autoattack_correct", "gradient_variation", "top_hessian_eigenvalue", "hessian_trace", "insertion_deletion"),
-    *("road", "randomisation_similarity", "relative_stability", "map_similarity", "perturbation_curves"),
-)
+RECORDED = {
+    "autoattack_correct": "autoattack",
+    "gradient_variation": "curvature",
+    "top_hessian_eigenvalue": "curvature",
+    "hessian_trace": "curvature",
+    "insertion_deletion": "removal",
+    "road": "removal",
+    "randomisation_similarity": "sanity",
+    "stability_of": "stability",
+    "similarity_of": "similarity",
+    "worst_change": "sensitivity",
+    "perturbation_curves": "faithfulness",
+}
 
 
 def test_what_is_stored_is_what_the_functions_were_given(run, monkeypatch):
     """Every call's keywords, and every attack that was run, against the parameters of its columns."""
     dataset = load(DATA, "test")
     model = load_network(run, dataset)
-    given, attacks = {}, []
+    given, attacks, observed = {}, [], []
 
     def recorded(name, function):
         def call(*arguments, **keywords):
@@ -348,10 +364,11 @@ def test_what_is_stored_is_what_the_functions_were_given(run, monkeypatch):
 
         return call
 
-    for name in RECORDED:
-        monkeypatch.setattr(pellucid.runs.measurement, name, recorded(name, getattr(pellucid.runs.measurement, name)))
-    for name, (function, settings) in list(pellucid.runs.measurement.SENSITIVITY.items()):
-        monkeypatch.setitem(pellucid.runs.measurement.SENSITIVITY, name, (recorded(name, function), settings))
+    for name, module in RECORDED.items():
+        home = import_module(f"pellucid.metrics.{module}")
+        monkeypatch.setattr(home, name, recorded(name, getattr(home, name)))
+    observe = NoisyCopies.observe
+    monkeypatch.setattr(NoisyCopies, "observe", lambda self, **k: observed.append(k) or observe(self, **k))
     attacked = PGD.__call__
     monkeypatch.setattr(PGD, "__call__", lambda self, *a, **k: attacks.append(self) or attacked(self, *a, **k))
     choice = {"metrics": ("all",), "saliency": ("vanilla_gradient",), "draws": 1, "steps": 2, "repeats": 1}
@@ -364,26 +381,117 @@ def test_what_is_stored_is_what_the_functions_were_given(run, monkeypatch):
     of = {
         "gradient_variation": "gradient_variation", "top_hessian_eigenvalue": "top_hessian_eigenvalue",
         "hessian_trace": "hessian_trace", "insertion": "insertion_deletion", "deletion": "insertion_deletion",
-        "road_morf": "road", "local_lipschitz": "local_lipschitz", "max_sensitivity": "max_sensitivity",
-        "randomisation": "randomisation_similarity", "map_ssim": "map_similarity", "lerf_curve": "perturbation_curves",
+        "road_morf": "road", "randomisation": "randomisation_similarity", "lerf_curve": "perturbation_curves",
+        "map_ssim": "similarity_of",
     }  # fmt: skip
     for column, function in of.items():
         stored = dict(meaning[column].parameters)
-        for about_no_call in ("target", "layers", "score"):
+        for about_no_call in ("target", "layers", "score", *("noise", "sigma", "draws") * (column == "map_ssim")):
             stored.pop(about_no_call, None)
         (call,) = given[function]
         call = {"channels": "mean_abs"} | {key: list(v) if isinstance(v, tuple) else v for key, v in call.items()}
         assert stored.items() <= call.items(), column
-    for column in ("ris", "ris_elementwise_uniform", "ros_one_sided"):
-        stored = dict(meaning[column].parameters)
-        (call,) = [call for call in given["relative_stability"] if call["noise"] == stored["noise"]]
-        assert call["form"] == "both" and ("sigma" in call) != (stored["noise"] == "one-sided")
-        assert {key: v for key, v in stored.items() if key not in ("form", "target", "between")}.items() <= call.items()
+    of_noise = ("noise", "sigma", "between", "draws")
+    for column in ("ris", "ris_elementwise_uniform", "ros_one_sided", "map_ssim"):
+        stored = {name: value for name, value in meaning[column].parameters.items() if name in of_noise}
+        calls = [{key: list(v) if isinstance(v, tuple) else v for key, v in call.items()} for call in observed]
+        assert any(stored.items() <= call.items() for call in calls), column
+    assert all(call == {"form": "both", "eps_min": 1e-6} for call in given["stability_of"])
+    assert meaning["local_lipschitz"].parameters["draws"] == 10
+    boxes = [call for call in observed if not call.get("predict", True)]
+    assert [(call["draws"], round(call["sigma"] * 3**0.5, 9)) for call in boxes] == [(10, 0.02)] * 2
     stored = [column.parameters for name, column in meaning.items() if name.startswith(("masking_", "robust_correct"))]
     names = ("norm", "eps", "step_size", "steps", "random_start")
     run_attacks = {tuple(getattr(attack, name) for name in names) for attack in attacks}
     assert {tuple(one[name] for name in names) for one in stored} <= run_attacks
     assert meaning["masking_restarts"].parameters["restarts"] == 5
+
+
+def test_noisy_maps_are_made_once_for_all_metrics(run, monkeypatch):
+    """Every family over noisy images: the clean map twice, each of three noises and the box ten times."""
+    dataset = load(DATA, "test")
+    model, maps = load_network(run, dataset), []
+    gradient = VanillaGradient.__call__
+    monkeypatch.setattr(VanillaGradient, "__call__", lambda self, *a, **k: maps.append(1) or gradient(self, *a, **k))
+    families = ("sparsity", "stability", "similarity", "sensitivity")
+    chosen = Evaluation(metrics=families, saliency=("vanilla_gradient",))
+    x, label = dataset.take(torch.arange(2)).float() / 255, dataset.labels[:2]
+    measurement_of(chosen, "fashion-mnist", dataset)(model, x, label, (0, 1))
+    assert len(maps) == 1 + 1 + 3 * 10 + 10
+    assert len(maps) <= 0.7 * 67, "each measure made its own before"
+
+
+PEAK = """
+from dataclasses import dataclass
+
+import pellucid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peak(pellucid.Metric):
+    scale: float = 1.0
+    columns = {"peak": pellucid.Column(title="Peak", question="How bright is it?", unit="", direction="higher")}
+
+    def __call__(self, case):
+        return {"peak": self.scale * case.heatmap.flatten(1).amax(1)}
+
+
+class Broken(Peak):
+    columns = {"broken": pellucid.Column(title="Broken")}
+
+    def __call__(self, case):
+        return {"broken": case.heatmap}
+"""
+
+
+@pytest.fixture
+def own_package(tmp_path, monkeypatch):
+    """A package of the user's with a metric of their own."""
+    (tmp_path / "own_metrics.py").write_text(PEAK)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("own_metrics", None)
+
+
+FEW = {"images": 3, "gallery": 1, "saliency": ("vanilla_gradient", "smoothgrad")}
+
+
+def test_a_metric_of_ones_own_is_measured(run, tmp_path, own_package):
+    named = evaluate(copied(run, tmp_path / "named"), Evaluation(metrics=("gini", "own_metrics.Peak"), **FEW))
+    from own_metrics import Peak
+
+    given = evaluate(copied(run, tmp_path / "given"), Evaluation(metrics=("gini", Peak(scale=2.0)), **FEW))
+    table, doubled = rows(named), rows(given)
+    assert table.column_names[4:] == ["gini", "peak", "gini/smoothgrad", "peak/smoothgrad"]
+    maps = load_file(named / "maps.safetensors")
+    by_index = {row["index"]: row["peak/smoothgrad"] for row in table.to_pylist()}
+    assert by_index[maps["index"].item()] == pytest.approx(maps["heatmap/smoothgrad"].amax().item(), rel=1e-5)
+    assert doubled["peak"].to_pylist() == pytest.approx([2 * value for value in table["peak"].to_pylist()])
+    column = json.loads(doubled.schema.metadata[b"pellucid"])["columns"]["peak/smoothgrad"]
+    assert column["parameters"]["scale"] == 2.0 and column["question"] == "How bright is it?"
+    before = (given / "rows.parquet").stat().st_mtime_ns
+    evaluate(given, Evaluation(metrics=("gini", Peak(scale=2.0)), **FEW), resume=True)
+    assert (given / "rows.parquet").stat().st_mtime_ns == before, "the same settings are the same evaluation"
+
+
+def test_a_metric_that_fails_does_not_lose_the_others(run, tmp_path, own_package, capsys):
+    folder = copied(run, tmp_path / "broken")
+    with pytest.raises(InputError) as caught:
+        evaluate(folder, Evaluation(metrics=("gini", "own_metrics.Broken", "own_metrics.Peak"), batch_size=2, **FEW))
+    reason = "Broken was left out: 'broken' of Broken must have shape (2,), a number for each image, got (2, 28, 28)"
+    assert str(caught.value) == f"{reason}; all other measures are in {folder / 'rows.parquet'}"
+    assert capsys.readouterr().err == f"pellucid: {reason}\n"
+    assert rows(folder).column_names[4:] == ["gini", "peak", "gini/smoothgrad", "peak/smoothgrad"]
+
+
+def test_a_setting_that_is_the_default_is_the_same_evaluation(run, tmp_path):
+    folder = copied(run, tmp_path / "same")
+    evaluate(folder, Evaluation(metrics=("gini", "aopc_morf"), **FEW))
+    before = (folder / "rows.parquet").stat().st_mtime_ns
+    evaluate(folder, Evaluation(metrics=("aopc_morf", "gini"), fraction=0.2, repeats=5, **FEW), resume=True)
+    assert (folder / "rows.parquet").stat().st_mtime_ns == before
+    evaluate(folder, Evaluation(metrics=("gini", "aopc_morf"), fraction=0.15, **FEW), resume=True)
+    assert (folder / "rows.parquet").stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize(

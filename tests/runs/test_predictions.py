@@ -8,7 +8,7 @@ from pellucid import Data, Experiment, Network, fit
 from pellucid.core.errors import InputError
 from pellucid.data import load
 from pellucid.runs.predictions import predict
-from pellucid.runs.training import load_network
+from pellucid.runs.trained import load_network
 
 
 @pytest.fixture(scope="module")

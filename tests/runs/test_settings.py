@@ -66,15 +66,18 @@ def test_a_callable_is_named_by_its_path():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"epoch": 3}, "Experiment has no field 'epoch'; it has dataset, network"),
+        ({"epoch": 3}, r"Experiment has no field 'epoch', did you mean 'epochs'\? It has dataset, network"),
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"method": {"class_path": "pellucid.Nothing"}}, "cannot import 'pellucid.Nothing'"),
         ({"method": {"class_path": "pellucid.SCAAT", "init_args": {"q": 2}}}, r"q must be in \[0, 1\], got 2"),
-        ({"method": {"class_path": "pellucid.PGD", "init_args": {}}}, "PGD cannot be made of"),
+        (
+            {"method": {"class_path": "pellucid.PGD", "init_args": {}}},
+            "method must be a pellucid.Method, got pellucid.PGD",
+        ),
         ({"method": 3}, "method must be a pellucid.Method, got 3"),
         ({"optimizer": {"lr": 0}}, "lr must be positive, got 0"),
-        ({"optimizer": {"name": "lion"}}, "optimizer must be adam, adamw or sgd, got 'lion'"),
-        ({"network": "lenet5"}, "Network must be given by its fields, got 'lenet5'"),
+        ({"optimizer": {"name": "lion"}}, "optimizer.name must be one of adam, adamw, sgd, got 'lion'"),
+        ({"network": "lenet5"}, "network must be given by its fields name, .*, got 'lenet5'"),
         ({"optimizer": {"nesterov": True, "momentum": 0}}, "nesterov needs momentum above 0"),
         ({"schedule": {"warmup": 1}}, r"warmup must be in \(0, 1\), got 1"),
     ],

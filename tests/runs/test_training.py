@@ -31,8 +31,9 @@ from pellucid import (
 )
 from pellucid.config import write_yaml
 from pellucid.data import load
+from pellucid.runs.engine import Interrupted
 from pellucid.runs.settings import read_experiment
-from pellucid.runs.training import Interrupted, load_network
+from pellucid.runs.trained import load_network
 
 SMALL = Data(limit=512, validation=5000)
 FAST = SCAAT(attack=fgsm(eps=0.2), warmup=0.2)
@@ -63,6 +64,7 @@ def test_run_directory(finished):
     assert files == {
         "experiment.yaml",
         "environment.json",
+        "data.json",
         "model.safetensors",
         "state.pt",
         "train.csv",

@@ -4,15 +4,14 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pellucid.config import to_config
 from pellucid.study.design import Anchors, Consent, Exclusions, Expertise, PlannedTest, Question, Study
-from pellucid.study.fields import plain
 from pellucid.study.responses import Responses
 
 MakeStudy = Callable[..., Study]
@@ -81,7 +80,7 @@ def make_export() -> MakeExport:
         folder.mkdir(parents=True)
         study = responses.study
         kinds = {question.name: question.kind for question in study.questions}
-        text = yaml.safe_dump(plain(asdict(study)), sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(to_config(study), sort_keys=False, allow_unicode=True)
         (folder / "study.yaml").write_text(text, encoding="utf-8")
         if frozen:
             (folder / "study.lock").write_text(f"{hashlib.sha256(text.encode()).hexdigest()}  study.yaml\n")

@@ -20,12 +20,17 @@ class Data:
 
     Args:
         name: ``fashion-mnist``, ``mnist``, ``cifar10``, ``pcam``, ``folder`` (PATH/train/CLASS/*, PATH/test/CLASS/*) or
-            ``huggingface``.
+            ``huggingface``; or the import path of your own, ``my_package:make_dataset`` or ``my_package.MyImages``,
+            which is called with a split (``train``, ``test``, optionally ``validation``) and returns a
+            ``torch.utils.data.Dataset`` of (image, label).
         path: Folder of the files; for ``huggingface`` a folder written by ``save_to_disk`` or an id of the hub. None:
             where ``pellucid data get NAME`` puts them.
-        size: Side in pixels to which images of ``folder`` and ``huggingface`` are resized (shorter side, then centre
-            crop). None: as stored, all alike.
-        channels: 1 or 3, for ``folder`` and ``huggingface``. None: 3.
+        size: Side in pixels to which images of ``folder``, ``huggingface`` and your own datasets are resized (shorter
+            side, then centre crop). None: as stored, all alike.
+        channels: 1 or 3, for ``folder``, ``huggingface`` and your own datasets. None: 3.
+        classes: Names of the classes in the order in which the network counts them, for ``folder``, ``huggingface`` and
+            your own datasets. None: the names and the order that the training images have; a dataset of your own
+            without ``.classes`` needs them.
         validation: Number of training images kept for validation, where the dataset has no such split of its own.
         split_seed: Which training images are kept for validation, which ones ``limit`` takes, how labels are shuffled.
         limit: Use only that many training images (what is left after validation). None: all.
@@ -39,13 +44,14 @@ class Data:
     >>> Data(name="fashion-mist")
     Traceback (most recent call last):
     pellucid.InputError: unknown dataset 'fashion-mist', did you mean 'fashion-mnist'? Known are fashion-mnist, \
-mnist, cifar10, pcam, folder, huggingface
+mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such as my_package:make_dataset
     """
 
     name: str = "fashion-mnist"
     path: str | None = None
     size: int | None = None
     channels: int | None = None
+    classes: tuple[str, ...] | None = None
     validation: int = 5000
     split_seed: int = 0
     limit: int | None = None
@@ -54,17 +60,25 @@ mnist, cifar10, pcam, folder, huggingface
     workers: int = 2
 
     def __post_init__(self) -> None:
-        known("dataset", self.name, DATASETS)
+        if not self.is_own:
+            known("dataset", self.name, DATASETS, ", and the import path of your own, such as my_package:make_dataset")
         known("augmentation", self.augmentation, ("default", *AUGMENTATIONS))
         known("kind of labels", self.labels, LABELS)
         if self.name in ("folder", "huggingface"):
             if not self.path:
                 raise InputError(f"dataset {self.name!r} needs a path, got {self.path!r}")
-        elif self.size is not None or self.channels is not None:
+        elif self.is_own and self.path is not None:
+            raise InputError(f"dataset {self.name!r} is called with a split alone and takes no path, got {self.path!r}")
+        elif not self.is_own and (self.size, self.channels, self.classes) != (None, None, None):
             raise InputError(
-                f"size and channels are for folder and huggingface; the images of {self.name} stay as they are, "
-                f"got size {self.size} and channels {self.channels}"
+                "size, channels and classes are for folder, huggingface and datasets of your own; "
+                f"{self.name} stays as it is, got size {self.size}, channels {self.channels}, classes {self.classes}"
             )
+        if self.classes is not None:
+            names = tuple(self.classes) if isinstance(self.classes, tuple | list) else ()
+            if not names or not all(isinstance(name, str) and name for name in names):
+                raise InputError(f"classes must be names, such as ('cat', 'dog'), got {self.classes!r}")
+            object.__setattr__(self, "classes", names)
         if self.size is not None and self.size < 1:
             raise InputError(f"size must be at least 1 pixel, got {self.size}")
         if self.channels not in (None, 1, 3):
@@ -76,9 +90,14 @@ mnist, cifar10, pcam, folder, huggingface
         if self.workers < 0:
             raise InputError(f"workers must be 0 or more, got {self.workers}")
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the name is the import path of a dataset of your own."""
+        return isinstance(self.name, str) and (":" in self.name or "." in self.name)
 
-def known(kind: str, name: str, names: tuple[str, ...]) -> str:
-    """``name``, if it is one of ``names``.
+
+def known(kind: str, name: str, names: tuple[str, ...], more: str = "") -> str:
+    """``name``, if it is one of ``names``; ``more`` ends the sentence that lists them.
 
     Raises:
         InputError: it is not; the sentence suggests the closest.
@@ -90,7 +109,7 @@ def known(kind: str, name: str, names: tuple[str, ...]) -> str:
         return name
     close = get_close_matches(str(name), names, n=1)
     hint = f", did you mean {close[0]!r}? Known" if close else "; known"
-    raise InputError(f"unknown {kind} {name!r}{hint} are {', '.join(names)}")
+    raise InputError(f"unknown {kind} {name!r}{hint} are {', '.join(names)}{more}")
 
 
 def usual_eps(name: str) -> float:

@@ -1,12 +1,15 @@
 """One split of a dataset, by stable position."""
 
+import hashlib
+import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,7 +18,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import seed_of
 from pellucid.data import sources
 from pellucid.data.config import Data
-from pellucid.data.splits import Images, Rows, Stored
+from pellucid.data.splits import Images, Rows, Split, Stored
 
 __all__ = ["FITS", "Dataset", "load"]
 
@@ -27,6 +30,12 @@ SAMPLE = 512
 
 SHARE = 64
 """Images that a decoding thread takes at a time."""
+
+FINGERPRINTED = 64
+"""Images whose pixels enter a fingerprint."""
+
+NAMED = 20
+"""Classes that an error message lists at most."""
 
 _MOMENTS = {
     "fashion-mnist": ((0.2860,), (0.3530,)),
@@ -105,6 +114,70 @@ class Dataset:
         return self._moments[1]
 
     @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that tell these images and labels from others.
+
+        They are a digest of the class names, the shape, all labels and the pixels of up to `FINGERPRINTED` evenly
+        spaced images, so that they are the same in every process and do not depend on where the files lie.
+        """
+        digest = hashlib.blake2b(json.dumps([self.classes, self.shape]).encode(), digest_size=8)
+        digest.update(self.labels.cpu().numpy().astype("<i8").tobytes())
+        n = len(self)
+        count = min(n, FINGERPRINTED)
+        digest.update(self.take([i * n // count for i in range(count)]).numpy().tobytes())
+        return digest.hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of the split, as a run directory records it: plain values that JSON can hold.
+
+        >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+        >>> Dataset("dots", "train", ("a", "b"), (1, 4, 4), torch.tensor([0, 1]), images, images).facts()
+        {'name': 'dots', 'classes': ['a', 'b'], 'shape': [1, 4, 4], 'mean': [0.0], 'std': [1.0], 'images': 2,
+         'fingerprint': '4eefb1cfe604c0a2'}
+        """
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
+            "shape": list(self.shape),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "images": len(self),
+            "fingerprint": self.fingerprint,
+        }
+
+    def with_classes(self, names: Sequence[str]) -> "Dataset":
+        """The same images, their labels numbered in the order of the classes that a network knows.
+
+        Args:
+            names: every class that the network knows, in its order. The split may have fewer of them.
+
+        Returns:
+            The split itself where its classes are ``names`` already.
+
+        Raises:
+            InputError: a class of the split is not among ``names``, or a name stands twice in either.
+
+        >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+        >>> pets = Dataset("pets", "test", ("dog", "cat"), (1, 4, 4), torch.tensor([0, 1]), images, images)
+        >>> pets.with_classes(["bird", "cat", "dog"]).labels
+        tensor([2, 1])
+        """
+        for place, known in ((f"{self.name}'s {self.split} split", self.classes), ("the known classes", names)):
+            if twice := [name for name, times in Counter(known).items() if times > 1]:
+                raise InputError(f"class {twice[0]!r} stands twice in {place}; every class needs a name of its own")
+        if tuple(names) == self.classes:
+            return self
+        position = {name: i for i, name in enumerate(names)}
+        if unknown := [name for name in self.classes if name not in position]:
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            raise InputError(
+                f"class {unknown[0]!r} of {self.name}'s {self.split} split is none of the {len(names)} classes known: "
+                f"{', '.join(names[:NAMED])}{more}"
+            )
+        labels = torch.tensor([position[name] for name in self.classes])[self.labels]
+        return replace(self, classes=tuple(names), labels=labels)
+
+    @cached_property
     def _moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         if self.name in _MOMENTS and len(_MOMENTS[self.name][0]) == self.shape[0]:
             return _MOMENTS[self.name]
@@ -130,49 +203,44 @@ def load(data: Data, split: Literal["train", "validation", "test"]) -> Dataset:
     """
     if split not in ("train", "validation", "test"):
         raise InputError(f"unknown split {split!r}; known are train, validation, test")
-    read, name = _reader(data)
-    make = partial(
-        Dataset,
+    reader, name = _reader(data)
+    read = cache(reader)
+    # A folder with training and validation images alone is tested on the latter, as ImageNet is.
+    stored = _present(read("test") or read("validation"), name, split) if split == "test" else None
+    if split == "validation" and (validation := read("validation")) is not None and read("test") is not None:
+        stored = validation
+    if stored is not None and data.name in _MOMENTS:
+        training, classes = stored.images, stored.classes
+    else:
+        train = _present(read("train"), name, "train")
+        training, left, kept = _training(data, name, train, read)
+        classes = data.classes or train.classes
+        if stored is None:
+            stored = _cut(data, name, train, training, left) if split == "train" else _part(train, kept)
+        elif stored.shape != train.shape:
+            raise InputError(
+                f"the {split} images of {name} are {stored.shape[2]} x {stored.shape[1]} pixels, but its training "
+                f"images {train.shape[2]} x {train.shape[1]}; give a size to which all are resized"
+            )
+    usual = _AUGMENTATION.get(data.name, "resized-crop-flip")
+    return Dataset(
         name,
         split,
-        augmentation=_AUGMENTATION.get(data.name, "resized-crop-flip")
-        if data.augmentation == "default"
-        else data.augmentation,
+        stored.classes,
+        stored.shape,
+        stored.labels,
+        stored.images,
+        training,
+        augmentation=usual if data.augmentation == "default" else data.augmentation,
         workers=data.workers,
-    )
-    published = data.name in _MOMENTS
-    if split == "test":
-        # A folder with training and validation images alone is tested on the latter, as ImageNet is.
-        stored = _present(read("test") or read("validation"), name, split)
-        images, labels = stored.images, stored.labels
-        training = images if published else _training(data, name, _present(read("train"), name, "train"), read)[0]
-        return make(stored.classes, stored.shape, labels, images, training)
-    own = read("validation") if split == "validation" else None
-    if own is not None and read("test") is not None:
-        training = own.images if published else _present(read("train"), name, "train").images
-        return make(own.classes, own.shape, own.labels, own.images, training)
-    stored = _present(read("train"), name, "train")
-    training, left, kept = _training(data, name, stored, read)
-    if split == "validation":
-        return make(stored.classes, stored.shape, stored.labels[kept], _rows(stored.images, kept), training)
-    images, chosen = training, left
-    if data.limit is not None:
-        if data.limit > len(left):
-            raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
-        # Drawn, not the first ones: a folder lies sorted by class.
-        chosen = left[_order(len(left), data.split_seed, "limit")[: data.limit].sort().values]
-        images = _rows(stored.images, chosen)
-    labels = stored.labels[chosen]
-    if data.labels == "shuffled":
-        labels = labels[_order(len(labels), data.split_seed, "labels")]
-    return make(stored.classes, stored.shape, labels, images, training)
+    ).with_classes(classes)
 
 
 def _training(
-    data: Data, name: str, train: Stored, read: Callable[[str], Stored | None]
+    data: Data, name: str, train: Split, read: Callable[[str], Split | None]
 ) -> tuple[Images, Tensor, Tensor]:
     """Training images without those kept for validation, their rows, and the rows of those kept."""
-    n = len(train.labels)
+    n = len(train.images)
     if read("validation") is not None and read("test") is not None:
         return train.images, torch.arange(n), torch.arange(0)
     if data.validation >= n:
@@ -182,26 +250,49 @@ def _training(
         )
     order = _order(n, data.split_seed, "validation")
     kept, left = order[: data.validation].sort().values, order[data.validation :].sort().values
-    return _rows(train.images, left), left, kept
+    return _images(train.images, left), left, kept
+
+
+def _cut(data: Data, name: str, train: Split, training: Images, left: Tensor) -> Stored:
+    """The training images that ``limit`` leaves, their labels in the order that ``data.labels`` asks for."""
+    if data.limit is None:
+        part = Stored(training, train.labels[left], train.classes, train.shape)
+    elif data.limit > len(left):
+        raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
+    else:
+        # Drawn, not the first ones: a folder lies sorted by class.
+        part = _part(train, left[_order(len(left), data.split_seed, "limit")[: data.limit].sort().values])
+    if data.labels == "shuffled":
+        return part._replace(labels=part.labels[_order(len(part.labels), data.split_seed, "labels")])
+    return part
+
+
+def _part(split: Split, rows: Tensor) -> Stored:
+    return Stored(_images(split.images, rows), split.labels[rows], split.classes, split.shape)
 
 
 def _order(n: int, seed: int, purpose: str) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(seed, purpose)))
 
 
-def _reader(data: Data) -> tuple[Callable[[str], Stored | None], str]:
-    """A function from split to what lies on disk (None where the dataset has no such split), and the dataset's name."""
+def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
+    """A function from split to what its source holds (None where it has no such split), and the dataset's name."""
     # Readers are imported where they are needed, since h5py, Pillow and datasets take long.
+    settings: dict[str, Any] = {"size": data.size, "channels": data.channels or 3}
+    if data.is_own:
+        from pellucid.data import factory
+
+        return partial(factory.reader(data.name), classes=data.classes, **settings), data.name
     if data.name == "folder":
         from pellucid.data import folder
 
         path = Path(str(data.path)).expanduser()
-        return partial(folder.read, path, size=data.size, channels=data.channels or 3), path.resolve().name
+        return partial(folder.read, path, **settings), path.resolve().name
     if data.name == "huggingface":
         from pellucid.data import huggingface
 
         path = Path(str(data.path))
-        return partial(huggingface.reader(str(data.path)), size=data.size, channels=data.channels or 3), path.name
+        return partial(huggingface.reader(str(data.path)), classes=data.classes, **settings), path.name
     place = Path(data.path).expanduser() if data.path is not None else sources.find(data.name)
     if place is None:
         looked = ", ".join(map(str, sources.places(data.name)))
@@ -224,14 +315,14 @@ def _reader(data: Data) -> tuple[Callable[[str], Stored | None], str]:
     return partial(idx.read, data.name, place, verify=verify), data.name
 
 
-def _present(stored: Stored | None, name: str, split: str) -> Stored:
+def _present(stored: Split | None, name: str, split: str) -> Split:
     if stored is None:
         hint = "; evaluate it with --split validation" if split == "test" else ""
         raise InputError(f"{name} has no {split} split{hint}")
     return stored
 
 
-def _rows(images: Images, rows: Tensor) -> Images:
+def _images(images: Images, rows: Tensor) -> Images:
     return images.index_select(0, rows) if isinstance(images, Tensor) else Rows(images, rows)
 
 

@@ -4,16 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
 
 from pellucid.core.errors import InputError
-from pellucid.data.folder import pixels, same_size
+from pellucid.data.decoding import Decoded
 from pellucid.data.splits import Stored, check_labels
 
-__all__ = ["Examples", "reader"]
+__all__ = ["reader"]
 
 _SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 _IMAGES = ("image", "img", "images", "pixels")
@@ -21,7 +18,9 @@ _LABELS = ("label", "labels", "class", "target", "fine_label")
 
 
 def reader(path: str) -> Callable[..., Stored | None]:
-    """A function from split, ``size`` and ``channels`` to what the dataset holds, None where it has no such split.
+    """A function from split, ``size``, ``channels`` and ``classes`` to what the dataset holds.
+
+    It gives None where the dataset has no such split. ``classes`` are the names of integer labels that have none.
 
     Args:
         path: folder written by ``save_to_disk``, or an id of the hub.
@@ -43,14 +42,14 @@ def reader(path: str) -> Callable[..., Stored | None]:
         raise InputError(f"huggingface dataset {path!r} cannot be loaded: {reason}") from error
     splits = loaded if isinstance(loaded, dict) else {"train": loaded}
 
-    def read(split: str, *, size: int | None, channels: int) -> Stored | None:
+    def read(split: str, *, size: int | None, channels: int, classes: tuple[str, ...] | None) -> Stored | None:
         table = next((splits[name] for name in _SPLITS[split] if name in splits), None)
-        return None if table is None else _stored(table, f"{path} ({split})", size, channels)
+        return None if table is None else _stored(table, f"{path} ({split})", size, channels, classes)
 
     return read
 
 
-def _stored(table: Any, where: str, size: int | None, channels: int) -> Stored:
+def _stored(table: Any, where: str, size: int | None, channels: int, given: tuple[str, ...] | None) -> Stored:
     import datasets
 
     features = table.features
@@ -63,63 +62,32 @@ def _stored(table: Any, where: str, size: int | None, channels: int) -> Stored:
         raise InputError(f"column {label!r} of {where} must hold integers, got {features[label]}")
     labels = torch.tensor(values, dtype=torch.int64)
     named = isinstance(features[label], datasets.ClassLabel)
-    classes = tuple(features[label].names if named else map(str, range(int(labels.max()) + 1)))
-    first = _image(table[0][image], size, channels, f"image 0 of {where}")
-    shape = (first.shape[0], first.shape[1], first.shape[2])
-    images = Examples(table.select_columns([image]), image, shape, resize=size is not None, where=where)
-    return Stored(images, check_labels(labels, len(classes), where), classes, shape)
+    classes = tuple(features[label].names if named else given or map(str, range(int(labels.max()) + 1)))
+    images = Decoded(_Images(table.select_columns([image]), image, where), size=size, channels=channels)
+    return Stored(images, check_labels(labels, len(classes), where), classes, images.shape)
 
 
 def _column(features: Any, kind: type, names: tuple[str, ...], noun: str, where: str) -> str:
     typed = [name for name, feature in features.items() if isinstance(feature, kind)]
-    if found := typed or [name for name in names if name in features]:
-        return str(found[0])
+    if matching := typed or [name for name in names if name in features]:
+        return str(matching[0])
     raise InputError(
         f"{where} has no {noun} column among {', '.join(features)}; "
         f"expected {kind.__name__} or one of {', '.join(names)}"
     )
 
 
-class Examples:
-    """The image column of a table, decoded one at a time."""
+class _Images:
+    """The image column of a table."""
 
-    def __init__(self, table: Any, column: str, shape: tuple[int, int, int], *, resize: bool, where: str) -> None:
-        self.table = table
-        self.column = column
-        self.shape = shape
-        self.resize = resize
-        self.where = where
+    def __init__(self, table: Any, column: str, place: str) -> None:
+        self.table, self.column, self.place = table, column, place
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, i: int, /) -> Tensor:
-        where = f"image {i} of {self.where}"
-        try:
-            value = self.table[i][self.column]
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"{where} cannot be read: {error}") from error
-        image = _image(value, self.shape[1] if self.resize else None, self.shape[0], where)
-        return same_size(image, self.shape, where)
+    def __getitem__(self, i: int, /) -> Any:
+        return self.table[i][self.column]
 
-
-def _image(value: Any, size: int | None, channels: int, where: str) -> Tensor:
-    """uint8 (c, h, w) from a picture, from integers in 0 to 255 or from floats in [0, 1], rounded to 1/255."""
-    if isinstance(value, Image.Image):
-        return pixels(value, size=size, channels=channels, where=where)
-    array = np.asarray(value)
-    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
-        array = array.transpose(1, 2, 0)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.dtype.kind not in "iuf" or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
-        raise InputError(f"{where} is {array.dtype} {array.shape}, expected numbers (h, w), (h, w, c) or (c, h, w)")
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            raise InputError(f"{where} has a pixel that is {array[~np.isfinite(array)][0]}; expected floats in [0, 1]")
-        if array.min() < 0 or array.max() > 1:
-            raise InputError(f"{where} has pixels from {array.min()} to {array.max()}; expected floats in [0, 1]")
-        array = np.rint(array * 255)
-    elif array.min() < 0 or array.max() > 255:
-        raise InputError(f"{where} has pixels from {array.min()} to {array.max()}; expected integers from 0 to 255")
-    return pixels(Image.fromarray(array.astype(np.uint8)), size=size, channels=channels, where=where)
+    def where(self, i: int) -> str:
+        return f"image {i} of {self.place}"

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -30,6 +31,9 @@ TIMEOUT = 10.0
 """Seconds without an answer after which a mirror is given up."""
 
 CHUNK = 1 << 20
+
+BROKEN = (OSError, EOFError, zlib.error, http.client.HTTPException)
+"""What reading a damaged file, or from a mirror that stops answering, raises."""
 
 
 class Known(NamedTuple):
@@ -90,11 +94,11 @@ def find_form(name: str, folder: Path) -> dict[str, Path]:
 
 def lacking(name: str, folder: Path) -> str:
     """The sentence for a folder that holds no complete set of files."""
-    found = [[file for file in form if find_file(name, folder, file)] for form in SOURCES[name].forms]
-    most = max(range(len(found)), key=lambda i: len(found[i]))
-    if not found[most]:
+    present = [[file for file in form if find_file(name, folder, file)] for form in SOURCES[name].forms]
+    most = max(range(len(present)), key=lambda i: len(present[i]))
+    if not present[most]:
         return f"{folder} does not hold {name}: expected {_listed(SOURCES[name].forms)}"
-    missing = [file for file in SOURCES[name].forms[most] if file not in found[most]]
+    missing = [file for file in SOURCES[name].forms[most] if file not in present[most]]
     return f"{folder} does not hold all of {name}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
 
 
@@ -138,15 +142,15 @@ def get(name: str, *, path: str | Path | None = None, progress: Callable[[str], 
         files = find_form(name, Path(path))
         if not files:
             raise InputError(lacking(name, Path(path)))
-        for file, found in files.items():
-            _store(_read(found, file), target / file, name, found)
+        for file, place in files.items():
+            _store(_read(place, file), target / file, name, place)
         return target
     tried = []
     for folder in places(name):
         files = find_form(name, folder)
         try:
-            for file, found in files.items():
-                for _ in _verified(_read(found, file), name, file, found):
+            for file, place in files.items():
+                for _ in _verified(_read(place, file), name, file, place):
                     pass
         except InputError as error:
             tried.append(str(error))
@@ -181,82 +185,61 @@ def _download(name: str, mirror: str, target: Path) -> None:
     if not mirror.endswith(".tar.gz"):
         for file in wanted:
             address = f"{mirror}{file}.gz"
-            with _Answer(address) as answer:
-                _store(_gunzip(answer), target / file, name, address, mistake=_Unreachable)
+            with _answer(address) as answer:
+                pieces = _pieces(partial(gzip.open, answer), _unreachable)
+                _store(pieces, target / file, name, address, mistake=_Unreachable)
         return
     left = set(wanted)
-    with _Answer(mirror) as answer:
+    with _answer(mirror) as answer:
         try:
-            with tarfile.open(fileobj=answer, mode="r|gz") as archive:  # type: ignore[call-overload]
+            with tarfile.open(fileobj=answer, mode="r|gz") as archive:
                 for member in archive:
                     file = Path(member.name).name
-                    content = archive.extractfile(member) if file in left else None
-                    if content is not None:
-                        _store(_pieces(content), target / file, name, f"{file} of {mirror}", mistake=_Unreachable)
+                    if file in left and member.isfile():
+                        pieces = _pieces(partial(archive.extractfile, member), _unreachable)
+                        _store(pieces, target / file, name, f"{file} of {mirror}", mistake=_Unreachable)
                         left.remove(file)
-        except (tarfile.TarError, zlib.error, EOFError) as error:
+        except (*BROKEN, tarfile.TarError) as error:
             raise _Unreachable(f"broken archive: {error}") from error
     if left:
         raise _Unreachable(f"it has no {', '.join(sorted(left))}")
 
 
-class _Answer:
-    """An open address whose failures are `_Unreachable`, so that they are told from those of the disk."""
-
-    def __init__(self, address: str) -> None:
-        request = urllib.request.Request(address, headers={"User-Agent": "pellucid"})
-        self._answer = self._try(lambda: urllib.request.urlopen(request, timeout=TIMEOUT))
-        length = self._answer.headers.get("Content-Length")
-        self._bar = tqdm(
-            total=int(length) if length else None,
-            desc=address.rpartition("/")[2],
-            unit="B",
-            unit_scale=True,
-            dynamic_ncols=True,
-            disable=None,
-        )
-
-    def __enter__(self) -> "_Answer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-        self._answer.close()
-
-    def read(self, size: int) -> bytes:
-        content: bytes = self._try(lambda: self._answer.read(size))
-        self._bar.update(len(content))
-        return content
-
-    @staticmethod
-    def _try(call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        except (OSError, http.client.HTTPException) as error:
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            raise _Unreachable(str(reason) or type(error).__name__) from error
-
-
-def _pieces(stream: IO[bytes] | _Answer) -> Iterator[bytes]:
-    yield from iter(partial(stream.read, CHUNK), b"")
-
-
-def _gunzip(stream: _Answer) -> Iterator[bytes]:
-    unpack = zlib.decompressobj(wbits=31)
+@contextmanager
+def _answer(address: str) -> Iterator[IO[bytes]]:
+    """What lies at an address, with a bar on a terminal while it is read."""
+    request = urllib.request.Request(address, headers={"User-Agent": "pellucid"})
     try:
-        for piece in _pieces(stream):
-            yield unpack.decompress(piece)
-    except zlib.error as error:
-        raise _Unreachable(f"not a gzip file: {error}") from error
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except BROKEN as error:
+        raise _unreachable(error) from error
+    length = int(answer.headers.get("Content-Length") or 0) or None
+    name = address.rpartition("/")[2]
+    with answer, tqdm.wrapattr(answer, "read", length, desc=name, dynamic_ncols=True, disable=None) as stream:
+        yield stream
+
+
+def _unreachable(error: Exception) -> _Unreachable:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    kind = "not a gzip file: " if isinstance(error, gzip.BadGzipFile) else ""
+    return _Unreachable(f"{kind}{reason}" if str(reason) else type(error).__name__)
+
+
+def _pieces(opened: Callable[[], Any], mistake: Callable[[Exception], Exception]) -> Iterator[bytes]:
+    """What is opened, piece by piece; ``mistake`` turns its failures into errors told from those of writing."""
+    try:
+        with opened() as stream:
+            yield from iter(partial(stream.read, CHUNK), b"")
+    except BROKEN as error:
+        raise mistake(error) from error
 
 
 def _read(path: Path, file: str) -> Iterator[bytes]:
     """Content of a file on disk, decompressed unless ``file`` is itself an archive."""
-    try:
-        with gzip.open(path) if path.name != file else path.open("rb") as stream:
-            yield from _pieces(stream)  # type: ignore[arg-type]
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is damaged, truncated or cannot be read: {error}") from error
+    return _pieces(
+        partial(gzip.open if path.name != file else open, path, "rb"),
+        lambda error: InputError(f"{path} is damaged, truncated or cannot be read: {error}"),
+    )
 
 
 def _verified(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 
-__all__ = ["Images", "Rows", "Stored", "check_labels"]
+__all__ = ["Images", "Rows", "Split", "Stored", "check_labels"]
 
 
 class Images(Protocol):
@@ -20,15 +20,28 @@ class Images(Protocol):
         """Image ``i``, uint8 (c, h, w)."""
 
 
-class Stored(NamedTuple):
-    """One split as it lies on disk.
+class Split(Protocol):
+    """One split as its source holds it."""
 
-    Attributes:
-        images: by position, in the order of the files.
-        labels: (n,) int64, positions in ``classes``.
-        classes: names of the classes.
-        shape: (c, h, w) of every image.
-    """
+    @property
+    def images(self) -> Images:
+        """Images by position, in the order of the source."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(n,) int64, positions in ``classes``; a source may read them on first use."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of every image."""
+
+
+class Stored(NamedTuple):
+    """A `Split` whose labels are known."""
 
     images: Images
     labels: Tensor

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating
 from pellucid.core.types import Image
@@ -284,14 +285,12 @@ class NonLocal(nn.Module):
 
 
 def _check(filter: str, kernel_size: int, sigma: float | str, init: str) -> None:
-    if filter not in get_args(Filter):
-        raise InputError(f"filter of the smoothing must be one of {', '.join(get_args(Filter))}, got {filter!r}")
+    one_of(get_args(Filter), **{"filter of the smoothing": filter})
     if not isinstance(kernel_size, int) or kernel_size < 3 or kernel_size % 2 == 0:
         raise InputError(f"kernel_size of the smoothing must be 3, 5, 7, …, got {kernel_size!r}")
     if sigma != "feature-map" and not (isinstance(sigma, int | float) and 0 < sigma < float("inf")):
         raise InputError(f"sigma of the smoothing must be a positive number or feature-map, got {sigma!r}")
-    if init not in get_args(Init):
-        raise InputError(f"init of the smoothing must be default or zero, got {init!r}")
+    one_of(get_args(Init), **{"init of the smoothing": init})
 
 
 def _matching(names: list[str], patterns: list[str]) -> list[str]:

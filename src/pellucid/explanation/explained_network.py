@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import yaml
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from pellucid.config import from_config
+from pellucid.config import from_config, read_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image
-from pellucid.data import Dataset, load
+from pellucid.data import load
 from pellucid.models import Network, build
+from pellucid.runs.directory import RunDirectory
+from pellucid.runs.facts import DataFacts
 from pellucid.runs.settings import read_experiment
+from pellucid.runs.trained import load_network
 
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
@@ -57,61 +59,51 @@ class Subject:
 
 
 def of_run(path: str | Path) -> Subject:
-    """The network of a finished run, or of its ``model.safetensors``; the dataset itself is not needed once evaluated.
+    """The network of a finished run, or of the file of its weights.
+
+    Its dataset need not be there, unless the run was made by a pellucid that recorded nothing of it, and not evaluated.
 
     Args:
-        path: the run directory, or the checkpoint in it.
+        path: the run directory, or the file of the weights in it.
 
     Raises:
         InputError: no run, or one whose training is not finished.
     """
-    from pellucid.runs.training import load_network  # Fabric with it, which takes as long to import as torch itself
-
     run = Path(path)
     if run.is_file():
-        if run.name != "model.safetensors":
+        if run != RunDirectory(run.parent).weights:
             raise InputError(
                 f"{path} is no run directory; name one, or explain any network with --network package.module:factory "
                 "--weights FILE"
             )
         run = run.parent
-    experiment = read_experiment(run)
-    known = _known_of_the_data(run)
-    if known is None:
-        dataset = load(experiment.dataset, "test")
-    else:
-        shape, classes = known
-        # Normalisation comes with the weights, so that these pictures are never looked at.
-        blank = torch.zeros(1, *shape, dtype=torch.uint8)
-        labels = torch.zeros(1, dtype=torch.int64)
-        dataset = Dataset(experiment.dataset.name, "test", classes, shape, labels, blank, blank)
-    model = load_network(run, dataset)
-    name = run.resolve().name
-    return Subject(name, model, dataset.classes, dataset.shape, _digest(model), run, _evaluation(run))
+    directory = RunDirectory(run)
+    known = directory.facts or _facts_of_evaluation(directory) or load(read_experiment(run).dataset, "test")
+    model = load_network(run, known)
+    return Subject(run.resolve().name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory))
 
 
-def _known_of_the_data(run: Path) -> tuple[tuple[int, int, int], tuple[str, ...]] | None:
-    """Shape and classes from what evaluation left, None where it did not."""
+def _facts_of_evaluation(directory: RunDirectory) -> DataFacts | None:
+    """What the evaluation of an older run, which recorded nothing itself, tells of its data; None without one."""
     try:
-        metadata = json.loads((pq.read_schema(run / "rows.parquet").metadata or {})[b"pellucid"])
-        with safe_open(run / "maps.safetensors", "pt") as maps:
+        info = json.loads((pq.read_schema(directory.rows).metadata or {})[b"pellucid"])
+        with safe_open(directory.maps, "pt") as maps:
             _, c, h, w = maps.get_slice("images").get_shape()
     except (OSError, pa.ArrowInvalid, SafetensorError, KeyError, ValueError):
         return None
-    return (c, h, w), tuple(metadata["classes"])
+    # The numbers of a normalisation come with the weights.
+    moments = {"mean": (0.0,) * c, "std": (1.0,) * c}
+    classes = tuple(info["classes"])
+    return DataFacts(name=info["dataset"], classes=classes, shape=(c, h, w), images=0, fingerprint="", **moments)
 
 
-def _evaluation(run: Path) -> "Evaluation | None":
+def _evaluation(directory: RunDirectory) -> "Evaluation | None":
     from pellucid.runs.evaluation import Evaluation
 
-    file = run / "evaluation.yaml"
-    if not file.is_file() or not (run / "rows.parquet").is_file():
+    file = directory.evaluation
+    if not file.is_file() or not directory.is_evaluated:
         return None
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from None
-    evaluation: Evaluation = from_config(config, Evaluation)
+    evaluation: Evaluation = from_config(read_yaml(file), Evaluation)
     return evaluation
 
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import seed_of
-from pellucid.data.folder import SUFFIXES, pixels
+from pellucid.data.decoding import pixels
+from pellucid.data.folder import SUFFIXES
 
 __all__ = ["STANDARD_INPUT", "Picture", "find", "read", "told"]
 

@@ -48,6 +48,10 @@ class AdaptiveQ(nn.Module):
         """q of the samples at ``index``, (n,)."""
         return self.q[index]
 
+    def per_sample(self) -> dict[str, Tensor]:
+        """What a run stores of every training image: its q."""
+        return {"q": self.q}
+
     @torch.no_grad()
     def update(self, index: Label, correct: Tensor) -> None:
         """Adapt q to the outcome of one step; every process applies every process's outcomes.

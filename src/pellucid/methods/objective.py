@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import StepDraws, fork
 from pellucid.core.types import Batch, Image, Label
-from pellucid.methods import Method
+from pellucid.methods.method import Method
 
 __all__ = ["Objective"]
 

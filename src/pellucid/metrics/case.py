@@ -73,7 +73,7 @@ class Case:
         n = len(heatmap)
         nothing = torch.zeros(n, dtype=torch.int64)
         usual: dict[str, Any] = {
-            "model": _Nothing(),
+            "model": _Nothing().eval(),
             "x": heatmap.new_zeros(n, 1, *heatmap.shape[1:]),
             "label": nothing,
         }

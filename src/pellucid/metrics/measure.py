@@ -24,6 +24,7 @@ def measured(metric: Metric, case: Case) -> dict[str, Tensor]:
     Raises:
         InputError: no dictionary of tensors, a column that the metric does not name or does not give, another shape.
 
+    >>> import torch
     >>> from pellucid.metrics import Gini
     >>> measured(Gini(), Case.of_maps(torch.eye(4)[None]))
     {'gini': tensor([0.7500])}

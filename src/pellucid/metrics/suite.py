@@ -211,7 +211,7 @@ def _imported(path: str) -> Metric:
 def _unknown(name: str) -> str:
     close = get_close_matches(name, ["default", "all", *FAMILIES, *COLUMNS, *DERIVED], n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "`pellucid metrics` lists them"
-    return f"unknown metric {name!r}; {hint} Your own is named by its import path, such as my_package.Peak"
+    return f"unknown metric {name!r}; {hint}"
 
 
 def _check_columns(metric: Metric) -> None:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from pellucid.core.checks import one_of, whole
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Logits
 
@@ -64,10 +65,8 @@ class ResNet(nn.Module):
         blocks: tuple[int, int, int, int] = (2, 2, 2, 2),
     ) -> None:
         super().__init__()
-        if stem not in ("small", "large"):
-            raise InputError(f"stem of a ResNet must be small or large, got {stem!r}")
-        if not isinstance(width, int) or width < 1:
-            raise InputError(f"width of a ResNet must be a whole number of at least 1, got {width!r}")
+        one_of(("small", "large"), **{"stem of a ResNet": stem})
+        whole(1, **{"width of a ResNet": width})
         if (
             not isinstance(blocks, list | tuple)
             or len(blocks) != 4

@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from pellucid.core.checks import one_of, whole
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Logits
 
@@ -46,10 +47,8 @@ class VGG(nn.Module):
         channels, height, image_width = shape
         if min(height, image_width) < 32:
             raise InputError(f"VGG-16 needs images of at least 32 × 32 pixels, got {height} × {image_width}")
-        if head not in ("small", "large"):
-            raise InputError(f"head of VGG-16 must be small or large, got {head!r}")
-        if not isinstance(width, int) or width < 1:
-            raise InputError(f"width of VGG-16 must be a whole number of at least 1, got {width!r}")
+        one_of(("small", "large"), **{"head of VGG-16": head})
+        whole(1, **{"width of VGG-16": width})
         layers: list[nn.Module] = []
         for stage in STAGES:
             for multiple in stage:

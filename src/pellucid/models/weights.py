@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 
 __all__ = ["load_weights"]
@@ -39,8 +40,7 @@ def load_weights(model: nn.Module, path: str | Path, *, head: Literal["strict", 
     pellucid.InputError: weights in ...weights.safetensors do not fit this Linear: missing bias
     """
     path = Path(path)
-    if head not in ("strict", "new"):
-        raise InputError(f"head must be strict or new, got {head!r}")
+    one_of(("strict", "new"), head=head)
     saved = _state_dict(_read(path), path)
     inner = getattr(model, "network", model)
     # Whichever reading explains most keys: the network alone or the whole model, without or with DDP's prefix.

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from pellucid.core.checks import whole
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Logits
 
@@ -72,8 +73,7 @@ class WideResNet(nn.Module):
         super().__init__()
         if not isinstance(depth, int) or depth < 10 or depth % 6 != 4:
             raise InputError(f"depth of a wide ResNet must be 10, 16, 22, 28, …, got {depth!r}")
-        if not isinstance(width, int) or width < 1:
-            raise InputError(f"width of a wide ResNet must be a whole number of at least 1, got {width!r}")
+        whole(1, **{"width of a wide ResNet": width})
         if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
             raise InputError(f"dropout of a wide ResNet must be in [0, 1), got {dropout!r}")
         blocks = (depth - 4) // 6

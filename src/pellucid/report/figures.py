@@ -19,9 +19,9 @@ __all__ = [
     "curvature",
     "distributions",
     "perturbation",
-    "q_panels",
     "randomisation",
     "robustness",
+    "sample_panels",
     "seconds_per_step",
     "stability",
     "trade_offs",
@@ -126,47 +126,58 @@ def robustness(runs: Sequence[Run], style: Styles) -> list[Panel]:
     return [draw_panel(draw, "robustness")]
 
 
-def q_panels(runs: Sequence[Run], style: Styles) -> list[Panel]:
-    """Distribution of q over training samples at the end, and its course, for the runs that have q."""
-    having = [(run, run.q) for run in runs if run.q]
+def sample_panels(runs: Sequence[Run], style: Styles, name: str = "q") -> list[Panel]:
+    """Distribution of q over training pictures at the end, and its course, for the runs that have it.
+
+    Args:
+        runs: runs of one report.
+        style: of each run.
+        name: of another number that a method keeps for every training picture.
+    """
+    having = [(run, run.per_sample[name]) for run in runs if name in run.per_sample]
+    having = [(run, epochs) for run, epochs in having if all(np.isfinite(values).any() for values in epochs.values())]
     if not having:
         return []
+
+    # q moves in steps, 0.05 by default: bins lie around its values, not between them.
+    edges = np.linspace(-0.025, 1.025, 22)
+    if name != "q":
+        edges = np.histogram_bin_edges(np.concatenate([_finite(q[max(q)]) for _, q in having]), bins=21)
 
     def draw_end(axes: Axes) -> str:
         medians = []
         for run, q in having:
-            last = q[max(q)]
-            # q moves in steps, 0.05 by default: bins lie around its values, not between them.
-            edges = np.linspace(-0.025, 1.025, 22)
+            last = _finite(q[max(q)])
             share = 100 * np.histogram(last, bins=edges)[0] / len(last)
             color, dashes = style[run.name].color, style[run.name].dashes
             axes.stairs(share, edges, fill=True, color=color, alpha=0.15)
             axes.stairs(share, edges, color=color, linestyle=dashes, linewidth=1.5)
             medians.append(f"{run.name} {np.median(last):.2f}")
-        axes.set_title("q at the end of training")
-        axes.set_xlabel("q: share of the picture that may be perturbed")
+        axes.set_title(f"{name} at the end of training")
+        axes.set_xlabel("q: share of the picture that may be perturbed" if name == "q" else name)
         axes.set_ylabel("training pictures (%)")
-        return f"Distribution of q at the end of training; medians: {', '.join(medians)}."
+        return f"Distribution of {name} at the end of training; medians: {', '.join(medians)}."
 
-    panels = [draw_panel(draw_end, "q-end")]
+    panels = [draw_panel(draw_end, f"{name}-end")]
     for number, (run, q) in enumerate(having):
 
         def draw_course(axes: Axes, run: Run = run, q: Mapping[int, Floats] = q) -> str:
             epochs = sorted(q)
             low, lower, middle, upper, high = np.array(
-                [np.quantile(q[e], (0.05, 0.25, 0.5, 0.75, 0.95)) for e in epochs]
+                [np.quantile(_finite(q[e]), (0.05, 0.25, 0.5, 0.75, 0.95)) for e in epochs]
             ).T
             x, color = np.array(epochs) + 1, style[run.name].color
             axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
             axes.fill_between(x, lower, upper, color=color, alpha=0.3, linewidth=0)
             axes.plot(x, middle, **line(style[run.name]))
-            axes.set_ylim(0, 1)
-            axes.set_title(f"q during training: {run.name}")
-            axes.set_ylabel("q")
+            if name == "q":
+                axes.set_ylim(0, 1)
+            axes.set_title(f"{name} during training: {run.name}")
+            axes.set_ylabel(name)
             _epochs(axes)
-            return f"q of {run.name} by epoch: median from {middle[0]:.2f} to {middle[-1]:.2f}."
+            return f"{name} of {run.name} by epoch: median from {middle[0]:.2f} to {middle[-1]:.2f}."
 
-        panels.append(draw_panel(draw_course, f"q-course-{number}"))
+        panels.append(draw_panel(draw_course, f"{name}-course-{number}"))
     return panels
 
 
@@ -391,6 +402,10 @@ def _logarithmic(axes: Axes, which: Literal["x", "y"] = "y") -> None:
 
 def _bars(interval: Interval, scale: float) -> list[list[float]]:
     return [[scale * (interval.mean - interval.low)], [scale * (interval.high - interval.mean)]]
+
+
+def _finite(values: Floats) -> Floats:
+    return values[np.isfinite(values)]
 
 
 def _epochs(axes: Axes) -> None:

@@ -12,8 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.definitions import column_name
@@ -207,7 +205,7 @@ def snapshots(runs: Sequence[Run]) -> list[Strip]:
         runs: runs, of which those count that were trained with ``--snapshots``.
     """
     found = []
-    kept_by = {run.name: _kept(run, "snapshots.safetensors") for run in runs}
+    kept_by = {run.name: run.snapshots for run in runs}
     pictures = sum(len(kept["label"]) for kept in kept_by.values() if kept)
     for run in runs:
         kept = kept_by[run.name]
@@ -227,11 +225,12 @@ def snapshots(runs: Sequence[Run]) -> list[Strip]:
     return found
 
 
-def extremes(runs: Sequence[Run]) -> list[tuple[str, str, list[tuple[str, Picture]]]]:
+def extremes(runs: Sequence[Run], name: str = "q") -> list[tuple[str, str, list[tuple[str, Picture]]]]:
     """The training pictures with the smallest and the largest q at the end, for the runs that kept them.
 
     Args:
         runs: runs, of which those count that were trained with SCAAT.
+        name: of another number that a method keeps for every training picture.
 
     Returns:
         Run, ``smallest q`` or ``largest q``, and pictures with their titles.
@@ -240,15 +239,15 @@ def extremes(runs: Sequence[Run]) -> list[tuple[str, str, list[tuple[str, Pictur
     """
     found = []
     for run in runs:
-        kept = extremes_of(run)
+        kept = run.extremes(name)
         if not kept:
             continue
-        classes, half = run.info["classes"], len(kept["q"]) // 2
-        size = _size("extremes", *kept["images"].shape[2:], pictures=len(kept["q"]) * len(runs))
-        for title, chosen in (("smallest q", range(half)), ("largest q", range(half, 2 * half))):
+        classes, half = run.info["classes"], len(kept[name]) // 2
+        size = _size("extremes", *kept["images"].shape[2:], pictures=len(kept[name]) * len(runs))
+        for title, chosen in ((f"smallest {name}", range(half)), (f"largest {name}", range(half, 2 * half))):
             shown = []
             for k in chosen:
-                said = f"{classes[int(kept['label'][k])]}, q {kept['q'][k]:.2f}"
+                said = f"{classes[int(kept['label'][k])]}, {name} {kept[name][k]:.2f}"
                 alt = f"Training picture {kept['index'][k]}, {said}"
                 shown.append((said, Picture(_photograph(kept["images"][k], size), alt)))
             found.append((run.name, title, shown))
@@ -256,24 +255,13 @@ def extremes(runs: Sequence[Run]) -> list[tuple[str, str, list[tuple[str, Pictur
 
 
 def extremes_of(run: Run) -> dict[str, npt.NDArray[Any]]:
-    """What `extremes` shows: ``images``, ``index``, ``label`` and ``q``, rising; empty where none were kept."""
-    return _kept(run, "extremes.safetensors")
+    """What `extremes` shows: ``images``, ``index``, ``label`` and ``q``; empty where none were kept."""
+    return run.extremes()
 
 
 def palette() -> str:
     """The 256 colours of the scale, six hexadecimal digits each."""
     return _palette().hex()
-
-
-def _kept(run: Run, name: str) -> dict[str, npt.NDArray[Any]]:
-    """A file that training may have left; empty where it has not."""
-    path = run.path / name
-    if not path.exists():
-        return {}
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"{path} cannot be read ({error}); delete it, or train again") from error
 
 
 def _evenly(count: int, most: int) -> list[int]:

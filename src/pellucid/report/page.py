@@ -296,6 +296,7 @@ def _figures(
     survived: Mapping[str, Mapping[str, Survival]],
 ) -> list[dict[str, Any]]:
     shown = ("robust_accuracy", "gini", "aopc_lerf", "ris")
+    kept = list(dict.fromkeys(name for run in runs for name in run.per_sample if name != "q"))
     trade_offs = [name for name in names if measure_of(name).name in shown]
     sections: list[dict[str, Any]] = [
         {
@@ -366,8 +367,17 @@ def _figures(
             "end with a small q. In the course, the line is the median, the dark band holds half of the pictures and "
             "the light band nine in ten. The pictures below are a few of those with the smallest and the largest q, "
             "where training kept them; many more may share a value.",
-            "panels": drawn.q_panels(runs, style),
+            "panels": drawn.sample_panels(runs, style),
             "extremes": extremes(runs),
+        },
+        {
+            "id": "sample-numbers",
+            "title": "What else a method keeps of each training picture",
+            "text": "Some methods keep numbers of every training picture while they train. In the course, the line is "
+            "the median, the dark band holds half of the pictures and the light band nine in ten. The pictures below "
+            "are a few of those with the smallest and the largest number, where training kept them.",
+            "panels": [panel for name in kept for panel in drawn.sample_panels(runs, style, name)],
+            "extremes": [row for name in kept for row in extremes(runs, name)],
         },
         {
             "id": "snapshots",

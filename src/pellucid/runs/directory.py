@@ -1,4 +1,7 @@
-"""Run directories as tables and the page read them: the files of training and evaluation, checked."""
+"""The directory of a run: its file names, what has been done in it, and its files read and checked.
+
+No other module spells a file's name. Imports no torch.
+"""
 
 import csv
 import json
@@ -19,13 +22,117 @@ from safetensors.numpy import load_file
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.definitions import is_of_map
+from pellucid.runs.comparability import check_comparable
+from pellucid.runs.facts import DataFacts, read_facts
+from pellucid.runs.per_sample import by_epoch
 
-__all__ = ["FORMAT", "Run", "check_comparable", "read_run", "read_runs"]
+__all__ = ["FORMAT", "Run", "RunDirectory", "check_comparable", "read_run", "read_runs"]
 
 FORMAT = 1
 """The version of rows.parquet that is understood."""
 
 Floats = npt.NDArray[np.float64]
+
+
+class RunDirectory:
+    """Where the files of a run are, whether they exist yet or not, and how far the run is.
+
+    Args:
+        path: the directory.
+
+    Attributes:
+        path: the directory.
+        experiment: the settings, YAML.
+        environment: versions, device, commit and command, JSON.
+        data: what is known of the training images, JSON; see `facts`.
+        training: one row of losses and scores per epoch, CSV.
+        checkpoint: everything that resuming needs, PyTorch's format; the only file that needs torch to be read.
+        weights: the trained network, safetensors; it is there once training is finished.
+        snapshots: maps of a few fixed images after some epochs, safetensors.
+        logs: folder of Fabric's loggers.
+        evaluation: what was measured and how, YAML.
+        maps: images and heatmaps of the gallery, safetensors.
+        rows: one row per measured image, Parquet; it is there once evaluation is finished.
+
+    >>> RunDirectory("runs/scaat").weights.as_posix()
+    'runs/scaat/model.safetensors'
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.experiment = self.path / "experiment.yaml"
+        self.environment = self.path / "environment.json"
+        self.data = self.path / "data.json"
+        self.training = self.path / "train.csv"
+        self.checkpoint = self.path / "state.pt"
+        self.weights = self.path / "model.safetensors"
+        self.snapshots = self.path / "snapshots.safetensors"
+        self.logs = self.path / "log"
+        self.evaluation = self.path / "evaluation.yaml"
+        self.maps = self.path / "maps.safetensors"
+        self.rows = self.path / "rows.parquet"
+
+    def sample_numbers(self, name: str) -> Path:
+        """Numbers ``name`` of every training image by epoch, which the method's state keeps: ``q.parquet`` of SCAAT."""
+        return self.path / f"{name}.parquet"
+
+    def extremes(self, name: str) -> Path:
+        """The training images with the smallest and the largest of the numbers ``name``."""
+        return self.path / ("extremes.safetensors" if name == "q" else f"extremes-{name}.safetensors")
+
+    def predictions(self, split: str) -> Path:
+        """What the network says of every image of a split."""
+        return self.path / f"predictions-{split}.parquet"
+
+    @property
+    def sample_names(self) -> list[str]:
+        """Names of the numbers for which `sample_numbers` has a file."""
+        files = sorted(self.path.glob("*.parquet"))
+        return [file.stem for file in files if file.stem.isidentifier() and file != self.rows]
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is something to resume, or a trained network."""
+        return self.checkpoint.exists() or self.is_finished
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the network is trained."""
+        return self.weights.exists()
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the network is measured."""
+        return self.rows.exists()
+
+    @property
+    def facts(self) -> DataFacts | None:
+        """What the run recorded of its training images; None for a run made before runs did so.
+
+        Raises:
+            InputError: the file is not what training wrote.
+        """
+        return read_facts(self.data) if self.data.exists() else None
+
+    @property
+    def foreign(self) -> list[str]:
+        """Names of files that no training leaves before its first checkpoint; hidden ones do not count."""
+        left = {self.experiment, self.environment, self.data, self.training, self.snapshots, self.logs}
+        if self.experiment.exists():
+            left |= {self.sample_numbers(name) for name in self.sample_names}
+        return [file.name for file in self.path.glob("[!.]*") if file not in left]
+
+    def remove_half_written(self, sample_names: Sequence[str]) -> None:
+        """Remove what a training process that was killed has left of the files that it was writing.
+
+        Args:
+            sample_names: names of the numbers that the method's state keeps for each training image.
+        """
+        written = [self.experiment, self.environment, self.data, self.training, self.checkpoint, self.weights]
+        written += [self.snapshots, *map(self.sample_numbers, sample_names), *map(self.extremes, sample_names)]
+        for file in written:
+            for left in self.path.glob(f".{file.stem}-*{file.suffix}"):
+                left.unlink()
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +142,7 @@ class Run:
     Attributes:
         name: the directory's name, the run's name in every table.
         path: the directory.
-        config: experiment.yaml as plain dicts and lists.
+        config: the experiment as plain dicts and lists.
         rows: one row per test image, sorted by index.
         info: what evaluation said about the rows: format, dataset, split, images, classes, columns.
     """
@@ -45,6 +152,11 @@ class Run:
     config: dict[str, Any]
     rows: pa.Table
     info: dict[str, Any]
+
+    @property
+    def directory(self) -> RunDirectory:
+        """Where the run's files are."""
+        return RunDirectory(self.path)
 
     @property
     def method(self) -> str:
@@ -69,7 +181,7 @@ class Run:
     @property
     def saliency_methods(self) -> list[str]:
         """Saliency methods in the rows; the vanilla gradient has the bare names and is called ``vanilla_gradient``."""
-        named = [name.partition("/")[2] or "vanilla_gradient" for name in self.rows.column_names if _is_map(name)]
+        named = [name.partition("/")[2] or "vanilla_gradient" for name in self.rows.column_names if is_of_map(name)]
         return list(dict.fromkeys(named))
 
     def values(self, column: str) -> Floats:
@@ -85,45 +197,65 @@ class Run:
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        """environment.json: versions, device, commit, command."""
-        text = _existing(self.path / "environment.json", self.name).read_text(encoding="utf-8")
+        """Versions, device, commit and command of the training."""
+        file = _existing(self.directory.environment, self.name)
         try:
-            environment: dict[str, Any] = json.loads(text)
+            environment: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
-            raise InputError(
-                f"{self.path / 'environment.json'} is no JSON ({error}); delete {self.path} and train it again"
-            ) from error
+            raise InputError(f"{file} is no JSON ({error}); delete {self.path} and train it again") from error
         return environment
 
     @cached_property
     def training(self) -> dict[str, Floats]:
-        """train.csv: per column its value at each epoch, NaN where nothing was logged."""
-        with _existing(self.path / "train.csv", self.name).open(newline="") as file:
-            rows = list(csv.DictReader(file))
+        """Per column of the training's log its value at each epoch, NaN where nothing was logged."""
+        file = _existing(self.directory.training, self.name)
+        with file.open(newline="") as opened:
+            rows = list(csv.DictReader(opened))
         if not rows:
-            raise InputError(f"run {self.name!r} has an empty train.csv; train it first: pellucid train")
+            raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
         return {key: np.array([float(row[key] or "nan") for row in rows]) for key in rows[0]}
 
     @cached_property
+    def per_sample(self) -> dict[str, dict[int, Floats]]:
+        """By name and epoch, the numbers that the method's state kept for every training image, NaN where undefined.
+
+        They are what ``state.per_sample()`` gave, such as q of SCAAT; most methods keep none.
+        """
+        kept = {}
+        for name in self.directory.sample_names:
+            table = _read_parquet(self.directory.sample_numbers(name), f"delete {self.path} and train it again")
+            numbers = by_epoch(table, name)
+            if numbers is not None:
+                kept[name] = numbers
+        return kept
+
+    @property
     def q(self) -> dict[int, Floats] | None:
         """q of every training sample at the end of each epoch; None for methods without q."""
-        path = self.path / "q.parquet"
-        if not path.exists():
-            return None
-        table = _read_parquet(path, f"delete {self.path} and train it again")
-        epoch, q = table["epoch"].to_numpy(), table["q"].to_numpy().astype(np.float64)
-        return {int(number): q[epoch == number] for number in np.unique(epoch)}
+        return self.per_sample.get("q")
+
+    def extremes(self, name: str = "q") -> dict[str, npt.NDArray[Any]]:
+        """The training images with the smallest and the largest of the numbers ``name``.
+
+        Returns:
+            ``images``, ``index``, ``label`` and ``name`` itself, first the smallest and rising, then the largest and
+            falling; empty where none were kept.
+        """
+        return _read_tensors(self.directory.extremes(name), "delete it, or train again")
+
+    @property
+    def snapshots(self) -> dict[str, npt.NDArray[Any]]:
+        """Fixed ``images`` and their ``label``; per ``epoch`` their ``prediction`` and ``heatmap``.
+
+        It is empty where training was not asked to keep them.
+        """
+        return _read_tensors(self.directory.snapshots, "delete it, or train again")
 
     @cached_property
     def maps(self) -> dict[str, npt.NDArray[Any]]:
-        """maps.safetensors: images, index, label, prediction, score, and ``heatmap/NAME`` per saliency method."""
-        path = _existing(self.path / "maps.safetensors", self.name)
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise InputError(
-                f"{path} cannot be read ({error}); evaluate it again: pellucid evaluate {self.path}"
-            ) from error
+        """The gallery: images, index, label, prediction, score, and ``heatmap/NAME`` per saliency method."""
+        file = _existing(self.directory.maps, self.name)
+        return _read_tensors(file, f"evaluate it again: pellucid evaluate {self.path}")
 
 
 def read_run(path: str | Path) -> Run:
@@ -138,27 +270,27 @@ def read_run(path: str | Path) -> Run:
     path = Path(os.path.abspath(path))
     if not path.is_dir():
         raise InputError(f"no run directory {path}; a run is the directory that pellucid train wrote")
-    name = path.name
+    name, directory = path.name, RunDirectory(path)
+    experiment = _existing(directory.experiment, name)
     try:
-        config = yaml.safe_load(_existing(path / "experiment.yaml", name).read_text(encoding="utf-8"))
+        config = yaml.safe_load(experiment.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise InputError(f"{path / 'experiment.yaml'} is no YAML ({' '.join(str(error).split())})") from error
+        raise InputError(f"{experiment} is no YAML ({' '.join(str(error).split())})") from error
     method = config.get("method") if isinstance(config, dict) else None
     if not isinstance(method, dict) or "class_path" not in method:
-        raise InputError(f"{path / 'experiment.yaml'} names no method; it must be the file that pellucid train wrote")
-    if not (path / "rows.parquet").exists():
-        raise InputError(f"run {name!r} has no rows.parquet; evaluate it first: pellucid evaluate {path}")
-    rows = _read_parquet(path / "rows.parquet", f"write it again: pellucid evaluate {path}")
+        raise InputError(f"{experiment} names no method; it must be the file that pellucid train wrote")
+    file = directory.rows
+    if not directory.is_evaluated:
+        raise InputError(f"run {name!r} has no {file.name}; evaluate it first: pellucid evaluate {path}")
+    rows = _read_parquet(file, f"write it again: pellucid evaluate {path}")
     info = json.loads((rows.schema.metadata or {}).get(b"pellucid", b"{}"))
     if info.get("format") != FORMAT:
         raise InputError(
-            f"rows.parquet of run {name!r} has format {info.get('format')!r}, this pellucid reads format {FORMAT}; "
+            f"{file.name} of run {name!r} has format {info.get('format')!r}, this pellucid reads format {FORMAT}; "
             f"evaluate it again: pellucid evaluate {path}"
         )
     if not rows.num_rows:
-        raise InputError(
-            f"rows.parquet of run {name!r} holds no image; evaluate at least one: pellucid evaluate {path}"
-        )
+        raise InputError(f"{file.name} of run {name!r} holds no image; evaluate at least one: pellucid evaluate {path}")
     return Run(name, path, config, rows, info)
 
 
@@ -178,60 +310,6 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     return runs
 
 
-def check_comparable(runs: Sequence[Run]) -> None:
-    """Refuse runs that cannot stand in one table.
-
-    Args:
-        runs: any number of runs.
-
-    Raises:
-        InputError: two runs of one name, or evaluated on different images or in different ways; it names both.
-    """
-    named: dict[str, Run] = {}
-    for run in runs:
-        if run.name in named:
-            raise InputError(
-                f"two runs are named {run.name!r} ({named[run.name].path} and {run.path}); rename a directory, "
-                "as its name is the run's name in the table"
-            )
-        named[run.name] = run
-        _check_same_images(runs[0], run)
-        _check_same_settings(runs[0], run)
-
-
-def _check_same_images(first: Run, run: Run) -> None:
-    for key in ("dataset", "split", "classes"):
-        if run.info.get(key) != first.info.get(key):
-            raise InputError(
-                f"runs {first.name!r} and {run.name!r} were evaluated on different data: {key} "
-                f"{first.info.get(key)!r} and {run.info.get(key)!r}; only runs on the same images can be compared"
-            )
-    for key in ("index", "label"):
-        if not np.array_equal(first.rows[key].to_numpy(), run.rows[key].to_numpy()):
-            raise InputError(
-                f"runs {first.name!r} ({first.rows.num_rows} images) and {run.name!r} ({run.rows.num_rows}) were "
-                f"evaluated on different images: column {key} differs; evaluate both with the same images and seed"
-            )
-
-
-def _check_same_settings(first: Run, run: Run) -> None:
-    for column in first.columns.keys() & run.columns.keys():
-        # Which layers a network has is the network's, not a setting.
-        ours, theirs = (
-            {key: value for key, value in each.columns[column].get("parameters", {}).items() if key != "layers"}
-            for each in (first, run)
-        )
-        if ours != theirs:
-            raise InputError(
-                f"runs {first.name!r} and {run.name!r} measured {column} with different parameters, {ours} and "
-                f"{theirs}; evaluate both with the same settings"
-            )
-
-
-def _is_map(column: str) -> bool:
-    return is_of_map(column)
-
-
 def _existing(path: Path, run: str) -> Path:
     if not path.exists():
         raise InputError(
@@ -246,3 +324,13 @@ def _read_parquet(path: Path, remedy: str) -> pa.Table:
         return pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is truncated or no parquet file ({str(error).splitlines()[0]}); {remedy}") from error
+
+
+def _read_tensors(path: Path, remedy: str) -> dict[str, npt.NDArray[Any]]:
+    """What a safetensors file holds; nothing where there is none."""
+    if not path.exists():
+        return {}
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path} cannot be read ({error}); {remedy}") from error

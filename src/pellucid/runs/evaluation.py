@@ -29,7 +29,7 @@ from pellucid.metrics import Metric
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.families.faithfulness import Fill
 from pellucid.metrics.metric import Images
-from pellucid.metrics.suite import select
+from pellucid.metrics.suite import ALL, select
 from pellucid.runs.measurement import Measurement
 from pellucid.runs.settings import read_experiment
 from pellucid.runs.training import launch, load_network, make_fabric
@@ -121,7 +121,10 @@ class Evaluation:
             raise InputError("saliency must name at least one method, got none")
         if not self.metrics:
             raise InputError("metrics must name at least one; `pellucid metrics` lists them")
-        self.chosen()
+        given = {name: getattr(self, name) for name in SETTINGS}
+        for metric in (metric for metrics in ALL.values() for metric in metrics):
+            metric.overridden(given)  # refuses a bad setting, also where nothing that is asked for follows it
+        self.chosen(Images((1, 1, 1)))
         unknown = set(self.stability or ()) - set(self.methods())
         if unknown:
             measured = ", ".join(self.methods())

@@ -9,12 +9,10 @@ import pyarrow.parquet as pq
 import torch
 from torch.nn import functional as F
 
-from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.core.modes import evaluating
-from pellucid.data import load
-from pellucid.runs.settings import read_experiment
-from pellucid.runs.training import load_network
+from pellucid.runs.directory import RunDirectory
+from pellucid.runs.trained import open_run
 
 __all__ = ["predict"]
 
@@ -35,16 +33,12 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
         The file.
 
     Raises:
-        InputError: no finished run, or a split without images.
+        InputError: no finished run, or a split that does not belong to it, as `open_run` says.
     """
-    run = Path(run)
-    experiment = read_experiment(run)
-    file = run / f"predictions-{split}.parquet"
-    dataset = load(experiment.dataset, split)
-    if len(dataset) == 0:
-        raise InputError(f"{run} has no {split} images; it was trained with dataset.validation 0")
-    model = load_network(run, dataset)
-    weights = hashlib.blake2b((run / "model.safetensors").read_bytes(), digest_size=8).hexdigest()
+    directory = RunDirectory(run)
+    model, dataset = open_run(run, split)
+    file = directory.predictions(split)
+    weights = hashlib.blake2b(directory.weights.read_bytes(), digest_size=8).hexdigest()
     if _predicted_by(file) == weights:
         return file
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""A whole run as one value, its YAML form, and the directory that a run leaves behind."""
+"""A whole run as one value, and read back from its directory."""
 
 import typing
 from dataclasses import dataclass, field
@@ -10,11 +10,13 @@ import yaml
 from torch import nn
 
 from pellucid.config import from_config
+from pellucid.core.checks import at_least, not_negative, positive
 from pellucid.core.errors import InputError
 from pellucid.data import Data
 from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import Method, Regular
 from pellucid.models import Network
+from pellucid.runs.directory import RunDirectory
 
 __all__ = ["Experiment", "Optimizer", "Schedule", "count_parameters", "read_experiment"]
 
@@ -40,10 +42,8 @@ class Optimizer:
     def __post_init__(self) -> None:
         if self.name not in ("adam", "adamw", "sgd"):
             raise InputError(f"optimizer must be adam, adamw or sgd, got {self.name!r}")
-        if not self.lr > 0:
-            raise InputError(f"lr must be positive, got {self.lr:g}")
-        if not self.weight_decay >= 0:
-            raise InputError(f"weight_decay must not be negative, got {self.weight_decay:g}")
+        positive(lr=self.lr)
+        not_negative(weight_decay=self.weight_decay)
         if not 0 <= self.momentum < 1:
             raise InputError(f"momentum must be in [0, 1), got {self.momentum:g}")
         if self.nesterov and self.momentum == 0:
@@ -139,9 +139,7 @@ class Experiment:
     channels_last: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        at_least(1, epochs=self.epochs, batch_size=self.batch_size)
         kinds = {"dataset": Data, "network": Network, "optimizer": Optimizer, "schedule": Schedule, "method": Method}
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
@@ -156,9 +154,9 @@ def read_experiment(run: str | Path) -> Experiment:
     Raises:
         InputError: no such directory, or none that pellucid made.
     """
-    file = Path(run) / "experiment.yaml"
+    file = RunDirectory(run).experiment
     if not file.is_file():
-        raise InputError(f"{run} is not a run directory: it has no experiment.yaml; `pellucid train` makes one")
+        raise InputError(f"{run} is not a run directory: it has no {file.name}; `pellucid train` makes one")
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:

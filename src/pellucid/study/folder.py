@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import yaml
-
+from pellucid.config import from_config, read_yaml, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.study.design import Study
-from pellucid.study.fields import build, plain
 
 __all__ = [
     "Stimulus",
@@ -73,9 +71,7 @@ def sha256(path: Path) -> str:
 
 def write_study(study: Study, path: str | Path) -> None:
     """Write ``study.yaml``."""
-    text = yaml.safe_dump(plain(asdict(study)), sort_keys=False, allow_unicode=True, width=100)
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_yaml(study, path)
 
 
 def read_study(folder: str | Path) -> Study:
@@ -87,12 +83,9 @@ def read_study(folder: str | Path) -> Study:
     path = Path(folder) / "study.yaml"
     if not path.is_file():
         raise InputError(f"there is no {path}; `pellucid study new` makes a study folder")
+    content = read_yaml(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no YAML ({' '.join(str(error).split())})") from None
-    try:
-        study: Study = build(Study, content, "")
+        study: Study = from_config(content, Study)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return study

@@ -33,12 +33,12 @@ def at(content: Any, path: list[Any], value: Any) -> None:
             r"questions\[0\]\.kind must be one of likert, choice, guess, got 'slider'",
         ),
         (["questions", 0, "points"], 6, "question sufficiency: points must be 5 or 7, got 6"),
-        (["questions", 0, "points"], "7", r"questions\[0\]\.points must be of type int, got '7'"),
+        (["questions", 0, "points"], "7", r"questions\[0\]\.points must be a whole number, got '7'"),
         (["questions", 0, "anchors"], None, "question sufficiency needs anchors"),
         (["questions", 0, "name"], "Sufficiency!", "a name begins with a letter .* got 'Sufficiency!'"),
         (["questions", 0, "name"], "trust", "the name 'trust' is used twice"),
         (["questions", 0, "text"], {"en": "x"}, "sufficiency: text has no text in the language 'de'; there are en"),
-        (["questions", 0, "text"], "x", r"questions\[0\]\.text must be given by language"),
+        (["questions", 0, "text"], "x", r"questions\[0\]\.text must be a mapping such as"),
         (["questions", 2, "kind"], "guess", "preference asks to guess the prediction; set show_prediction to false"),
         (["questions"], [], "asks at least one question"),
         (["checks", 0, "correct"], 9, "bright: correct must be a position from 0 to 2, got 9"),
@@ -58,10 +58,10 @@ def at(content: Any, path: list[Any], value: Any) -> None:
         (["tests", 0, "alpha"], 5.0, "alpha must be between 0 and 1, got 5.0"),
         (["tests", 0, "equivalence"], 0, "equivalence must be a positive number"),
         (["languages"], [], "languages must name at least one"),
-        (["consent"], "I agree", "consent must hold version, text, got 'I agree'"),
+        (["consent"], "I agree", "consent must be given by its fields version, text, got 'I agree'"),
         (["consent"], {"version": "1"}, "consent lacks the field text"),
-        (["colour"], "red", "a study has no field 'colour'; there are title"),
-        (["break_every"], True, "break_every must be of type int, got True"),
+        (["colour"], "red", "Study has no field 'colour'; it has title"),
+        (["break_every"], True, "break_every must be a whole number, got True"),
         (["checks"], "none", "checks must be a list, got 'none'"),
     ],
 )
@@ -76,7 +76,8 @@ def test_a_mistake_is_named_by_its_place(
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"), [("a: [", "is no YAML"), ("", "a study must hold"), ("- 1", "must hold")]
+    ("text", "sentence"),
+    [("a: [", "cannot be read as YAML"), ("", "Study must be given by its fields"), ("- 1", "must be given by")],
 )
 def test_what_is_no_study_is_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "study.yaml").write_text(text)

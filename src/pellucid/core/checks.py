@@ -1,0 +1,85 @@
+"""The checks that choices repeat: each passes silently or says in one sentence what was wrong and what is accepted."""
+
+from collections.abc import Sequence
+
+from pellucid.core.errors import InputError
+
+__all__ = ["at_least", "in_unit", "not_negative", "one_of", "positive", "whole"]
+
+
+def one_of(accepted: Sequence[object], **values: object) -> None:
+    """Refuse a value that is none of ``accepted``, such as the values of a ``Literal``.
+
+    >>> one_of(("linf", "l2"), norm="l1")
+    Traceback (most recent call last):
+    pellucid.InputError: norm must be linf or l2, got 'l1'
+    >>> one_of(("A", "B", "C"), reading="D")
+    Traceback (most recent call last):
+    pellucid.InputError: reading must be one of A, B, C, got 'D'
+    """
+    for name, value in values.items():
+        if value not in accepted:
+            known = [str(each) for each in accepted]
+            words = " or ".join(known) if len(known) == 2 else f"one of {', '.join(known)}"
+            raise InputError(f"{name} must be {words}, got {value!r}")
+
+
+def at_least(least: int, unit: str = "", **values: float | None) -> None:
+    """Refuse a number below ``least``; None, where a number is left open, passes.
+
+    >>> at_least(1, " pixel", region=None)
+    >>> at_least(1, " pixel", region=0)
+    Traceback (most recent call last):
+    pellucid.InputError: region must be at least 1 pixel, got 0
+    """
+    for name, value in values.items():
+        if value is not None and not value >= least:
+            raise InputError(f"{name} must be at least {least}{unit}, got {value}")
+
+
+def whole(least: int, **values: object) -> None:
+    """Refuse what is no whole number, or one below ``least``.
+
+    >>> whole(1, width=0.5)
+    Traceback (most recent call last):
+    pellucid.InputError: width must be a whole number of at least 1, got 0.5
+    """
+    for name, value in values.items():
+        if not isinstance(value, int) or value < least:
+            raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+def in_unit(*, words: str = "", **values: float) -> None:
+    """Refuse a number outside [0, 1], and nan.
+
+    >>> in_unit(q=float("nan"))
+    Traceback (most recent call last):
+    pellucid.InputError: q must be in [0, 1], got nan
+    """
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise InputError(f"{name} must be {words}in [0, 1], got {value:g}")
+
+
+def not_negative(**values: float) -> None:
+    """Refuse a number below 0, and nan.
+
+    >>> not_negative(weight=-1)
+    Traceback (most recent call last):
+    pellucid.InputError: weight must not be negative, got -1
+    """
+    for name, value in values.items():
+        if not value >= 0:
+            raise InputError(f"{name} must not be negative, got {value:g}")
+
+
+def positive(**values: float) -> None:
+    """Refuse a number that is not above 0, and nan.
+
+    >>> positive(lr=0)
+    Traceback (most recent call last):
+    pellucid.InputError: lr must be positive, got 0
+    """
+    for name, value in values.items():
+        if not value > 0:
+            raise InputError(f"{name} must be positive, got {value:g}")

@@ -1,0 +1,145 @@
+"""Pixels of whatever a dataset hands out: a picture of Pillow's, an array or a tensor."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from pellucid.core.errors import InputError
+
+__all__ = ["Decoded", "Values", "pixels"]
+
+ORIENTATION = 0x0112
+"""EXIF tag; 1 is upright."""
+
+
+class Values(Protocol):
+    """Pictures, arrays or tensors by position, in a form that can be pickled."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def __getitem__(self, i: int, /) -> Any:
+        """Image ``i`` as it is stored."""
+
+    def where(self, i: int) -> str:
+        """What a message calls image ``i``."""
+
+
+class Decoded:
+    """Images that are decoded one at a time, when they are asked for.
+
+    Args:
+        values: at least one image.
+        size: side in pixels to which all are resized; None keeps the stored size, which all must share.
+        channels: 1 or 3.
+
+    Raises:
+        InputError: an image cannot be read, or has another size than the first.
+    """
+
+    def __init__(self, values: Values, *, size: int | None, channels: int) -> None:
+        self.values, self.size, self.channels = values, size, channels
+        _, h, w = self._pixels(0).shape
+        self.shape = (channels, h, w)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, i: int, /) -> Tensor:
+        image = self._pixels(i)
+        if tuple(image.shape) != self.shape:
+            raise InputError(
+                f"{self.values.where(i)} is {image.shape[2]} x {image.shape[1]} pixels, but the first image is "
+                f"{self.shape[2]} x {self.shape[1]}; give a size to which all are resized"
+            )
+        return image
+
+    def _pixels(self, i: int) -> Tensor:
+        where = self.values.where(i)
+        try:
+            return pixels(self.values[i], size=self.size, channels=self.channels, where=where)
+        except InputError:
+            raise
+        # Pillow's readers raise all of these on damaged files.
+        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+            raise InputError(f"{where} is no image that can be read: {error}") from error
+
+
+def pixels(image: Any, *, size: int | None, channels: int, where: object) -> Tensor:
+    """Pixels of an image, upright as its EXIF orientation says.
+
+    Transparency is laid on white; 16-bit grey is scaled to 8 bits; grey becomes three equal channels; colour becomes
+    ITU-R 601 luma where one channel is asked for. Floats are rounded to 1/255.
+
+    Args:
+        image: a picture of Pillow's (of an animation the first frame), or an array or tensor (h, w), (h, w, c) or
+            (c, h, w) of integers from 0 to 255 or of floats in [0, 1].
+        size: side in pixels to which the shorter side is resized (bilinear, antialiased) before the middle is cut;
+            None, or a picture of that size, changes nothing.
+        channels: 1 or 3.
+        where: the file, for the message.
+
+    Returns:
+        uint8 (channels, h, w).
+
+    Raises:
+        InputError: it is none of those.
+
+    >>> pixels(Image.new("RGBA", (1, 1), (0, 0, 0, 0)), size=None, channels=1, where="clear.png")
+    tensor([[[255]]], dtype=torch.uint8)
+    """
+    if not isinstance(image, Image.Image):
+        image = _picture(image, where)
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16") or image.mode == "I":
+        image = _eight_bits(image, where)
+    elif image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    elif image.mode not in ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"):
+        raise InputError(
+            f"{where} has mode {image.mode!r}; accepted are 1, L, LA, P, RGB, RGBA, CMYK, YCbCr and 16-bit grey"
+        )
+    image = image.convert("L" if channels == 1 else "RGB")
+    if size is not None and image.size != (size, size):
+        image = ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR)
+    tensor = torch.from_numpy(np.array(image))
+    return tensor.unsqueeze(0) if channels == 1 else tensor.permute(2, 0, 1)
+
+
+def _eight_bits(image: Image.Image, where: object) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise InputError(f"{where} has values from {values.min()} to {values.max()}; 16-bit grey is 0 to 65535")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _picture(value: Any, where: object) -> Image.Image:
+    if isinstance(value, Tensor):
+        value = (value.float() if value.is_floating_point() else value).numpy(force=True)
+    array: np.ndarray[Any, Any] = np.asarray(value)
+    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
+        array = array.transpose(1, 2, 0)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.dtype.kind not in "iuf" or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
+        got = f"{array.dtype} {array.shape}" if array.ndim else type(value).__name__
+        raise InputError(
+            f"{where} is {got}, expected a picture or numbers (h, w), (h, w, c) or (c, h, w), where c is 1 or 3"
+        )
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise InputError(f"{where} has a pixel that is {array[~np.isfinite(array)][0]}; expected floats in [0, 1]")
+        if array.min() < 0 or array.max() > 1:
+            raise InputError(
+                f"{where} has pixels from {array.min()} to {array.max()}; expected floats in [0, 1]; "
+                "leave normalisation to the network, whose first layer it is"
+            )
+        array = np.rint(array * 255)
+    elif array.min() < 0 or array.max() > 255:
+        raise InputError(f"{where} has pixels from {array.min()} to {array.max()}; expected integers from 0 to 255")
+    return Image.fromarray(array.astype(np.uint8))

@@ -1,0 +1,179 @@
+"""Datasets of your own: any indexable `torch.utils.data.Dataset`, from a factory that is named by its import path."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pellucid.config import import_name
+from pellucid.core.errors import InputError
+from pellucid.data.config import DATASETS
+from pellucid.data.decoding import Decoded
+from pellucid.data.splits import check_labels
+
+__all__ = ["Examples", "reader"]
+
+PROBED = 8
+"""Evenly spaced items that are read to see whether ``.targets`` are their labels and whether images stay the same."""
+
+Factory = Callable[[str], Any]
+
+
+def reader(path: str) -> Callable[..., "Examples | None"]:
+    """A function from split, ``size``, ``channels`` and ``classes`` to that split of a dataset of your own.
+
+    It gives None where the dataset has no such split: the factory returns None, or raises a KeyError, ValueError or
+    NotImplementedError for ``validation``. ``classes`` are the names where the dataset has no ``.classes``.
+
+    Args:
+        path: import path of the factory, a function or class that takes ``train``, ``validation`` or ``test`` and
+            returns a Dataset of (image, label).
+
+    Raises:
+        InputError: nothing that can be called is there.
+    """
+    try:
+        factory = import_name(path)
+    except Exception as error:  # a user's module may raise anything
+        reason = error if isinstance(error, InputError) else f"cannot import {path!r}: {_told(error)}"
+        raise InputError(
+            f"{reason}; a dataset is one of {', '.join(DATASETS)}, or the import path of your own, such as "
+            "my_package:make_dataset"
+        ) from error
+    if not callable(factory):
+        raise InputError(
+            f"dataset {path!r} is of type {type(factory).__name__}; expected a function or class that takes a split "
+            "('train', 'validation' or 'test') and returns a torch.utils.data.Dataset"
+        )
+
+    def read(split: str, *, size: int | None, channels: int, classes: tuple[str, ...] | None) -> Examples | None:
+        place = f"{path}({split!r})"
+        try:
+            items = _Items(factory, split, place)
+        except Exception as error:  # a user's factory may raise anything
+            if split == "validation" and isinstance(error, KeyError | ValueError | NotImplementedError):
+                return None
+            raise InputError(f"{place} raised {_told(error)}") from error
+        return None if items.dataset is None else Examples(items, size, channels, classes)
+
+    return read
+
+
+class _Items:
+    """The items of a dataset, which every process makes for itself."""
+
+    def __init__(self, factory: Factory, split: str, place: str) -> None:
+        self.factory, self.split, self.place = factory, split, place
+        self.dataset = factory(split)
+        # Pellucid decodes in threads, which few datasets are made for.
+        self.lock = Lock()
+
+    def __reduce__(self) -> tuple[type["_Items"], tuple[Factory, str, str]]:
+        return _Items, (self.factory, self.split, self.place)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, i: int, /) -> Any:
+        return self.item(i)[0]
+
+    def where(self, i: int) -> str:
+        return f"image {i} of {self.place}"
+
+    def item(self, i: int) -> tuple[Any, Any]:
+        """Image and label at position ``i``, as the dataset gives them."""
+        where = f"item {i} of {self.place}"
+        try:
+            with self.lock:
+                item = self.dataset[i]
+        except Exception as error:  # a user's dataset may raise anything
+            raise InputError(f"{where} cannot be read: {_told(error)}") from error
+        if isinstance(item, tuple | list) and len(item) == 2:
+            return item[0], item[1]
+        got = f"of type {type(item).__name__}"
+        if isinstance(item, Mapping):
+            got = f"a dictionary of {', '.join(map(str, item))}"
+        elif isinstance(item, tuple | list):
+            got = f"a {type(item).__name__} of {len(item)} values"
+        raise InputError(f"{where} is {got}; expected a tuple of two, (image, label)")
+
+    def label(self, i: int) -> int:
+        """Label at position ``i``."""
+        label = self.item(i)[1]
+        number = _integers([label], 1)
+        if number is None:
+            got = " ".join(repr(label).split())[:80]
+            raise InputError(f"the label of item {i} of {self.place} is {got}; expected an integer, such as 0")
+        return int(number[0])
+
+
+class Examples:
+    """One split of a dataset of your own; labels are read when they are first asked for.
+
+    Raises:
+        InputError: it cannot be indexed, is empty, has no classes, or its first item is no (image, label).
+    """
+
+    def __init__(self, items: _Items, size: int | None, channels: int, given: tuple[str, ...] | None) -> None:
+        dataset, place = items.dataset, items.place
+        if isinstance(dataset, Mapping) or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
+            raise InputError(
+                f"{place} is of type {type(dataset).__name__}; expected a torch.utils.data.Dataset with a length, "
+                "whose items (image, label) are found by position"
+            )
+        if len(dataset) == 0:
+            raise InputError(f"{place} has no image")
+        names = getattr(dataset, "classes", None)
+        if names is not None and (isinstance(names, str | Mapping) or not isinstance(names, Iterable)):
+            raise InputError(
+                f"{place}.classes is a {type(names).__name__}, not a list of names in the order of the labels"
+            )
+        self.classes = tuple(map(str, () if names is None else names)) or given or ()
+        if not self.classes:
+            raise InputError(
+                f"{place} has no classes; give the dataset an attribute classes, such as ['cat', 'dog'], or name them "
+                "with --dataset.classes, in Python Data(classes=('cat', 'dog'))"
+            )
+        self._items = items
+        self.images = Decoded(items, size=size, channels=channels)
+        self.shape = self.images.shape
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """(n,) int64: ``.targets`` or ``.labels`` where they are those of the items, else from one pass over all."""
+        items, n = self._items, len(self._items)
+        probed = [i * n // PROBED for i in range(PROBED)] if n > PROBED else list(range(n))
+        for i in probed:
+            if not torch.equal(self.images[i], self.images[i]):
+                raise InputError(
+                    f"{items.where(i)} is another each time it is read; leave random changes to --dataset.augmentation"
+                )
+        expected = [items.label(i) for i in probed]
+        for name in ("targets", "labels"):
+            labels = _integers(getattr(items.dataset, name, None), n)
+            if labels is not None and labels[probed].tolist() == expected:
+                break
+        else:
+            bar = tqdm(range(n), desc=f"{items.place}: labels", unit="image", dynamic_ncols=True, disable=None)
+            labels = torch.tensor([items.label(i) for i in bar])
+        return check_labels(labels, len(self.classes), items.place)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _integers(values: Any, n: int) -> Tensor | None:
+    """``values`` as (n,) int64, or None where they are no n integers."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):  # ragged, or on another device
+        return None
+    if array.size != n or array.dtype.kind not in "iu":
+        return None
+    return torch.from_numpy(array.reshape(n).astype(np.int64))

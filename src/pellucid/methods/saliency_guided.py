@@ -1,0 +1,127 @@
+"""Saliency-guided training: what a map calls irrelevant may be replaced without changing the answer."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pellucid.attacks import PGD
+from pellucid.core.checks import in_unit, not_negative, one_of
+from pellucid.core.modes import evaluating
+from pellucid.core.randomness import Generator, of, uniform
+from pellucid.core.types import Batch, Image, Label, Mask
+from pellucid.divergence import kl
+from pellucid.methods.method import Losses, Method
+from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of
+from pellucid.saliency import Explain, VanillaGradient, as_saliency, heatmap, lowest
+
+__all__ = ["SaliencyGuided"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaliencyGuided(Method):
+    r"""Saliency-guided training: CE(f(x), y) + weight · KL(f(x) ‖ f(M(x))), M replacing the lowest-saliency features.
+
+    With an ``attack`` it is SGT + AT in one of three published readings, where x' is the attacked image:
+
+    - A: CE(f(x), y) + CE(f(x'), y) + weight · KL(f(x) ‖ f(M(x')))
+    - B: CE(f(x), y) + CE(f(x'), y) + weight · KL(f(x') ‖ f(M(x')))
+    - C: CE(f(x), y) + weight · KL(f(x) ‖ f(PGD(M(x)))): replace first, then attack
+
+    Gradients flow through both arguments of the divergence; the choice of features is not differentiated.
+
+    Args:
+        fraction: share of pixels that are replaced, in [0, 1].
+        fill: ``channel_range``, uniform between the least and the greatest value of each channel of the image;
+            ``image_range``, the same over the whole image; ``unit``, uniform in [0, 1]; ``channel_mean``; ``corner``,
+            the image's top left pixel.
+        ranking: ``absolute`` gradient, or ``signed`` as the authors' code does, whose lowest are the most negative.
+        weight: of the divergence.
+        region: side in pixels of the regions that are ranked and replaced as one.
+        target: class whose score ranks the features, the ``true`` one or the ``predicted`` one.
+        attack: how x becomes x'; none for SGT alone.
+        reading: A, B or C; of no effect without an attack.
+        saliency: what ranks the features; by default the gradient of the target's logit.
+
+    Source: Ismail, Corrada Bravo, Feizi 2021, algorithm 1; Guesmi, Aswani, Shafique 2024; reading C, Li et al. 2022.
+    """
+
+    fraction: float = 0.5
+    fill: Literal["channel_range", "image_range", "unit", "channel_mean", "corner"] = "channel_range"
+    ranking: Literal["absolute", "signed"] = "absolute"
+    weight: float = 1.0
+    region: int = 1
+    target: Literal["true", "predicted"] = "true"
+    attack: PGD | None = None
+    reading: Literal["A", "B", "C"] = "A"
+    saliency: Explain = VanillaGradient()
+
+    def __post_init__(self) -> None:
+        in_unit(fraction=self.fraction)
+        one_of(("channel_range", "image_range", "unit", "channel_mean", "corner"), fill=self.fill)
+        one_of(("absolute", "signed"), ranking=self.ranking)
+        one_of(("true", "predicted"), target=self.target)
+        one_of(("A", "B", "C"), reading=self.reading)
+        not_negative(weight=self.weight)
+        as_saliency(self.saliency)
+
+    def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
+        """See `Method.loss`."""
+        x, y = batch.image, batch.label
+        attack, draws = self.attack, of(generator, "attack")
+        with evaluating(model):
+            if attack is None:
+                masked = self.replace(model, x, y, generator=generator)
+            elif self.reading == "C":
+                masked = self.replace(model, x, y, generator=generator)
+                masked = attack(cross_entropy_of(model, y), masked, generator=draws)
+            else:
+                changed = attack(cross_entropy_of(model, y), x, generator=draws)
+                masked = self.replace(model, changed, y, generator=generator)
+        if attack is None or self.reading == "C":
+            logits, masked_logits = joint_logits(model, x, masked)
+            clean_loss, divergence = F.cross_entropy(logits, y), kl(logits, masked_logits).mean()
+            return log_of(
+                loss=clean_loss + self.weight * divergence,
+                clean_loss=clean_loss,
+                divergence=divergence,
+                clean_accuracy=accuracy(logits, y),
+            )
+        logits, changed_logits, masked_logits = joint_logits(model, x, changed, masked)
+        clean_loss, adversarial_loss = F.cross_entropy(logits, y), F.cross_entropy(changed_logits, y)
+        divergence = kl(logits if self.reading == "A" else changed_logits, masked_logits).mean()
+        return log_of(
+            loss=clean_loss + adversarial_loss + self.weight * divergence,
+            clean_loss=clean_loss,
+            divergence=divergence,
+            clean_accuracy=accuracy(logits, y),
+            adversarial=(changed_logits, y),
+        )
+
+    def replace(self, model: nn.Module, x: Image, label: Label, *, generator: Generator = None) -> Image:
+        """M(x): the lowest-saliency features of ``x`` replaced; the network is in eval mode."""
+        target = label
+        if self.target == "predicted":
+            # No `no_grad` here and below: autocast would keep the weights' casts of this pass, without their graph.
+            target = model(x).detach().argmax(1)
+        attribution = as_saliency(self.saliency)(model, x, target, generator=of(generator, "saliency"))
+        score = heatmap(attribution, channels="abs_mean" if self.ranking == "absolute" else "signed_mean")
+        return torch.where(self._mask(score), self._fill(x, of(generator, "fill")), x)
+
+    def _mask(self, score: Tensor) -> Mask:
+        return lowest(score, self.fraction, region=self.region)
+
+    def _fill(self, x: Image, generator: Generator) -> Image:
+        match self.fill:
+            case "channel_mean":
+                return x.mean((2, 3), keepdim=True)
+            case "corner":
+                return x[:, :, :1, :1]
+        noise = uniform(x.shape, generator, device=x.device).to(x.dtype)
+        if self.fill == "unit":
+            return noise
+        axes = (2, 3) if self.fill == "channel_range" else (1, 2, 3)
+        low, high = x.amin(axes, keepdim=True), x.amax(axes, keepdim=True)
+        return low + noise * (high - low)

@@ -1,0 +1,199 @@
+"""SCAAT: what a map calls irrelevant may be attacked without changing the answer; alone, and with attacked images."""
+
+from dataclasses import dataclass, field
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pellucid.attacks import PGD
+from pellucid.core.checks import at_least, in_unit, not_negative, one_of
+from pellucid.core.errors import InputError
+from pellucid.core.modes import evaluating
+from pellucid.core.randomness import Generator, of
+from pellucid.core.types import Batch, Image, Label, Logits, PerSample
+from pellucid.divergence import DIVERGENCES, Divergence
+from pellucid.methods.adaptive_q import AdaptiveQ
+from pellucid.methods.method import Losses, Method
+from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, spread
+from pellucid.saliency import Explain, VanillaGradient, as_saliency, gradient_and_logits, heatmap, lowest
+
+__all__ = ["SCAAT", "AdversarialSCAAT"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SCAAT(Method):
+    r"""Saliency-constrained adaptive adversarial training.
+
+    .. math:: CE(f(x), y) + \lambda \, D(f(x + \delta), f(x)), \quad
+        \delta = \arg\max_{|\delta| \le \epsilon} D(f(x + \delta), f(x)),\ \delta = 0 \text{ outside } Lowest(S, q)
+
+    Args:
+        attack: search for delta on the divergence; four steps, or one with ``fgsm``. It must start at random, since
+            the gradient of D(f(x), f(x)) is 0.
+        weight: λ.
+        divergence: D; ``symmetric_kl`` is the paper's equation 4 as it stands, ``jensen_shannon`` what its text says.
+        q: share of the lowest-saliency features that may change, in [0, 1]: of all samples where ``adaptive`` is
+            off, else what they begin with.
+        adaptive: adapt q to each sample (algorithm 2).
+        gamma: step of the adaptation.
+        q_min: least q.
+        q_max: greatest q.
+        warmup: share of the run's steps during which q stays as it is, in [0, 1].
+        region: side in pixels of the square regions whose mean saliency is ranked; 2 for 28 or 32 pixels, 8 for 96,
+            16 for 224.
+        saliency: what ranks the features; by default the gradient of the true class's logit. `SmoothGrad` selects
+            better and costs its samples in forward and backward passes.
+        share: part of each batch that carries the divergence term, in (0, 1].
+        detach_clean: no gradient through f(x) inside D.
+
+    Source: Xu et al. 2023, equations 1 to 5, algorithms 1 and 2. ``share`` is ours.
+    """
+
+    attack: PGD = PGD(eps=8 / 255, step_size=4 / 255, steps=4)
+    weight: float = 1.0
+    divergence: Divergence = "symmetric_kl"
+    q: float = 0.5
+    adaptive: bool = True
+    gamma: float = 0.05
+    q_min: float = 0.1
+    q_max: float = 0.95
+    warmup: float = 0.1
+    region: int = 2
+    saliency: Explain = VanillaGradient()
+    share: float = 1.0
+    detach_clean: bool = False
+
+    def __post_init__(self) -> None:
+        in_unit(q=self.q, q_min=self.q_min, q_max=self.q_max, warmup=self.warmup, share=self.share)
+        not_negative(weight=self.weight, gamma=self.gamma)
+        one_of(tuple(DIVERGENCES), divergence=self.divergence)
+        if self.adaptive and not self.q_min <= self.q <= self.q_max:
+            raise InputError(
+                f"q must lie between q_min and q_max, got q={self.q:g}, q_min={self.q_min:g}, q_max={self.q_max:g}"
+            )
+        if self.share == 0:
+            raise InputError("share must be above 0, got 0; without the divergence term use the method Regular")
+        at_least(1, " pixel", region=self.region)
+        if not self.attack.random_start and self.attack.eps > 0:
+            raise InputError(
+                "SCAAT's attack needs random_start: true, got false; the gradient of D(f(x), f(x)) is 0 at x itself"
+            )
+        as_saliency(self.saliency)
+
+    def init(self, num_samples: int, total_steps: int) -> AdaptiveQ:
+        """See `Method.init`."""
+        return AdaptiveQ(
+            num_samples,
+            q=self.q,
+            gamma=self.gamma if self.adaptive else 0.0,
+            low=self.q_min,
+            high=self.q_max,
+            warmup=round(self.warmup * total_steps),
+        )
+
+    def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
+        """See `Method.loss`."""
+        assert isinstance(state, AdaptiveQ)
+        part, changed, q = self.change(model, batch, state, generator=generator)
+        logits, changed_logits = joint_logits(model, batch.image, changed)
+        clean_loss = F.cross_entropy(logits, batch.label)
+        distance = self.distance(changed_logits, logits[part])
+        if state.training:
+            state.update(batch.index[part], changed_logits.detach().argmax(1) == batch.label[part])
+        return log_of(
+            loss=clean_loss + self.weight * distance,
+            clean_loss=clean_loss,
+            divergence=distance,
+            clean_accuracy=accuracy(logits, batch.label),
+            adversarial=(changed_logits, batch.label[part]),
+            q=q.mean(),
+        )
+
+    def change(
+        self, model: nn.Module, batch: Batch, state: AdaptiveQ, *, generator: Generator = None
+    ) -> tuple[Tensor | slice, Image, PerSample]:
+        """The part of the batch that carries the divergence term, its images x + delta, and its q."""
+        height, width = batch.image.shape[2:]
+        regions = -(-height // self.region) * -(-width // self.region)
+        if regions * (self.q_max if self.adaptive else self.q) < 1 and self.q > 0:
+            raise InputError(f"region must leave several regions of {height} × {width} pixels, got {self.region}")
+        part = spread(len(batch.image), self.share, batch.image.device) if self.share < 1 else slice(None)
+        x, y, index = (value[part] for value in batch)
+        divergence = DIVERGENCES[self.divergence]
+        q = state(index)
+        with evaluating(model):
+            attribution, clean = self._look(model, x, y, of(generator, "saliency"))
+            mask = lowest(heatmap(attribution, channels="mean_abs"), q, region=self.region)
+            changed = self.attack(
+                lambda x: divergence(model(x), clean), x, mask=mask, generator=of(generator, "attack")
+            )
+        return part, changed, q
+
+    def distance(self, changed: Logits, clean: Logits) -> Tensor:
+        """Mean of D(f(x + delta), f(x)) over the images, a scalar."""
+        return DIVERGENCES[self.divergence](changed, clean.detach() if self.detach_clean else clean).mean()
+
+    def _look(self, model: nn.Module, x: Image, y: Label, generator: Generator) -> tuple[Image, Logits]:
+        if isinstance(self.saliency, VanillaGradient):  # its forward pass gives f(x) too
+            return gradient_and_logits(model, x, y, score=self.saliency.score)
+        clean = model(x).detach()
+        return as_saliency(self.saliency)(model, x, y, generator=generator), clean
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialSCAAT(Method):
+    r"""SCAAT and adversarial training in one loss: a part A of each batch is classified as attacked images.
+
+    .. math:: \frac1n \Big( \sum_{i \notin A} CE(f(x_i), y_i) + \sum_{i \in A} CE(f(x'_i), y_i) \Big)
+        + \frac{\lambda}{|B|} \sum_{i \in B} D(f(x_i + \delta_i), f(x_i))
+
+    x' is attacked everywhere to raise the cross-entropy, delta is SCAAT's and lies where saliency is lowest; B is the
+    part of the batch that ``scaat.share`` says. With eps 0 of the ``attack`` this is SCAAT, with ``scaat.weight`` 0 it
+    is ``AdversarialTraining(clean="share", clean_share=1 - attacked_share)`` but for BatchNorm, which sees x and x'
+    in passes of their own.
+
+    Args:
+        scaat: the divergence term: its attack, weight, q and share.
+        attack: how x becomes x'.
+        attacked_share: part A of each batch, in (0, 1].
+
+    Source: ours, of Madry et al. 2018 and Xu et al. 2023.
+    """
+
+    scaat: SCAAT = field(default_factory=SCAAT)
+    attack: PGD = PGD(eps=8 / 255, step_size=2 / 255, steps=7)
+    attacked_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.scaat, SCAAT):
+            raise InputError(f"scaat must be a pellucid.SCAAT, got {self.scaat!r}")
+        in_unit(attacked_share=self.attacked_share)
+        if self.attacked_share == 0:
+            raise InputError("attacked_share must be above 0, got 0; without attacked images use the method SCAAT")
+
+    def init(self, num_samples: int, total_steps: int) -> AdaptiveQ:
+        """See `Method.init`."""
+        return self.scaat.init(num_samples, total_steps)
+
+    def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
+        """See `Method.loss`."""
+        assert isinstance(state, AdaptiveQ)
+        part, changed, q = self.scaat.change(model, batch, state, generator=generator)
+        attacked = spread(len(batch.image), self.attacked_share, batch.image.device)
+        y = batch.label[attacked]
+        with evaluating(model):
+            objective = cross_entropy_of(model, y)
+            adversarial = self.attack(objective, batch.image[attacked], generator=of(generator, "adversarial"))
+        logits, changed_logits, adversarial_logits = joint_logits(model, batch.image, changed, adversarial)
+        classification_loss = F.cross_entropy(logits.index_copy(0, attacked, adversarial_logits), batch.label)
+        distance = self.scaat.distance(changed_logits, logits[part])
+        if state.training:
+            state.update(batch.index[part], changed_logits.detach().argmax(1) == batch.label[part])
+        return log_of(
+            loss=classification_loss + self.scaat.weight * distance,
+            classification_loss=classification_loss,
+            divergence=distance,
+            clean_accuracy=accuracy(logits, batch.label),
+            adversarial=(adversarial_logits, y),
+            q=q.mean(),
+        )

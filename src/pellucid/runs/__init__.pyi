@@ -1,0 +1,24 @@
+from .directory import (
+    Run as Run,
+    RunDirectory as RunDirectory,
+    check_comparable as check_comparable,
+    read_run as read_run,
+    read_runs as read_runs,
+)
+from .evaluation import (
+    Evaluation as Evaluation,
+    evaluate as evaluate,
+)
+from .facts import DataFacts as DataFacts
+from .predictions import predict as predict
+from .settings import (
+    Experiment as Experiment,
+    Optimizer as Optimizer,
+    Schedule as Schedule,
+    read_experiment as read_experiment,
+)
+from .trained import (
+    load_network as load_network,
+    open_run as open_run,
+)
+from .training import fit as fit

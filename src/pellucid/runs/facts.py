@@ -1,0 +1,55 @@
+"""What a run knows of the images that its network was trained on. Imports no torch."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pellucid.core.errors import InputError
+
+__all__ = ["DataFacts", "as_facts", "read_facts"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFacts:
+    """What a run knows of the images that its network was trained on.
+
+    Attributes:
+        name: what a table calls the dataset.
+        classes: names of the classes, in the order of the logits.
+        shape: (c, h, w) of every image.
+        mean: what the network subtracts from pixels in [0, 1], one number a channel; None where it normalises nothing.
+        std: what it divides the rest by.
+        images: how many training images there were.
+        fingerprint: digest of the training images, as `pellucid.data.Dataset.fingerprint`.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    images: int
+    fingerprint: str
+
+
+def as_facts(values: Mapping[str, Any]) -> DataFacts:
+    """The facts that plain values say, as `pellucid.data.Dataset.facts` gives them and data.json holds them."""
+    names = {field.name for field in fields(DataFacts)}
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in names
+    }
+    return DataFacts(**given)
+
+
+def read_facts(file: Path) -> DataFacts:
+    """The facts that training wrote as JSON.
+
+    Raises:
+        InputError: the file is damaged, or somebody else's.
+    """
+    try:
+        return as_facts(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{file} is not what training wrote ({error!r}); restore it, or train again") from None

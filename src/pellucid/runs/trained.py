@@ -1,0 +1,141 @@
+"""The network of a run and the images that it belongs to, held against what the run recorded of its data."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import fork
+from pellucid.data import Dataset, load
+from pellucid.edits.smoothing import smooth
+from pellucid.models import build
+from pellucid.runs.directory import RunDirectory
+from pellucid.runs.facts import DataFacts, as_facts
+from pellucid.runs.settings import Experiment, read_experiment
+
+__all__ = ["build_network", "facts_of", "load_network", "open_run"]
+
+
+def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "test") -> tuple[nn.Module, Dataset]:
+    """The trained network of a run directory and the images of a split, which belong together.
+
+    The images are held against what the run recorded when it was trained: their labels are numbered in the order of
+    the network's classes, and images that the network was not made for are refused. A run made before runs recorded
+    this is opened as it is.
+
+    Args:
+        run: a finished run directory.
+        split: ``train``, ``validation`` or ``test``.
+
+    Returns:
+        The network in eval mode on the CPU, and the split, which holds at least one image.
+
+    Raises:
+        InputError: the run is not finished, the split holds no images, one of its classes is unknown to the network,
+            or its images have another size or other channels.
+    """
+    run = Path(run)
+    dataset = load(read_experiment(run).dataset, split)
+    if len(dataset) == 0:
+        raise InputError(f"{run} has no {split} images; it was trained with dataset.validation 0")
+    facts = RunDirectory(run).facts
+    if facts is not None:
+        _check_shape(run, facts, dataset)
+        try:
+            dataset = dataset.with_classes(facts.classes)
+        except InputError as error:
+            raise InputError(f"{run} was trained on other classes than the {split} images have: {error}") from None
+    return load_network(run, dataset), dataset
+
+
+def load_network(run: str | Path, data: Dataset | DataFacts | None = None) -> nn.Module:
+    """The trained network of a run directory, in eval mode, on the CPU.
+
+    Args:
+        run: the directory.
+        data: any split of the experiment's dataset, or what is known of it; gives classes and shape. A run that
+            recorded them needs none.
+
+    Raises:
+        InputError: the run is not finished, its weights are those of another network, or ``data`` is not what the run
+            recorded; `open_run` maps classes in another order.
+    """
+    run = Path(run)
+    directory = RunDirectory(run)
+    experiment = read_experiment(run)
+    facts = directory.facts
+    if facts is not None and data is not None:
+        _check_shape(run, facts, data)
+        if tuple(data.classes) != facts.classes:
+            raise InputError(
+                f"{run} was trained on the classes {_listed(facts.classes)}, got data of {_listed(data.classes)}; "
+                "pellucid.runs.open_run maps classes in another order"
+            )
+    known = facts or data
+    if known is None:
+        raise InputError(
+            f"{run} has no {directory.data.name}, as it was trained by an older pellucid; give a split of its dataset"
+        )
+    # The weights that training began with are in the trained ones' place now; their file may be gone.
+    experiment = replace(experiment, network=replace(experiment.network, weights=None))
+    model = build_network(experiment, known)
+    file = directory.weights
+    if not file.is_file():
+        raise InputError(f"{run} has no {file.name}: its training is not finished; continue it with --resume")
+    try:
+        model.load_state_dict(load_file(file))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{file} does not fit the network of {directory.experiment}: {reason[:300]}") from None
+    except Exception as error:  # safetensors raises its own class for a damaged file
+        raise InputError(f"{file} cannot be read, it may be truncated: {error}") from None
+    return model.eval()
+
+
+def build_network(experiment: Experiment, data: Dataset | DataFacts) -> nn.Module:
+    """The experiment's network with its smoothing blocks and its seed's initial weights, on the CPU.
+
+    Args:
+        experiment: says which network.
+        data: a split of the experiment's dataset, or what is known of it.
+    """
+    with fork(experiment.seed, "init"):
+        model = build(
+            experiment.network,
+            classes=len(data.classes),
+            shape=data.shape,
+            mean=data.mean or (),
+            std=data.std or (),
+        )
+        if experiment.smoothing is not None:
+            model = smooth(model, experiment.smoothing, example=torch.zeros(1, *data.shape))
+    return model.to(memory_format=torch.channels_last) if experiment.channels_last else model  # type: ignore[call-overload]
+
+
+def facts_of(experiment: Experiment, train: Dataset) -> DataFacts:
+    """What a run records of its data.
+
+    Args:
+        experiment: what is trained; says whether the network normalises pixels.
+        train: the training images.
+    """
+    normalized = {} if experiment.network.normalize else {"mean": None, "std": None}
+    return as_facts(train.facts() | normalized)
+
+
+def _check_shape(run: Path, facts: DataFacts, data: Dataset | DataFacts) -> None:
+    if tuple(data.shape) != facts.shape:
+        trained, given = (" × ".join(map(str, shape)) for shape in (facts.shape, data.shape))
+        raise InputError(
+            f"{run} was trained on images of {trained} (channels × height × width), the images of {data.name} are "
+            f"{given}; give images like those that it was trained on"
+        )
+
+
+def _listed(classes: tuple[str, ...], most: int = 10) -> str:
+    more = f" and {len(classes) - most} more" if len(classes) > most else ""
+    return ", ".join(classes[:most]) + more

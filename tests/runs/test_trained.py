@@ -1,0 +1,140 @@
+"""A run's network and images: mapped by name where they belong together, refused in one sentence where they do not."""
+
+import json
+
+import pytest
+import torch
+
+from pellucid import Data, Experiment, InputError, Network, Regular, fit
+from pellucid.explanation.explained_network import of_run
+from pellucid.runs.directory import RunDirectory
+from pellucid.runs.predictions import predict
+from pellucid.runs.trained import load_network, open_run
+
+PICTURES = Experiment(
+    dataset=Data(name="things_of_a_user:make", validation=6, channels=1, augmentation="none", workers=0),
+    network=Network(name="lenet5"),
+    method=Regular(),
+    epochs=1,
+    batch_size=18,
+)
+
+
+@pytest.fixture
+def run(users, tmp_path):
+    return fit(PICTURES, tmp_path / "run", progress=False)
+
+
+def named(dataset):
+    return [dataset.classes[label] for label in dataset.labels]
+
+
+def test_a_run_records_what_it_knows_of_its_data(run):
+    _, train = open_run(run, "train")
+    assert json.loads(RunDirectory(run).data.read_text()) == train.facts()
+    facts = RunDirectory(run).facts
+    assert (facts.classes, facts.shape, facts.images) == (("ant", "bee", "cat"), (1, 28, 28), 54)
+    assert facts.fingerprint == train.fingerprint and (facts.mean, facts.std) == (train.mean, train.std)
+
+
+def test_a_network_that_normalises_nothing_is_recorded_so(users, tmp_path):
+    plain = Experiment(
+        dataset=PICTURES.dataset, network=Network(name="lenet5", normalize=False), epochs=1, batch_size=18
+    )
+    facts = RunDirectory(fit(plain, tmp_path / "plain", progress=False)).facts
+    assert facts.mean is None and facts.std is None
+
+
+def test_classes_in_another_order_are_mapped_by_name(users, run):
+    network, dataset = open_run(run)
+    before = named(dataset)
+    users.CLASSES = {"train": ["cat", "ant", "bee"], "test": ["cat", "ant", "bee"]}
+    again, reordered = open_run(run)
+    assert reordered.classes == ("ant", "bee", "cat")
+    assert named(reordered) == [{"ant": "cat", "bee": "ant", "cat": "bee"}[name] for name in before]
+    x = dataset.take([0, 1]).float() / 255
+    assert torch.equal(network(x), again(x))
+
+
+def test_fewer_classes_keep_the_networks_numbers(users, run):
+    users.CLASSES = {"train": ["ant", "bee", "cat"], "test": ["bee", "cat"]}
+    network, dataset = open_run(run)
+    assert dataset.labels[:2].tolist() == [1, 2] and network(torch.rand(1, 1, 28, 28)).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("classes", "unknown"), [(["ant", "bee", "lynx"], "lynx"), (["ant", "bee", "cat", "dog"], "dog")]
+)
+def test_other_classes_are_refused(users, run, classes, unknown):
+    users.CLASSES = {"train": classes, "test": classes}
+    with pytest.raises(InputError, match=f"was trained on other classes .* class '{unknown}' .*: ant, bee, cat"):
+        open_run(run)
+    with pytest.raises(InputError, match="was trained on other classes"):
+        predict(run)
+
+
+def test_images_of_another_size_are_refused(users, run):
+    users.SIDE = 32
+    with pytest.raises(InputError, match=r"trained on images of 1 × 28 × 28 .* are 1 × 32 × 32"):
+        open_run(run)
+
+
+def test_other_test_images_of_the_same_classes_are_measured(users, run):
+    users.SEED = 1
+    assert len(open_run(run)[1]) == 60
+
+
+def test_a_run_without_images_of_a_split(users, tmp_path):
+    data = Data(name="things_of_a_user:make", validation=0, channels=1, augmentation="none", workers=0)
+    run = fit(Experiment(dataset=data, epochs=1, batch_size=20), tmp_path / "run", progress=False)
+    with pytest.raises(InputError, match="has no validation images; it was trained with"):
+        open_run(run, "validation")
+
+
+def test_resuming_needs_the_same_training_images(users, run):
+    weights = RunDirectory(run).weights.read_bytes()
+    RunDirectory(run).weights.unlink()
+    users.SEED = 1
+    with pytest.raises(InputError, match=r"the training images of .*run have changed since it was begun"):
+        fit(PICTURES, run, resume=True, progress=False)
+    users.SEED = 0
+    assert RunDirectory(fit(PICTURES, run, resume=True, progress=False)).weights.read_bytes() == weights
+
+
+def test_a_run_of_before_is_opened_as_it_is(users, run):
+    network, dataset = open_run(run)
+    RunDirectory(run).data.unlink()
+    assert RunDirectory(run).facts is None
+    older, same = open_run(run)
+    assert torch.equal(network(torch.ones(1, 1, 28, 28)), older(torch.ones(1, 1, 28, 28)))
+    assert same.fingerprint == dataset.fingerprint
+    with pytest.raises(InputError, match=r"has no data.json, .* give a split of its dataset"):
+        load_network(run)
+    users.SEED, weights = 1, RunDirectory(run).weights
+    weights.unlink()
+    fit(PICTURES, run, resume=True, progress=False)  # nothing is known that could be held against these images
+    assert weights.exists()
+
+
+def test_the_network_needs_no_images(users, run, monkeypatch):
+    network, dataset = open_run(run)
+    monkeypatch.delattr(users, "make")
+    subject = of_run(run)
+    assert (subject.classes, subject.shape) == (dataset.classes, dataset.shape)
+    x = torch.rand(2, 1, 28, 28)
+    assert torch.equal(load_network(run)(x), network(x)) and torch.equal(subject.model(x), network(x))
+
+
+def test_a_network_is_not_loaded_for_classes_in_another_order(users, run):
+    users.CLASSES = {"train": ["cat", "ant", "bee"], "test": ["cat", "ant", "bee"]}
+    from pellucid.data import load
+
+    with pytest.raises(InputError, match="trained on the classes ant, bee, cat, got data of cat, ant, bee; .*open_run"):
+        load_network(run, load(PICTURES.dataset, "test"))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"name": 3}'])
+def test_damaged_facts_are_told(users, run, text):
+    RunDirectory(run).data.write_text(text)
+    with pytest.raises(InputError, match=r"data.json is not what training wrote .* restore it, or train again"):
+        open_run(run)
