@@ -91,6 +91,9 @@ class PerImageMetric(Metric):
         if confidence is not None and not 0 < confidence < 1:
             raise InputError(f"confidence must be in (0, 1), got {confidence}")
         self.names, self.confidence, self.resamples = tuple(names), confidence, resamples
+        # One resample costs nothing where its interval is not shown.
+        shown: dict[str, Any] = {"confidence": confidence, "resamples": resamples}
+        self._bootstrap = {"resamples": 1} if confidence is None else shown
         for name in self.names:
             if not name.isidentifier() or hasattr(self, name):
                 raise InputError(f"a metric's name must be a free Python name such as 'my_measure', got {name!r}")
@@ -119,13 +122,7 @@ class PerImageMetric(Metric):
             getattr(self, name).append(value.detach().to(self.device, torch.float32))
 
     def _intervals(self) -> dict[str, Interval]:
-        return {name: mean_interval(value.cpu(), **self._bootstrap()) for name, value in self.rows().items()}
-
-    def _bootstrap(self) -> dict[str, Any]:
-        # One resample costs nothing where its interval is not shown.
-        if self.confidence is None:
-            return {"resamples": 1}
-        return {"confidence": self.confidence, "resamples": self.resamples}
+        return {name: mean_interval(value.cpu(), **self._bootstrap) for name, value in self.rows().items()}
 
 
 class TorchMetric(PerImageMetric):
@@ -225,19 +222,19 @@ class TorchMetric(PerImageMetric):
         rows = dict(zip(self.columns, (value.cpu() for value in self.rows().values()), strict=True))
         named = {name: self.metric.columns[name] for name in rows}
         single = [name for name, column in named.items() if column.shown and not column.curve]
-        found = {self.columns[name]: mean_interval(rows[name], **self._bootstrap()) for name in single}
+        found = {self.columns[name]: mean_interval(rows[name], **self._bootstrap) for name in single}
         for name, column in self.metric.aggregates.items():
             parts = [rows[part] for part in column.of if part in rows]
             if column.aggregate == "statistic" or len(parts) < len(column.of):
                 continue
             if column.aggregate == "ratio of means":
                 floor = column.parameters.get("floor", 1e-6)
-                found[name] = ratio_interval(*parts, floor=floor, **self._bootstrap())
+                found[name] = ratio_interval(*parts, floor=floor, **self._bootstrap)
             else:
                 share = parts[0] if len(parts) == 1 else (parts[0] == parts[1]).float()
-                found[name] = mean_interval(share, **self._bootstrap())
+                found[name] = mean_interval(share, **self._bootstrap)
         return found or {
-            f"{self.columns[name]}_{k}": mean_interval(point, **self._bootstrap())
+            f"{self.columns[name]}_{k}": mean_interval(point, **self._bootstrap)
             for name, values in rows.items()
             for k, point in enumerate(values.reshape(len(values), -1).T)
         }
@@ -307,7 +304,13 @@ def _robust(attack: Attack, *, restarts: int = 1) -> metrics.RobustAccuracy:
 
 
 def _stability(*, form: str = "norm", layer: str | None = None, **settings: Any) -> metrics.RelativeStability:
-    """RIS, ROS and, with a layer, RRS, in the form ``norm``, ``elementwise`` or ``both``."""
+    """RIS, ROS and, with a layer, RRS; where ``stability_coverage`` is low, their means speak of few images.
+
+    Args:
+        form: ``norm``, ``elementwise`` or ``both``.
+        layer: whose output is the representation of RRS.
+        settings: others of `pellucid.metrics.RelativeStability`.
+    """
     represented: dict[str, Any] = {} if layer is None else {"layer": layer, "measures": MEASURES}
     forms: Any = FORMS if form == "both" else (form,)
     return metrics.RelativeStability(forms=forms, **represented, **settings)
@@ -323,9 +326,7 @@ def _named(name: str, make: Callable[..., Any], *, of: Any = None, better: bool 
 
     kind: Any = of or make
     better = _higher_is_better(kind.columns.values()) if isinstance(kind.columns, Mapping) else better
-    told = (
-        f"`TorchMetric` of `{kind.__module__}.{kind.__qualname__}`, with its settings as arguments.\n\n{make.__doc__}"
-    )
+    told = f"`TorchMetric` of `{kind.__name__}`, whose settings are its arguments.\n\n{make.__doc__}"
     body = {"__init__": init, "__doc__": told, "__module__": __name__, "_former": _FORMER, "higher_is_better": better}
     return type(name, (TorchMetric,), body)
 
