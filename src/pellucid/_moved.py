@@ -25,6 +25,7 @@ MOVED = {
     "files": "core.files",
     "imports": "config",
     "input_gradient": "core.input_gradient",
+    "integrations.draws": "integrations.given",
     "methods.methods": "methods",
     "modes": "core.modes",
     "objective": "methods.objective",

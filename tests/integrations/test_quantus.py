@@ -8,10 +8,11 @@ import torch
 from hypothesis import given, strategies as st
 from torch import nn
 
-from pellucid import IntegratedGradients, SmoothGrad, VanillaGradient, heatmap, randomness
+from pellucid import IntegratedGradients, SmoothGrad, VanillaGradient, heatmap
+from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.integrations import quantus as ours
-from pellucid.integrations.draws import image_draws
+from pellucid.integrations.given import image_draws
 from pellucid.metrics import (
     aopc,
     effective_complexity,
@@ -92,7 +93,7 @@ class TestSameNumbersAsTheFunctions:
         model, image, target = network(), torch.tensor(x), torch.tensor(y)
         given = {"model": model, "x": image, "target": target, "saliency": VanillaGradient()}
         given |= {"draws": 2, "generator": image_draws(image, 0)}
-        for form, suffix in (("norm", ""), ("elementwise", "_elementwise")):
+        for form in ("norm", "elementwise"):
             stability = relative_stability(form=form, layer="0", **given)
             for metric in (
                 ours.RelativeInputStability(draws=2, form=form),
@@ -100,7 +101,7 @@ class TestSameNumbersAsTheFunctions:
                 ours.RelativeRepresentationStability(draws=2, form=form, layer="0"),
             ):
                 scores = metric(model, x, y, explain_func=VANILLA)
-                assert scores == pytest.approx(stability[metric.kind + suffix].tolist(), rel=1e-4)
+                assert scores == pytest.approx(stability[metric.column].tolist(), rel=1e-4)
                 assert metric.details["coverage"] == stability["coverage"].tolist()
         alike = map_similarity(**given)
         assert ours.SSIM(draws=2)(model, x, y, explain_func=VANILLA) == pytest.approx(alike["ssim"].tolist())
@@ -226,6 +227,22 @@ class TestCall:
         assert metric(network(), x, y, explain_func=VANILLA, softmax=True) == metric.evaluation_scores
         with pytest.raises(InputError, match="reads probabilities"):
             metric(network(), x, y, explain_func=VANILLA, softmax=False)
+
+    def test_direction_and_family_are_those_of_before(self):
+        about = {name: (metric.score_direction, metric.evaluation_category) for name, metric in FAST.items()}
+        steady = {name: ("lower", "Robustness") for name in ("RIS", "ROS", "RRS", "sensitivity", "lipschitz")}
+        alike = {name: ("higher", "Robustness") for name in ("ssim", "rank")}
+        simple = {"sparseness": "higher", "complexity": "lower", "effective": "lower"}
+        true = {"morf": "higher", "lerf": "lower", "road": "lower"}
+        assert about == {
+            **steady,
+            **{name: (direction, "Complexity") for name, direction in simple.items()},
+            **{name: (direction, "Faithfulness") for name, direction in true.items()},
+            **alike,
+        }
+        assert ours.ROAD(order="lerf").score_direction == "higher"
+        assert ours.ROAD(order="random").score_direction == ours.RegionPerturbation(order="random").score_direction
+        assert ours.RegionPerturbation(order="random").score_direction == "none"
 
     @pytest.mark.parametrize(
         "make",

@@ -12,12 +12,14 @@ from hypothesis import given, settings, strategies as st
 from torch import nn
 from torchmetrics import MetricCollection
 
-from pellucid import PGD, heatmap, randomness
+from pellucid import PGD, heatmap
+from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
 from pellucid.integrations import torchmetrics as ours
-from pellucid.integrations.draws import image_draws
+from pellucid.integrations.given import image_draws
 from pellucid.metrics import (
+    Prediction,
     aopc,
     compressed_size,
     effective_complexity,
@@ -110,6 +112,42 @@ def test_model_metrics_are_means_of_their_functions(given_all):
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_former_names_keep_their_arguments_columns_and_direction(given_all):
+    model, x, target = given_all["model"], given_all["x"], given_all["target"]
+    stability = ours.RelativeStability(form="both", noise="one-sided", layer="0", draws=2, eps_min=1e-5, sigma=0.1)
+    stability.update(model, x, target, "vanilla_gradient")
+    kinds = [f"{kind}{form}" for form in ("", "_elementwise") for kind in ("ris", "ros", "rrs")]
+    assert list(stability.compute()) == [*kinds, "stability_coverage"]
+    robust = ours.RobustAccuracy(attack=ATTACK, restarts=2)
+    robust.update(x=x, model=model, label=target)
+    assert list(robust.rows()) == ["robust_accuracy"] and robust.compute().ndim == 0
+    assert list(ours.CompressedSize().names + ours.PngSize().names) == ["compressed_size", "png_size"]
+    assert ours.HeatmapMetric(measure=gini).names == ("gini",)
+    assert ours.EffectiveComplexity(threshold=0.5)(x[:, 0]) == effective_complexity(x[:, 0], threshold=0.5).mean()
+    directions = [ours.Gini, ours.Hoyer, ours.RobustAccuracy, ours.Entropy, ours.PixelEntropy, ours.CompressedSize]
+    directions += [ours.PngSize, ours.EffectiveComplexity, ours.RelativeStability, ours.AOPC, ours.HeatmapMetric]
+    assert [kind.higher_is_better for kind in directions] == [True] * 3 + [False] * 6 + [None] * 2
+    assert all(isinstance(kind(), ours.PerImageMetric) for kind in (ours.Gini, ours.AOPC, ours.RelativeStability))
+
+
+@pytest.mark.parametrize("kind", ours.__all__)
+def test_every_class_is_found_where_it_says(kind):
+    named = getattr(ours, kind)
+    assert (named.__module__, named.__qualname__) == (ours.__name__, kind) and named.__doc__
+
+
+@pytest.mark.parametrize(("name", "better"), [("gini", True), ("entropy", False), ("aopc_rel", None)])
+def test_the_direction_is_that_of_the_columns(name, better):
+    assert ours.TorchMetric(name).higher_is_better is better
+
+
+def test_shares_of_predictions_are_given_and_statistics_left_out(given_all):
+    right = given_all["label"].clone()
+    right[:3] = (right[:3] + 1) % 3
+    metric = ours.TorchMetric(Prediction())
+    assert metric(given_all["model"], given_all["x"], right, torch.arange(10)) == pytest.approx(0.7)
 
 
 @given(st.integers(1, 9))

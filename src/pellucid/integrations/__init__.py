@@ -1,7 +1,8 @@
 """pellucid in the idioms of other libraries: torchmetrics, Quantus, Lightning, Captum.
 
 A module per library, imported by its name; each needs that library and says so where it is missing, but for `quantus`,
-which only follows Quantus's conventions. Nothing else in pellucid imports them.
+which only follows Quantus's conventions. Those of torchmetrics and Quantus are generated from `pellucid.Metric`: one
+adapter each, over the case of what a call has `given`. Nothing else in pellucid imports them.
 """
 
 from pellucid.core.errors import InputError

@@ -1,9 +1,8 @@
-"""Quantus's call: NumPy arrays to tensors, a measure, and one score per image back.
+"""Quantus's call: NumPy arrays to tensors, a metric, and one score per image back.
 
 What `pellucid.integrations.quantus` measures with; import from there.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
@@ -15,12 +14,13 @@ from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
-from pellucid.core.types import Attribution, Heatmap, Image, Label, PerSample, Saliency
-from pellucid.integrations.draws import image_draws
-from pellucid.metrics.definitions import Direction
-from pellucid.saliency import Channels, Explain, SaliencyMethod, as_saliency, heatmap
+from pellucid.core.types import Attribution, Image, Label, Saliency
+from pellucid.integrations.given import Given, as_metric
+from pellucid.metrics import COLUMNS, Metric
+from pellucid.metrics.column import Direction
+from pellucid.metrics.families.stability import NOISES, stability_column
+from pellucid.saliency import Channels, Explain, SaliencyMethod, as_saliency
 
-Scores = dict[str, PerSample]
 Array = npt.NDArray[Any]
 
 
@@ -56,7 +56,7 @@ class ExplainFunc:
         Returns:
             (n, c, h, w) signed attributions, float32.
         """
-        like = next(iter(model.parameters()), torch.empty(0))
+        like = _like(model)
         x = _copy(inputs).to(like)
         target = _copy(targets).to(like.device, torch.int64)
         draws = SampleDraws(self.seed, (0,) * len(x))
@@ -65,65 +65,77 @@ class ExplainFunc:
         return array
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What a metric looks at, as tensors on the network's device.
-
-    Attributes:
-        model: the network; None where the call gave none.
-        x: (n, c, h, w).
-        target: (n,).
-        saliency: explains; raises where the call gave no ``explain_func``.
-        heatmap: (n, h, w) of ``a_batch`` or, without one, of ``saliency``.
-        draws: of these images.
-    """
-
-    model: Any
-    x: Image
-    target: Label
-    saliency: Saliency
-    heatmap: Callable[[], Heatmap]
-    draws: SampleDraws
-
-
-class QuantusMetric(ABC):
-    """Quantus's call around a measure; one of your own is a subclass with `measure`.
+class QuantusMetric:
+    """Quantus's call for any `pellucid.Metric`, one of pellucid's or your own.
 
     Args:
+        metric: the metric, its name or its import path.
+        column: the metric's number that is the score; by default its first that is no curve.
         channels: how an attribution is reduced to one value per pixel, see `pellucid.heatmap`.
         seed: of the noise, which is a function of the seed and the image.
+        settings: of the metric, in a subclass ``of`` one; ``order`` and ``form`` are one of its orders and forms.
 
     Attributes:
         evaluation_scores: scores of the last call, one per image.
         all_evaluation_scores: scores of all calls.
-        details: further values per image of the last call, such as the ``coverage`` of a stability.
-        score_direction: ``higher`` or ``lower``, whichever is better, or ``none`` (of a random order).
+        details: the metric's other numbers per image of the last call, such as the ``coverage`` of a stability.
+        score_direction: ``higher`` or ``lower``, whichever is better, or ``none``.
         evaluation_category: Quantus's family.
-        softmax: what the measure reads where that matters: True probabilities, False logits.
-        of_the_map: whether the measure sees the map alone, so that a call with ``a_batch`` needs no network.
+        softmax: what the metric reads where that matters: True probabilities, False logits.
+
+    Raises:
+        InputError: no metric, a column that it has not or that is a curve, unknown channels.
+
+    >>> from pellucid.metrics import Hoyer
+    >>> QuantusMetric(Hoyer())(None, np.zeros((1, 1, 2, 2)), np.array([0]), a_batch=np.ones((1, 2, 2)))
+    [0.0]
     """
 
-    score_direction: Direction
-    evaluation_category: ClassVar[str]
-    of_the_map: ClassVar[bool] = False
     softmax: ClassVar[bool | None] = None
+    _kind: ClassVar[Callable[..., Metric] | None] = None
+    _fixed: ClassVar[dict[str, Any]] = {}
+    _factor: ClassVar[float] = 1.0
 
-    def __init__(self, *, channels: Channels = "mean_abs", seed: int = 0) -> None:
+    def __init_subclass__(
+        cls, *, of: type[Metric] | None = None, factor: float = 1.0, softmax: bool | None = None, **fixed: Any
+    ) -> None:
+        """Name ``of`` a metric, with what its number is multiplied with, and settings that are fixed."""
+        super().__init_subclass__()
+        if of is not None:
+            cls._kind, cls._factor, cls.softmax, cls._fixed = of, factor, softmax, fixed
+
+    def __init__(
+        self,
+        metric: Any = None,
+        *,
+        column: str | None = None,
+        channels: Channels = "mean_abs",
+        seed: int = 0,
+        **settings: Any,
+    ) -> None:
         if channels not in get_args(Channels):
             raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {channels!r}")
+        if self._kind is None and settings:
+            raise InputError(f"settings are the metric's own, as in Gini(...), got {', '.join(settings)} beside it")
+        named = {_MANY.get(name, name): (v,) if name in _MANY else v for name, v in settings.items()}
+        self.metric = as_metric(metric) if self._kind is None else self._kind(**self._fixed | named)
+        scores = {name: known for name, known in self.metric.columns.items() if not known.curve}
+        self.column = next(iter(scores), "") if column is None else column
+        if self.column not in scores:
+            known = ", ".join(scores) or "all are curves"
+            raise InputError(f"column must be a number per image ({known}), got {column!r}")
+        self.score_direction: Direction = scores[self.column].direction
+        family = COLUMNS.get(self.column, scores[self.column]).family
+        self.evaluation_category = _CATEGORIES.get(family, "None")
         self.channels, self.seed = channels, seed
         self.evaluation_scores: list[float] = []
         self.all_evaluation_scores: list[float] = []
-        self.details: dict[str, list[float]] = {}
+        self.details: dict[str, list[Any]] = {}
 
     @property
     def name(self) -> str:
-        """The class's name."""
-        return type(self).__name__
-
-    @abstractmethod
-    def measure(self, batch: Batch) -> Scores:
-        """Values of a batch, (n,) each; the first is the score, the others are `details`."""
+        """The class's name, or the metric's where the class is for any."""
+        return type(self.metric if self._kind is None else self).__name__
 
     def __call__(
         self,
@@ -145,9 +157,9 @@ class QuantusMetric(ABC):
 
         Args:
             model: network in eval mode, images in [0, 1] to logits, (n, c, h, w) whatever ``channel_first`` is; None
-                where the measure is of the map alone and ``a_batch`` is given.
+                where the metric looks at the map alone and ``a_batch`` is given.
             x_batch: images, (n, c, h, w) or (n, h, w, c).
-            y_batch: (n,) classes that are explained.
+            y_batch: (n,) classes that are explained, and the true ones for metrics that look at these.
             a_batch: attributions, (n, h, w), or with one or c channels; of ``explain_func`` by default. A stability
                 explains the clean images itself, since a saliency that draws must draw alike for all.
             s_batch: not used; Quantus passes segmentations here.
@@ -157,41 +169,44 @@ class QuantusMetric(ABC):
                 stays on the device.
             explain_func_kwargs: for ``explain_func``.
             model_predict_kwargs: must be empty.
-            softmax: None, or what the measure reads anyway.
+            softmax: None, or what the metric reads anyway.
             device: where to compute; by default where the network is.
             batch_size: images measured at once.
             kwargs: must be empty, but for Quantus's ``custom_batch``.
 
         Returns:
-            One score per image; NaN only where the measure's function says so.
+            One score per image; NaN only where the metric says so.
 
         Raises:
-            InputError: an argument that cannot be honoured, or what the measure's function refuses.
+            InputError: an argument that cannot be honoured, or what the metric refuses.
         """
         self._check_call(model_predict_kwargs, softmax, batch_size, kwargs)
         images = np.asarray(x_batch)
         if images.ndim != 4 or not images.size:
             raise InputError(f"x_batch must be images (n, c, h, w) or (n, h, w, c), got shape {images.shape}")
-        if not isinstance(model, nn.Module) and not (model is None and self.of_the_map and a_batch is not None):
+        if model is not None and not isinstance(model, nn.Module):
             raise InputError(f"{self.name} needs model, a torch.nn.Module from images to logits, got {model!r}")
         first = _channels_first(images) if channel_first is None else channel_first
         keywords = ({} if device is None else {"device": device}) | (explain_func_kwargs or {})
-        saliency = _saliency(explain_func, keywords, self.name)
-        weight = None if model is None else next(iter(model.parameters()), None)
-        where = device if device is not None else "cpu" if weight is None else weight.device
-        dtype = torch.float32 if weight is None else weight.dtype
-        x = _tensor(images, first, where).to(dtype)
+        like = _like(model)
+        where = like.device if device is None else device
+        x = _tensor(images, first, where).to(like.dtype)
         target = _copy(y_batch).to(where)
-        given = None if a_batch is None else _attribution(np.asarray(a_batch), x, first).to(dtype)
+        maps = None if a_batch is None else _attribution(np.asarray(a_batch), x, first).to(like.dtype)
+        saliency = _saliency(explain_func, keywords, self.name)
 
-        found: dict[str, list[float]] = {}
+        values: dict[str, list[Any]] = {}
         for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
-            batch = self._batch(model, x[part], target[part], saliency, None if given is None else given[part])
-            for name, value in self.measure(batch).items():
-                found.setdefault(name, []).extend(value.detach().double().cpu().tolist())
-        score, *others = found
-        self.evaluation_scores, self.details = found[score], {name: found[name] for name in others}
+            case = Given(
+                asker=self.name, model=model, x=x[part], label=target[part], explained=target[part], seed=self.seed,
+                saliency=saliency, name="saliency", channels=self.channels, maps=None if maps is None else maps[part],
+            )  # fmt: skip
+            for name, value in case.measured(self.metric).items():
+                number = value * self._factor if name == self.column else value
+                values.setdefault(name, []).extend(number.double().cpu().tolist())
+        self.evaluation_scores = values.pop(self.column)
+        self.details = {name if self._kind is None else _FORMER.get(name, name): values[name] for name in values}
         self.all_evaluation_scores.extend(self.evaluation_scores)
         return self.evaluation_scores
 
@@ -199,9 +214,8 @@ class QuantusMetric(ABC):
         self, model_predict_kwargs: dict[str, Any] | None, softmax: bool | None, batch_size: int, others: dict[str, Any]
     ) -> None:
         if model_predict_kwargs:
-            raise InputError(
-                f"model_predict_kwargs must be empty, got {model_predict_kwargs}; bind them in the network's forward"
-            )
+            got = f"got {model_predict_kwargs}; bind them in the network's forward"
+            raise InputError(f"model_predict_kwargs must be empty, {got}")
         if None not in (softmax, self.softmax) and bool(softmax) != self.softmax:
             reads = "probabilities" if self.softmax else "logits"
             raise InputError(f"{self.name} reads {reads} of a network that returns logits, got softmax={softmax}")
@@ -211,17 +225,13 @@ class QuantusMetric(ABC):
         if unknown:
             raise InputError(f"{self.name} has no argument {unknown[0]!r}; settings are given where it is made")
 
-    def _batch(self, model: Any, x: Image, target: Label, saliency: Saliency, given: Attribution | None) -> Batch:
-        draws = image_draws(x, self.seed)
 
-        def values() -> Heatmap:
-            attribution = given
-            if attribution is None:
-                attribution = saliency(model, x, target, create_graph=False, generator=draws.of("saliency"))
-            value = heatmap(attribution, channels=self.channels)
-            return value.abs() if self.channels == "signed_mean" else value
-
-        return Batch(model, x, target, saliency, values, draws)
+_MANY = {"order": "orders", "form": "forms"}
+_FORMER = {stability_column("stability_coverage", noise=noise): "coverage" for noise in NOISES}
+_CATEGORIES = {"sparsity": "Complexity", "faithfulness": "Faithfulness", "sanity": "Randomisation"} | {
+    family: "Robustness" for family in ("robustness", "sensitivity", "similarity", "stability")
+}
+"""Quantus's family of metrics by pellucid's."""
 
 
 def _saliency(explain_func: Any, keywords: dict[str, Any], metric: str) -> Saliency:
@@ -237,22 +247,25 @@ def _saliency(explain_func: Any, keywords: dict[str, Any], metric: str) -> Salie
                 f"{metric} needs explain_func(model=, inputs=, targets=, ...), such as "
                 f"pellucid.integrations.quantus.ExplainFunc('vanilla_gradient'), got {explain_func!r}"
             )
-        found = explain_func(
-            model=model, inputs=x.detach().cpu().numpy(), targets=target.detach().cpu().numpy(), **keywords
-        )
-        return _copy(found).to(x)
+        inputs, targets = x.detach().cpu().numpy(), target.detach().cpu().numpy()
+        return _copy(explain_func(model=model, inputs=inputs, targets=targets, **keywords)).to(x)
 
     return as_saliency(explain)
 
 
 def _channels_first(x: Array) -> bool:
     """Where the channels are, by Quantus's rule: fewer than pixels on either side."""
-    _, one, two, three = x.shape
-    if one < two and one < three:
+    _, first, second, third = x.shape
+    if first < second and first < third:
         return True
-    if three < one and three < two:
+    if third < first and third < second:
         return False
     raise InputError(f"channel_first must be given for x_batch of shape {x.shape}, whose layout cannot be told")
+
+
+def _like(model: nn.Module | None) -> Tensor:
+    """What has the network's device and dtype."""
+    return torch.empty(0) if model is None else next(iter(model.parameters()), torch.empty(0))
 
 
 def _copy(value: Any) -> Tensor:

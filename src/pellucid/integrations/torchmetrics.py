@@ -1,45 +1,36 @@
-"""pellucid's measures as torchmetrics metrics: ``update``, ``compute``, ``reset``.
+"""Any `pellucid.Metric`, pellucid's or your own, as a torchmetrics metric: ``update``, ``compute``, ``reset``.
 
-A metric keeps one value per image, so that processes are put together by concatenation, an interval can be given, and
-runs can be paired image by image (`PerImageMetric.rows`). Arguments of ``update`` have the same names everywhere
-(``model, x, target, label, heatmap, saliency, index``), so that a `MetricCollection` can be given all of them at once.
+A metric keeps its numbers of every image, so that processes are put together by concatenation, an interval can be
+given, and runs can be paired image by image (`PerImageMetric.rows`). Arguments of ``update`` have the same names
+everywhere, so that a `MetricCollection` can be given all of them at once; each metric looks at those it needs.
 
 >>> from torchmetrics import MetricCollection
->>> metrics = MetricCollection([Gini(), Hoyer()])
->>> metrics.update(heatmap=torch.eye(4)[None])
->>> {name: round(value.item(), 3) for name, value in metrics.compute().items()}
-{'Gini': 0.75, 'Hoyer': 0.667}
+>>> both = MetricCollection({"gini": TorchMetric(metrics.Gini()), "hoyer": TorchMetric("hoyer")})
+>>> both.update(heatmap=torch.eye(4)[None])
+>>> {name: round(value.item(), 3) for name, value in both.compute().items()}
+{'gini': 0.75, 'hoyer': 0.667}
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from pellucid import metrics
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import seed_of
 from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.integrations import missing
-from pellucid.integrations.draws import image_draws
-from pellucid.metrics import (
-    aopc,
-    compressed_size,
-    effective_complexity,
-    entropy,
-    gini,
-    hoyer,
-    perturbation_curves,
-    pixel_entropy,
-    png_size,
-    relative_stability,
-    robust_correct,
-)
-from pellucid.metrics.faithfulness import Fill
-from pellucid.metrics.perturbation import Noise
+from pellucid.integrations.given import Given, as_metric
+from pellucid.metrics import Case, Column
+from pellucid.metrics.families.sparsity import MapMetric
+from pellucid.metrics.families.stability import FORMS, MEASURES, NOISES, stability_column
 from pellucid.metrics.robustness import Attack
-from pellucid.metrics.stability import Form
+from pellucid.saliency import Channels, as_saliency, saliency_name
 from pellucid.statistics import Interval, mean_interval, ratio_interval
 
 try:
@@ -60,6 +51,7 @@ __all__ = [
     "PngSize",
     "RelativeStability",
     "RobustAccuracy",
+    "TorchMetric",
 ]
 
 
@@ -88,7 +80,7 @@ class PerImageMetric(Metric):
 
     def __init__(
         self,
-        names: Sequence[str],
+        names: Iterable[str],
         *,
         settings: Any = None,
         confidence: float | None = None,
@@ -98,14 +90,17 @@ class PerImageMetric(Metric):
         super().__init__(**kwargs)
         if confidence is not None and not 0 < confidence < 1:
             raise InputError(f"confidence must be in (0, 1), got {confidence}")
-        for name in names:
+        self.names, self.confidence, self.resamples = tuple(names), confidence, resamples
+        # One resample costs nothing where its interval is not shown.
+        shown: dict[str, Any] = {"confidence": confidence, "resamples": resamples}
+        self._bootstrap = {"resamples": 1} if confidence is None else shown
+        for name in self.names:
             if not name.isidentifier() or hasattr(self, name):
                 raise InputError(f"a metric's name must be a free Python name such as 'my_measure', got {name!r}")
             self.add_state(name, [], dist_reduce_fx="cat")
         self.add_state("settings", torch.tensor(seed_of(type(self).__name__, repr(settings))), dist_reduce_fx="max")
-        self.names, self.confidence, self.resamples = tuple(names), confidence, resamples
 
-    def rows(self) -> dict[str, PerSample]:
+    def rows(self) -> dict[str, Tensor]:
         """The values of all images so far, (images,) each, NaN where an image has none; of this process alone."""
         kept = {name: getattr(self, name) for name in self.names}
         return {
@@ -117,317 +112,236 @@ class PerImageMetric(Metric):
         """The mean as a scalar, or a dictionary of scalars where there are several or an interval is asked for."""
         values: dict[str, Tensor] = {}
         for name, interval in self._intervals().items():
-            values[name] = self._scalar(interval.mean)
-            if self.confidence is not None:
-                values |= {f"{name}_low": self._scalar(interval.low), f"{name}_high": self._scalar(interval.high)}
+            for end in ("mean",) if self.confidence is None else ("mean", "low", "high"):
+                value = torch.tensor(getattr(interval, end), dtype=torch.float32, device=self.device)
+                values[name if end == "mean" else f"{name}_{end}"] = value
         return values if len(values) > 1 else next(iter(values.values()))
 
-    def _add(self, **values: PerSample) -> None:
+    def _add(self, **values: Tensor) -> None:
         for name, value in values.items():
             getattr(self, name).append(value.detach().to(self.device, torch.float32))
 
     def _intervals(self) -> dict[str, Interval]:
-        return {name: mean_interval(value.cpu(), **self._bootstrap()) for name, value in self.rows().items()}
-
-    def _bootstrap(self) -> dict[str, Any]:
-        # One resample costs nothing where its interval is not shown.
-        if self.confidence is None:
-            return {"resamples": 1}
-        return {"confidence": self.confidence, "resamples": self.resamples}
-
-    def _scalar(self, value: float) -> Tensor:
-        return torch.tensor(value, dtype=torch.float32, device=self.device)
+        return {name: mean_interval(value.cpu(), **self._bootstrap) for name, value in self.rows().items()}
 
 
-class HeatmapMetric(PerImageMetric):
-    """The mean of any measure of the map alone, one of pellucid's or your own.
+class TorchMetric(PerImageMetric):
+    """Any `pellucid.Metric` as a torchmetrics metric.
+
+    ``compute`` gives the mean over images of each column, and the metric's aggregates that are shares or ratios of
+    means, such as ``aopc_rel``; one number alone is a scalar. Curves are in ``rows``, and in ``compute`` where nothing
+    else is kept, each point under the curve's name and its number. The noise is a function of the seed and the image.
 
     Args:
-        measure: heatmaps (n, h, w) to values (n,).
-        name: of the value; the measure's by default.
-        kwargs: those of `PerImageMetric`.
-
-    >>> def peak(heatmap):
-    ...     return heatmap.amax((1, 2))
-    >>> metric = HeatmapMetric(peak, confidence=0.95)
-    >>> metric.update(torch.tensor([[[1.0, 0.0]], [[3.0, 0.0]]]))
-    >>> {name: value.item() for name, value in metric.compute().items()}
-    {'peak': 2.0, 'peak_low': 1.0, 'peak_high': 3.0}
-    """
-
-    def __init__(self, measure: Callable[[Heatmap], PerSample], *, name: str | None = None, **kwargs: Any) -> None:
-        name = getattr(measure, "__name__", None) if name is None else name
-        if name is None:
-            raise InputError(f"name must be given for a measure without one, got {measure!r}")
-        super().__init__([name], settings=measure, **kwargs)
-        self.measure = measure
-
-    def update(self, heatmap: Heatmap) -> None:
-        """Add heatmaps, (n, h, w), non-negative; `pellucid.heatmap` makes them of attributions."""
-        self._add(**{self.names[0]: self.measure(heatmap)})
-
-
-class Gini(HeatmapMetric):
-    """Mean of `pellucid.metrics.gini`, in [0, 1); higher is sparser.
-
-    >>> metric = Gini()
-    >>> metric(torch.tensor([[[0.0, 0.0], [0.0, 5.0]], [[1.0, 1.0], [1.0, 1.0]]]))
-    tensor(0.3750)
-    """
-
-    higher_is_better = True
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(gini, **kwargs)
-
-
-class Hoyer(HeatmapMetric):
-    """Mean of `pellucid.metrics.hoyer`, in [0, 1]; higher is sparser."""
-
-    higher_is_better = True
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(hoyer, **kwargs)
-
-
-class Entropy(HeatmapMetric):
-    """Mean of `pellucid.metrics.entropy` (of grey levels), in [0, 8] bits; lower is sparser."""
-
-    higher_is_better = False
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(entropy, **kwargs)
-
-
-class PixelEntropy(HeatmapMetric):
-    """Mean of `pellucid.metrics.pixel_entropy`, in [0, log2(h w)] bits; lower is sparser."""
-
-    higher_is_better = False
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(pixel_entropy, **kwargs)
-
-
-class EffectiveComplexity(HeatmapMetric):
-    """Mean of `pellucid.metrics.effective_complexity`: pixels above ``threshold`` times the map's maximum."""
-
-    higher_is_better = False
-
-    def __init__(self, *, threshold: float = 0.1, **kwargs: Any) -> None:
-        measure = partial(effective_complexity, threshold=threshold)
-        super().__init__(measure, name="effective_complexity", **kwargs)
-
-
-class CompressedSize(HeatmapMetric):
-    """Mean of `pellucid.metrics.compressed_size` (JPEG), in KiB beyond a flat image; lower is simpler."""
-
-    higher_is_better = False
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(compressed_size, **kwargs)
-
-
-class PngSize(HeatmapMetric):
-    """Mean of `pellucid.metrics.png_size`, in KiB beyond a flat image; lower is simpler."""
-
-    higher_is_better = False
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(png_size, **kwargs)
-
-
-class AOPC(PerImageMetric):
-    """Area over the perturbation curve, most and least relevant first, and their ratio.
-
-    ``compute`` gives ``aopc_morf`` (higher is better), ``aopc_lerf`` (lower is better) and ``aopc_rel``, the ratio of
-    the two means over all images, the latter at least 1e-6: never the mean of the images' ratios, which explodes where
-    one of them has no decay.
-
-    Args:
-        fraction: as in `pellucid.metrics.perturbation_curves`, as are the next five.
-        steps: number of steps.
-        repeats: number of noise images averaged over.
-        region: side of a region in pixels.
-        fill: what a replaced region shows.
+        metric: one of `pellucid.metrics` or your own, its name or its import path.
+        columns: those that are kept; all by default.
+        seed: of every draw.
+        channels: how an attribution becomes a heatmap, where ``update`` is given none.
         chunk: images in one forward pass.
-        seed: of the noise, which is a function of the seed and the image.
-        kwargs: those of `PerImageMetric`.
+        kwargs: ``confidence`` and ``resamples`` of `PerImageMetric`, and those of `torchmetrics.Metric`.
 
-    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(576, 3)).eval()
-    >>> x = torch.rand(2, 1, 24, 24)
-    >>> sorted(AOPC(repeats=1)(network, x, torch.tensor([0, 2]), x[:, 0]))
-    ['aopc_lerf', 'aopc_morf', 'aopc_rel']
+    Raises:
+        InputError: no metric, or a column that it has not.
 
-    Source: Samek et al. 2017; the ratio, Xu et al. 2023 (SCAAT).
+    >>> metric = TorchMetric(metrics.EffectiveComplexity(threshold=0.2), confidence=0.95)
+    >>> metric.update(heatmap=torch.tensor([[[1.0, 0.0]], [[3.0, 2.0]]]))
+    >>> {name: value.item() for name, value in metric.compute().items()}
+    {'effective_complexity': 1.5, 'effective_complexity_low': 1.0, 'effective_complexity_high': 2.0}
     """
+
+    _former: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
+        metric: Any,
         *,
-        fraction: float = 0.2,
-        steps: int = 20,
-        repeats: int = 5,
-        region: int | None = None,
-        fill: Fill = "uniform",
+        columns: Collection[str] | None = None,
+        seed: int = 0,
+        channels: Channels = "mean_abs",
         chunk: int = 128,
-        seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        chosen = (fraction, steps, repeats, region, fill, seed)
-        super().__init__(["aopc_morf", "aopc_lerf"], settings=chosen, **kwargs)
-        self.curves = partial(
-            perturbation_curves, fraction=fraction, steps=steps, repeats=repeats, region=region, fill=fill, chunk=chunk
-        )
-        self.seed = seed
+        self.metric = as_metric(metric)
+        known = self.metric.columns
+        if columns is not None and not set(columns) & set(known) == set(columns) != set():
+            raise InputError(f"columns must be among {', '.join(known)}, got {', '.join(columns) or 'none'}")
+        self.columns = {name: self._former.get(name, name) for name in known if columns is None or name in columns}
+        self.seed, self.channels, self.chunk = seed, channels, chunk
+        super().__init__(self.columns.values(), settings=(self.metric, seed, channels), **kwargs)
+
+    @property
+    def higher_is_better(self) -> bool | None:  # type: ignore[override]  # torchmetrics has a constant of the class
+        """Whether higher is better; None where the columns do not agree."""
+        return _higher_is_better(self.metric.columns[name] for name in self.columns)
 
     def update(
         self,
-        model: Callable[[Tensor], Tensor],
-        x: Image,
-        target: Label,
-        heatmap: Heatmap,
+        *unnamed: Any,
+        model: Callable[[Tensor], Tensor] | None = None,
+        x: Image | None = None,
+        target: Label | None = None,
+        label: Label | None = None,
+        heatmap: Heatmap | None = None,
+        saliency: Any = None,
         index: Label | Sequence[int] | None = None,
     ) -> None:
-        """Add images.
+        """Add images; what the metric does not look at may be left out.
 
         Args:
+            unnamed: without their names, heatmap for measures of the map alone; model, x, label and index for those
+                about the network; model, x, target, heatmap (saliency, for those about noisy maps) and index.
             model: network in eval mode, images to logits.
             x: (n, c, h, w) in [0, 1].
-            target: (n,) explained classes.
-            heatmap: (n, h, w), non-negative.
-            index: (n,) positions in the dataset, for the noise of `pellucid.evaluate`; optional.
-        """
-        curves = self.curves(model, x, target, heatmap, generator=image_draws(x, self.seed, index))
-        self._add(aopc_morf=aopc(curves["morf"]), aopc_lerf=aopc(curves["lerf"]))
-
-    def _intervals(self) -> dict[str, Interval]:
-        morf, lerf = (value.cpu() for value in self.rows().values())
-        return {**super()._intervals(), "aopc_rel": ratio_interval(morf, lerf, **self._bootstrap())}
-
-
-class RelativeStability(PerImageMetric):
-    """Relative input, output and (with a layer) representation stability, and their coverage.
-
-    ``compute`` gives the means of ``ris``, ``ros`` and ``rrs`` over the images that have one (lower is more stable), in
-    the elementwise form ``ris_elementwise`` and so on, and ``stability_coverage``: the share of noisy images that keep
-    the prediction. Where that is low, the means speak of few images.
-
-    Args:
-        form: ``norm``, ``elementwise`` or ``both``, as in `pellucid.relative_stability`, as are the next six.
-        layer: whose output is the representation of RRS.
-        noise: of the noisy images.
-        sigma: its standard deviation in pixel units.
-        between: range of one-sided noise.
-        draws: number of noisy images.
-        eps_min: floor of the denominators.
-        seed: of the noise, which is a function of the seed and the image.
-        kwargs: those of `PerImageMetric`.
-
-    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3)).eval()
-    >>> metric = RelativeStability(draws=2)
-    >>> sorted(metric(network, torch.rand(2, 1, 4, 4), torch.tensor([0, 2]), "vanilla_gradient"))
-    ['ris', 'ros', 'stability_coverage']
-
-    Source: Agarwal et al. 2022.
-    """
-
-    higher_is_better = False
-
-    def __init__(
-        self,
-        *,
-        form: Form = "norm",
-        layer: str | None = None,
-        noise: Noise = "gaussian",
-        sigma: float = 0.05,
-        between: tuple[float, float] = (0.02, 0.2),
-        draws: int = 10,
-        eps_min: float = 1e-6,
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        suffixes = {"norm": [""], "elementwise": ["_elementwise"], "both": ["", "_elementwise"]}.get(form)
-        if suffixes is None:
-            raise InputError(f"form must be norm, elementwise or both, got {form!r}")
-        kinds = ("ris", "ros") if layer is None else ("ris", "ros", "rrs")
-        names = [kind + suffix for suffix in suffixes for kind in kinds]
-        chosen = (layer, noise, sigma, between, draws, eps_min, seed)
-        super().__init__([*names, "stability_coverage"], settings=chosen, **kwargs)
-        self.stability = partial(
-            relative_stability,
-            form=form,
-            layer=layer,
-            noise=noise,
-            sigma=sigma,
-            between=between,
-            draws=draws,
-            eps_min=eps_min,
-        )
-        self.seed = seed
-
-    def update(
-        self,
-        model: Callable[[Tensor], Tensor],
-        x: Image,
-        target: Label,
-        saliency: Any,
-        index: Label | Sequence[int] | None = None,
-    ) -> None:
-        """Add images.
-
-        Args:
-            model: network in eval mode, images to logits.
-            x: (n, c, h, w) in [0, 1].
-            target: (n,) explained classes.
+            target: (n,) explained classes; the predicted ones by default.
+            label: (n,) true classes.
+            heatmap: (n, h, w), non-negative, as `pellucid.heatmap` makes it; that of ``saliency`` by default.
             saliency: whatever `pellucid.as_saliency` accepts.
             index: (n,) positions in the dataset, for the noise of `pellucid.evaluate`; optional.
+
+        Raises:
+            InputError: the metric needs what was not given, or refuses what was.
         """
-        found = self.stability(model, x, target, saliency, generator=image_draws(x, self.seed, index))
-        self._add(stability_coverage=found.pop("coverage"), **found)
+        given = dict(model=model, x=x, target=target, label=label, heatmap=heatmap, saliency=saliency, index=index)
+        takes = ("heatmap",) if isinstance(self.metric, MapMetric) else _TAKES[self.metric.about]
+        if len(unnamed) > len(takes):
+            raise InputError(f"update takes {', '.join(takes)} without their names, got {len(unnamed)} arguments")
+        given |= dict(zip(takes, unnamed, strict=False))
+        with torch.inference_mode(False):  # autograd refuses to save inference tensors, as Lightning's validation has
+            known: dict[str, Any] = {name: _saved(value) for name, value in given.items()}
+        if known["saliency"] is not None:
+            known |= {"saliency": as_saliency(known["saliency"]), "name": saliency_name(known["saliency"])}
+        if known["index"] is not None:
+            known["index"] = torch.as_tensor(known["index"])
+        known |= {"explained": known.pop("target"), "given": known.pop("heatmap")}
+        asker = type(self.metric if type(self) is TorchMetric else self).__name__
+        case = Given(asker=asker, seed=self.seed, channels=self.channels, chunk=self.chunk, **known)
+        values = case.measured(self.metric)
+        self._add(**{name: values[column] for column, name in self.columns.items()})
+
+    def _intervals(self) -> dict[str, Interval]:
+        rows = dict(zip(self.columns, (value.cpu() for value in self.rows().values()), strict=True))
+        named = {name: self.metric.columns[name] for name in rows}
+        single = [name for name, column in named.items() if column.shown and not column.curve]
+        found = {self.columns[name]: mean_interval(rows[name], **self._bootstrap) for name in single}
+        for name, column in self.metric.aggregates.items():
+            parts = [rows[part] for part in column.of if part in rows]
+            if column.aggregate == "statistic" or len(parts) < len(column.of):
+                continue
+            if column.aggregate == "ratio of means":
+                floor = column.parameters.get("floor", 1e-6)
+                found[name] = ratio_interval(*parts, floor=floor, **self._bootstrap)
+            else:
+                share = parts[0] if len(parts) == 1 else (parts[0] == parts[1]).float()
+                found[name] = mean_interval(share, **self._bootstrap)
+        return found or {
+            f"{self.columns[name]}_{k}": mean_interval(point, **self._bootstrap)
+            for name, values in rows.items()
+            for k, point in enumerate(values.reshape(len(values), -1).T)
+        }
 
 
-class RobustAccuracy(PerImageMetric):
-    """Share of images predicted rightly both as they are and after an attack, in [0, 1].
+_TAKES = {
+    "network": ("model", "x", "label", "index"),
+    "map": ("model", "x", "target", "heatmap", "index"),
+    "noisy maps": ("model", "x", "target", "saliency", "index"),
+}
+_FORMER = {"size_kb": "compressed_size", "png_kb": "png_size", "robust_correct": "robust_accuracy"} | {
+    stability_column(measure, form=form, noise=noise): stability_column(measure, form=form)
+    for measure in (*MEASURES, "stability_coverage")
+    for form in FORMS
+    for noise in NOISES
+}
+"""Names of columns that are others in the classes below, which are older than `pellucid.Metric`."""
+
+
+def _saved(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
+
+
+def _higher_is_better(columns: Iterable[Column]) -> bool | None:
+    directions = {column.direction for column in columns}
+    return {"higher": True, "lower": False}.get(directions.pop()) if len(directions) == 1 else None
+
+
+@dataclass(frozen=True)
+class MapFunction(MapMetric):
+    """A function of heatmaps (n, h, w) to values (n,) as a metric of one column.
 
     Args:
-        attack: the threat model and how it is searched, such as `pellucid.PGD`.
-        restarts: attacks from different random starts.
-        seed: of the random starts, which are a function of the seed and the image.
-        kwargs: those of `PerImageMetric`.
-
-    >>> from pellucid import PGD
-    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3)).eval()
-    >>> metric = RobustAccuracy(PGD(eps=1.0, step_size=0.5, steps=5))
-    >>> x = torch.rand(4, 1, 4, 4)
-    >>> metric(network, x, network(x).argmax(1))
-    tensor(0.)
-
-    Source: Madry et al. 2018.
+        measure: the function.
+        name: of the column; the function's by default.
     """
 
-    higher_is_better = True
+    measure: Callable[[Heatmap], PerSample]
+    name: str | None = field(default=None, kw_only=True)
 
-    def __init__(self, attack: Attack, *, restarts: int = 1, seed: int = 0, **kwargs: Any) -> None:
-        super().__init__(["robust_accuracy"], settings=(attack, restarts, seed), **kwargs)
-        self.attack, self.restarts, self.seed = attack, restarts, seed
+    def __post_init__(self) -> None:
+        name = getattr(self.measure, "__name__", None) if self.name is None else self.name
+        if name is None:
+            raise InputError(f"name must be given for a measure without one, got {self.measure!r}")
+        object.__setattr__(self, "name", name)
 
-    def update(
-        self,
-        model: Callable[[Tensor], Tensor],
-        x: Image,
-        label: Label,
-        index: Label | Sequence[int] | None = None,
-    ) -> None:
-        """Add images.
+    @property
+    def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # its name is a setting
+        return {str(self.name): Column(title=self.name or "Measure")}
 
-        Args:
-            model: network in eval mode, images to logits.
-            x: (n, c, h, w) in [0, 1].
-            label: (n,) true classes.
-            index: (n,) positions in the dataset, for the random starts of `pellucid.evaluate`; optional.
-        """
-        draws = image_draws(x, self.seed, index)
-        with torch.inference_mode(False):
-            label = label.clone()  # autograd refuses to save an inference tensor, as Lightning's validation has
-        right = robust_correct(model, x, label, self.attack, restarts=self.restarts, generator=draws)
-        self._add(robust_accuracy=right)
+    def __call__(self, case: Case) -> dict[str, Tensor]:
+        return {str(self.name): self.measure(case.heatmap)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RobustUnder(metrics.RobustAccuracy):
+    searched: Attack
+
+    @property
+    def attack(self) -> Any:
+        return self.searched
+
+
+def _robust(attack: Attack, *, restarts: int = 1) -> metrics.RobustAccuracy:
+    """Whether an image is predicted rightly both as it is and after any attack, from ``restarts`` random starts."""
+    return _RobustUnder(searched=attack, restarts=restarts)
+
+
+def _stability(*, form: str = "norm", layer: str | None = None, **settings: Any) -> metrics.RelativeStability:
+    """RIS, ROS and, with a layer, RRS; where ``stability_coverage`` is low, their means speak of few images.
+
+    Args:
+        form: ``norm``, ``elementwise`` or ``both``.
+        layer: whose output is the representation of RRS.
+        settings: others of `pellucid.metrics.RelativeStability`.
+    """
+    represented: dict[str, Any] = {} if layer is None else {"layer": layer, "measures": MEASURES}
+    forms: Any = FORMS if form == "both" else (form,)
+    return metrics.RelativeStability(forms=forms, **represented, **settings)
+
+
+def _named(name: str, make: Callable[..., Any], *, of: Any = None, better: bool | None = None, **fixed: Any) -> Any:
+    """The class of a name that is older than `TorchMetric`: settings are its arguments, columns have former names."""
+    known = {*signature(make).parameters, *signature(of or make).parameters}
+
+    def init(self: TorchMetric, *first: Any, **given: Any) -> None:
+        settings = {key: given.pop(key) for key in known & set(given)}
+        TorchMetric.__init__(self, make(*first, **settings), **fixed | given)
+
+    kind: Any = of or make
+    better = _higher_is_better(kind.columns.values()) if isinstance(kind.columns, Mapping) else better
+    told = f"`TorchMetric` of `{kind.__name__}`, whose settings are its arguments.\n\n{make.__doc__}"
+    body = {"__init__": init, "__doc__": told, "__module__": __name__, "_former": _FORMER, "higher_is_better": better}
+    return type(name, (TorchMetric,), body)
+
+
+Gini = _named("Gini", metrics.Gini)
+Hoyer = _named("Hoyer", metrics.Hoyer)
+Entropy = _named("Entropy", metrics.Entropy)
+PixelEntropy = _named("PixelEntropy", metrics.PixelEntropy)
+EffectiveComplexity = _named("EffectiveComplexity", metrics.EffectiveComplexity)
+CompressedSize = _named("CompressedSize", metrics.CompressedSize)
+PngSize = _named("PngSize", metrics.LosslessSize)
+HeatmapMetric = _named("HeatmapMetric", MapFunction)
+AOPC = _named("AOPC", metrics.PerturbationCurves, columns=("aopc_morf", "aopc_lerf"))
+RelativeStability = _named(
+    "RelativeStability", _stability, of=metrics.RelativeStability, better=False,
+    chunk=sys.maxsize,  # a batch is one pass here, however large
+)  # fmt: skip
+RobustAccuracy = _named("RobustAccuracy", _robust, of=metrics.RobustAccuracy)

@@ -79,6 +79,10 @@ class Case:
         }
         return cls(given=heatmap, **{**usual, "index": torch.arange(n), "explained": nothing} | known)
 
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.x)
+
     @cached_property
     def draws(self) -> Generator:
         """Source of random numbers: each image has its own, whoever its batch mates are."""

@@ -29,7 +29,7 @@ def measured(metric: Metric, case: Case) -> dict[str, Tensor]:
     >>> measured(Gini(), Case.of_maps(torch.eye(4)[None]))
     {'gini': tensor([0.7500])}
     """
-    kind, n = type(metric).__name__, len(case.x)
+    kind, n = type(metric).__name__, len(case)
     values = metric(case)
     if not isinstance(values, Mapping):
         raise InputError(f"{kind} must return a dictionary of column name to tensor, got {type(values).__name__}")

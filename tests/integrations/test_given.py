@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
-from pellucid.integrations.draws import image_draws
+from pellucid.integrations.given import image_draws
 
 
 @given(st.permutations(range(4)))
@@ -30,3 +30,9 @@ def test_positions_are_those_of_an_evaluation():
     assert image_draws(x, 3, [7, 9]) == image_draws(x, 3, torch.tensor([7, 9])) == SampleDraws(3, (7, 9))
     with pytest.raises(InputError, match="index must be 2 positions"):
         image_draws(x, 3, torch.tensor(7))
+
+
+def test_the_module_has_moved():
+    with pytest.warns(DeprecationWarning, match=r"pellucid.integrations.draws is now pellucid.integrations.given"):
+        from pellucid.integrations.draws import image_draws as former
+    assert former is image_draws
