@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from explain_cost import efficientnet
 
-from pellucid.explanation import Examination, Subject, explain
+from pellucid.explanation import Examination, ExplainedNetwork, explain
 from pellucid.explanation.explained_network import class_names, of_network
 from pellucid.explanation.reference import of_folder
 from pellucid.runs.environment import environment
@@ -80,7 +80,9 @@ def line(one: dict[str, Any], full: dict[str, Any] | None) -> str:
     )
 
 
-def cards(subject: Subject, files: dict[Path, tuple[int, ...]], out: Path, **options: Any) -> list[dict[str, Any]]:
+def cards(
+    subject: ExplainedNetwork, files: dict[Path, tuple[int, ...]], out: Path, **options: Any
+) -> list[dict[str, Any]]:
     """Explain the photographs; a row for each."""
     summary = explain(subject, list(files), out, **options)
     names = [next(link for link in entry["links"] if link.endswith(".json")) for entry in summary.made]

@@ -11,14 +11,13 @@ from typing import Literal, get_args
 import numpy as np
 from tqdm import tqdm
 
-from pellucid.config import to_config
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.explanation.card import FIGURES, Card, Figure, MapCard, share
+from pellucid.explanation.card_page import Entry, card_page, index_page
 from pellucid.explanation.drawing import png
 from pellucid.explanation.examination import Examination, Finding, examine
-from pellucid.explanation.explained_network import Subject
-from pellucid.explanation.page import Entry, card_page, index_page
+from pellucid.explanation.explained_network import ExplainedNetwork
 from pellucid.explanation.pictures import STANDARD_INPUT, Picture, find, read, told
 from pellucid.explanation.reference import Reference
 from pellucid.explanation.trust_rules import judge
@@ -49,7 +48,7 @@ class Summary:
 
 
 def explain(
-    subject: Subject,
+    subject: ExplainedNetwork,
     sources: Sequence[str | Path],
     out: str | Path,
     *,
@@ -90,18 +89,18 @@ def explain(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"out must be a folder, got the file {out}")
-    found = [source for source in find(sources) if not _is_card(source, out)]
+    pictures = [source for source in find(sources) if not _is_card(source, out)]
     made: dict[str, Entry] = {}
     skipped: dict[str, Entry] = {}
-    names = _names(found)
+    names = _names(pictures)
     bar = tqdm(
-        total=len(found), desc="explaining", unit="image", dynamic_ncols=True, disable=None if progress else True
+        total=len(pictures), desc="explaining", unit="image", dynamic_ncols=True, disable=None if progress else True
     )
     # One thread draws and writes what was measured while the next batch is.
     with bar, ThreadPoolExecutor(max_workers=1) as writer:
         waiting: list[tuple[str, Future[Entry]]] = []
         for source, result in cards(
-            subject, found, examination, reference=reference, target=target, batch_size=batch_size
+            subject, pictures, examination, reference=reference, target=target, batch_size=batch_size
         ):
             bar.update()
             if isinstance(result, InputError):
@@ -112,14 +111,17 @@ def explain(
                 done, entry = waiting.pop(0)
                 made[done] = entry.result()
         made |= {done: entry.result() for done, entry in waiting}
-    summary = Summary([made[one] for one in found if one in made], [skipped[one] for one in found if one in skipped])
-    if made and len(found) > 1:
+    summary = Summary(
+        [made[source] for source in pictures if source in made],
+        [skipped[source] for source in pictures if source in skipped],
+    )
+    if made and len(pictures) > 1:
         _write_summary(summary, out, formats)
     return summary
 
 
 def cards(
-    subject: Subject,
+    subject: ExplainedNetwork,
     sources: Sequence[str],
     examination: Examination,
     *,
@@ -158,7 +160,7 @@ def cards(
 
 
 def _findings(
-    subject: Subject, batch: Sequence[tuple[str, Picture]], examination: Examination, target: int | None
+    subject: ExplainedNetwork, batch: Sequence[tuple[str, Picture]], examination: Examination, target: int | None
 ) -> list[Finding | InputError]:
     if not batch:
         return []
@@ -168,50 +170,44 @@ def _findings(
     # A network of any origin raises these for whatever it cannot do, too little memory included.
     except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
         if len(batch) > 1:  # the others need not suffer
-            return [_findings(subject, [one], examination, target)[0] for one in batch]
+            return [_findings(subject, [alone], examination, target)[0] for alone in batch]
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         return [InputError(f"{batch[0][1].source} cannot be explained: {reason}")]
 
 
 def _card(
-    subject: Subject, picture: Picture, finding: Finding, examination: Examination, reference: Reference | None
+    subject: ExplainedNetwork, picture: Picture, finding: Finding, examination: Examination, reference: Reference | None
 ) -> Card:
     probability = float(finding.probabilities[finding.target])
     likeliest = finding.probabilities.topk(min(TOP, len(finding.probabilities)))
-    maps = []
-    for name, found in finding.maps.items():
+    columns, maps = examination.columns(), []
+    for name, measured in finding.maps.items():
         percentiles = {
-            figure: None if reference is None else reference.percentile(figure, name, found.figures[figure])
-            for figure in FIGURES
+            figure: None if reference is None else reference.percentile(figure, name, measured.figures[figure], column)
+            for figure, column in columns.items()
         }
-        agreement = [value for pair, value in finding.agreement.items() if name in pair]
         title = saliency_title(name)
         spoken = title if title != title.capitalize() else title.lower()
         judgement = judge(
-            found.figures,
-            percentiles,
+            measured.figures,
+            {figure: percentiles[figure] for figure in FIGURES},
             counts=examination.counts(name),
             probability=probability,
-            agreement=agreement,
+            agreement=[value for pair, value in finding.agreement.items() if name in pair],
             name=f"the {spoken} map",
         )
-        figures = {figure: Figure(figure, _finite(found.figures[figure]), percentiles[figure]) for figure in FIGURES}
-        maps.append(
-            MapCard(
-                name,
-                title,
-                judgement,
-                figures,
-                found.heatmap.float().numpy(),
-                found.attribution.float().numpy(),
-            )
-        )
+        figures = {
+            figure: Figure(figure, _finite(measured.figures[figure]), percentiles[figure], column)
+            for figure, column in columns.items()
+        }
+        heatmap, attribution = measured.heatmap.float().numpy(), measured.attribution.float().numpy()
+        maps.append(MapCard(name, title, judgement, figures, heatmap, attribution))
     pixels = picture.pixels.numpy()
     image = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else pixels.mean(axis=0).round().astype(np.uint8)
     return Card(
         source=picture.source,
         stored=picture.stored,
-        notes=picture.notes,
+        notes=(*picture.notes, *finding.notes),
         network=subject.name,
         image=np.ascontiguousarray(image),
         top=tuple(
@@ -220,17 +216,10 @@ def _card(
         ),
         target=(finding.target, subject.classes[finding.target], probability),
         maps=tuple(maps),
-        agreement={pair: value for pair, value in finding.agreement.items()},
+        agreement=finding.agreement,
         reference=None if reference is None else reference.source,
-        settings=_settings(examination.fitted(subject.shape)),
+        settings=examination.fitted(subject.shape).settings(),
     )
-
-
-def _settings(examination: Examination) -> dict[str, object]:
-    settings = dict(to_config(examination))
-    settings["saliency"] = list(examination.methods())
-    settings["draws_of"] = dict(examination.draws_of)
-    return settings
 
 
 def _is_card(source: str, out: Path) -> bool:

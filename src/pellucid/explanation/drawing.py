@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
-from pellucid.explanation.card import FIGURES, SHOWN, Card, MapCard, percentile_words, share, written
+from pellucid.explanation.card import Card, MapCard, percentile_words, share, written
 from pellucid.explanation.trust_rules import Level
 from pellucid.report.gallery import COLORMAP
 
@@ -46,9 +46,9 @@ def png(card: Card) -> bytes:
     columns = 1 + len(card.maps)
     total = GAP + columns * (SIDE + GAP)
     head = _Text(card, total)
-    rows = len(SHOWN)
+    rows = len(card.maps[0].shown)
     panels = head.bottom + GAP // 2
-    sentences = [_wrapped(one.judgement.sentence, 14, SIDE - 20) for one in card.maps]
+    sentences = [_wrapped(map_.judgement.sentence, 14, SIDE - 20) for map_ in card.maps]
     box = 18 * max(len(lines) for lines in sentences) + 16
     figures = panels + 26 + 2 * (height + 8) + 12
     bottom = figures + rows * 38 + 8 + box + 34
@@ -60,14 +60,14 @@ def png(card: Card) -> bytes:
     shown = _scaled(Image.fromarray(card.image).convert("RGB"), (width, height))
     canvas.paste(shown, (x, panels + 26))
     _top(draw, card, x, panels + 26 + height + 18)
-    for number, one in enumerate(card.maps):
+    for number, map_ in enumerate(card.maps):
         x = GAP + (number + 1) * (SIDE + GAP)
-        draw.text((x, panels), _clipped(one.title, 15, SIDE, bold=True), INK, _font(15, bold=True))
-        canvas.paste(_scaled(coloured(one.heatmap).convert("RGB"), (width, height)), (x, panels + 26))
-        over = _scaled(overlay(one.heatmap, card.image), (width, height))
+        draw.text((x, panels), _clipped(map_.title, 15, SIDE, bold=True), INK, _font(15, bold=True))
+        canvas.paste(_scaled(coloured(map_.heatmap).convert("RGB"), (width, height)), (x, panels + 26))
+        over = _scaled(overlay(map_.heatmap, card.image), (width, height))
         canvas.paste(over, (x, panels + 26 + height + 8))
-        _figures(draw, one, x, figures)
-        ink, paper = COLORS[one.judgement.level]
+        _figures(draw, map_, x, figures)
+        ink, paper = COLORS[map_.judgement.level]
         top = figures + rows * 38 + 8
         draw.rectangle((x, top, x + SIDE, top + box), paper)
         draw.rectangle((x, top, x + 4, top + box), ink)
@@ -120,21 +120,23 @@ def _top(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:
 
 
 def _legend(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:
-    for i, name in enumerate(SHOWN):
-        draw.text((x, y + 38 * i), FIGURES[name].title, INK, _font(14, bold=True))
-    line = y + 38 * len(SHOWN) + 8
+    shown = card.maps[0].shown
+    for i, figure in enumerate(shown):
+        title = _clipped(figure.meaning.title, 14, SIDE, bold=True)
+        draw.text((x, y + 38 * i), title, INK, _font(14, bold=True))
+    line = y + 38 * len(shown) + 8
     if card.agreement:
         draw.text((x, line), "Agreement of the maps", INK, _font(13, bold=True))
     for i, (pair, value) in enumerate(card.agreement.items()):
-        titles = {one.method: one.title for one in card.maps}
+        titles = {map_.method: map_.title for map_ in card.maps}
         both = _clipped(f"{titles[pair[0]]}, {titles[pair[1]]}", 12, SIDE - 46)
         draw.text((x, line + 20 + 17 * i), both, FAINT, _font(12))
         draw.text((x + SIDE, line + 20 + 17 * i), f"{value:.2f}".replace("-", "−"), INK, _font(12), anchor="ra")
 
 
-def _figures(draw: ImageDraw.ImageDraw, one: MapCard, x: int, y: int) -> None:
-    for i, name in enumerate(SHOWN):
-        figure, line = one.figures[name], y + 38 * i
+def _figures(draw: ImageDraw.ImageDraw, map_: MapCard, x: int, y: int) -> None:
+    for i, figure in enumerate(map_.shown):
+        line = y + 38 * i
         draw.text((x, line), written(figure), INK, _font(15))
         if figure.percentile is not None:
             left = x + SIDE - BAR

@@ -25,11 +25,11 @@ from pellucid.runs.settings import read_experiment
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
 
-__all__ = ["Subject", "class_names", "of_network", "of_run"]
+__all__ = ["ExplainedNetwork", "class_names", "of_network", "of_run"]
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class ExplainedNetwork:
     """A network in eval mode with what is known of it.
 
     Attributes:
@@ -56,7 +56,18 @@ class Subject:
         return torch.stack(list(pixels)).to(device).float() / 255
 
 
-def of_run(path: str | Path) -> Subject:
+def __getattr__(name: str) -> Any:
+    if name == "Subject":
+        warnings.warn(
+            "Subject is now pellucid.explanation.ExplainedNetwork; the old name will be removed",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return ExplainedNetwork
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def of_run(path: str | Path) -> ExplainedNetwork:
     """The network of a finished run, or of its ``model.safetensors``; the dataset itself is not needed once evaluated.
 
     Args:
@@ -87,7 +98,7 @@ def of_run(path: str | Path) -> Subject:
         dataset = Dataset(experiment.dataset.name, "test", classes, shape, labels, blank, blank)
     model = load_network(run, dataset)
     name = run.resolve().name
-    return Subject(name, model, dataset.classes, dataset.shape, _digest(model), run, _evaluation(run))
+    return ExplainedNetwork(name, model, dataset.classes, dataset.shape, _digest(model), run, _evaluation(run))
 
 
 def _known_of_the_data(run: Path) -> tuple[tuple[int, int, int], tuple[str, ...]] | None:
@@ -125,7 +136,7 @@ def of_network(
     classes: int | Sequence[str] = 1000,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
-) -> Subject:
+) -> ExplainedNetwork:
     """Any PyTorch classifier; its weights are read without running code.
 
     Args:
@@ -158,7 +169,7 @@ def of_network(
             mean=tuple(mean) or (0.0,) * channels,
             std=tuple(std) or (1.0,) * channels,
         ).eval()
-    return Subject(network, model, names, shape, _digest(model))
+    return ExplainedNetwork(network, model, names, shape, _digest(model))
 
 
 def class_names(file: str | Path) -> tuple[str, ...]:

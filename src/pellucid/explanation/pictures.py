@@ -58,11 +58,11 @@ def find(words: Sequence[str | Path]) -> list[str]:
     >>> find(["-", "cat.png", "-"])
     ['-', 'cat.png']
     """
-    found: list[str] = []
+    sources: list[str] = []
     for word in map(str, words):
         inside = _inside(word) if word != STANDARD_INPUT and os.path.isdir(word) else []
-        found += inside or [word]
-    return list(dict.fromkeys(found))
+        sources += inside or [word]
+    return list(dict.fromkeys(sources))
 
 
 def _inside(folder: str) -> list[str]:

@@ -18,27 +18,18 @@ from pellucid import __version__
 from pellucid.config import to_config
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.explanation.card import FIGURES
 from pellucid.explanation.examination import Examination, examine
-from pellucid.explanation.explained_network import Subject
+from pellucid.explanation.explained_network import ExplainedNetwork
 from pellucid.explanation.pictures import Picture, find, read
-from pellucid.metrics.definitions import column_name
+from pellucid.metrics.column import Column
+from pellucid.metrics.suite import COLUMNS, column_name, split
 from pellucid.runs.directory import read_run
 
-__all__ = ["DIRECTION", "FEWEST", "Reference", "of_folder", "of_rows"]
+__all__ = ["FEWEST", "Reference", "of_folder", "of_rows"]
 
 FEWEST = 20
 """Images below which a percentile says too little to be shown."""
-
-DIRECTION = {
-    "gini": 1,
-    "aopc_morf": 1,
-    "aopc_lerf": -1,
-    "faithfulness": 1,
-    "ris": -1,
-    "ros": -1,
-    "similarity": 1,
-}
-"""The measures that have percentiles: 1 where higher is better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,22 +46,35 @@ class Reference:
     images: int
     columns: dict[str, npt.NDArray[np.float64]]
 
-    def percentile(self, measure: str, method: str, value: float) -> float | None:
+    def percentile(self, measure: str, method: str, value: float, meaning: Column | None = None) -> float | None:
         """Share in percent of the reference images whose map is worse, ties half; None where it cannot be said.
+
+        Args:
+            measure: name of a figure.
+            method: name of the saliency method.
+            value: of the image.
+            meaning: of the figure; that of the card's own by default.
 
         >>> gini = {"gini": np.linspace(0.01, 1, 100)}
         >>> Reference("", 100, gini).percentile("gini", "vanilla_gradient", 0.255)
         25.0
         """
         column = column_name(measure, method)
-        if measure not in DIRECTION or column not in self.columns or not np.isfinite(value):
+        meaning = meaning or FIGURES[measure]
+        if not _is_ranked(meaning) or column not in self.columns or not np.isfinite(value):
             return None
+        sign = 1 if meaning.direction == "higher" else -1
         known = self.columns[column]
-        known = DIRECTION[measure] * known[np.isfinite(known)]
+        known = sign * known[np.isfinite(known)]
         if len(known) < FEWEST:
             return None
-        worse = (known < DIRECTION[measure] * value).sum() + (known == DIRECTION[measure] * value).sum() / 2
+        worse = (known < sign * value).sum() + (known == sign * value).sum() / 2
         return float(100 * worse / len(known))
+
+
+def _is_ranked(meaning: Column) -> bool:
+    """Whether a figure describes a map, and one of two is the better."""
+    return meaning.of_map and meaning.direction != "none"
 
 
 def of_rows(run: str | Path) -> Reference:
@@ -81,8 +85,10 @@ def of_rows(run: str | Path) -> Reference:
     """
     read = read_run(run)
     columns: dict[str, npt.NDArray[np.float64]] = {}
+    further = [split(name)[0] for name, column in read.columns.items() if not column.get("curve")]
+    measures = [name for name in (*FIGURES, *further) if (name in FIGURES) <= (name in COLUMNS)]
     for method in read.saliency_methods:
-        for measure in DIRECTION:
+        for measure in measures:
             column = column_name(measure, method)
             if column in read.rows.column_names:
                 columns[column] = read.values(column)
@@ -97,7 +103,7 @@ def of_rows(run: str | Path) -> Reference:
 
 
 def of_folder(
-    subject: Subject,
+    subject: ExplainedNetwork,
     folder: str | Path,
     examination: Examination,
     *,
@@ -168,13 +174,14 @@ def _readable(files: Sequence[str], shape: tuple[int, int, int]) -> list[Picture
 
 
 def _measured(
-    subject: Subject,
+    subject: ExplainedNetwork,
     pictures: Sequence[Picture],
     examination: Examination,
     batch_size: int,
     progress: bool,
 ) -> pa.Table:
     columns: dict[str, list[float]] = {}
+    meanings = examination.columns()
     bar = tqdm(
         total=len(pictures),
         desc="measuring the reference",
@@ -188,8 +195,9 @@ def _measured(
             x = subject.batch([picture.pixels for picture in batch])
             keys = [picture.key for picture in batch]
             for finding in examine(subject.model, x, keys, examination, judged=False):
-                for method, found in finding.maps.items():
-                    for measure in DIRECTION:
-                        columns.setdefault(column_name(measure, method), []).append(found.figures[measure])
+                for method, measured in finding.maps.items():
+                    for measure, value in measured.figures.items():
+                        if _is_ranked(meanings[measure]):
+                            columns.setdefault(column_name(measure, method), []).append(value)
             bar.update(len(batch))
     return pa.table(columns)

@@ -107,7 +107,7 @@ def judge(
         agreement: rank correlations with the maps of the other methods.
         name: of the map in the sentence.
 
-    >>> good = {"peak": 1.0, "faithfulness": 0.4, "beats_random": 1.0, "aopc_morf": 0.5, "aopc_lerf": 0.1,
+    >>> good = {"faithfulness": 0.4, "beats_random": 1.0, "aopc_morf": 0.5, "aopc_lerf": 0.1,
     ...         "random_aopc": 0.2, "stability_coverage": 1.0, "similarity": 0.8, "similarity_error": 0.01, "gini": 0.6}
     >>> quick, usual = Counts(random_maps=19, predictions=20, maps=3, more=True), {"ris": 60.0, "faithfulness": 70.0}
     >>> judge(good, usual, counts=quick, probability=0.9).level
@@ -152,7 +152,7 @@ def _checks(
     def known(name: str) -> float:
         return figures.get(name, math.nan)
 
-    if not known("peak") > 0 or not known("gini") > 0:
+    if not known("gini") > 0:
         return {"flat": "it is the same everywhere, so it points at nothing"}, {}
     fails: dict[str, str] = {}
     undecided: dict[str, str] = {}
@@ -233,20 +233,20 @@ def _doubts(
     probability: float,
     agreement: Sequence[float],
 ) -> dict[str, str]:
-    found: dict[str, str] = {}
+    doubts: dict[str, str] = {}
     if not probability >= UNSURE:
-        found["unsure"] = "the network itself is not sure of its answer"
+        doubts["unsure"] = "the network itself is not sure of its answer"
     if not figures.get("similarity", math.nan) >= SHAKY:
-        found["shaky"] = "it changes visibly when the picture is a little noisy"
+        doubts["shaky"] = "it changes visibly when the picture is a little noisy"
     elif _among(percentiles, ("ris", "ros"), POOR):
-        found["less-steady"] = "it changes more under noise than most maps of this network"
+        doubts["less-steady"] = "it changes more under noise than most maps of this network"
     if _among(percentiles, ("faithfulness",), POOR):
-        found["less-faithful"] = "it tells less of what the network uses than most of its maps"
+        doubts["less-faithful"] = "it tells less of what the network uses than most of its maps"
     if agreement and not sum(agreement) / len(agreement) >= DISAGREE:
-        found["disagreement"] = "other kinds of map show other things"
-    if not found and all(value is None for value in percentiles.values()):
-        found["no-reference"] = "it passed the checks, but there is no reference of what is usual for this network"
-    return found
+        doubts["disagreement"] = "other kinds of map show other things"
+    if not doubts and all(value is None for value in percentiles.values()):
+        doubts["no-reference"] = "it passed the checks, but there is no reference of what is usual for this network"
+    return doubts
 
 
 def _among(percentiles: Mapping[str, float | None], names: Sequence[str], worst: float) -> bool:

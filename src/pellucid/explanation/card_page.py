@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 from PIL import Image
 
-from pellucid.explanation.card import FIGURES, SHOWN, Card, percentile_words, share, written
+from pellucid.explanation.card import Card, Figure, percentile_words, share, written
 from pellucid.explanation.drawing import MARKS, coloured, veil
 from pellucid.report.measures import saliency_title
 from pellucid.report.words import number
@@ -34,14 +34,14 @@ def card_page(card: Card) -> str:
     width = card.image.shape[1]
     maps = [
         {
-            "card": one,
-            "mark": MARKS[one.judgement.level],
-            "kind": CLASSES[one.judgement.level],
-            "heatmap": _uri(coloured(one.heatmap)),
-            "veil": _uri(veil(one.heatmap)),
-            "figures": [_figure(one.figures[name]) for name in SHOWN],
+            "card": map_,
+            "mark": MARKS[map_.judgement.level],
+            "kind": CLASSES[map_.judgement.level],
+            "heatmap": _uri(coloured(map_.heatmap)),
+            "veil": _uri(veil(map_.heatmap)),
+            "figures": [_figure(figure) for figure in map_.shown],
         }
-        for one in card.maps
+        for map_ in card.maps
     ]
     return (
         _environment()
@@ -55,7 +55,7 @@ def card_page(card: Card) -> str:
             mark=MARKS[card.judgement.level],
             kind=CLASSES[card.judgement.level],
             agreement=[(saliency_title(a), saliency_title(b), value) for (a, b), value in card.agreement.items()],
-            words=FIGURES,
+            words=[figure.meaning for figure in card.maps[0].figures.values()],
             settings=[(key.replace("_", " "), _setting(value)) for key, value in card.settings.items()],
         )
     )
@@ -80,9 +80,9 @@ def index_page(entries: Sequence[Entry]) -> str:
     return _environment().get_template("index.html").render(made=made, skipped=skipped, counts=counts)
 
 
-def _figure(figure: Any) -> dict[str, Any]:
+def _figure(figure: Figure) -> dict[str, Any]:
     return {
-        "title": FIGURES[figure.name].title,
+        "title": figure.meaning.title,
         "value": written(figure),
         "percentile": figure.percentile,
         "words": percentile_words(figure),
@@ -91,7 +91,7 @@ def _figure(figure: Any) -> dict[str, Any]:
 
 def _setting(value: Any) -> str:
     if isinstance(value, Mapping):
-        value = [f"{key} {_setting(one)}" for key, one in value.items()]
+        value = [f"{key} {_setting(part)}" for key, part in value.items()]
     return ", ".join(map(_setting, value)) or "–" if isinstance(value, list | tuple) else number(value)
 
 
