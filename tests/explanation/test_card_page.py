@@ -35,8 +35,10 @@ def card(side: int = 24, maps: int = 3, *, percentile: float | None = 62.4, sour
             ({"beats_random": 0.92}, 0.9),
         )
     ]
-    figures = {name: Figure(name, -0.004, None if name == "beats_random" else percentile) for name in FIGURES}
-    figures["ris"] = Figure("ris", None)
+    figures = {
+        name: Figure(column, -0.004, None if name == "beats_random" else percentile) for name, column in FIGURES.items()
+    }
+    figures["ris"] = Figure(FIGURES["ris"], None)
     titles = ("Vanilla gradient", "SmoothGrad", "Integrated gradients", "A method of a very long name")
     return Card(
         source=source,

@@ -90,32 +90,28 @@ def explain(
     if out.exists() and not out.is_dir():
         raise InputError(f"out must be a folder, got the file {out}")
     pictures = [source for source in find(sources) if not _is_card(source, out)]
-    made: dict[str, Entry] = {}
-    skipped: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {source: {} for source in pictures}
     names = _names(pictures)
-    bar = tqdm(
-        total=len(pictures), desc="explaining", unit="image", dynamic_ncols=True, disable=None if progress else True
-    )
+    shown = {"unit": "image", "dynamic_ncols": True, "disable": None if progress else True}
+    made = cards(subject, pictures, examination, reference=reference, target=target, batch_size=batch_size)
     # One thread draws and writes what was measured while the next batch is.
-    with bar, ThreadPoolExecutor(max_workers=1) as writer:
+    with tqdm(total=len(pictures), desc="explaining", **shown) as bar, ThreadPoolExecutor(max_workers=1) as writer:
         waiting: list[tuple[str, Future[Entry]]] = []
-        for source, result in cards(
-            subject, pictures, examination, reference=reference, target=target, batch_size=batch_size
-        ):
+        for source, card in made:
             bar.update()
-            if isinstance(result, InputError):
-                skipped[source] = {"source": told(source), "reason": str(result)}
+            if isinstance(card, InputError):
+                entries[source] = {"source": told(source), "reason": str(card)}
                 continue
-            waiting.append((source, writer.submit(_write, result, out, names[source], tuple(formats))))
+            waiting.append((source, writer.submit(_write, card, out, names[source], formats)))
             while len(waiting) > 2 * batch_size:
                 done, entry = waiting.pop(0)
-                made[done] = entry.result()
-        made |= {done: entry.result() for done, entry in waiting}
+                entries[done] = entry.result()
+        entries |= {done: entry.result() for done, entry in waiting}
     summary = Summary(
-        [made[source] for source in pictures if source in made],
-        [skipped[source] for source in pictures if source in skipped],
+        [entry for entry in entries.values() if "level" in entry],
+        [entry for entry in entries.values() if "level" not in entry],
     )
-    if made and len(pictures) > 1:
+    if summary.made and len(pictures) > 1:
         _write_summary(summary, out, formats)
     return summary
 
@@ -196,10 +192,8 @@ def _card(
             agreement=[value for pair, value in finding.agreement.items() if name in pair],
             name=f"the {spoken} map",
         )
-        figures = {
-            figure: Figure(figure, _finite(measured.figures[figure]), percentiles[figure], column)
-            for figure, column in columns.items()
-        }
+        values = {figure: value if np.isfinite(value) else None for figure, value in measured.figures.items()}
+        figures = {figure: Figure(column, values[figure], percentiles[figure]) for figure, column in columns.items()}
         heatmap, attribution = measured.heatmap.float().numpy(), measured.attribution.float().numpy()
         maps.append(MapCard(name, title, judgement, figures, heatmap, attribution))
     pixels = picture.pixels.numpy()
@@ -226,10 +220,6 @@ def _is_card(source: str, out: Path) -> bool:
     """True for a card of an earlier call, which lies among the pictures where they are in the same folder."""
     path = Path(source)
     return path.stem.endswith("-card") and path.parent.resolve() == out.resolve()
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def _class(target: str | int, classes: Sequence[str]) -> int:

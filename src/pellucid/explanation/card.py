@@ -54,21 +54,14 @@ class Figure:
     """One number about a map.
 
     Attributes:
-        name: a key of `FIGURES`, or of a further metric's columns.
+        column: what it means.
         value: None where it is undefined.
         percentile: share in percent of the reference images whose map is worse; None where there is no reference.
-        column: what it means; that of `FIGURES` by default.
     """
 
-    name: str
+    column: Column
     value: float | None
     percentile: float | None = None
-    column: Column | None = None
-
-    @property
-    def meaning(self) -> Column:
-        """What the number means."""
-        return self.column or FIGURES[self.name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +87,7 @@ class MapCard:
     @property
     def shown(self) -> tuple[Figure, ...]:
         """The figures of the picture and the page: `SHOWN`, then those of further metrics."""
-        further = (figure for name, figure in self.figures.items() if name not in FIGURES and figure.meaning.shown)
+        further = (figure for name, figure in self.figures.items() if name not in FIGURES and figure.column.shown)
         return (*(self.figures[name] for name in SHOWN), *further)
 
 
@@ -179,12 +172,12 @@ def _class(number: int, name: str, probability: float) -> dict[str, Any]:
 def written(figure: Figure) -> str:
     """A figure's value for people.
 
-    >>> written(Figure("ris", 12.728)), written(Figure("stability_coverage", 1.0)), written(Figure("ris", None))
-    ('12.7', '100 %', '–')
+    >>> [written(Figure(FIGURES[name], value)) for name, value in (("ris", 12.728), ("beats_random", 1), ("ros", None))]
+    ['12.7', '100 %', '–']
     """
     if figure.value is None or not math.isfinite(figure.value):
         return "–"
-    value, unit = figure.value * figure.meaning.scale, figure.meaning.unit
+    value, unit = figure.value * figure.column.scale, figure.column.unit
     decimals = 0 if unit == "%" else 2 if abs(value) < 10 else 1
     return f"{round(value, decimals) + 0.0:.{decimals}f} {unit}".strip().replace("-", "−")
 
@@ -201,7 +194,7 @@ def share(probability: float) -> str:
 def percentile_words(figure: Figure) -> str:
     """Where a figure stands in the reference.
 
-    >>> percentile_words(Figure("gini", 0.5, 83.2)), percentile_words(Figure("gini", 0.5))
+    >>> percentile_words(Figure(FIGURES["gini"], 0.5, 83.2)), percentile_words(Figure(FIGURES["gini"], 0.5))
     ('better than 83 %', '')
     """
     return "" if figure.percentile is None else f"better than {figure.percentile:.0f} %"

@@ -122,7 +122,7 @@ def _top(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:
 def _legend(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:
     shown = card.maps[0].shown
     for i, figure in enumerate(shown):
-        title = _clipped(figure.meaning.title, 14, SIDE, bold=True)
+        title = _clipped(figure.column.title, 14, SIDE, bold=True)
         draw.text((x, y + 38 * i), title, INK, _font(14, bold=True))
     line = y + 38 * len(shown) + 8
     if card.agreement:
@@ -161,33 +161,22 @@ def coloured(heatmap: npt.NDArray[np.float32]) -> Image.Image:
 
 
 def veil(heatmap: npt.NDArray[np.float32]) -> Image.Image:
-    """The map, smoothed where it is large, with an opacity that rises with it, to be laid over the image."""
-    smooth = _smoothed(heatmap)
+    """The map with an opacity that rises with it, to be laid over the image.
+
+    A large map is smoothed for it, as single pixels of one hide the image and cannot be seen on it.
+    """
+    side = max(heatmap.shape)
+    smooth: npt.NDArray[np.float32] = gaussian_filter(heatmap, side / 112) if side > 64 else heatmap
     picture = coloured(smooth).convert("RGB")
-    picture.putalpha(_opacity(smooth))
+    picture.putalpha(Image.fromarray((255 * 0.9 * level(smooth)).round().astype(np.uint8)))
     return picture
 
 
 def overlay(heatmap: npt.NDArray[np.float32], image: npt.NDArray[np.uint8]) -> Image.Image:
     """The map over the image in grey: what is marked shines, the rest stays to be seen."""
     over = veil(heatmap)
-    return Image.composite(over.convert("RGB"), _dimmed(image), over.getchannel("A"))
-
-
-def _dimmed(image: npt.NDArray[np.uint8]) -> Image.Image:
-    grey = Image.fromarray(image).convert("L")
-    return Image.merge("RGB", [grey.point(lambda value: round(0.75 * value))] * 3)
-
-
-def _smoothed(heatmap: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """For the overlay alone, as single pixels of a large map hide the image and cannot be seen on it."""
-    side = max(heatmap.shape)
-    smooth: npt.NDArray[np.float32] = gaussian_filter(heatmap, side / 112) if side > 64 else heatmap
-    return smooth
-
-
-def _opacity(heatmap: npt.NDArray[np.float32]) -> Image.Image:
-    return Image.fromarray((255 * 0.9 * level(heatmap)).round().astype(np.uint8))
+    grey = Image.fromarray(image).convert("L").point(lambda value: round(0.75 * value))
+    return Image.composite(over.convert("RGB"), grey.convert("RGB"), over.getchannel("A"))
 
 
 @cache
@@ -212,9 +201,12 @@ def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
 
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
+
+
 def _clipped(text: str, size: int, width: int, *, bold: bool = False) -> str:
-    text = "".join(letter if letter.isprintable() else "·" for letter in text)
-    font = _font(size, bold=bold)
+    text, font = _printable(text), _font(size, bold=bold)
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
@@ -223,11 +215,10 @@ def _clipped(text: str, size: int, width: int, *, bold: bool = False) -> str:
 
 
 def _wrapped(text: str, size: int, width: int, *, bold: bool = False) -> list[str]:
-    text = "".join(letter if letter.isprintable() else "·" for letter in text)
-    mean = _font(size, bold=bold).getlength(text) / max(1, len(text))
-    letters = max(8, int(width / mean))
-    while True:
-        lines = textwrap.wrap(text, letters) or [""]
-        if letters <= 8 or all(_font(size, bold=bold).getlength(line) <= width for line in lines):
-            return lines
+    text, font = _printable(text), _font(size, bold=bold)
+    letters = max(8, int(width / (font.getlength(text) / max(1, len(text)))))
+    lines = textwrap.wrap(text, letters) or [""]
+    while letters > 8 and any(font.getlength(line) > width for line in lines):
         letters -= 1
+        lines = textwrap.wrap(text, letters) or [""]
+    return lines

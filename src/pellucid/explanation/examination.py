@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +34,6 @@ from pellucid.saliency import Channels, Explain, IntegratedGradients, SmoothGrad
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
 
-Kind = TypeVar("Kind", PerturbationCurves, RelativeStability)
-
 __all__ = ["Examination", "Finding", "MapFinding", "examine"]
 
 
@@ -46,15 +44,15 @@ class Examination:
     Args:
         saliency: methods, as in `pellucid.Evaluation`; the first is the one that the card speaks of.
         channels: how channels are reduced to a heatmap, of which the magnitude is taken.
-        curves: how the perturbation curves of the maps and of random maps are measured; its region is that of every
-            figure, and there are never more steps than regions to replace.
-        stability: how RIS and ROS are measured; its noise is that of every figure, its ``draws`` the noisy copies
+        curves: how the perturbation curves of the maps and of random maps are measured. Its region is that of every
+            figure; there are never more steps than regions to replace.
+        stability: how RIS and ROS are measured. Its ``sigma`` is that of every figure, its ``draws`` the noisy copies
             whose maps are made.
         draws_of: other numbers of noisy copies by method, where a reference was measured with them.
         predictions: noisy copies of which only the prediction is looked at.
         random_maps: random maps that a map is compared with.
-        metrics: what else is measured, by name, import path or as a `pellucid.Metric`, as in `pellucid.Evaluation`;
-            its numbers, but for curves, are figures of the card after pellucid's own.
+        metrics: what else is measured, as in `pellucid.Evaluation`; each number, but for curves, is a figure of the
+            card after pellucid's own.
         seed: of every draw.
 
     Raises:
@@ -82,15 +80,14 @@ class Examination:
         for name in ("predictions", "random_maps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for metric, needed in ((self.curves, {"aopc_morf", "aopc_lerf"}), (self.stability, {"ris", "ros"})):
-            if needed - set(metric.columns):
-                raise InputError(f"a card needs {' and '.join(sorted(needed))}, got {', '.join(metric.columns)}")
-        for metric in self.further():
-            taken = [name for name in metric.columns if name in FIGURES]
+        given = {*self.curves.columns, *self.stability.columns}
+        if not given >= {"aopc_morf", "aopc_lerf", "ris", "ros"}:
+            raise InputError(f"a card needs aopc_morf, aopc_lerf, ris and ros, got {', '.join(sorted(given))}")
+        for metric in select(self.metrics):
+            taken = set(metric.columns) & set(FIGURES)
             if is_foreign(metric) and taken:
-                raise InputError(
-                    f"the column {taken[0]!r} of {type(metric).__name__} is one of the card's; give it another name"
-                )
+                kind = type(metric).__name__
+                raise InputError(f"the column {min(taken)!r} of {kind} is one of the card's; give it another name")
         self.methods()
 
     @classmethod
@@ -103,10 +100,7 @@ class Examination:
         """
         few = {"smoothgrad": SmoothGrad(samples=10), "integrated_gradients": IntegratedGradients(steps=16)}
         return cls(
-            saliency=tuple(
-                few.get(explain, explain) if isinstance(explain, str) else explain
-                for explain in (saliency or cls.saliency)
-            ),
+            saliency=_named(saliency or cls.saliency, few),
             curves=PerturbationCurves(steps=10, repeats=1),
             stability=RelativeStability(draws=3),
             predictions=20,
@@ -116,7 +110,7 @@ class Examination:
 
     @classmethod
     def like(cls, evaluation: "Evaluation", saliency: Sequence[Explain] = (), *, full: bool = False) -> "Examination":
-        """As a run was evaluated, so that its rows are a reference; with the evaluation's own metrics.
+        """As a run was evaluated, so that its rows are a reference; with the user's own metrics among the evaluation's.
 
         Args:
             evaluation: of the run.
@@ -124,27 +118,20 @@ class Examination:
             full: as many draws of the replacing noise as the evaluation has, which change no mean but its error, and
                 more random maps.
         """
-        lent = {saliency_name(explain): explain for explain in evaluation.saliency}
-        chosen = tuple(
-            lent.get(explain, explain) if isinstance(explain, str) else explain
-            for explain in (saliency or evaluation.saliency)
-        )
         basis = cls() if full else cls.quick()
         curves = _as_evaluated(PerturbationCurves(), evaluation)
         stability = _as_evaluated(RelativeStability(), evaluation)
         return replace(
             basis,
-            saliency=chosen,
-            channels=evaluation.channels,
-            curves=replace(
-                curves, orders=("morf", "lerf"), between=False, repeats=curves.repeats if full else basis.curves.repeats
+            saliency=_named(
+                saliency or evaluation.saliency, {saliency_name(explain): explain for explain in evaluation.saliency}
             ),
+            channels=evaluation.channels,
+            curves=replace(curves, orders=("morf", "lerf"), repeats=curves.repeats if full else basis.curves.repeats),
             stability=replace(stability, measures=("ris", "ros"), forms=("norm",), draws=basis.stability.draws),
             draws_of=tuple((name, stability.draws) for name in evaluation.stable()),
             metrics=tuple(
-                metric
-                for metric in evaluation.chosen()
-                if is_foreign(metric) and not set(metric.columns) & set(FIGURES)
+                metric for metric in evaluation.chosen() if is_foreign(metric) and not FIGURES.keys() & metric.columns
             ),
             seed=evaluation.seed,
         )
@@ -157,21 +144,22 @@ class Examination:
             raise InputError(f"saliency must name each kind of map once, got {twice[0]} {len(twice)} times")
         return {name: as_saliency(_chunked(explain, chunk)) for name, explain in zip(names, self.saliency, strict=True)}
 
-    def suite(self, method: str) -> tuple[Metric, ...]:
-        """The metrics behind the card's own figures of a method's map, those that look at the image alone included."""
-        sigma, draws = self.stability.sigma, self.counts(method).maps
-        return (
-            Gini(),
-            self.curves,
-            replace(self.stability, draws=draws),
-            Steadiness(sigma=sigma, draws=draws, region=self.curves.region),
-            PredictionKept(sigma=sigma, draws=self.predictions),
-            RandomMaps(curves=self.curves, maps=self.random_maps),
-        )
-
     def further(self) -> tuple[Metric, ...]:
         """The metrics that are measured beside the card's own."""
         return tuple(metric for metric in select(self.metrics) if set(metric.columns) - set(FIGURES))
+
+    def suite(self, method: str) -> tuple[Metric, ...]:
+        """All metrics that measure a method's map and its image; those behind the card's own figures come last."""
+        sigma, draws = self.stability.sigma, self.counts(method).maps
+        return (
+            *self.further(),
+            Gini(),
+            self.curves,
+            replace(self.stability, draws=draws),
+            Steadiness(sigma=sigma, draws=draws, region=self.curves.region or 1),
+            PredictionKept(sigma=sigma, draws=self.predictions),
+            RandomMaps(curves=self.curves, maps=self.random_maps),
+        )
 
     def columns(self) -> dict[str, Column]:
         """The meaning of each figure by name, in the order in which they are told."""
@@ -181,16 +169,21 @@ class Examination:
             for name, column in metric.columns.items()
             if not column.curve
         }
-        return FIGURES | {name: column for name, column in further.items() if name not in FIGURES}
+        return FIGURES | further | FIGURES
 
     def settings(self) -> dict[str, Any]:
         """What a card says of how it was made, as plain data."""
-        settings: dict[str, Any] = {"saliency": list(self.methods()), "channels": self.channels}
-        settings |= {**self.curves.settings("aopc_morf"), **self.stability.settings("stability_coverage")}
-        settings |= {"draws_of": dict(self.draws_of), "predictions": self.predictions, "random_maps": self.random_maps}
-        settings |= {"seed": self.seed}
-        further = {type(metric).__name__: to_config(metric) for metric in self.further()}
-        return settings | ({"metrics": further} if further else {})
+        return {
+            "saliency": list(self.methods()),
+            "channels": self.channels,
+            **self.curves.settings("aopc_morf"),
+            **self.stability.settings("stability_coverage"),
+            "draws_of": dict(self.draws_of),
+            "predictions": self.predictions,
+            "random_maps": self.random_maps,
+            "seed": self.seed,
+            "metrics": {type(metric).__name__: to_config(metric) for metric in self.further()},
+        }
 
     def counts(self, method: str) -> Counts:
         """What the figures of a method's map are counted over."""
@@ -206,18 +199,21 @@ class Examination:
         return replace(self, curves=replace(self.curves, region=region, steps=steps), metrics=metrics)
 
 
-def _as_evaluated(metric: Kind, evaluation: "Evaluation") -> Kind:
-    """The metric with the settings with which an evaluation measured it, or would have."""
-    settings = {name: getattr(evaluation, name) for name in metric.follows}
-    for chosen in (*evaluation.chosen(), metric.overridden(settings)):
-        if isinstance(chosen, type(metric)) and getattr(chosen, "noise", "gaussian") == "gaussian":
+def _named(saliency: Sequence[Explain], settings: Mapping[str, Explain]) -> tuple[Explain, ...]:
+    """The methods, with settings where one is given by a name that has some."""
+    return tuple(settings.get(explain, explain) if isinstance(explain, str) else explain for explain in saliency)
+
+
+def _as_evaluated(metric: Any, evaluation: "Evaluation") -> Any:
+    """The metric with the settings with which an evaluation measures it, or would."""
+    for chosen in evaluation.chosen():
+        if type(chosen) is type(metric) and getattr(chosen, "noise", "gaussian") == "gaussian":
             return chosen
-    return metric
+    return metric.overridden({name: getattr(evaluation, name) for name in metric.follows})
 
 
 def _chunked(explain: Explain, chunk: int | None) -> Explain:
-    if isinstance(explain, str):
-        explain = {"smoothgrad": SmoothGrad(), "integrated_gradients": IntegratedGradients()}.get(explain, explain)
+    (explain,) = _named([explain], {"smoothgrad": SmoothGrad(), "integrated_gradients": IntegratedGradients()})
     several = isinstance(explain, SmoothGrad | IntegratedGradients) and explain.chunk is None
     return replace(explain, chunk=chunk) if several else explain  # type: ignore[type-var]
 
@@ -275,12 +271,8 @@ def examine(
 ) -> list[Finding]:
     """Make the maps of a batch and measure them; batch mates change nothing but the rounding of sums.
 
-    Of every map: ``gini``; ``aopc_morf``, ``aopc_lerf`` and their difference ``faithfulness``; ``ris`` and ``ros``;
-    ``similarity``, the mean rank correlation of the region means of the clean image's map with those of its noisy
-    copies, and ``similarity_error``, the standard error of that mean (NaN of a single copy). Of the image:
-    ``stability_coverage``, the share of noisy copies that keep the prediction. Against random maps, each with its
-    reverse, which is equally random and has the negative faithfulness: ``beats_random``, the share of them that are
-    less faithful than the map, and ``random_aopc``, their mean decay. Then what further metrics say.
+    The figures are those of `Examination.columns`. A random map's reverse is equally random and has the negative
+    faithfulness, so that ``beats_random`` counts both.
 
     Args:
         model: network in eval mode.
@@ -340,26 +332,18 @@ def examine(
 
 
 def _measured(case: Case, examination: Examination, notes: dict[str, None], *, of_network: bool) -> dict[str, Tensor]:
-    """What the metrics that look at the network alone, or at a map, say of a case; undefined where a further one fails.
-
-    Args:
-        case: some images.
-        examination: what is measured.
-        notes: why a metric was left out; filled in.
-        of_network: which kind of metrics.
-    """
+    """What the metrics of the network alone, or of a map, say of a case; ``notes`` takes why one was left out."""
     values: dict[str, Tensor] = {}
-    for metric in examination.further():
+    for metric in examination.suite(case.name):
         if (metric.about == "network") == of_network:
             try:
                 values |= measured(metric, case)
-            except Exception as error:  # of anybody's code; the card is made without it
+            except Exception as error:
+                if metric not in examination.metrics:
+                    raise
                 reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
                 notes[" ".join(f"{type(metric).__name__} was left out: {reason}".split())[:300]] = None
                 values |= dict.fromkeys(metric.columns, torch.full((len(case.x),), torch.nan))
-    for metric in examination.suite(case.name):
-        if (metric.about == "network") == of_network:
-            values |= measured(metric, case)
     return values
 
 

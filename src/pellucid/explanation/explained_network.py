@@ -57,14 +57,10 @@ class ExplainedNetwork:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Subject":
-        warnings.warn(
-            "Subject is now pellucid.explanation.ExplainedNetwork; the old name will be removed",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return ExplainedNetwork
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name != "Subject":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("Subject is now ExplainedNetwork; the old name will be removed", DeprecationWarning, stacklevel=2)
+    return ExplainedNetwork
 
 
 def of_run(path: str | Path) -> ExplainedNetwork:
@@ -155,10 +151,8 @@ def of_network(
     if size < 1 or channels < 1:
         raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
     names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
-    given = bool(mean or std)
-    choice = Network(name=network, weights=None if weights is None else str(weights), options=dict(options or {}))
-    if not given:
-        choice = Network(name=network, weights=choice.weights, options=choice.options, normalize=False)
+    file = None if weights is None else str(weights)
+    choice = Network(name=network, weights=file, options=dict(options or {}), normalize=bool(mean or std))
     shape = (channels, size, size)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment

@@ -60,18 +60,14 @@ def find(words: Sequence[str | Path]) -> list[str]:
     """
     sources: list[str] = []
     for word in map(str, words):
-        inside = _inside(word) if word != STANDARD_INPUT and os.path.isdir(word) else []
+        inside = sorted(
+            os.path.join(place, file)
+            for place, _, files in os.walk("" if word == STANDARD_INPUT else word)
+            for file in files
+            if file.lower().endswith(READ_IN_FOLDERS) and not file.startswith(".")
+        )
         sources += inside or [word]
     return list(dict.fromkeys(sources))
-
-
-def _inside(folder: str) -> list[str]:
-    return sorted(
-        os.path.join(place, file)
-        for place, _, files in os.walk(folder)
-        for file in files
-        if file.lower().endswith(READ_IN_FOLDERS) and not file.startswith(".")
-    )
 
 
 def told(source: str) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,14 +85,13 @@ def of_rows(run: str | Path) -> Reference:
         InputError: there are none, or they cannot be read.
     """
     read = read_run(run)
-    columns: dict[str, npt.NDArray[np.float64]] = {}
-    further = [split(name)[0] for name, column in read.columns.items() if not column.get("curve")]
-    measures = [name for name in (*FIGURES, *further) if (name in FIGURES) <= (name in COLUMNS)]
+    card_only = FIGURES.keys() - COLUMNS.keys()
+    columns = {
+        name: read.values(name)
+        for name in read.columns
+        if split(name)[0] not in card_only and not pa.types.is_nested(read.rows[name].type)
+    }
     for method in read.saliency_methods:
-        for measure in measures:
-            column = column_name(measure, method)
-            if column in read.rows.column_names:
-                columns[column] = read.values(column)
         orders = [column_name(f"aopc_{order}", method) for order in ("morf", "lerf")]
         if all(order in columns for order in orders):
             columns[column_name("faithfulness", method)] = columns[orders[0]] - columns[orders[1]]
@@ -132,14 +132,19 @@ def of_folder(
     if len(files) > images:
         files = [files[i] for i in np.linspace(0, len(files) - 1, images).round().astype(int)]
     facts = [__version__, subject.name, subject.weights, subject.shape, to_config(examination)]
-    facts += [
-        [file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files if Path(file).is_file()
-    ]
+    known = [(file, Path(file).stat()) for file in files if Path(file).is_file()]
+    facts += [[file, state.st_size, state.st_mtime_ns] for file, state in known]
     key = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
-    kept = _folder() / f"{key}.parquet"
-    table = _kept(kept)
+    cache = Path(os.environ.get("PELLUCID_CACHE") or platformdirs.user_cache_dir("pellucid"))
+    kept = cache / "references" / f"{key}.parquet"
+    table = None
+    with suppress(pa.ArrowInvalid, OSError):  # not there, or cut short; it is made again
+        table = pq.read_table(kept)
     if table is None:
-        pictures = _readable(files, subject.shape)
+        pictures = []
+        for file in files:
+            with suppress(InputError):  # what is wrong with a picture is said where it is to be explained
+                pictures.append(read(file, subject.shape))
         if len(pictures) < FEWEST:
             raise InputError(
                 f"reference {folder} holds {len(pictures)} pictures that can be read; at least {FEWEST} are needed"
@@ -151,45 +156,13 @@ def of_folder(
     return Reference(f"{table.num_rows} pictures of {Path(folder).resolve().name}", table.num_rows, columns)
 
 
-def _folder() -> Path:
-    """Where references are kept: ``$PELLUCID_CACHE``, else the platform's cache folder."""
-    return Path(os.environ.get("PELLUCID_CACHE") or platformdirs.user_cache_dir("pellucid")) / "references"
-
-
-def _kept(file: Path) -> pa.Table | None:
-    try:
-        return pq.read_table(file) if file.exists() else None
-    except (pa.ArrowInvalid, OSError):  # cut short; it is made again
-        return None
-
-
-def _readable(files: Sequence[str], shape: tuple[int, int, int]) -> list[Picture]:
-    pictures = []
-    for file in files:
-        try:
-            pictures.append(read(file, shape))
-        except InputError:
-            continue  # what is wrong with a picture is said where it is to be explained
-    return pictures
-
-
 def _measured(
-    subject: ExplainedNetwork,
-    pictures: Sequence[Picture],
-    examination: Examination,
-    batch_size: int,
-    progress: bool,
+    subject: ExplainedNetwork, pictures: Sequence[Picture], examination: Examination, batch_size: int, progress: bool
 ) -> pa.Table:
     columns: dict[str, list[float]] = {}
     meanings = examination.columns()
-    bar = tqdm(
-        total=len(pictures),
-        desc="measuring the reference",
-        unit="image",
-        dynamic_ncols=True,
-        disable=None if progress else True,
-    )
-    with bar:
+    shown = {"unit": "image", "dynamic_ncols": True, "disable": None if progress else True}
+    with tqdm(total=len(pictures), desc="measuring the reference", **shown) as bar:
         for start in range(0, len(pictures), batch_size):
             batch = pictures[start : start + batch_size]
             x = subject.batch([picture.pixels for picture in batch])

@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pellucid.core import randomness
+from pellucid.core.types import Heatmap
+from pellucid.metrics import rank_correlation
+from pellucid.metrics.case import Case
 from pellucid.metrics.column import Column
 from pellucid.metrics.families.faithfulness import PerturbationCurves
 from pellucid.metrics.families.stability import RelativeStability, coverage_column
 from pellucid.metrics.metric import About, Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.core.types import Heatmap
-    from pellucid.metrics.case import Case
+from pellucid.metrics.perturbation import noisy_image
+from pellucid.saliency import heatmap
 
 __all__ = ["PredictionKept", "RandomMaps", "Steadiness", "region_means"]
 
@@ -25,14 +29,13 @@ class Steadiness(Metric):
     Args:
         sigma: standard deviation of the noise in pixel units.
         draws: noisy copies of an image; of a single one, the error is NaN.
-        region: side of the regions in pixels; as in `PerturbationCurves` by default.
+        region: side of the regions in pixels.
     """
 
     about: ClassVar[About] = "noisy maps"
-    follows = {name: name for name in ("sigma", "draws", "region")}
     sigma: float = RelativeStability.sigma
     draws: int = RelativeStability.draws
-    region: int | None = None
+    region: int = 1
     columns = {
         "similarity": Column(
             title="Steadiness",
@@ -45,15 +48,9 @@ class Steadiness(Metric):
         ),
     }
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        import torch
-
-        from pellucid.metrics import default_region, rank_correlation
-        from pellucid.saliency import heatmap
-
-        region = self.region or default_region(min(case.x.shape[2:]))
+    def __call__(self, case: Case) -> Mapping[str, Tensor]:
         clean, *noisy = (
-            region_means(heatmap(version.attribution, channels=case.channels).abs(), region)
+            region_means(heatmap(version.attribution, channels=case.channels).abs(), self.region)
             for version in case.noisy(sigma=self.sigma, draws=self.draws, predict=False)
         )
         alike = torch.stack([rank_correlation(clean, copy) for copy in noisy])
@@ -71,19 +68,13 @@ class PredictionKept(Metric):
     """
 
     about: ClassVar[About] = "network"
-    follows = {"sigma": "sigma"}
     sigma: float = RelativeStability.sigma
     draws: int = 50
     columns = {
         "stability_coverage": replace(coverage_column("gaussian"), title="Prediction kept", plain="", of_map=False)
     }
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        import torch
-
-        from pellucid.core import randomness
-        from pellucid.metrics.perturbation import noisy_image
-
+    def __call__(self, case: Case) -> Mapping[str, Tensor]:
         kept = torch.zeros(len(case.x), device=case.x.device)
         for draw in range(self.draws):
             noisy = noisy_image(case.x, randomness.of(case.draws, f"prediction/{draw}"), sigma=self.sigma)
@@ -119,11 +110,7 @@ class RandomMaps(Metric):
         ),
     }
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        import torch
-
-        from pellucid.core import randomness
-
+    def __call__(self, case: Case) -> Mapping[str, Tensor]:
         shape, mean, difference = (len(case.x), *case.x.shape[2:]), [], []
         for number in range(self.maps):
             source = randomness.of(case.draws, f"random_map/{number}")
@@ -134,7 +121,7 @@ class RandomMaps(Metric):
         return {"random_aopc": torch.stack(mean).mean(0), "random_faithfulness": torch.stack(difference, dim=1)}
 
 
-def region_means(map_: "Heatmap", region: int) -> "Heatmap":
+def region_means(map_: Heatmap, region: int) -> Heatmap:
     """Mean of each square that the perturbation curves replace, so that what is compared is what is tested.
 
     Args:
@@ -144,10 +131,7 @@ def region_means(map_: "Heatmap", region: int) -> "Heatmap":
     Returns:
         (n, rows of squares, columns of squares).
 
-    >>> import torch
     >>> region_means(torch.tensor([[[1.0, 3.0, 5.0]]]), 2)
     tensor([[[2., 5.]]])
     """
-    import torch.nn.functional as F
-
     return F.avg_pool2d(map_[:, None], region, ceil_mode=True, count_include_pad=False)[:, 0]
