@@ -128,11 +128,11 @@ def cards(
     """The card of each source, or why there is none; sources come in their order, but unreadable ones first.
 
     Args:
-        subject: the network.
+        subject: the network; it and all others as in `explain`, but that no folder is searched.
         sources: files, or ``-`` for standard input.
         examination: what is measured.
         reference: what the percentiles are of.
-        target: number or name of the class that is explained; the predicted one by default.
+        target: class that is explained.
         batch_size: images measured at once.
 
     Raises:

@@ -45,16 +45,18 @@ def png(card: Card) -> bytes:
     width, height = _panel(card.image)
     columns = 1 + len(card.maps)
     total = GAP + columns * (SIDE + GAP)
-    head = _Text(card, total)
+    sentence = f"{MARKS[card.judgement.level]} {card.judgement.sentence}"
+    verdict = _wrapped(sentence, 18, total - 2 * GAP - 28, bold=True)
+    head = GAP + 84 + 24 * len(verdict)
     rows = len(card.maps[0].shown)
-    panels = head.bottom + GAP // 2
+    panels = head + GAP // 2
     sentences = [_wrapped(map_.judgement.sentence, 14, SIDE - 20) for map_ in card.maps]
     box = 18 * max(len(lines) for lines in sentences) + 16
     figures = panels + 26 + 2 * (height + 8) + 12
     bottom = figures + rows * 38 + 8 + box + 34
     canvas = Image.new("RGB", (total, bottom), PAPER)
     draw = ImageDraw.Draw(canvas)
-    head.draw(draw)
+    _head(draw, card, verdict, total, head)
     x = GAP
     draw.text((x, panels), "What the network saw", INK, _font(15, bold=True))
     shown = _scaled(Image.fromarray(card.image).convert("RGB"), (width, height))
@@ -83,30 +85,21 @@ def png(card: Card) -> bytes:
     return out.getvalue()
 
 
-class _Text:
-    """Head of the card: the file, what the network says, the sentence."""
-
-    def __init__(self, card: Card, width: int) -> None:
-        number, name, probability = card.target
-        asked = "" if number == card.top[0][0] else f" (explained: {name}, {share(probability)})"
-        self.title = _clipped(f"{card.top[0][1]}, {share(card.top[0][2])}{asked}", 26, width - 2 * GAP, bold=True)
-        notes = "".join(f" · {note}" for note in card.notes)
-        told = f"{Path(card.source).name} · {card.stored[0]} × {card.stored[1]} px{notes} · network {card.network}"
-        self.told = _clipped(told, 14, width - 2 * GAP)
-        self.level = card.judgement.level
-        self.lines = _wrapped(f"{MARKS[self.level]} {card.judgement.sentence}", 18, width - 2 * GAP - 28, bold=True)
-        self.width = width
-        self.bottom = GAP + 64 + 24 * len(self.lines) + 20
-
-    def draw(self, draw: ImageDraw.ImageDraw) -> None:
-        draw.text((GAP, GAP - 4), self.title, INK, _font(26, bold=True))
-        draw.text((GAP, GAP + 32), self.told, FAINT, _font(14))
-        ink, paper = COLORS[self.level]
-        top = GAP + 60
-        draw.rectangle((GAP, top, self.width - GAP, self.bottom), paper)
-        draw.rectangle((GAP, top, GAP + 5, self.bottom), ink)
-        for i, line in enumerate(self.lines):
-            draw.text((GAP + 16, top + 10 + 24 * i), line, ink, _font(18, bold=True))
+def _head(draw: ImageDraw.ImageDraw, card: Card, verdict: list[str], width: int, bottom: int) -> None:
+    """What the network says, the file, and the verdict in its lines."""
+    number, name, probability = card.target
+    asked = "" if number == card.top[0][0] else f" (explained: {name}, {share(probability)})"
+    title = _clipped(f"{card.top[0][1]}, {share(card.top[0][2])}{asked}", 26, width - 2 * GAP, bold=True)
+    draw.text((GAP, GAP - 4), title, INK, _font(26, bold=True))
+    notes = "".join(f" · {note}" for note in card.notes)
+    told = f"{Path(card.source).name} · {card.stored[0]} × {card.stored[1]} px{notes} · network {card.network}"
+    draw.text((GAP, GAP + 32), _clipped(told, 14, width - 2 * GAP), FAINT, _font(14))
+    ink, paper = COLORS[card.judgement.level]
+    top = GAP + 60
+    draw.rectangle((GAP, top, width - GAP, bottom), paper)
+    draw.rectangle((GAP, top, GAP + 5, bottom), ink)
+    for i, line in enumerate(verdict):
+        draw.text((GAP + 16, top + 10 + 24 * i), line, ink, _font(18, bold=True))
 
 
 def _top(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:

@@ -91,13 +91,8 @@ class Examination:
         self.methods()
 
     @classmethod
-    def quick(cls, saliency: Sequence[Explain] = (), metrics: Sequence[str | Metric] = ()) -> "Examination":
-        """For a first look: fewer steps, draws and random maps, SmoothGrad of 10 and integrated gradients of 16.
-
-        Args:
-            saliency: methods; the usual three by default.
-            metrics: what else is measured.
-        """
+    def quick(cls, saliency: Sequence[Explain] = ()) -> "Examination":
+        """For a first look: fewer steps, draws and random maps, SmoothGrad of 10 and integrated gradients of 16."""
         few = {"smoothgrad": SmoothGrad(samples=10), "integrated_gradients": IntegratedGradients(steps=16)}
         return cls(
             saliency=_named(saliency or cls.saliency, few),
@@ -105,7 +100,6 @@ class Examination:
             stability=RelativeStability(draws=3),
             predictions=20,
             random_maps=19,
-            metrics=tuple(metrics),
         )
 
     @classmethod

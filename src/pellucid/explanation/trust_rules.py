@@ -89,18 +89,11 @@ def judge(
 ) -> Judgement:
     """Judge one map of one image.
 
-    Not to be relied upon: a flat map; one that the draws show to be no more faithful than more than 5 % of random maps
-    are, or where nothing that is destroyed changes the answer; a prediction that, as the draws show, fewer than half of
-    the noisy copies keep; a map whose rank correlation with those of noisy copies is shown to be below 0.25; one whose
-    RIS or ROS is among the worst 5 % of the reference.
-
-    Undecided, or with care where no more draws can be taken: one of these that the draws show neither to hold nor not.
-
-    With care: rank correlation below 0.5; RIS, ROS or faithfulness among the worst quarter of the reference; a
-    probability below 0.5; a mean rank correlation with the other methods' maps below 0.2; no reference at all.
+    The rules and their thresholds stand in docs/explain.md, each with its reason. A check that fails refuses the map;
+    one that the draws cannot decide asks for more of them, or for care where there are no more; a doubt asks for care.
 
     Args:
-        figures: `pellucid.explanation.MapFinding.figures`; a missing or NaN number fails the first rules.
+        figures: numbers by name, as in `pellucid.explanation.card.FIGURES`; a missing or NaN one fails the first rules.
         percentiles: of the reference by figure, 100 the best; None where there is none.
         counts: what the figures were counted over.
         probability: of the explained class.
