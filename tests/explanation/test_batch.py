@@ -327,5 +327,6 @@ def test_a_run_with_its_own_reference(tmp_path, monkeypatch, capsys) -> None:
     assert all(0 <= figures[name]["percentile"] <= 100 for name in ("gini", "faithfulness", "ris", "ros", "peak"))
     smooth = card["maps"]["smoothgrad"]["figures"]
     assert smooth["ris"]["percentile"] is None and smooth["gini"]["percentile"] is not None
+    assert card["settings"]["metrics"] == {"Peak": {}}
     assert smooth["peak"]["value"] > 0 and smooth["peak"]["percentile"] is not None
     assert card["settings"]["steps"] == 4 and card["settings"]["draws_of"] == {"vanilla_gradient": 2}

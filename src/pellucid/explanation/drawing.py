@@ -42,7 +42,8 @@ def png(card: Card) -> bytes:
     Returns:
         The file's content.
     """
-    width, height = _panel(card.image)
+    scale = SIDE / max(card.image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in card.image.shape[:2])
     columns = 1 + len(card.maps)
     total = GAP + columns * (SIDE + GAP)
     sentence = f"{MARKS[card.judgement.level]} {card.judgement.sentence}"
@@ -175,12 +176,6 @@ def overlay(heatmap: npt.NDArray[np.float32], image: npt.NDArray[np.uint8]) -> I
 @cache
 def _palette() -> bytes:
     return (255 * colormaps[COLORMAP](np.arange(256))[:, :3]).round().astype(np.uint8).tobytes()
-
-
-def _panel(image: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    height, width = image.shape[:2]
-    scale = SIDE / max(height, width)
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

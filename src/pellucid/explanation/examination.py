@@ -176,7 +176,10 @@ class Examination:
             "predictions": self.predictions,
             "random_maps": self.random_maps,
             "seed": self.seed,
-            "metrics": {type(metric).__name__: to_config(metric) for metric in self.further()},
+            "metrics": {
+                type(metric).__name__: to_config(dict(metric.settings(next(iter(metric.columns)))))
+                for metric in self.further()
+            },
         }
 
     def counts(self, method: str) -> Counts:
