@@ -34,7 +34,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pellucid.core.input_gradient import input_gradient
-from pellucid.explanation import Examination, Subject, explain
+from pellucid.explanation import Examination, ExplainedNetwork, explain
 from pellucid.explanation.explained_network import of_network
 from pellucid.runs.environment import environment
 from pellucid.statistics import ratio_interval
@@ -106,7 +106,7 @@ def measure(case: dict[str, Any], images: int, forms: tuple[str, ...], rounds: i
     """Seconds an image of cards and passes, and their ratio."""
     made = of_network(**case)
     model = Listening(made.model).eval()
-    subject = Subject(made.name, model, made.classes, made.shape, made.weights)
+    subject = ExplainedNetwork(made.name, model, made.classes, made.shape, made.weights)
     times = []
     for number in range(rounds + 1):
         model.calls = []
@@ -171,7 +171,7 @@ def page(result: dict[str, Any]) -> str:
         "| ---: | --- | --- | ---: | ---: |",
     ]
     for row in result["shell"]:
-        clock, processor = (", ".join(f"{one:.1f}" for one in row[name]) for name in ("clock_s", "processor_s"))
+        clock, processor = (", ".join(f"{seconds:.1f}" for seconds in row[name]) for name in ("clock_s", "processor_s"))
         met = "" if max(row["clock_s"]) <= SECONDS else " **misses**"
         lines.append(f"| {row['threads']} | {clock}{met} | {processor} | {row['load']:.1f} | {SECONDS} |")
     lines += [

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from explain_cost import efficientnet
 
-from pellucid.explanation import Examination, Subject, explain
+from pellucid.explanation import Examination, ExplainedNetwork, explain
 from pellucid.explanation.explained_network import class_names, of_network
 from pellucid.explanation.reference import of_folder
 from pellucid.runs.environment import environment
@@ -55,8 +55,8 @@ def row(card: dict[str, Any], right: tuple[int, ...]) -> dict[str, Any]:
         "prediction": card["explained"]["name"],
         "probability": card["explained"]["probability"],
         "right": card["explained"]["class"] in right if right else None,
-        "judgements": {name: one["judgement"] for name, one in card["maps"].items()},
-        "reasons": {name: one["reasons"] for name, one in card["maps"].items()},
+        "judgements": {name: map_["judgement"] for name, map_ in card["maps"].items()},
+        "reasons": {name: map_["reasons"] for name, map_ in card["maps"].items()},
         "sentence": card["sentence"],
         "beats_random": figures["beats_random"]["value"],
         "stability_coverage": figures["stability_coverage"]["value"],
@@ -64,23 +64,25 @@ def row(card: dict[str, Any], right: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def line(one: dict[str, Any], full: dict[str, Any] | None) -> str:
+def line(quick: dict[str, Any], full: dict[str, Any] | None) -> str:
     def both(value: Any) -> str:
-        return value(one) if full is None else f"{value(one)} / {value(full)}"
+        return value(quick) if full is None else f"{value(quick)} / {value(full)}"
 
-    mark = {True: "yes", False: "no", None: "–"}[one["right"]]
+    mark = {True: "yes", False: "no", None: "–"}[quick["right"]]
     standing = [both(lambda card, name=name: f"{card['figures'][name]['percentile']:.0f}") for name in FIGURES]
     random = both(lambda card: f"{100 * card['beats_random']:.0f}")
     kept = both(lambda card: f"{100 * card['stability_coverage']:.0f}")
-    first, *others = one["judgements"].values()
+    first, *others = quick["judgements"].values()
     verdict = first if full is None else f"{first} / {next(iter(full['judgements'].values()))}"
-    said = f"{one['prediction']}, {100 * one['probability']:.0f} %"
-    return f"| {one['photograph']} | {said} | {mark} | {verdict} | {', '.join(others)} | {random} | {kept} | " + (
+    said = f"{quick['prediction']}, {100 * quick['probability']:.0f} %"
+    return f"| {quick['photograph']} | {said} | {mark} | {verdict} | {', '.join(others)} | {random} | {kept} | " + (
         " | ".join(standing) + " |"
     )
 
 
-def cards(subject: Subject, files: dict[Path, tuple[int, ...]], out: Path, **options: Any) -> list[dict[str, Any]]:
+def cards(
+    subject: ExplainedNetwork, files: dict[Path, tuple[int, ...]], out: Path, **options: Any
+) -> list[dict[str, Any]]:
     """Explain the photographs; a row for each."""
     summary = explain(subject, list(files), out, **options)
     names = [next(link for link in entry["links"] if link.endswith(".json")) for entry in summary.made]
@@ -93,9 +95,9 @@ def cards(subject: Subject, files: dict[Path, tuple[int, ...]], out: Path, **opt
 def page(result: dict[str, Any]) -> str:
     """results/explain-photographs.md."""
     facts, arguments = result["environment"], result["arguments"]
-    full = {one["photograph"]: one for one in result["full"]}
-    levels = [next(iter(one["judgements"].values())) for one in result["quick"]]
-    known = [one["right"] for one in result["quick"] if one["right"] is not None]
+    full = {row["photograph"]: row for row in result["full"]}
+    levels = [next(iter(row["judgements"].values())) for row in result["quick"]]
+    known = [row["right"] for row in result["quick"] if row["right"] is not None]
     counted = ", ".join(f"{level}: {levels.count(level)}" for level in dict.fromkeys(levels))
     lines = [
         "# Trust cards of twenty photographs",
@@ -109,7 +111,7 @@ def page(result: dict[str, Any]) -> str:
         "",
         "| photograph | prediction | right | verdict | other maps | random | kept | faithfulness | steadiness | Gini |",
         "| --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
-        *(line(one, full.get(one["photograph"])) for one in result["quick"]),
+        *(line(row, full.get(row["photograph"])) for row in result["quick"]),
         "",
         f"{facts['device_name']}, {facts['threads']} threads, torch {facts['packages']['torch']}, commit "
         f"{facts['commit']}{' with changes' if facts['dirty'] else ''}, {facts['started']}. Regenerate: "

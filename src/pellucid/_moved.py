@@ -21,6 +21,7 @@ MOVED = {
     "evaluation": "runs.evaluation",
     "experiment": "runs.settings config",
     "explanation.judgement": "explanation.trust_rules",
+    "explanation.page": "explanation.card_page",
     "explanation.subject": "explanation.explained_network",
     "files": "core.files",
     "imports": "config",

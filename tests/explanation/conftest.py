@@ -9,8 +9,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pellucid.explanation.examination import Examination
-from pellucid.explanation.explained_network import Subject
+from pellucid.explanation.explained_network import ExplainedNetwork
 from pellucid.explanation.trust_rules import Counts
+from pellucid.metrics import PerturbationCurves, RelativeStability
 
 SIDE = 16
 
@@ -51,10 +52,9 @@ def not_finite(num_classes):
 
 
 @pytest.fixture
-def subject() -> Subject:
-    return Subject(
-        "quadrants", Quadrants().eval(), ("top left", "top right", "low left", "low right"), (3, 16, 16), "0"
-    )
+def subject() -> ExplainedNetwork:
+    names = ("top left", "top right", "low left", "low right")
+    return ExplainedNetwork("quadrants", Quadrants().eval(), names, (3, 16, 16), "0")
 
 
 @pytest.fixture
@@ -62,9 +62,8 @@ def examination() -> Examination:
     """A quick one of two methods, which need no more than one pass."""
     return Examination(
         saliency=("vanilla_gradient", "captum.attr.InputXGradient"),
-        steps=5,
-        repeats=1,
-        draws=2,
+        curves=PerturbationCurves(steps=5, repeats=1),
+        stability=RelativeStability(draws=2),
         predictions=10,
         random_maps=9,
     )

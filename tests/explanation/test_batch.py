@@ -293,6 +293,17 @@ def test_a_run_is_named_first(tmp_path, monkeypatch, capsys, line, sentence) -> 
     assert sentence in capsys.readouterr().err
 
 
+OWN_METRIC = """
+from pellucid import Column, Metric
+
+class Peak(Metric):
+    columns = {"peak": Column(title="Peak", direction="higher")}
+
+    def __call__(self, case):
+        return {"peak": case.heatmap.flatten(1).amax(1)}
+"""
+
+
 def test_a_run_with_its_own_reference(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -302,14 +313,20 @@ def test_a_run_with_its_own_reference(tmp_path, monkeypatch, capsys) -> None:
     Image.fromarray(image).save("one.png")
     assert main(["explain", "run", "one.png", "--out", "before", "--format", "json"]) == 0
     assert json.loads(Path("before/one-card.json").read_text())["reference"] is None
+    (tmp_path / "of_a_user.py").write_text(OWN_METRIC)
+    monkeypatch.delitem(sys.modules, "of_a_user", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
     measured = ["--images=24", "--saliency=[vanilla_gradient,smoothgrad]", "--gallery=4", "--steps=4", "--repeats=1"]
+    measured += ["--metrics=[default,of_a_user.Peak]"]
     assert main(["evaluate", "run", *measured, "--draws=2"]) == 0
     assert main(["explain", "run/model.safetensors", "one.png", "--out", "after"]) == 0
     card = json.loads(Path("after/one-card.json").read_text())
     assert card["network"] == "run" and card["reference"] == "24 test images of fashion-mnist"
     assert list(card["maps"]) == ["vanilla_gradient", "smoothgrad"]
     figures = card["maps"]["vanilla_gradient"]["figures"]
-    assert all(0 <= figures[name]["percentile"] <= 100 for name in ("gini", "faithfulness", "ris", "ros"))
+    assert all(0 <= figures[name]["percentile"] <= 100 for name in ("gini", "faithfulness", "ris", "ros", "peak"))
     smooth = card["maps"]["smoothgrad"]["figures"]
     assert smooth["ris"]["percentile"] is None and smooth["gini"]["percentile"] is not None
+    assert card["settings"]["metrics"] == {"Peak": {}}
+    assert smooth["peak"]["value"] > 0 and smooth["peak"]["percentile"] is not None
     assert card["settings"]["steps"] == 4 and card["settings"]["draws_of"] == {"vanilla_gradient": 2}

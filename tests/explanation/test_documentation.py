@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from pellucid.cli import main
-from pellucid.explanation import judgement
+from pellucid.explanation import trust_rules
 from pellucid.explanation.card import FIGURES
 from pellucid.explanation.examination import Examination
 from pellucid.explanation.reference import FEWEST
@@ -26,21 +26,21 @@ def row(rule: str) -> str:
 
 
 def test_every_rule_has_its_threshold() -> None:
-    source = Path(judgement.__file__).read_text(encoding="utf-8")
-    rules = set(re.findall(r'(?:found|fails|undecided)\["([\w-]+)"\]', source)) | {"flat"}
+    source = Path(trust_rules.__file__).read_text(encoding="utf-8")
+    rules = set(re.findall(r'(?:doubts|fails|undecided)\["([\w-]+)"\]', source)) | {"flat"}
     assert {name for name in re.findall(r"^\| `([\w-]+)` \|", TEXT, flags=re.MULTILINE)} == rules
-    assert all(f"``{name}``" in judgement.Judgement.__doc__ for name in rules)
+    assert all(f"``{name}``" in trust_rules.Judgement.__doc__ for name in rules)
     for rule, threshold in (
-        ("untested", f"{judgement.NOTHING_LOST:g}"),
-        ("unfaithful", f"{100 * judgement.AS_GOOD:g} %"),
-        ("prediction-changes", f"{judgement.COVERAGE:g}"),
-        ("unsteady", f"{judgement.UNSTEADY:g}"),
-        ("shaky", f"{judgement.SHAKY:g}"),
-        ("least-steady", f"{judgement.WORST:g} %"),
-        ("less-steady", f"{judgement.POOR:g} %"),
-        ("less-faithful", f"{judgement.POOR:g} %"),
-        ("unsure", f"{judgement.UNSURE:g}"),
-        ("disagreement", f"{judgement.DISAGREE:g}"),
+        ("untested", f"{trust_rules.NOTHING_LOST:g}"),
+        ("unfaithful", f"{100 * trust_rules.AS_GOOD:g} %"),
+        ("prediction-changes", f"{trust_rules.COVERAGE:g}"),
+        ("unsteady", f"{trust_rules.UNSTEADY:g}"),
+        ("shaky", f"{trust_rules.SHAKY:g}"),
+        ("least-steady", f"{trust_rules.WORST:g} %"),
+        ("less-steady", f"{trust_rules.POOR:g} %"),
+        ("less-faithful", f"{trust_rules.POOR:g} %"),
+        ("unsure", f"{trust_rules.UNSURE:g}"),
+        ("disagreement", f"{trust_rules.DISAGREE:g}"),
     ):
         assert threshold in row(rule)
 
@@ -50,9 +50,9 @@ def test_quick_and_full_are_as_told() -> None:
     (told,) = re.findall(r"\*\*Quick and full\.\*\*(.*?)\n\n", TEXT, flags=re.DOTALL)
     numbers = [int(number) for number in re.findall(r"\d+", told)]
     samples, steps = quick.saliency[1].samples, quick.saliency[2].steps
-    ours = [quick.steps, quick.draws, quick.predictions, quick.random_maps, samples, steps]
-    ours += [full.steps, full.repeats, full.draws, full.predictions, full.random_maps]
-    assert quick.repeats == 1 and numbers == ours
+    ours = [quick.curves.steps, quick.stability.draws, quick.predictions, quick.random_maps, samples, steps]
+    ours += [full.curves.steps, full.curves.repeats, full.stability.draws, full.predictions, full.random_maps]
+    assert quick.curves.repeats == 1 and numbers == ours
     assert f"from {FEWEST}\npictures" in TEXT
     assert all(FIGURES[name].title in TEXT for name in ("faithfulness", "similarity", "stability_coverage", "gini"))
 

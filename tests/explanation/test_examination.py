@@ -11,11 +11,24 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws, uniform
 from pellucid.explanation.examination import Examination, examine
 from pellucid.explanation.trust_rules import Counts, judge
-from pellucid.metrics import aopc, gini, perturbation_curves, relative_stability
+from pellucid.metrics import (
+    PerturbationCurves,
+    RelativeStability,
+    aopc,
+    gini,
+    perturbation_curves,
+    relative_stability,
+)
 
 from .conftest import pixels
 
-QUICK = Examination(saliency=("vanilla_gradient",), steps=5, repeats=1, draws=2, predictions=10, random_maps=9)
+QUICK = Examination(
+    saliency=("vanilla_gradient",),
+    curves=PerturbationCurves(steps=5, repeats=1),
+    stability=RelativeStability(draws=2),
+    predictions=10,
+    random_maps=9,
+)
 
 
 def batch(*bright):
@@ -66,7 +79,7 @@ def test_what_is_no_explanation_is_not_to_be_relied_upon(subject, explain, reaso
 
 def test_random_maps_pass_as_seldom_as_is_said(subject) -> None:
     """One random heatmap in twenty is expected to pass; 120 images, 99.9 % of the binomial."""
-    examination = replace(QUICK, saliency=(noise,), draws=1, predictions=1)
+    examination = replace(QUICK, saliency=(noise,), stability=RelativeStability(draws=1), predictions=1)
     found = examine(subject.model, batch(*[0] * 120), list(range(120)), examination)
     judgements = [judged(next(iter(one.maps.values()))) for one in found]
     assert sum("unfaithful" not in one.reasons and "hardly-faithful" not in one.reasons for one in judgements) <= 15
@@ -146,10 +159,10 @@ def test_agreement_is_of_all_pairs(subject) -> None:
 
 
 def test_small_images_have_fewer_steps() -> None:
-    assert Examination().fitted((3, 224, 224)).region == 16
-    assert Examination().fitted((3, 224, 224)).steps == 20
-    assert Examination().fitted((1, 4, 4)).steps == 3
-    assert Examination().fitted((1, 1, 1)).steps == 1
+    assert Examination().fitted((3, 224, 224)).curves.region == 16
+    assert Examination().fitted((3, 224, 224)).curves.steps == 20
+    assert Examination().fitted((1, 4, 4)).curves.steps == 3
+    assert Examination().fitted((1, 1, 1)).curves.steps == 1
 
 
 def test_what_figures_are_counted_over() -> None:
@@ -174,11 +187,10 @@ def test_a_runs_evaluation_is_followed() -> None:
     for full, repeats in ((False, 1), (True, 4)):
         found = Examination.like(evaluation, full=full)
         assert found.saliency == evaluation.saliency
-        assert (found.steps, found.repeats, found.sigma, found.seed, found.region) == (7, repeats, 0.1, 5, 4)
-        assert dict(found.draws_of) == {"vanilla_gradient": 9} and (found.fill, found.channels) == (
-            "mean",
-            "signed_mean",
-        )
+        curves = found.curves
+        assert (curves.steps, curves.repeats, curves.region, curves.fill) == (7, repeats, 4, "mean")
+        assert (found.stability.sigma, found.seed, found.channels) == (0.1, 5, "signed_mean")
+        assert dict(found.draws_of) == {"vanilla_gradient": 9}
     chosen = Examination.like(evaluation, ["smoothgrad", "integrated_gradients"])
     assert chosen.saliency == (SmoothGrad(samples=3), "integrated_gradients")
 
@@ -189,13 +201,14 @@ def test_a_runs_evaluation_is_followed() -> None:
         ({"saliency": ()}, "at least one method"),
         ({"saliency": ("smoothgrad", "smoothgrad")}, "each kind of map once"),
         ({"saliency": ("smothgrad",)}, "smothgrad"),
-        ({"draws": 0}, "draws must be at least 1, got 0"),
+        ({"stability": {"draws": 0}}, "draws must be at least 1, got 0"),
         ({"random_maps": 0}, "random_maps must be at least 1, got 0"),
         ({"predictions": 0}, "predictions must be at least 1, got 0"),
-        ({"fill": "red"}, "fill must be one of"),
+        ({"curves": {"fill": "red"}}, "fill must be one of"),
         ({"channels": "red"}, "channels must be one of"),
     ],
 )
 def test_settings_that_cannot_be(options, sentence) -> None:
+    kinds = {"curves": PerturbationCurves, "stability": RelativeStability}
     with pytest.raises(InputError, match=sentence):
-        Examination(**options)
+        Examination(**{name: kinds[name](**value) if name in kinds else value for name, value in options.items()})

@@ -25,7 +25,6 @@ from pellucid.explanation.trust_rules import (
 from .conftest import SHOWN
 
 GOOD = {
-    "peak": 1.0,
     "gini": 0.5,
     "faithfulness": 0.4,
     "beats_random": 1.0,
@@ -54,9 +53,8 @@ def test_a_good_map_raises_no_objection_and_is_not_called_right() -> None:
 @pytest.mark.parametrize(
     ("figures", "reason"),
     [
-        ({"peak": 0.0, "gini": 0.0}, "flat"),
         ({"gini": 0.0}, "flat"),
-        ({"peak": math.nan}, "flat"),
+        ({"gini": math.nan}, "flat"),
         ({"beats_random": 1 - 5 / 38}, "unfaithful"),
         ({"beats_random": 0.5}, "unfaithful"),
         ({"faithfulness": 0.0}, "unfaithful"),
@@ -162,8 +160,7 @@ def test_no_map_is_passed_that_fails_a_check(figures, percentiles, probability, 
     found = judge(figures, percentiles, counts=SHOWN, probability=probability, agreement=agreement, name="the map")
     assert found.sentence.startswith(LEVELS[found.level].format(map="the map"))
     passes = (
-        figures["peak"] > 0
-        and figures["gini"] > 0
+        figures["gini"] > 0
         and figures["faithfulness"] > 0
         and figures["stability_coverage"] > 0.25
         and not math.isnan(figures["similarity"])

@@ -8,7 +8,7 @@ from .card import (
     MapCard as MapCard,
 )
 from .examination import Examination as Examination
-from .explained_network import Subject as Subject
+from .explained_network import ExplainedNetwork as ExplainedNetwork
 from .reference import Reference as Reference
 from .trust_rules import (
     Judgement as Judgement,

@@ -11,14 +11,13 @@ from typing import Literal, get_args
 import numpy as np
 from tqdm import tqdm
 
-from pellucid.config import to_config
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.explanation.card import FIGURES, Card, Figure, MapCard, share
+from pellucid.explanation.card_page import Entry, card_page, index_page
 from pellucid.explanation.drawing import png
 from pellucid.explanation.examination import Examination, Finding, examine
-from pellucid.explanation.explained_network import Subject
-from pellucid.explanation.page import Entry, card_page, index_page
+from pellucid.explanation.explained_network import ExplainedNetwork
 from pellucid.explanation.pictures import STANDARD_INPUT, Picture, find, read, told
 from pellucid.explanation.reference import Reference
 from pellucid.explanation.trust_rules import judge
@@ -49,7 +48,7 @@ class Summary:
 
 
 def explain(
-    subject: Subject,
+    subject: ExplainedNetwork,
     sources: Sequence[str | Path],
     out: str | Path,
     *,
@@ -90,36 +89,35 @@ def explain(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"out must be a folder, got the file {out}")
-    found = [source for source in find(sources) if not _is_card(source, out)]
-    made: dict[str, Entry] = {}
-    skipped: dict[str, Entry] = {}
-    names = _names(found)
-    bar = tqdm(
-        total=len(found), desc="explaining", unit="image", dynamic_ncols=True, disable=None if progress else True
-    )
+    pictures = [source for source in find(sources) if not _is_card(source, out)]
+    entries: dict[str, Entry] = {source: {} for source in pictures}
+    names = _names(pictures)
+    shown = {"unit": "image", "dynamic_ncols": True, "disable": None if progress else True}
+    made = cards(subject, pictures, examination, reference=reference, target=target, batch_size=batch_size)
     # One thread draws and writes what was measured while the next batch is.
-    with bar, ThreadPoolExecutor(max_workers=1) as writer:
+    with tqdm(total=len(pictures), desc="explaining", **shown) as bar, ThreadPoolExecutor(max_workers=1) as writer:
         waiting: list[tuple[str, Future[Entry]]] = []
-        for source, result in cards(
-            subject, found, examination, reference=reference, target=target, batch_size=batch_size
-        ):
+        for source, card in made:
             bar.update()
-            if isinstance(result, InputError):
-                skipped[source] = {"source": told(source), "reason": str(result)}
+            if isinstance(card, InputError):
+                entries[source] = {"source": told(source), "reason": str(card)}
                 continue
-            waiting.append((source, writer.submit(_write, result, out, names[source], tuple(formats))))
+            waiting.append((source, writer.submit(_write, card, out, names[source], formats)))
             while len(waiting) > 2 * batch_size:
                 done, entry = waiting.pop(0)
-                made[done] = entry.result()
-        made |= {done: entry.result() for done, entry in waiting}
-    summary = Summary([made[one] for one in found if one in made], [skipped[one] for one in found if one in skipped])
-    if made and len(found) > 1:
+                entries[done] = entry.result()
+        entries |= {done: entry.result() for done, entry in waiting}
+    summary = Summary(
+        [entry for entry in entries.values() if "level" in entry],
+        [entry for entry in entries.values() if "level" not in entry],
+    )
+    if summary.made and len(pictures) > 1:
         _write_summary(summary, out, formats)
     return summary
 
 
 def cards(
-    subject: Subject,
+    subject: ExplainedNetwork,
     sources: Sequence[str],
     examination: Examination,
     *,
@@ -130,11 +128,11 @@ def cards(
     """The card of each source, or why there is none; sources come in their order, but unreadable ones first.
 
     Args:
-        subject: the network.
+        subject: the network; it and all others as in `explain`, but that no folder is searched.
         sources: files, or ``-`` for standard input.
         examination: what is measured.
         reference: what the percentiles are of.
-        target: number or name of the class that is explained; the predicted one by default.
+        target: class that is explained.
         batch_size: images measured at once.
 
     Raises:
@@ -158,7 +156,7 @@ def cards(
 
 
 def _findings(
-    subject: Subject, batch: Sequence[tuple[str, Picture]], examination: Examination, target: int | None
+    subject: ExplainedNetwork, batch: Sequence[tuple[str, Picture]], examination: Examination, target: int | None
 ) -> list[Finding | InputError]:
     if not batch:
         return []
@@ -168,50 +166,42 @@ def _findings(
     # A network of any origin raises these for whatever it cannot do, too little memory included.
     except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
         if len(batch) > 1:  # the others need not suffer
-            return [_findings(subject, [one], examination, target)[0] for one in batch]
+            return [_findings(subject, [alone], examination, target)[0] for alone in batch]
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         return [InputError(f"{batch[0][1].source} cannot be explained: {reason}")]
 
 
 def _card(
-    subject: Subject, picture: Picture, finding: Finding, examination: Examination, reference: Reference | None
+    subject: ExplainedNetwork, picture: Picture, finding: Finding, examination: Examination, reference: Reference | None
 ) -> Card:
     probability = float(finding.probabilities[finding.target])
     likeliest = finding.probabilities.topk(min(TOP, len(finding.probabilities)))
-    maps = []
-    for name, found in finding.maps.items():
+    columns, maps = examination.columns(), []
+    for name, measured in finding.maps.items():
         percentiles = {
-            figure: None if reference is None else reference.percentile(figure, name, found.figures[figure])
-            for figure in FIGURES
+            figure: None if reference is None else reference.percentile(figure, name, measured.figures[figure], column)
+            for figure, column in columns.items()
         }
-        agreement = [value for pair, value in finding.agreement.items() if name in pair]
         title = saliency_title(name)
         spoken = title if title != title.capitalize() else title.lower()
         judgement = judge(
-            found.figures,
-            percentiles,
+            measured.figures,
+            {figure: percentiles[figure] for figure in FIGURES},
             counts=examination.counts(name),
             probability=probability,
-            agreement=agreement,
+            agreement=[value for pair, value in finding.agreement.items() if name in pair],
             name=f"the {spoken} map",
         )
-        figures = {figure: Figure(figure, _finite(found.figures[figure]), percentiles[figure]) for figure in FIGURES}
-        maps.append(
-            MapCard(
-                name,
-                title,
-                judgement,
-                figures,
-                found.heatmap.float().numpy(),
-                found.attribution.float().numpy(),
-            )
-        )
+        values = {figure: value if np.isfinite(value) else None for figure, value in measured.figures.items()}
+        figures = {figure: Figure(column, values[figure], percentiles[figure]) for figure, column in columns.items()}
+        heatmap, attribution = measured.heatmap.float().numpy(), measured.attribution.float().numpy()
+        maps.append(MapCard(name, title, judgement, figures, heatmap, attribution))
     pixels = picture.pixels.numpy()
     image = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else pixels.mean(axis=0).round().astype(np.uint8)
     return Card(
         source=picture.source,
         stored=picture.stored,
-        notes=picture.notes,
+        notes=(*picture.notes, *finding.notes),
         network=subject.name,
         image=np.ascontiguousarray(image),
         top=tuple(
@@ -220,27 +210,16 @@ def _card(
         ),
         target=(finding.target, subject.classes[finding.target], probability),
         maps=tuple(maps),
-        agreement={pair: value for pair, value in finding.agreement.items()},
+        agreement=finding.agreement,
         reference=None if reference is None else reference.source,
-        settings=_settings(examination.fitted(subject.shape)),
+        settings=examination.fitted(subject.shape).settings(),
     )
-
-
-def _settings(examination: Examination) -> dict[str, object]:
-    settings = dict(to_config(examination))
-    settings["saliency"] = list(examination.methods())
-    settings["draws_of"] = dict(examination.draws_of)
-    return settings
 
 
 def _is_card(source: str, out: Path) -> bool:
     """True for a card of an earlier call, which lies among the pictures where they are in the same folder."""
     path = Path(source)
     return path.stem.endswith("-card") and path.parent.resolve() == out.resolve()
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def _class(target: str | int, classes: Sequence[str]) -> int:

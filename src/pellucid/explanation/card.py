@@ -2,58 +2,51 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pellucid import __version__
+from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness
 from pellucid.explanation.trust_rules import Judgement
+from pellucid.metrics.column import Column
+from pellucid.metrics.suite import COLUMNS
 
-__all__ = ["FIGURES", "FORMAT", "SHOWN", "Card", "Figure", "MapCard", "Words", "percentile_words", "share", "written"]
+__all__ = ["FIGURES", "FORMAT", "SHOWN", "Card", "Figure", "MapCard", "percentile_words", "share", "written"]
 
 FORMAT = 1
 """The version of a card's JSON and NumPy file."""
 
 
-@dataclass(frozen=True)
-class Words:
-    """How a figure is called and explained; ``percent`` of those that are shares."""
-
-    title: str
-    plain: str
-    percent: bool = False
-
-
-FIGURES = {
-    "faithfulness": Words(
-        "Faithfulness",
-        "Confidence lost while what the map marks most is destroyed, minus that lost while what it marks least is "
-        "(AOPC MoRF − LeRF). A random map has about 0.",
+FIGURES: dict[str, Column] = {
+    "faithfulness": Column(
+        title="Faithfulness",
+        definition="Confidence lost while what the map marks most is destroyed, minus that lost while what it marks "
+        "least is (AOPC MoRF − LeRF). A random map has about 0.",
+        direction="higher",
     ),
-    "beats_random": Words(
-        "Beats random maps",
-        "Share of random maps on this image, each with its reverse, that have a lower faithfulness.",
-        percent=True,
+    "beats_random": Column(
+        title="Beats random maps",
+        definition="Share of random maps on this image, each with its reverse, that have a lower faithfulness.",
+        direction="higher",
+        scale=100,
+        unit="%",
     ),
-    "similarity": Words(
-        "Steadiness",
-        "Rank correlation of the map with the maps of slightly noisy copies: 1 is the same map, 0 an unrelated one.",
-    ),
-    "similarity_error": Words("Error of the steadiness", "Standard error of that mean over the noisy copies."),
-    "stability_coverage": Words("Prediction kept", "Share of the noisy copies that keep the prediction.", percent=True),
-    "ris": Words("RIS", "Relative change of the map per relative change of the picture, at worst; lower is steadier."),
-    "ros": Words("ROS", "Relative change of the map per relative change of the logits, at worst; lower is steadier."),
-    "gini": Words("Sparsity (Gini)", "0 when all pixels weigh the same, near 1 when a few hold everything."),
-    "aopc_morf": Words("AOPC MoRF", "Mean loss of confidence while the most relevant regions are destroyed first."),
-    "aopc_lerf": Words("AOPC LeRF", "Mean loss of confidence while the least relevant regions are destroyed first."),
-    "random_aopc": Words("AOPC of random maps", "Mean loss of confidence while random regions are destroyed."),
+    **Steadiness.columns,
+    **PredictionKept.columns,
+    "ris": COLUMNS["ris"],
+    "ros": COLUMNS["ros"],
+    "gini": replace(COLUMNS["gini"], title="Sparsity (Gini)"),
+    "aopc_morf": COLUMNS["aopc_morf"],
+    "aopc_lerf": COLUMNS["aopc_lerf"],
+    "random_aopc": RandomMaps.columns["random_aopc"],
 }
-"""In the order in which they are told."""
+"""The meaning of the card's own figures, in the order in which they are told."""
 
 SHOWN = ("faithfulness", "beats_random", "similarity", "stability_coverage", "ris", "ros", "gini")
-"""Figures of the picture and the page; the files hold all."""
+"""Figures of the picture and the page, before those of further metrics; the files hold all."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +54,12 @@ class Figure:
     """One number about a map.
 
     Attributes:
-        name: a key of `FIGURES`.
+        column: what it means.
         value: None where it is undefined.
         percentile: share in percent of the reference images whose map is worse; None where there is no reference.
     """
 
-    name: str
+    column: Column
     value: float | None
     percentile: float | None = None
 
@@ -90,6 +83,12 @@ class MapCard:
     figures: dict[str, Figure]
     heatmap: npt.NDArray[np.float32]
     attribution: npt.NDArray[np.float32]
+
+    @property
+    def shown(self) -> tuple[Figure, ...]:
+        """The figures of the picture and the page: `SHOWN`, then those of further metrics."""
+        further = (figure for name, figure in self.figures.items() if name not in FIGURES and figure.column.shown)
+        return (*(self.figures[name] for name in SHOWN), *further)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,21 +135,21 @@ class Card:
             "stored": {"width": self.stored[0], "height": self.stored[1]},
             "notes": list(self.notes),
             "network": self.network,
-            "prediction": [_class(*one) for one in self.top],
+            "prediction": [_class(*likely) for likely in self.top],
             "explained": _class(*self.target),
             "judgement": self.judgement.level,
             "sentence": self.judgement.sentence,
             "maps": {
-                one.method: {
-                    "judgement": one.judgement.level,
-                    "sentence": one.judgement.sentence,
-                    "reasons": list(one.judgement.reasons),
+                map_.method: {
+                    "judgement": map_.judgement.level,
+                    "sentence": map_.judgement.sentence,
+                    "reasons": list(map_.judgement.reasons),
                     "figures": {
                         name: {"value": figure.value, "percentile": figure.percentile}
-                        for name, figure in one.figures.items()
+                        for name, figure in map_.figures.items()
                     },
                 }
-                for one in self.maps
+                for map_ in self.maps
             },
             "agreement": [{"maps": list(pair), "rank_correlation": value} for pair, value in self.agreement.items()],
             "reference": self.reference,
@@ -159,11 +158,11 @@ class Card:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """For `numpy.savez_compressed`: ``image``, and of each map ``heatmap/NAME`` and ``attribution/NAME``."""
-        found: dict[str, npt.NDArray[Any]] = {"image": self.image}
-        for one in self.maps:
-            found[f"heatmap/{one.method}"] = one.heatmap
-            found[f"attribution/{one.method}"] = one.attribution
-        return found
+        arrays: dict[str, npt.NDArray[Any]] = {"image": self.image}
+        for map_ in self.maps:
+            arrays[f"heatmap/{map_.method}"] = map_.heatmap
+            arrays[f"attribution/{map_.method}"] = map_.attribution
+        return arrays
 
 
 def _class(number: int, name: str, probability: float) -> dict[str, Any]:
@@ -173,15 +172,14 @@ def _class(number: int, name: str, probability: float) -> dict[str, Any]:
 def written(figure: Figure) -> str:
     """A figure's value for people.
 
-    >>> written(Figure("ris", 12.728)), written(Figure("stability_coverage", 1.0)), written(Figure("ris", None))
-    ('12.7', '100 %', '–')
+    >>> [written(Figure(FIGURES[name], value)) for name, value in (("ris", 12.728), ("beats_random", 1), ("ros", None))]
+    ['12.7', '100 %', '–']
     """
     if figure.value is None or not math.isfinite(figure.value):
         return "–"
-    if FIGURES[figure.name].percent:
-        return f"{100 * figure.value:.0f} %"
-    decimals = 2 if abs(figure.value) < 10 else 1
-    return f"{round(figure.value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+    value, unit = figure.value * figure.column.scale, figure.column.unit
+    decimals = 0 if unit == "%" else 2 if abs(value) < 10 else 1
+    return f"{round(value, decimals) + 0.0:.{decimals}f} {unit}".strip().replace("-", "−")
 
 
 def share(probability: float) -> str:
@@ -196,7 +194,7 @@ def share(probability: float) -> str:
 def percentile_words(figure: Figure) -> str:
     """Where a figure stands in the reference.
 
-    >>> percentile_words(Figure("gini", 0.5, 83.2)), percentile_words(Figure("gini", 0.5))
+    >>> percentile_words(Figure(FIGURES["gini"], 0.5, 83.2)), percentile_words(Figure(FIGURES["gini"], 0.5))
     ('better than 83 %', '')
     """
     return "" if figure.percentile is None else f"better than {figure.percentile:.0f} %"

@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
-from pellucid.explanation.card import FIGURES, SHOWN, Card, MapCard, percentile_words, share, written
+from pellucid.explanation.card import Card, MapCard, percentile_words, share, written
 from pellucid.explanation.trust_rules import Level
 from pellucid.report.gallery import COLORMAP
 
@@ -42,32 +42,35 @@ def png(card: Card) -> bytes:
     Returns:
         The file's content.
     """
-    width, height = _panel(card.image)
+    scale = SIDE / max(card.image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in card.image.shape[:2])
     columns = 1 + len(card.maps)
     total = GAP + columns * (SIDE + GAP)
-    head = _Text(card, total)
-    rows = len(SHOWN)
-    panels = head.bottom + GAP // 2
-    sentences = [_wrapped(one.judgement.sentence, 14, SIDE - 20) for one in card.maps]
+    sentence = f"{MARKS[card.judgement.level]} {card.judgement.sentence}"
+    verdict = _wrapped(sentence, 18, total - 2 * GAP - 28, bold=True)
+    head = GAP + 84 + 24 * len(verdict)
+    rows = len(card.maps[0].shown)
+    panels = head + GAP // 2
+    sentences = [_wrapped(map_.judgement.sentence, 14, SIDE - 20) for map_ in card.maps]
     box = 18 * max(len(lines) for lines in sentences) + 16
     figures = panels + 26 + 2 * (height + 8) + 12
     bottom = figures + rows * 38 + 8 + box + 34
     canvas = Image.new("RGB", (total, bottom), PAPER)
     draw = ImageDraw.Draw(canvas)
-    head.draw(draw)
+    _head(draw, card, verdict, total, head)
     x = GAP
     draw.text((x, panels), "What the network saw", INK, _font(15, bold=True))
     shown = _scaled(Image.fromarray(card.image).convert("RGB"), (width, height))
     canvas.paste(shown, (x, panels + 26))
     _top(draw, card, x, panels + 26 + height + 18)
-    for number, one in enumerate(card.maps):
+    for number, map_ in enumerate(card.maps):
         x = GAP + (number + 1) * (SIDE + GAP)
-        draw.text((x, panels), _clipped(one.title, 15, SIDE, bold=True), INK, _font(15, bold=True))
-        canvas.paste(_scaled(coloured(one.heatmap).convert("RGB"), (width, height)), (x, panels + 26))
-        over = _scaled(overlay(one.heatmap, card.image), (width, height))
+        draw.text((x, panels), _clipped(map_.title, 15, SIDE, bold=True), INK, _font(15, bold=True))
+        canvas.paste(_scaled(coloured(map_.heatmap).convert("RGB"), (width, height)), (x, panels + 26))
+        over = _scaled(overlay(map_.heatmap, card.image), (width, height))
         canvas.paste(over, (x, panels + 26 + height + 8))
-        _figures(draw, one, x, figures)
-        ink, paper = COLORS[one.judgement.level]
+        _figures(draw, map_, x, figures)
+        ink, paper = COLORS[map_.judgement.level]
         top = figures + rows * 38 + 8
         draw.rectangle((x, top, x + SIDE, top + box), paper)
         draw.rectangle((x, top, x + 4, top + box), ink)
@@ -83,30 +86,21 @@ def png(card: Card) -> bytes:
     return out.getvalue()
 
 
-class _Text:
-    """Head of the card: the file, what the network says, the sentence."""
-
-    def __init__(self, card: Card, width: int) -> None:
-        number, name, probability = card.target
-        asked = "" if number == card.top[0][0] else f" (explained: {name}, {share(probability)})"
-        self.title = _clipped(f"{card.top[0][1]}, {share(card.top[0][2])}{asked}", 26, width - 2 * GAP, bold=True)
-        notes = "".join(f" · {note}" for note in card.notes)
-        told = f"{Path(card.source).name} · {card.stored[0]} × {card.stored[1]} px{notes} · network {card.network}"
-        self.told = _clipped(told, 14, width - 2 * GAP)
-        self.level = card.judgement.level
-        self.lines = _wrapped(f"{MARKS[self.level]} {card.judgement.sentence}", 18, width - 2 * GAP - 28, bold=True)
-        self.width = width
-        self.bottom = GAP + 64 + 24 * len(self.lines) + 20
-
-    def draw(self, draw: ImageDraw.ImageDraw) -> None:
-        draw.text((GAP, GAP - 4), self.title, INK, _font(26, bold=True))
-        draw.text((GAP, GAP + 32), self.told, FAINT, _font(14))
-        ink, paper = COLORS[self.level]
-        top = GAP + 60
-        draw.rectangle((GAP, top, self.width - GAP, self.bottom), paper)
-        draw.rectangle((GAP, top, GAP + 5, self.bottom), ink)
-        for i, line in enumerate(self.lines):
-            draw.text((GAP + 16, top + 10 + 24 * i), line, ink, _font(18, bold=True))
+def _head(draw: ImageDraw.ImageDraw, card: Card, verdict: list[str], width: int, bottom: int) -> None:
+    """What the network says, the file, and the verdict in its lines."""
+    number, name, probability = card.target
+    asked = "" if number == card.top[0][0] else f" (explained: {name}, {share(probability)})"
+    title = _clipped(f"{card.top[0][1]}, {share(card.top[0][2])}{asked}", 26, width - 2 * GAP, bold=True)
+    draw.text((GAP, GAP - 4), title, INK, _font(26, bold=True))
+    notes = "".join(f" · {note}" for note in card.notes)
+    told = f"{Path(card.source).name} · {card.stored[0]} × {card.stored[1]} px{notes} · network {card.network}"
+    draw.text((GAP, GAP + 32), _clipped(told, 14, width - 2 * GAP), FAINT, _font(14))
+    ink, paper = COLORS[card.judgement.level]
+    top = GAP + 60
+    draw.rectangle((GAP, top, width - GAP, bottom), paper)
+    draw.rectangle((GAP, top, GAP + 5, bottom), ink)
+    for i, line in enumerate(verdict):
+        draw.text((GAP + 16, top + 10 + 24 * i), line, ink, _font(18, bold=True))
 
 
 def _top(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:
@@ -120,21 +114,23 @@ def _top(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:
 
 
 def _legend(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:
-    for i, name in enumerate(SHOWN):
-        draw.text((x, y + 38 * i), FIGURES[name].title, INK, _font(14, bold=True))
-    line = y + 38 * len(SHOWN) + 8
+    shown = card.maps[0].shown
+    for i, figure in enumerate(shown):
+        title = _clipped(figure.column.title, 14, SIDE, bold=True)
+        draw.text((x, y + 38 * i), title, INK, _font(14, bold=True))
+    line = y + 38 * len(shown) + 8
     if card.agreement:
         draw.text((x, line), "Agreement of the maps", INK, _font(13, bold=True))
     for i, (pair, value) in enumerate(card.agreement.items()):
-        titles = {one.method: one.title for one in card.maps}
+        titles = {map_.method: map_.title for map_ in card.maps}
         both = _clipped(f"{titles[pair[0]]}, {titles[pair[1]]}", 12, SIDE - 46)
         draw.text((x, line + 20 + 17 * i), both, FAINT, _font(12))
         draw.text((x + SIDE, line + 20 + 17 * i), f"{value:.2f}".replace("-", "−"), INK, _font(12), anchor="ra")
 
 
-def _figures(draw: ImageDraw.ImageDraw, one: MapCard, x: int, y: int) -> None:
-    for i, name in enumerate(SHOWN):
-        figure, line = one.figures[name], y + 38 * i
+def _figures(draw: ImageDraw.ImageDraw, map_: MapCard, x: int, y: int) -> None:
+    for i, figure in enumerate(map_.shown):
+        line = y + 38 * i
         draw.text((x, line), written(figure), INK, _font(15))
         if figure.percentile is not None:
             left = x + SIDE - BAR
@@ -159,44 +155,27 @@ def coloured(heatmap: npt.NDArray[np.float32]) -> Image.Image:
 
 
 def veil(heatmap: npt.NDArray[np.float32]) -> Image.Image:
-    """The map, smoothed where it is large, with an opacity that rises with it, to be laid over the image."""
-    smooth = _smoothed(heatmap)
+    """The map with an opacity that rises with it, to be laid over the image.
+
+    A large map is smoothed for it, as single pixels of one hide the image and cannot be seen on it.
+    """
+    side = max(heatmap.shape)
+    smooth: npt.NDArray[np.float32] = gaussian_filter(heatmap, side / 112) if side > 64 else heatmap
     picture = coloured(smooth).convert("RGB")
-    picture.putalpha(_opacity(smooth))
+    picture.putalpha(Image.fromarray((255 * 0.9 * level(smooth)).round().astype(np.uint8)))
     return picture
 
 
 def overlay(heatmap: npt.NDArray[np.float32], image: npt.NDArray[np.uint8]) -> Image.Image:
     """The map over the image in grey: what is marked shines, the rest stays to be seen."""
     over = veil(heatmap)
-    return Image.composite(over.convert("RGB"), _dimmed(image), over.getchannel("A"))
-
-
-def _dimmed(image: npt.NDArray[np.uint8]) -> Image.Image:
-    grey = Image.fromarray(image).convert("L")
-    return Image.merge("RGB", [grey.point(lambda value: round(0.75 * value))] * 3)
-
-
-def _smoothed(heatmap: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """For the overlay alone, as single pixels of a large map hide the image and cannot be seen on it."""
-    side = max(heatmap.shape)
-    smooth: npt.NDArray[np.float32] = gaussian_filter(heatmap, side / 112) if side > 64 else heatmap
-    return smooth
-
-
-def _opacity(heatmap: npt.NDArray[np.float32]) -> Image.Image:
-    return Image.fromarray((255 * 0.9 * level(heatmap)).round().astype(np.uint8))
+    grey = Image.fromarray(image).convert("L").point(lambda value: round(0.75 * value))
+    return Image.composite(over.convert("RGB"), grey.convert("RGB"), over.getchannel("A"))
 
 
 @cache
 def _palette() -> bytes:
     return (255 * colormaps[COLORMAP](np.arange(256))[:, :3]).round().astype(np.uint8).tobytes()
-
-
-def _panel(image: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    height, width = image.shape[:2]
-    scale = SIDE / max(height, width)
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -210,9 +189,12 @@ def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
 
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
+
+
 def _clipped(text: str, size: int, width: int, *, bold: bool = False) -> str:
-    text = "".join(letter if letter.isprintable() else "·" for letter in text)
-    font = _font(size, bold=bold)
+    text, font = _printable(text), _font(size, bold=bold)
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
@@ -221,11 +203,10 @@ def _clipped(text: str, size: int, width: int, *, bold: bool = False) -> str:
 
 
 def _wrapped(text: str, size: int, width: int, *, bold: bool = False) -> list[str]:
-    text = "".join(letter if letter.isprintable() else "·" for letter in text)
-    mean = _font(size, bold=bold).getlength(text) / max(1, len(text))
-    letters = max(8, int(width / mean))
-    while True:
-        lines = textwrap.wrap(text, letters) or [""]
-        if letters <= 8 or all(_font(size, bold=bold).getlength(line) <= width for line in lines):
-            return lines
+    text, font = _printable(text), _font(size, bold=bold)
+    letters = max(8, int(width / (font.getlength(text) / max(1, len(text)))))
+    lines = textwrap.wrap(text, letters) or [""]
+    while letters > 8 and any(font.getlength(line) > width for line in lines):
         letters -= 1
+        lines = textwrap.wrap(text, letters) or [""]
+    return lines

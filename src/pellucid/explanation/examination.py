@@ -1,38 +1,35 @@
-"""What is measured of the maps of a batch of images: all that the trust card says is computed here."""
+"""What a trust card measures of the maps of some images: its examination is a suite of metrics over shared cases."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pellucid.config import to_config
 from pellucid.core.errors import InputError
-from pellucid.core.randomness import Generator, SampleDraws, uniform
-from pellucid.core.types import Heatmap, Image, Label, PerSample, Saliency
+from pellucid.core.types import Attribution, Image, Saliency
+from pellucid.explanation.card import FIGURES
+from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness, region_means
 from pellucid.explanation.trust_rules import Counts
 from pellucid.metrics import (
+    Case,
+    Column,
+    Gini,
+    Metric,
     PerturbationCurves,
-    aopc,
+    RelativeStability,
     default_region,
-    gini,
-    perturbation_curves,
     rank_correlation,
-    relative_stability,
 )
 from pellucid.metrics.chunks import usual_chunk
-from pellucid.metrics.faithfulness import Fill
-from pellucid.metrics.perturbation import noisy_image
-from pellucid.saliency import (
-    Channels,
-    Explain,
-    IntegratedGradients,
-    SmoothGrad,
-    as_saliency,
-    heatmap,
-    saliency_name,
-)
+from pellucid.metrics.measure import measured
+from pellucid.metrics.metric import Images
+from pellucid.metrics.suite import is_foreign, select
+from pellucid.saliency import Channels, Explain, IntegratedGradients, SmoothGrad, as_saliency, saliency_name
 
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
@@ -42,36 +39,37 @@ __all__ = ["Examination", "Finding", "MapFinding", "examine"]
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """Which maps are made of an image, and what is measured of them.
+    """Which maps are made of an image, and which metrics measure them.
 
     Args:
         saliency: methods, as in `pellucid.Evaluation`; the first is the one that the card speaks of.
         channels: how channels are reduced to a heatmap, of which the magnitude is taken.
-        fraction: share of an image's regions that the perturbation curves replace.
-        steps: points of a perturbation curve.
-        repeats: draws of the replacing noise that a curve averages.
-        region: side of the replaced regions in pixels; `pellucid.metrics.default_region` by default.
-        fill: what a replaced region shows, as in `pellucid.Evaluation`.
-        sigma: standard deviation of the stability noise in pixel units.
-        draws: noisy copies of the stability measures.
+        curves: how the perturbation curves of the maps and of random maps are measured. Its region is that of every
+            figure; there are never more steps than regions to replace.
+        stability: how RIS and ROS are measured. Its ``sigma`` is that of every figure, its ``draws`` the noisy copies
+            whose maps are made.
         draws_of: other numbers of noisy copies by method, where a reference was measured with them.
         predictions: noisy copies of which only the prediction is looked at.
         random_maps: random maps that a map is compared with.
+        metrics: what else is measured, as in `pellucid.Evaluation`; each number, but for curves, is a figure of the
+            card after pellucid's own.
         seed: of every draw.
+
+    Raises:
+        InputError: numbers that cannot be, an unknown name, a metric of your own with a column of the card's.
+
+    >>> list(Examination(metrics=("hoyer",)).columns())[-2:]
+    ['random_aopc', 'hoyer']
     """
 
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     channels: Channels = "mean_abs"
-    fraction: float = 0.2
-    steps: int = 20
-    repeats: int = 2
-    region: int | None = None
-    fill: Fill = "uniform"
-    sigma: float = 0.05
-    draws: int = 10
+    curves: PerturbationCurves = field(default_factory=lambda: PerturbationCurves(repeats=2))
+    stability: RelativeStability = field(default_factory=RelativeStability)
     draws_of: tuple[tuple[str, int], ...] = ()
     predictions: int = 50
     random_maps: int = 39
+    metrics: tuple[str | Metric, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -79,35 +77,34 @@ class Examination:
             raise InputError("saliency must name at least one method, got none")
         if self.channels not in get_args(Channels):
             raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
-        if self.fill not in get_args(Fill):
-            raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {self.fill!r}")
-        for name in ("steps", "repeats", "draws", "predictions", "random_maps"):
+        for name in ("predictions", "random_maps"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        given = {*self.curves.columns, *self.stability.columns}
+        if not given >= {"aopc_morf", "aopc_lerf", "ris", "ros"}:
+            raise InputError(f"a card needs aopc_morf, aopc_lerf, ris and ros, got {', '.join(sorted(given))}")
+        for metric in select(self.metrics):
+            taken = set(metric.columns) & set(FIGURES)
+            if is_foreign(metric) and taken:
+                kind = type(metric).__name__
+                raise InputError(f"the column {min(taken)!r} of {kind} is one of the card's; give it another name")
         self.methods()
 
     @classmethod
     def quick(cls, saliency: Sequence[Explain] = ()) -> "Examination":
         """For a first look: fewer steps, draws and random maps, SmoothGrad of 10 and integrated gradients of 16."""
+        few = {"smoothgrad": SmoothGrad(samples=10), "integrated_gradients": IntegratedGradients(steps=16)}
         return cls(
-            saliency=tuple(
-                {"smoothgrad": SmoothGrad(samples=10), "integrated_gradients": IntegratedGradients(steps=16)}.get(
-                    name, name
-                )
-                if isinstance(name, str)
-                else name
-                for name in (saliency or cls.saliency)
-            ),
-            steps=10,
-            repeats=1,
-            draws=3,
+            saliency=_named(saliency or cls.saliency, few),
+            curves=PerturbationCurves(steps=10, repeats=1),
+            stability=RelativeStability(draws=3),
             predictions=20,
             random_maps=19,
         )
 
     @classmethod
     def like(cls, evaluation: "Evaluation", saliency: Sequence[Explain] = (), *, full: bool = False) -> "Examination":
-        """As a run was evaluated, so that its rows are a reference.
+        """As a run was evaluated, so that its rows are a reference; with the user's own metrics among the evaluation's.
 
         Args:
             evaluation: of the run.
@@ -115,30 +112,21 @@ class Examination:
             full: as many draws of the replacing noise as the evaluation has, which change no mean but its error, and
                 more random maps.
         """
-        measured = {saliency_name(explain): explain for explain in evaluation.saliency}
-        chosen = tuple(
-            measured.get(explain, explain) if isinstance(explain, str) else explain
-            for explain in (saliency or evaluation.saliency)
-        )
         basis = cls() if full else cls.quick()
-
-        def given(name: str) -> Any:
-            value = getattr(evaluation, name)
-            return getattr(cls, name) if value is None else value
-
-        return cls(
-            saliency=chosen,
+        curves = _as_evaluated(PerturbationCurves(), evaluation)
+        stability = _as_evaluated(RelativeStability(), evaluation)
+        return replace(
+            basis,
+            saliency=_named(
+                saliency or evaluation.saliency, {saliency_name(explain): explain for explain in evaluation.saliency}
+            ),
             channels=evaluation.channels,
-            fraction=given("fraction"),
-            steps=given("steps"),
-            repeats=(evaluation.repeats or PerturbationCurves.repeats) if full else basis.repeats,
-            region=evaluation.region,
-            fill=given("fill"),
-            sigma=given("sigma"),
-            draws=basis.draws,
-            draws_of=tuple((name, given("draws")) for name in evaluation.stable()),
-            predictions=basis.predictions,
-            random_maps=basis.random_maps,
+            curves=replace(curves, orders=("morf", "lerf"), repeats=curves.repeats if full else basis.curves.repeats),
+            stability=replace(stability, measures=("ris", "ros"), forms=("norm",), draws=basis.stability.draws),
+            draws_of=tuple((name, stability.draws) for name in evaluation.stable()),
+            metrics=tuple(
+                metric for metric in evaluation.chosen() if is_foreign(metric) and not FIGURES.keys() & metric.columns
+            ),
             seed=evaluation.seed,
         )
 
@@ -150,21 +138,79 @@ class Examination:
             raise InputError(f"saliency must name each kind of map once, got {twice[0]} {len(twice)} times")
         return {name: as_saliency(_chunked(explain, chunk)) for name, explain in zip(names, self.saliency, strict=True)}
 
+    def further(self) -> tuple[Metric, ...]:
+        """The metrics that are measured beside the card's own."""
+        return tuple(metric for metric in select(self.metrics) if set(metric.columns) - set(FIGURES))
+
+    def suite(self, method: str) -> tuple[Metric, ...]:
+        """All metrics that measure a method's map and its image; those behind the card's own figures come last."""
+        sigma, draws = self.stability.sigma, self.counts(method).maps
+        return (
+            *self.further(),
+            Gini(),
+            self.curves,
+            replace(self.stability, draws=draws),
+            Steadiness(sigma=sigma, draws=draws, region=self.curves.region or 1),
+            PredictionKept(sigma=sigma, draws=self.predictions),
+            RandomMaps(curves=self.curves, maps=self.random_maps),
+        )
+
+    def columns(self) -> dict[str, Column]:
+        """The meaning of each figure by name, in the order in which they are told."""
+        further = {
+            name: replace(column, of_map=metric.about != "network")
+            for metric in self.further()
+            for name, column in metric.columns.items()
+            if not column.curve
+        }
+        return FIGURES | further | FIGURES
+
+    def settings(self) -> dict[str, Any]:
+        """What a card says of how it was made, as plain data."""
+        return {
+            "saliency": list(self.methods()),
+            "channels": self.channels,
+            **self.curves.settings("aopc_morf"),
+            **self.stability.settings("stability_coverage"),
+            "draws_of": dict(self.draws_of),
+            "predictions": self.predictions,
+            "random_maps": self.random_maps,
+            "seed": self.seed,
+            "metrics": {
+                type(metric).__name__: to_config(dict(metric.settings(next(iter(metric.columns)))))
+                for metric in self.further()
+            },
+        }
+
     def counts(self, method: str) -> Counts:
         """What the figures of a method's map are counted over."""
-        maps = dict(self.draws_of).get(method, self.draws)
+        maps = dict(self.draws_of).get(method, self.stability.draws)
         return Counts(self.random_maps, self.predictions, maps, more=self.random_maps < Examination.random_maps)
 
     def fitted(self, shape: tuple[int, int, int]) -> "Examination":
         """With the region, and no more steps than regions to replace, for images of this shape."""
-        region = self.region or default_region(min(shape[1:]))
+        region = self.curves.region or default_region(min(shape[1:]))
         regions = -(-shape[1] // region) * -(-shape[2] // region)
-        return replace(self, region=region, steps=max(1, min(self.steps, int(regions * self.fraction + 1e-6))))
+        steps = max(1, min(self.curves.steps, int(regions * self.curves.fraction + 1e-6)))
+        metrics = tuple(metric.fitted(Images(shape)) for metric in self.further())
+        return replace(self, curves=replace(self.curves, region=region, steps=steps), metrics=metrics)
+
+
+def _named(saliency: Sequence[Explain], settings: Mapping[str, Explain]) -> tuple[Explain, ...]:
+    """The methods, with settings where one is given by a name that has some."""
+    return tuple(settings.get(explain, explain) if isinstance(explain, str) else explain for explain in saliency)
+
+
+def _as_evaluated(metric: Any, evaluation: "Evaluation") -> Any:
+    """The metric with the settings with which an evaluation measures it, or would."""
+    for chosen in evaluation.chosen():
+        if type(chosen) is type(metric) and getattr(chosen, "noise", "gaussian") == "gaussian":
+            return chosen
+    return metric.overridden({name: getattr(evaluation, name) for name in metric.follows})
 
 
 def _chunked(explain: Explain, chunk: int | None) -> Explain:
-    if isinstance(explain, str):
-        explain = {"smoothgrad": SmoothGrad(), "integrated_gradients": IntegratedGradients()}.get(explain, explain)
+    (explain,) = _named([explain], {"smoothgrad": SmoothGrad(), "integrated_gradients": IntegratedGradients()})
     several = isinstance(explain, SmoothGrad | IntegratedGradients) and explain.chunk is None
     return replace(explain, chunk=chunk) if several else explain  # type: ignore[type-var]
 
@@ -193,26 +239,22 @@ class Finding:
         probabilities: (classes,) softmax.
         maps: by name of the method.
         agreement: rank correlation of the region means of two maps, by their names.
+        notes: why a metric was left out.
     """
 
     target: int
     probabilities: Tensor
     maps: dict[str, MapFinding]
     agreement: dict[tuple[str, str], float]
+    notes: tuple[str, ...] = ()
 
 
-class _Recorder:
-    """A saliency function that keeps what it gave, so that the stability measure's maps serve the other measures."""
+class _CardCase(Case):
+    """A case whose map is the one that those of the noisy copies are compared with, so that it is made once."""
 
-    def __init__(self, explain: Saliency) -> None:
-        self.explain, self.given = explain, []  # type: tuple[Saliency, list[Tensor]]
-
-    def __call__(
-        self, model: nn.Module, x: Image, target: Label, *, create_graph: bool = False, generator: Generator = None
-    ) -> Tensor:
-        attribution = self.explain(model, x, target, create_graph=create_graph, generator=generator)
-        self.given.append(attribution.detach())
-        return attribution
+    @cached_property
+    def attribution(self) -> Attribution:
+        return next(self.noisy()).attribution
 
 
 def examine(
@@ -226,12 +268,8 @@ def examine(
 ) -> list[Finding]:
     """Make the maps of a batch and measure them; batch mates change nothing but the rounding of sums.
 
-    Of every map: ``gini``; ``aopc_morf``, ``aopc_lerf`` and their difference ``faithfulness``; ``ris`` and ``ros``;
-    ``similarity``, the mean rank correlation of the region means of the clean image's map with those of its noisy
-    copies, and ``similarity_error``, the standard error of that mean (NaN of a single copy). Of the image:
-    ``stability_coverage``, the share of noisy copies that keep the prediction. Against random maps, each with its
-    reverse, which is equally random and has the negative faithfulness: ``beats_random``, the share of them that are
-    less faithful than the map, and ``random_aopc``, their mean decay.
+    The figures are those of `Examination.columns`. A random map's reverse is equally random and has the negative
+    faithfulness, so that ``beats_random`` counts both.
 
     Args:
         model: network in eval mode.
@@ -245,11 +283,9 @@ def examine(
         One finding an image.
 
     Raises:
-        InputError: as the measures do.
+        InputError: as the card's own metrics do; any other that fails is left out and told in the findings' notes.
     """
     examination = examination.fitted((x.shape[1], x.shape[2], x.shape[3]))
-    draws = SampleDraws(examination.seed, tuple(keys))
-    region = examination.region or 1
     chunk = usual_chunk(x.shape[1:], x.device)
     with torch.no_grad():
         logits = model(x)
@@ -257,94 +293,56 @@ def examine(
         raise InputError(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")
     probabilities = logits.softmax(1)
     targets = probabilities.argmax(1) if target is None else torch.full_like(logits.argmax(1), target)
-
-    def curves(map_: Heatmap) -> tuple[Tensor, Tensor]:
-        found = perturbation_curves(
-            model,
-            x,
-            targets,
-            map_,
-            fraction=examination.fraction,
-            steps=examination.steps,
-            repeats=examination.repeats,
-            region=region,
-            fill=examination.fill,
-            generator=draws,
-            chunk=chunk,
-        )
-        return aopc(found["morf"]), aopc(found["lerf"])
-
-    maps: dict[str, dict[str, Tensor]] = {}
-    heatmaps: dict[str, Tensor] = {}
-    attributions: dict[str, Tensor] = {}
-    for name, explain in examination.methods(chunk=chunk).items():
-        recorder = _Recorder(explain)
-        count = examination.counts(name).maps
-        found = relative_stability(model, x, targets, recorder, sigma=examination.sigma, draws=count, generator=draws)
-        clean, *noisy = (heatmap(given, channels=examination.channels).abs() for given in recorder.given)
-        regions = _region_means(clean, region)
-        alike = torch.stack([rank_correlation(regions, _region_means(other, region)) for other in noisy])
-        morf, lerf = curves(clean)
-        maps[name] = {
-            "gini": gini(clean),
-            "aopc_morf": morf,
-            "aopc_lerf": lerf,
-            "faithfulness": morf - lerf,
-            "ris": found["ris"],
-            "ros": found["ros"],
-            "similarity": alike.mean(0),
-            "similarity_error": alike.std(0) / count**0.5 if count > 1 else torch.full_like(alike[0], torch.nan),
-            "peak": clean.amax((1, 2)),
-        }
-        heatmaps[name], attributions[name] = clean, recorder.given[0]
-    if judged:
-        coverage = _coverage(model, x, probabilities.argmax(1), examination, draws)
-        pairs = [
-            curves(uniform((len(x), *x.shape[2:]), draws.of(f"random_map/{i}"), device=x.device).to(x.dtype))
-            for i in range(examination.random_maps)
-        ]
-        one_way = torch.stack([morf - lerf for morf, lerf in pairs])
-        both_ways = torch.cat([one_way, -one_way])
-        mean = torch.stack([(morf + lerf) / 2 for morf, lerf in pairs]).mean(0)
-        for figures in maps.values():
-            figures["stability_coverage"] = coverage
-            figures["beats_random"] = (both_ways < figures["faithfulness"]).to(x.dtype).mean(0)
-            figures["random_aopc"] = mean
-    means = {name: _region_means(map_, region) for name, map_ in heatmaps.items()}
-    names = list(means)
-    agreement = {
-        (one, other): rank_correlation(means[one], means[other])
-        for i, one in enumerate(names)
-        for other in names[i + 1 :]
-    }
+    image = _CardCase(
+        model=model, x=x, label=targets, index=torch.tensor(keys), explained=targets, seed=examination.seed,
+        channels=examination.channels, chunk=chunk,
+    )  # fmt: skip
+    notes: dict[str, None] = {}
+    of_image = _measured(image, examination, notes, of_network=True) if judged else {}
+    figures: dict[str, dict[str, Tensor]] = {}
+    pictured: dict[str, tuple[Tensor, Tensor]] = {}
+    for name, saliency in examination.methods(chunk=chunk).items():
+        case = replace(image, saliency=saliency, name=name)
+        values = _measured(case, examination, notes, of_network=False) | of_image
+        values["faithfulness"] = values["aopc_morf"] - values["aopc_lerf"]
+        if judged:
+            random = values["random_faithfulness"]
+            less = torch.cat([random, -random], dim=1) < values["faithfulness"][:, None]
+            values["beats_random"] = less.to(x.dtype).mean(1)
+        figures[name] = {column: values[column] for column in examination.columns() if column in values}
+        pictured[name] = case.attribution.cpu(), case.heatmap
+    means = {name: region_means(map_, examination.curves.region or 1) for name, (_, map_) in pictured.items()}
+    agreement = {pair: rank_correlation(means[pair[0]], means[pair[1]]) for pair in combinations(means, 2)}
     return [
         Finding(
             int(targets[i]),
             probabilities[i].cpu(),
             {
-                name: MapFinding(attributions[name][i].cpu(), heatmaps[name][i].cpu(), _row(figures, i))
-                for name, figures in maps.items()
+                name: MapFinding(attribution[i], map_[i].cpu(), _row(figures[name], i))
+                for name, (attribution, map_) in pictured.items()
             },
             _row(agreement, i),
+            tuple(notes),
         )
         for i in range(len(x))
     ]
 
 
-def _coverage(model: nn.Module, x: Image, prediction: Label, examination: Examination, draws: SampleDraws) -> PerSample:
-    """Share of noisy copies that keep the prediction."""
-    kept = torch.zeros(len(x), device=x.device)
-    for i in range(examination.predictions):
-        noisy = noisy_image(x, draws.of(f"prediction/{i}"), sigma=examination.sigma)
-        with torch.no_grad():
-            kept += model(noisy).argmax(1) == prediction
-    return kept / examination.predictions
+def _measured(case: Case, examination: Examination, notes: dict[str, None], *, of_network: bool) -> dict[str, Tensor]:
+    """What the metrics of the network alone, or of a map, say of a case; ``notes`` takes why one was left out."""
+    values: dict[str, Tensor] = {}
+    for metric in examination.suite(case.name):
+        if (metric.about == "network") == of_network:
+            try:
+                values |= measured(metric, case)
+            except Exception as error:
+                if metric not in examination.metrics:
+                    raise
+                reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+                notes[" ".join(f"{type(metric).__name__} was left out: {reason}".split())[:300]] = None
+                values |= dict.fromkeys(metric.columns, torch.full((len(case.x),), torch.nan))
+    return values
 
 
 def _row(columns: Mapping[Any, Tensor], i: int) -> dict[Any, float]:
     return {name: float(value[i]) for name, value in columns.items()}
-
-
-def _region_means(map_: Heatmap, region: int) -> Heatmap:
-    """Of the squares that the perturbation curves replace, so that what is compared is what is tested."""
-    return F.avg_pool2d(map_[:, None], region, ceil_mode=True, count_include_pad=False)[:, 0]

@@ -27,11 +27,11 @@ from pellucid.runs.trained import load_network
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
 
-__all__ = ["Subject", "class_names", "of_network", "of_run"]
+__all__ = ["ExplainedNetwork", "class_names", "of_network", "of_run"]
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class ExplainedNetwork:
     """A network in eval mode with what is known of it.
 
     Attributes:
@@ -58,7 +58,14 @@ class Subject:
         return torch.stack(list(pixels)).to(device).float() / 255
 
 
-def of_run(path: str | Path) -> Subject:
+def __getattr__(name: str) -> Any:
+    if name != "Subject":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("Subject is now ExplainedNetwork; the old name will be removed", DeprecationWarning, stacklevel=2)
+    return ExplainedNetwork
+
+
+def of_run(path: str | Path) -> ExplainedNetwork:
     """The network of a finished run, or of the file of its weights.
 
     Its dataset need not be there, unless the run was made by a pellucid that recorded nothing of it, and not evaluated.
@@ -80,7 +87,8 @@ def of_run(path: str | Path) -> Subject:
     directory = RunDirectory(run)
     known = directory.facts or _facts_of_evaluation(directory) or load(read_experiment(run).dataset, "test")
     model = load_network(run, known)
-    return Subject(run.resolve().name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory))
+    name = run.resolve().name
+    return ExplainedNetwork(name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory))
 
 
 def _facts_of_evaluation(directory: RunDirectory) -> DataFacts | None:
@@ -117,7 +125,7 @@ def of_network(
     classes: int | Sequence[str] = 1000,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
-) -> Subject:
+) -> ExplainedNetwork:
     """Any PyTorch classifier; its weights are read without running code.
 
     Args:
@@ -136,10 +144,8 @@ def of_network(
     if size < 1 or channels < 1:
         raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
     names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
-    given = bool(mean or std)
-    choice = Network(name=network, weights=None if weights is None else str(weights), options=dict(options or {}))
-    if not given:
-        choice = Network(name=network, weights=choice.weights, options=choice.options, normalize=False)
+    file = None if weights is None else str(weights)
+    choice = Network(name=network, weights=file, options=dict(options or {}), normalize=bool(mean or std))
     shape = (channels, size, size)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment
@@ -150,7 +156,7 @@ def of_network(
             mean=tuple(mean) or (0.0,) * channels,
             std=tuple(std) or (1.0,) * channels,
         ).eval()
-    return Subject(network, model, names, shape, _digest(model))
+    return ExplainedNetwork(network, model, names, shape, _digest(model))
 
 
 def class_names(file: str | Path) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ import torch
 
 from pellucid.core.errors import InputError
 from pellucid.explanation.examination import Examination
-from pellucid.explanation.explained_network import Subject, class_names, of_network, of_run
+from pellucid.explanation.explained_network import ExplainedNetwork, class_names, of_network, of_run
 from pellucid.explanation.reference import Reference, of_folder, of_rows
 
 __all__ = ["subject_and_words", "with_reference"]
 
 
-def subject_and_words(parsed: Any) -> tuple[Subject, list[str], Examination]:
+def subject_and_words(parsed: Any) -> tuple[ExplainedNetwork, list[str], Examination]:
     """The network, on the device that is asked for; the images; what is measured of them.
 
     Args:
@@ -63,7 +63,7 @@ def _device(accelerator: str) -> torch.device:
     return torch.device(accelerator)
 
 
-def _examination(subject: Subject, saliency: list[str], *, full: bool) -> Examination:
+def _examination(subject: ExplainedNetwork, saliency: list[str], *, full: bool) -> Examination:
     if subject.evaluation is not None:
         return Examination.like(subject.evaluation, saliency, full=full)
     if full:
@@ -71,7 +71,7 @@ def _examination(subject: Subject, saliency: list[str], *, full: bool) -> Examin
     return Examination.quick(saliency)
 
 
-def with_reference(parsed: Any, subject: Subject, examination: Examination) -> Reference | None:
+def with_reference(parsed: Any, subject: ExplainedNetwork, examination: Examination) -> Reference | None:
     """What percentiles are of: the folder that is named, else the run's own rows, else nothing.
 
     Args:

@@ -59,20 +59,16 @@ def find(words: Sequence[str | Path]) -> list[str]:
     >>> find(["-", "cat.png", "-"])
     ['-', 'cat.png']
     """
-    found: list[str] = []
+    sources: list[str] = []
     for word in map(str, words):
-        inside = _inside(word) if word != STANDARD_INPUT and os.path.isdir(word) else []
-        found += inside or [word]
-    return list(dict.fromkeys(found))
-
-
-def _inside(folder: str) -> list[str]:
-    return sorted(
-        os.path.join(place, file)
-        for place, _, files in os.walk(folder)
-        for file in files
-        if file.lower().endswith(READ_IN_FOLDERS) and not file.startswith(".")
-    )
+        inside = sorted(
+            os.path.join(place, file)
+            for place, _, files in os.walk("" if word == STANDARD_INPUT else word)
+            for file in files
+            if file.lower().endswith(READ_IN_FOLDERS) and not file.startswith(".")
+        )
+        sources += inside or [word]
+    return list(dict.fromkeys(sources))
 
 
 def told(source: str) -> str:
@@ -154,13 +150,10 @@ def _of_image(image: Image.Image, where: str, shape: tuple[int, int, int], notes
     if height == width:
         return pixels(image, size=height, channels=channels, where=where).contiguous(), stored, notes
     whole = pixels(image, size=None, channels=channels, where=where)
-    fitted = ImageOps.fit(_as_image(whole), (width, height), method=Image.Resampling.BILINEAR)
+    array = whole[0] if channels == 1 else whole.permute(1, 2, 0)
+    upright = Image.fromarray(np.ascontiguousarray(array.numpy()))
+    fitted = ImageOps.fit(upright, (width, height), method=Image.Resampling.BILINEAR)
     return pixels(fitted, size=None, channels=channels, where=where).contiguous(), stored, notes
-
-
-def _as_image(pixels: Tensor) -> Image.Image:
-    array = pixels[0] if len(pixels) == 1 else pixels.permute(1, 2, 0)
-    return Image.fromarray(np.ascontiguousarray(array.numpy()))
 
 
 def _of_array(array: npt.NDArray[Any], where: str, shape: tuple[int, int, int], notes: tuple[str, ...]) -> _Read:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,27 +19,18 @@ from pellucid import __version__
 from pellucid.config import to_config
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.explanation.card import FIGURES
 from pellucid.explanation.examination import Examination, examine
-from pellucid.explanation.explained_network import Subject
+from pellucid.explanation.explained_network import ExplainedNetwork
 from pellucid.explanation.pictures import Picture, find, read
-from pellucid.metrics.definitions import column_name
+from pellucid.metrics.column import Column
+from pellucid.metrics.suite import COLUMNS, column_name, split
 from pellucid.runs.directory import read_run
 
-__all__ = ["DIRECTION", "FEWEST", "Reference", "of_folder", "of_rows"]
+__all__ = ["FEWEST", "Reference", "of_folder", "of_rows"]
 
 FEWEST = 20
 """Images below which a percentile says too little to be shown."""
-
-DIRECTION = {
-    "gini": 1,
-    "aopc_morf": 1,
-    "aopc_lerf": -1,
-    "faithfulness": 1,
-    "ris": -1,
-    "ros": -1,
-    "similarity": 1,
-}
-"""The measures that have percentiles: 1 where higher is better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,22 +47,35 @@ class Reference:
     images: int
     columns: dict[str, npt.NDArray[np.float64]]
 
-    def percentile(self, measure: str, method: str, value: float) -> float | None:
+    def percentile(self, measure: str, method: str, value: float, meaning: Column | None = None) -> float | None:
         """Share in percent of the reference images whose map is worse, ties half; None where it cannot be said.
+
+        Args:
+            measure: name of a figure.
+            method: name of the saliency method.
+            value: of the image.
+            meaning: of the figure; that of the card's own by default.
 
         >>> gini = {"gini": np.linspace(0.01, 1, 100)}
         >>> Reference("", 100, gini).percentile("gini", "vanilla_gradient", 0.255)
         25.0
         """
         column = column_name(measure, method)
-        if measure not in DIRECTION or column not in self.columns or not np.isfinite(value):
+        meaning = meaning or FIGURES[measure]
+        if not _is_ranked(meaning) or column not in self.columns or not np.isfinite(value):
             return None
+        sign = 1 if meaning.direction == "higher" else -1
         known = self.columns[column]
-        known = DIRECTION[measure] * known[np.isfinite(known)]
+        known = sign * known[np.isfinite(known)]
         if len(known) < FEWEST:
             return None
-        worse = (known < DIRECTION[measure] * value).sum() + (known == DIRECTION[measure] * value).sum() / 2
+        worse = (known < sign * value).sum() + (known == sign * value).sum() / 2
         return float(100 * worse / len(known))
+
+
+def _is_ranked(meaning: Column) -> bool:
+    """Whether a figure describes a map, and one of two is the better."""
+    return meaning.of_map and meaning.direction != "none"
 
 
 def of_rows(run: str | Path) -> Reference:
@@ -80,12 +85,13 @@ def of_rows(run: str | Path) -> Reference:
         InputError: there are none, or they cannot be read.
     """
     read = read_run(run)
-    columns: dict[str, npt.NDArray[np.float64]] = {}
+    card_only = FIGURES.keys() - COLUMNS.keys()
+    columns = {
+        name: read.values(name)
+        for name in read.columns
+        if split(name)[0] not in card_only and not pa.types.is_nested(read.rows[name].type)
+    }
     for method in read.saliency_methods:
-        for measure in DIRECTION:
-            column = column_name(measure, method)
-            if column in read.rows.column_names:
-                columns[column] = read.values(column)
         orders = [column_name(f"aopc_{order}", method) for order in ("morf", "lerf")]
         if all(order in columns for order in orders):
             columns[column_name("faithfulness", method)] = columns[orders[0]] - columns[orders[1]]
@@ -97,7 +103,7 @@ def of_rows(run: str | Path) -> Reference:
 
 
 def of_folder(
-    subject: Subject,
+    subject: ExplainedNetwork,
     folder: str | Path,
     examination: Examination,
     *,
@@ -126,14 +132,19 @@ def of_folder(
     if len(files) > images:
         files = [files[i] for i in np.linspace(0, len(files) - 1, images).round().astype(int)]
     facts = [__version__, subject.name, subject.weights, subject.shape, to_config(examination)]
-    facts += [
-        [file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files if Path(file).is_file()
-    ]
+    known = [(file, Path(file).stat()) for file in files if Path(file).is_file()]
+    facts += [[file, state.st_size, state.st_mtime_ns] for file, state in known]
     key = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
-    kept = _folder() / f"{key}.parquet"
-    table = _kept(kept)
+    cache = Path(os.environ.get("PELLUCID_CACHE") or platformdirs.user_cache_dir("pellucid"))
+    kept = cache / "references" / f"{key}.parquet"
+    table = None
+    with suppress(pa.ArrowInvalid, OSError):  # not there, or cut short; it is made again
+        table = pq.read_table(kept)
     if table is None:
-        pictures = _readable(files, subject.shape)
+        pictures = []
+        for file in files:
+            with suppress(InputError):  # what is wrong with a picture is said where it is to be explained
+                pictures.append(read(file, subject.shape))
         if len(pictures) < FEWEST:
             raise InputError(
                 f"reference {folder} holds {len(pictures)} pictures that can be read; at least {FEWEST} are needed"
@@ -145,51 +156,21 @@ def of_folder(
     return Reference(f"{table.num_rows} pictures of {Path(folder).resolve().name}", table.num_rows, columns)
 
 
-def _folder() -> Path:
-    """Where references are kept: ``$PELLUCID_CACHE``, else the platform's cache folder."""
-    return Path(os.environ.get("PELLUCID_CACHE") or platformdirs.user_cache_dir("pellucid")) / "references"
-
-
-def _kept(file: Path) -> pa.Table | None:
-    try:
-        return pq.read_table(file) if file.exists() else None
-    except (pa.ArrowInvalid, OSError):  # cut short; it is made again
-        return None
-
-
-def _readable(files: Sequence[str], shape: tuple[int, int, int]) -> list[Picture]:
-    pictures = []
-    for file in files:
-        try:
-            pictures.append(read(file, shape))
-        except InputError:
-            continue  # what is wrong with a picture is said where it is to be explained
-    return pictures
-
-
 def _measured(
-    subject: Subject,
-    pictures: Sequence[Picture],
-    examination: Examination,
-    batch_size: int,
-    progress: bool,
+    subject: ExplainedNetwork, pictures: Sequence[Picture], examination: Examination, batch_size: int, progress: bool
 ) -> pa.Table:
     columns: dict[str, list[float]] = {}
-    bar = tqdm(
-        total=len(pictures),
-        desc="measuring the reference",
-        unit="image",
-        dynamic_ncols=True,
-        disable=None if progress else True,
-    )
-    with bar:
+    meanings = examination.columns()
+    shown = {"unit": "image", "dynamic_ncols": True, "disable": None if progress else True}
+    with tqdm(total=len(pictures), desc="measuring the reference", **shown) as bar:
         for start in range(0, len(pictures), batch_size):
             batch = pictures[start : start + batch_size]
             x = subject.batch([picture.pixels for picture in batch])
             keys = [picture.key for picture in batch]
             for finding in examine(subject.model, x, keys, examination, judged=False):
-                for method, found in finding.maps.items():
-                    for measure in DIRECTION:
-                        columns.setdefault(column_name(measure, method), []).append(found.figures[measure])
+                for method, measured in finding.maps.items():
+                    for measure, value in measured.figures.items():
+                        if _is_ranked(meanings[measure]):
+                            columns.setdefault(column_name(measure, method), []).append(value)
             bar.update(len(batch))
     return pa.table(columns)

@@ -89,25 +89,18 @@ def judge(
 ) -> Judgement:
     """Judge one map of one image.
 
-    Not to be relied upon: a flat map; one that the draws show to be no more faithful than more than 5 % of random maps
-    are, or where nothing that is destroyed changes the answer; a prediction that, as the draws show, fewer than half of
-    the noisy copies keep; a map whose rank correlation with those of noisy copies is shown to be below 0.25; one whose
-    RIS or ROS is among the worst 5 % of the reference.
-
-    Undecided, or with care where no more draws can be taken: one of these that the draws show neither to hold nor not.
-
-    With care: rank correlation below 0.5; RIS, ROS or faithfulness among the worst quarter of the reference; a
-    probability below 0.5; a mean rank correlation with the other methods' maps below 0.2; no reference at all.
+    The rules and their thresholds stand in docs/explain.md, each with its reason. A check that fails refuses the map;
+    one that the draws cannot decide asks for more of them, or for care where there are no more; a doubt asks for care.
 
     Args:
-        figures: `pellucid.explanation.MapFinding.figures`; a missing or NaN number fails the first rules.
+        figures: numbers by name, as in `pellucid.explanation.card.FIGURES`; a missing or NaN one fails the first rules.
         percentiles: of the reference by figure, 100 the best; None where there is none.
         counts: what the figures were counted over.
         probability: of the explained class.
         agreement: rank correlations with the maps of the other methods.
         name: of the map in the sentence.
 
-    >>> good = {"peak": 1.0, "faithfulness": 0.4, "beats_random": 1.0, "aopc_morf": 0.5, "aopc_lerf": 0.1,
+    >>> good = {"faithfulness": 0.4, "beats_random": 1.0, "aopc_morf": 0.5, "aopc_lerf": 0.1,
     ...         "random_aopc": 0.2, "stability_coverage": 1.0, "similarity": 0.8, "similarity_error": 0.01, "gini": 0.6}
     >>> quick, usual = Counts(random_maps=19, predictions=20, maps=3, more=True), {"ris": 60.0, "faithfulness": 70.0}
     >>> judge(good, usual, counts=quick, probability=0.9).level
@@ -152,7 +145,7 @@ def _checks(
     def known(name: str) -> float:
         return figures.get(name, math.nan)
 
-    if not known("peak") > 0 or not known("gini") > 0:
+    if not known("gini") > 0:
         return {"flat": "it is the same everywhere, so it points at nothing"}, {}
     fails: dict[str, str] = {}
     undecided: dict[str, str] = {}
@@ -233,20 +226,20 @@ def _doubts(
     probability: float,
     agreement: Sequence[float],
 ) -> dict[str, str]:
-    found: dict[str, str] = {}
+    doubts: dict[str, str] = {}
     if not probability >= UNSURE:
-        found["unsure"] = "the network itself is not sure of its answer"
+        doubts["unsure"] = "the network itself is not sure of its answer"
     if not figures.get("similarity", math.nan) >= SHAKY:
-        found["shaky"] = "it changes visibly when the picture is a little noisy"
+        doubts["shaky"] = "it changes visibly when the picture is a little noisy"
     elif _among(percentiles, ("ris", "ros"), POOR):
-        found["less-steady"] = "it changes more under noise than most maps of this network"
+        doubts["less-steady"] = "it changes more under noise than most maps of this network"
     if _among(percentiles, ("faithfulness",), POOR):
-        found["less-faithful"] = "it tells less of what the network uses than most of its maps"
+        doubts["less-faithful"] = "it tells less of what the network uses than most of its maps"
     if agreement and not sum(agreement) / len(agreement) >= DISAGREE:
-        found["disagreement"] = "other kinds of map show other things"
-    if not found and all(value is None for value in percentiles.values()):
-        found["no-reference"] = "it passed the checks, but there is no reference of what is usual for this network"
-    return found
+        doubts["disagreement"] = "other kinds of map show other things"
+    if not doubts and all(value is None for value in percentiles.values()):
+        doubts["no-reference"] = "it passed the checks, but there is no reference of what is usual for this network"
+    return doubts
 
 
 def _among(percentiles: Mapping[str, float | None], names: Sequence[str], worst: float) -> bool:

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 from PIL import Image
 
-from pellucid.explanation.card import FIGURES, SHOWN, Card, percentile_words, share, written
+from pellucid.explanation.card import Card, percentile_words, share, written
 from pellucid.explanation.drawing import MARKS, coloured, veil
 from pellucid.report.measures import saliency_title
 from pellucid.report.words import number
@@ -34,14 +34,11 @@ def card_page(card: Card) -> str:
     width = card.image.shape[1]
     maps = [
         {
-            "card": one,
-            "mark": MARKS[one.judgement.level],
-            "kind": CLASSES[one.judgement.level],
-            "heatmap": _uri(coloured(one.heatmap)),
-            "veil": _uri(veil(one.heatmap)),
-            "figures": [_figure(one.figures[name]) for name in SHOWN],
+            "card": map_,
+            "heatmap": _uri(coloured(map_.heatmap)),
+            "veil": _uri(veil(map_.heatmap)),
         }
-        for one in card.maps
+        for map_ in card.maps
     ]
     return (
         _environment()
@@ -52,10 +49,8 @@ def card_page(card: Card) -> str:
             name=Path(card.source).name,
             image=_uri(Image.fromarray(card.image)),
             pixels="pixels" if width < 64 else "smooth",
-            mark=MARKS[card.judgement.level],
-            kind=CLASSES[card.judgement.level],
             agreement=[(saliency_title(a), saliency_title(b), value) for (a, b), value in card.agreement.items()],
-            words=FIGURES,
+            words=[figure.column for figure in card.maps[0].figures.values()],
             settings=[(key.replace("_", " "), _setting(value)) for key, value in card.settings.items()],
         )
     )
@@ -70,28 +65,15 @@ def index_page(entries: Sequence[Entry]) -> str:
     Returns:
         The HTML.
     """
-    made = [
-        entry | {"mark": MARKS[entry["level"]], "kind": CLASSES[entry["level"]]}
-        for entry in entries
-        if "level" in entry
-    ]
+    made = [entry for entry in entries if "level" in entry]
     counts = [(level, sum(entry["level"] == level for entry in made)) for level in CLASSES]
     skipped = [entry for entry in entries if "level" not in entry]
     return _environment().get_template("index.html").render(made=made, skipped=skipped, counts=counts)
 
 
-def _figure(figure: Any) -> dict[str, Any]:
-    return {
-        "title": FIGURES[figure.name].title,
-        "value": written(figure),
-        "percentile": figure.percentile,
-        "words": percentile_words(figure),
-    }
-
-
 def _setting(value: Any) -> str:
     if isinstance(value, Mapping):
-        value = [f"{key} {_setting(one)}" for key, one in value.items()]
+        value = [f"{key} {_setting(part)}" for key, part in value.items()]
     return ", ".join(map(_setting, value)) or "–" if isinstance(value, list | tuple) else number(value)
 
 
@@ -106,7 +88,8 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FunctionLoader(lambda name: here.joinpath(name).read_text(encoding="utf-8")),
     )
     style = report.joinpath("page.css").read_text(encoding="utf-8") + here.joinpath("card.css").read_text("utf-8")
-    environment.globals |= {"style": Markup(style), "share": share}
+    environment.globals |= {"style": Markup(style), "marks": MARKS, "kinds": CLASSES}
+    environment.globals |= {"share": share, "written": written, "percentile_words": percentile_words}
     return environment
 
 
