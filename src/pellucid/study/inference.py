@@ -141,7 +141,7 @@ def hodges_lehmann(differences: Values) -> Floats:
 
 
 def signed_rank_effect(differences: Values) -> Floats:
-    """Matched-pairs rank-biserial correlation of differences, as `rank_biserial` in `pellucid.statistics.comparison`.
+    """Matched-pairs rank-biserial correlation: the share of the signed ranks that are positive, minus the others'.
 
     Args:
         differences: (..., n) one difference per participant, n >= 1.
