@@ -270,10 +270,10 @@ class Store:
                         platform=dict(platform or {}),
                     )
                 )
-        found = self.participant(key)
-        if found is None:
+        participant = self.participant(key)
+        if participant is None:
             raise Unavailable("the participant was deleted meanwhile")
-        return found
+        return participant
 
     def record(
         self,
