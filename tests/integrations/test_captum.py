@@ -6,7 +6,8 @@ from captum.attr import NoiseTunnel, Saliency
 from captum.metrics import sensitivity_max
 from torch import nn
 
-from pellucid import IntegratedGradients, SmoothGrad, VanillaGradient, as_saliency, randomness
+from pellucid import IntegratedGradients, SmoothGrad, VanillaGradient, as_saliency
+from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.integrations.captum import SaliencyAttribution
 

@@ -27,8 +27,8 @@ from pellucid import (
     SmoothGrad,
     fgsm,
     fit,
-    randomness,
 )
+from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.data import Loader, load
 from pellucid.integrations.lightning import Indexed, LightningObjective
@@ -203,7 +203,8 @@ import lightning, torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from pellucid import SCAAT, Objective, Optimizer, fgsm, randomness
+from pellucid import SCAAT, Objective, Optimizer, fgsm
+from pellucid.core import randomness
 from pellucid.integrations.lightning import Indexed, LightningObjective
 
 class Keep(lightning.Callback):
