@@ -1,10 +1,7 @@
-"""What every test shares: one torch thread, hypothesis without a clock, a browser."""
+"""What the tests share: hypothesis without a clock, a browser."""
 
 import os
 from collections.abc import Iterator
-
-# Before torch is imported, and for the processes that tests start.
-os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from hypothesis import settings
