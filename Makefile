@@ -1,51 +1,58 @@
 # Each target makes .venv where there is none, installs what it needs, and is quick when nothing changed.
 # Another Python: make clean demo PYTHON=python3.12      More arguments: make demo ARGS=--quick, make test ARGS="-k gini"
 
-python := .venv/bin/python
+venv := .venv
+python := $(venv)/bin/python
 # Where no mirror answers, Debian's package; what was tried before is told only if that fails too.
-data := $(python) -m pellucid data get fashion-mnist 2>.venv/data.log || scripts/fashion_mnist $(python) || \
-	{ cat .venv/data.log >&2; exit 2; }
+data := $(python) -m pellucid data get fashion-mnist 2>$(venv)/data.log || scripts/fashion_mnist $(python) || \
+	{ cat $(venv)/data.log >&2; exit 2; }
 # A laptop without a browser runs the rest; under CI that is a failure.
-browser := browser=$$(scripts/browser) || [ -z "$$CI" ] || exit 1
+browser := browser=$$(scripts/browser $(python)) || [ -z "$$CI" ] || exit 1
 postgresql := postgresql=$$(scripts/postgresql) || [ -z "$$CI" ] || exit 1
 # One thread a process: two processes of two threads slow each other down on two cores.
 pytest := PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format results parity clean
+.PHONY: help demo test test-python test-slow check format results parity clean
 
 help: ## this text
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: ## train six networks on Fashion-MNIST, measure their maps, write runs/demo/report.html
-	@scripts/environment demo
+	@scripts/environment demo $(venv)
 	@$(data)
 	@$(python) -m pellucid demo $(ARGS)
 
 test: ## the tests that every change passes
-	@scripts/environment test
+	@scripts/environment test $(venv)
 	@$(data)
 	@$(browser); $(pytest) -m "not slow" $(ARGS)
 
+test-python: ## the same tests on another Python, in an environment of its own: make test-python PYTHON=python3.12
+	@version=$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || { \
+		echo "make test-python needs another Python that is installed here, such as PYTHON=python3.12; got '$(PYTHON)'" >&2; \
+		exit 2; }; \
+	$(MAKE) --no-print-directory test venv=.venv-$$version
+
 test-slow: ## the long tests
-	@scripts/environment test
+	@scripts/environment test $(venv)
 	@$(data)
 	@$(browser); $(postgresql); PELLUCID_POSTGRESQL="$$postgresql" $(pytest) -m slow $(ARGS)
 
 check: ## format, lint, types, import direction
-	@scripts/environment check
+	@scripts/environment check $(venv)
 	$(python) -m ruff format --check .
 	$(python) -m ruff check .
 	$(python) -m mypy
 	@$(python) -m pytest -q tests/test_imports.py
 
 format: ## format the code, put the imports in order
-	@scripts/environment check
+	@scripts/environment check $(venv)
 	$(python) -m ruff format .
 	$(python) -m ruff check --fix .
 
 results: ## README's headline and results/claims.md, from the tables under results/
-	@scripts/environment check
+	@scripts/environment check $(venv)
 	@$(python) benchmarks/headline.py
 	@$(python) benchmarks/claims.py
 
@@ -53,6 +60,6 @@ parity: ## results/metrics-parity.md: every measure against independent code
 	@scripts/environment parity
 	@OMP_NUM_THREADS=1 .venv-parity/bin/python benchmarks/metrics_parity.py $(ARGS)
 
-clean: ## remove .venv, .venv-parity, caches and built packages; runs/ and downloaded data stay
-	rm -rf .venv .venv-parity .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+clean: ## remove .venv, .venv-*, caches and built packages; runs/ and downloaded data stay
+	rm -rf .venv .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -30,7 +30,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from pellucid.study.folder import read_manifest, read_study
-from pellucid.study.sequence import Course
+from pellucid.study.sequence import Sequences
 from pellucid.study.stimuli import New, new_study
 from pellucid.study.store import Store
 from pellucid.study.visitor import Page, read_page
@@ -217,7 +217,7 @@ def quantiles(seconds: np.ndarray) -> dict[str, float]:
 def check(study: Path, people: list[Participant], database: str | None) -> dict[str, Any]:
     """Every acknowledged answer against the database, and the balance of the allocation."""
     store = Store.open(study, database)
-    course = Course(read_study(study), read_manifest(study))
+    sequences = Sequences(read_study(study), read_manifest(study))
     stored: dict[str, list[Any]] = {}
     for step in store.steps():
         stored.setdefault(step["participant"], []).append(step)
@@ -234,18 +234,18 @@ def check(study: Path, people: list[Participant], database: str | None) -> dict[
         changed += sum(by_name.get(name, answers) != answers for name, answers in each.acknowledged.items())
         if found:
             slots.append(found.slot)
-            for step in course.steps(found.slot):
+            for step in sequences.steps(found.slot):
                 if step.kind == "trial":
                     under[step.stimuli[0].image, step.stimuli[0].condition] += 1
     store.close()
     images = {image for image, _ in under}
     spread = max(
-        max(under[image, name] for name in course.study.conditions)
-        - min(under[image, name] for name in course.study.conditions)
+        max(under[image, name] for name in sequences.study.conditions)
+        - min(under[image, name] for name in sequences.study.conditions)
         for image in images
     )
     return {
-        "pages": len(course.steps(0)),
+        "pages": len(sequences.steps(0)),
         "acknowledged": acknowledged,
         "lost": lost,
         "doubled": doubled,

@@ -1,10 +1,8 @@
-"""What every test shares: one torch thread, hypothesis without a clock, a browser."""
+"""What the tests share: hypothesis without a clock, a browser, the numbers of a page."""
 
 import os
-from collections.abc import Iterator
-
-# Before torch is imported, and for the processes that tests start.
-os.environ["OMP_NUM_THREADS"] = "1"
+import re
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -32,3 +30,20 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Callable[[str], list[str]]:
+    """Numbers and verdicts of a page's tables (of a text without any: of all its lines), in their order.
+
+    A published page must go on saying these; its words may change without the page being written again.
+    """
+
+    def of(text: str) -> list[str]:
+        lines = text.splitlines()
+        rows = [line for line in lines if line.startswith("|")] or lines
+        said = re.findall(r"[−-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?|confirmed|refuted|cannot be told", "\n".join(rows))
+        assert said, f"no number in {text[:80]!r}"
+        return said
+
+    return of

@@ -31,11 +31,11 @@ def result():
     return json.loads((ROOT / "results" / "demo.json").read_text())
 
 
-def test_tables_are_rendered_from_the_results(script, result):
+def test_tables_have_the_numbers_of_the_results(script, numbers, result):
     headline = script("headline")
-    assert headline.with_headline(README, json.loads((ROOT / headline.FILE).read_text())) == README
-    assert "| SCAAT's LeRF is lower than" in README
-    assert (ROOT / "results" / "demo.md").read_text() == script("demo_table").page(result)
+    shown = README[README.index(headline.BEGIN) : README.index(headline.END)]
+    assert numbers(shown) == numbers(headline.headline(json.loads((ROOT / headline.FILE).read_text())))
+    assert numbers((ROOT / "results" / "demo.md").read_text()) == numbers(script("demo_table").page(result))
 
 
 def test_lerf_orders_scaat_sgt_regular(result):

@@ -231,7 +231,8 @@ def test_a_forecast_counts_every_candidate(monkeypatch, capsys, name, count) -> 
     assert last.startswith(f"{count} networks; about {round(1.5 * count)} min on ")
 
 
-def test_every_search_has_datasets_and_published_pages_are_what_their_numbers_say() -> None:
+def test_every_search_has_datasets_and_published_pages_have_its_numbers(numbers) -> None:
     assert all("fashion-mnist" in datasets for datasets in SEARCHES.values())
     for file in RESULTS.glob("selection-*.json"):
-        assert file.with_suffix(".md").read_text() == page(json.loads(file.read_text())), file.name
+        published = file.with_suffix(".md").read_text()
+        assert numbers(published) == numbers(page(json.loads(file.read_text()))), file.name

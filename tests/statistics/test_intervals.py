@@ -8,10 +8,8 @@ import scipy.stats
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pellucid.core.errors import InputError
 from pellucid.statistics import (
     Interval,
-    bca_interval,
     mean_band,
     mean_interval,
     of_share,
@@ -157,52 +155,3 @@ def test_same_seed_same_interval() -> None:
     values = np.random.default_rng(0).random(30)
     assert mean_interval(values) == mean_interval(values)
     assert mean_interval(values, seed=1) != mean_interval(values)
-
-
-class TestBca:
-    def test_identities(self) -> None:
-        assert bca_interval([]).n == 0
-        assert math.isnan(bca_interval([math.nan]).mean)
-        assert bca_interval([0.37]) == Interval(0.37, 0.37, 0.37, 1)
-        assert bca_interval([0.1] * 7) == Interval(0.1, 0.1, 0.1, 7)
-        assert bca_interval([1.0, math.nan, 5.0, 2.0]) == bca_interval([1.0, 5.0, 2.0])
-
-    def test_symmetric_values_have_the_percentile_interval(self) -> None:
-        half = np.random.default_rng(0).random(200)
-        values = np.concatenate([half, -half])
-        ours, percentile = bca_interval(values, resamples=20_000), mean_interval(values, resamples=20_000)
-        width = percentile.high - percentile.low
-        assert (ours.low, ours.high) == pytest.approx((percentile.low, percentile.high), abs=0.05 * width)
-
-    def test_agrees_with_efrons_formula(self) -> None:
-        values = np.random.default_rng(1).gamma(0.5, size=40)
-        n, normal = len(values), scipy.stats.norm
-        resampled = np.random.default_rng(9).choice(values, (20_000, n)).mean(axis=1)
-        bias = normal.ppf((resampled < values.mean()).mean())
-        left_out = np.array([np.delete(values, i).mean() for i in range(n)])
-        deviation = left_out.mean() - left_out
-        acceleration = (deviation**3).sum() / (6 * (deviation**2).sum() ** 1.5)
-        ends = bias + normal.ppf([0.025, 0.975])
-        low, high = np.quantile(resampled, normal.cdf(bias + ends / (1 - acceleration * ends)))
-        ours = bca_interval(values, resamples=20_000)
-        assert (ours.low, ours.high) == (
-            pytest.approx(low, abs=0.05 * (high - low)),
-            pytest.approx(high, abs=0.05 * (high - low)),
-        )
-
-    @settings(max_examples=40)
-    @given(values_of_images, st.sampled_from([0.25, 1.0, 8.0]), st.integers(-100, 100))
-    def test_is_ordered_and_moves_with_the_values(self, values: np.ndarray, factor: float, shift: int) -> None:
-        # Whole numbers and powers of 2 are exact: how resampled means tie with the mean decides the correction.
-        values = values.round()
-        interval = bca_interval(values, resamples=200)
-        tiny = 1e-9
-        assert values.min() - tiny <= interval.low <= interval.high <= values.max() + tiny
-        moved = bca_interval(factor * values + shift, resamples=200)
-        expected = (factor * interval.low + shift, factor * interval.high + shift)
-        assert (moved.low, moved.high) == pytest.approx(expected, abs=1e-9)
-
-    @pytest.mark.parametrize("values", [[1.0, math.inf], [[1.0, 2.0]]])
-    def test_bad_input(self, values: list[float]) -> None:
-        with pytest.raises(InputError, match=r"values must be \(n,\) and not infinite"):
-            bca_interval(values)

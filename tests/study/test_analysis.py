@@ -228,7 +228,7 @@ def test_agreement_in_a_rotated_study_is_within_its_groups(make_study) -> None:
     even, odd = values[::2], values[1::2]
     tables = [one[:, ~np.isnan(one).any(axis=0)].T for one in (even, odd)]
     assert (found.groups, found.raters) == (2, 5)
-    assert found.one == pytest.approx(np.mean([icc(table) for table in tables]))
+    assert found.single == pytest.approx(np.mean([icc(table) for table in tables]))
     assert found.alpha.n == 12
 
 

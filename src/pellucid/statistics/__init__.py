@@ -3,7 +3,6 @@
 from pellucid.statistics.intervals import (
     EMPTY,
     Interval,
-    bca_interval,
     counts_of,
     interval_of,
     mean_band,
@@ -18,7 +17,6 @@ from pellucid.statistics.intervals import (
 __all__ = [
     "EMPTY",
     "Interval",
-    "bca_interval",
     "counts_of",
     "interval_of",
     "mean_band",

@@ -15,12 +15,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.core.errors import InputError
-
 __all__ = [
     "EMPTY",
     "Interval",
-    "bca_interval",
     "counts_of",
     "interval_of",
     "mean_band",
@@ -108,51 +105,6 @@ def of_share(interval: Interval, *, confidence: float = 0.95) -> Interval:
         return interval
     missed = 1 - ((1 - confidence) / 2) ** (1 / interval.n)
     return replace(interval, high=missed) if interval.mean == 0 else replace(interval, low=1 - missed)
-
-
-def bca_interval(values: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
-    """Mean over images with its bias-corrected and accelerated bootstrap interval, for skewed values or few images.
-
-    Args:
-        values: (n,) one value per image, or one difference of two runs; NaN is dropped.
-        confidence: probability that the interval covers, in (0, 1).
-        resamples: number of bootstrap resamples.
-        seed: of the resamples.
-
-    Returns:
-        As `mean_interval`; equal values give ``low == high == mean``.
-
-    Raises:
-        InputError: values that are infinite or not (n,).
-
-    >>> skewed = [0.0, 0.0, 0.1, 0.2, 0.2, 0.3, 4.0]
-    >>> bca_interval(skewed).high > mean_interval(skewed).high
-    True
-
-    Source: Efron 1987, "Better bootstrap confidence intervals", as `scipy.stats.bootstrap` has it.
-    """
-    import scipy.stats  # takes a second to import, which reports and tables need not pay
-
-    kept = _floats(values)
-    if kept.ndim != 1 or np.isinf(kept).any():
-        raise InputError(f"values must be (n,) and not infinite, got shape {kept.shape}")
-    kept = kept[~np.isnan(kept)]
-    if not len(kept):
-        return EMPTY
-    mean, least, spread = kept.mean(), kept.min(), np.ptp(kept)
-    if not spread:
-        return Interval(float(least), float(least), float(least), len(kept))
-    # The interval moves with the values, so they may be brought to [0, 1], where nothing underflows.
-    found = scipy.stats.bootstrap(
-        ((kept - least) / spread,),
-        np.mean,
-        n_resamples=resamples,
-        batch=250,
-        confidence_level=confidence,
-        method="BCa",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(float(mean), float(least + spread * found.low), float(least + spread * found.high), len(kept))
 
 
 def ratio_interval(

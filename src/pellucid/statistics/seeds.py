@@ -190,7 +190,10 @@ def _of_seeds(
     blocks = [counts[i : i + 250].astype(np.float64) for i in range(0, resamples, 250)]
     points = np.array([[statistic(np.ones((1, n)))[0] for statistic in group] for group in groups])
     resampled = np.stack(
-        [np.mean([np.concatenate([each(block) for block in blocks]) for each in group], axis=0) for group in groups]
+        [
+            np.mean([np.concatenate([statistic(block) for block in blocks]) for statistic in group], axis=0)
+            for group in groups
+        ]
     )
     return points, resampled
 
@@ -198,11 +201,11 @@ def _of_seeds(
 def _over_seeds(
     points: Floats, resampled: Floats, function: Callable[[Floats], Floats], confidence: float, n: int
 ) -> Interval:
-    point, found = function(points.mean(axis=1)[:, None])[0], function(resampled)
-    usable = np.isfinite(found)
+    point, numbers = function(points.mean(axis=1)[:, None])[0], function(resampled)
+    usable = np.isfinite(numbers)
     if not np.isfinite(point) or usable.mean() < 0.99:
         return EMPTY
-    over_images = interval_of(point, found[usable], confidence, n)
+    over_images = interval_of(point, numbers[usable], confidence, n)
     if points.shape[1] == 1:
         return over_images
     without_each = function(np.stack([_leaving_one_out(group) for group in points]))

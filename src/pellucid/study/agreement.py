@@ -1,10 +1,8 @@
-"""Do people agree: Krippendorff's alpha for any scale and missing answers, intraclass correlations for complete ones.
+"""Do people agree: Krippendorff's ordinal alpha for any answers, intraclass correlations for complete ones.
 
 Low agreement is a finding, not a fault: people may well differ in whom they trust. It says how far the mean over these
 people would change with others.
 """
-
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,68 +10,46 @@ import numpy.typing as npt
 from pellucid.core.errors import InputError
 from pellucid.statistics import Interval
 
-__all__ = ["Level", "icc", "krippendorff_alpha", "krippendorff_interval"]
+__all__ = ["icc", "krippendorff_interval"]
 
-Level = Literal["nominal", "ordinal", "interval", "ratio"]
 Floats = npt.NDArray[np.float64]
 
 
-def krippendorff_alpha(ratings: npt.ArrayLike, *, level: Level = "ordinal") -> float:
-    """Krippendorff's alpha: 1 minus observed disagreement over that of answers shuffled among the units.
+def krippendorff_interval(
+    ratings: npt.ArrayLike, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Krippendorff's ordinal alpha with its percentile bootstrap interval over units.
+
+    Alpha is 1 minus the observed disagreement over that of answers shuffled among the units. How much two ratings
+    disagree is counted in the ratings that lie between them.
 
     Args:
         ratings: (raters, units), NaN where a rater did not rate a unit; units with fewer than 2 ratings are left out.
-        level: how two values differ: ``nominal`` (equal or not), ``ordinal`` (by the ratings that lie between them),
-            ``interval`` (by their difference) or ``ratio`` (by their difference over their sum).
-
-    Returns:
-        A number of at most 1: 1 for full agreement, 0 for that of chance, below 0 for systematic disagreement; NaN
-        where it does not exist, since all ratings are equal or no unit has 2.
-
-    Raises:
-        InputError: ratings that are not (raters, units), another level, a negative value at level ``ratio``.
-
-    >>> round(krippendorff_alpha([[1, 2, 3, 3], [1, 2, 3, 4]], level="nominal"), 3)
-    0.696
-
-    Source: Krippendorff 2011, "Computing Krippendorff's alpha-reliability", sections C and D.
-    """
-    coincidences, values = _coincidences(ratings)
-    return float(_alpha(coincidences.sum(axis=0)[None], values, level)[0])
-
-
-def krippendorff_interval(
-    ratings: npt.ArrayLike,
-    *,
-    level: Level = "ordinal",
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Krippendorff's alpha with its percentile bootstrap interval over units.
-
-    Args:
-        ratings: as in `krippendorff_alpha`.
-        level: as in `krippendorff_alpha`.
         confidence: probability that the interval covers, in (0, 1).
         resamples: number of bootstrap resamples of units.
         seed: of the resamples.
 
     Returns:
-        alpha, its interval, and the number of units that 2 raters or more rated; NaN where alpha does not exist.
+        alpha, its interval, and the number of units that 2 raters or more rated. Alpha is at most 1: 1 for full
+        agreement, 0 for that of chance, below 0 for systematic disagreement; NaN where it does not exist, since all
+        ratings are equal or no unit has 2.
+
+    Raises:
+        InputError: ratings that are not (raters, units).
 
     >>> krippendorff_interval([[1, 2, 3], [1, 2, 3]], resamples=20)
     Interval(mean=1.0, low=1.0, high=1.0, n=3)
 
-    Source: as in `krippendorff_alpha`; units are resampled whole, as in Zapf et al. 2016.
+    Source: Krippendorff 2011, "Computing Krippendorff's alpha-reliability", sections C and D; units are resampled
+    whole, as in Zapf et al. 2016.
     """
     coincidences, values = _coincidences(ratings)
     n = len(coincidences)
-    estimate = float(_alpha(coincidences.sum(axis=0)[None], values, level)[0])
+    estimate = float(_alpha(coincidences.sum(axis=0)[None])[0])
     if np.isnan(estimate):
         return Interval(estimate, estimate, estimate, n)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    resampled = _alpha((drawn @ coincidences.reshape(n, -1)).reshape(-1, len(values), len(values)), values, level)
+    resampled = _alpha((drawn @ coincidences.reshape(n, -1)).reshape(-1, len(values), len(values)))
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled[~np.isnan(resampled)], [tail, 1 - tail])
     return Interval(estimate, float(low), float(high), n)
@@ -121,33 +97,15 @@ def _coincidences(ratings: npt.ArrayLike) -> tuple[Floats, Floats]:
     return pairs / (counts.sum(axis=1) - 1)[:, None, None], values
 
 
-def _alpha(coincidences: Floats, values: Floats, level: Level) -> Floats:
+def _alpha(coincidences: Floats) -> Floats:
     """(resamples,): alpha of each table of coincidences (resamples, values, values)."""
     totals = coincidences.sum(axis=2)
     n = totals.sum(axis=1)
-    apart = _squared_difference(totals, values, level)
+    # Ratings between two values, with half of those at either end.
+    middle = totals.cumsum(axis=1) - totals / 2
+    apart = (middle[:, :, None] - middle[:, None, :]) ** 2
     observed = (coincidences * apart).sum(axis=(1, 2))
     by_chance = (totals[:, :, None] * totals[:, None, :] * apart).sum(axis=(1, 2))
-    found: Floats = np.full(len(n), np.nan)
-    np.divide((n - 1) * observed, by_chance, out=found, where=by_chance > 0)
-    return 1 - found
-
-
-def _squared_difference(totals: Floats, values: Floats, level: Level) -> Floats:
-    """(resamples or 1, values, values): squared difference of every two values."""
-    c, k = values[:, None], values[None, :]
-    if level == "nominal":
-        unlike: Floats = (c != k).astype(np.float64)
-        return unlike[None]
-    if level == "interval":
-        return np.asarray((c - k) ** 2)[None]
-    if level == "ratio":
-        if (values < 0).any():
-            raise InputError(f"ratings of level ratio must not be negative, got {values.min():g}")
-        whole = c + k
-        return (np.divide(c - k, whole, out=np.zeros_like(whole), where=whole > 0) ** 2)[None]
-    if level == "ordinal":
-        # Ratings between the two, with half of those at either end.
-        middle = totals.cumsum(axis=1) - totals / 2
-        return np.asarray((middle[:, :, None] - middle[:, None, :]) ** 2)
-    raise InputError(f"level must be one of {', '.join(get_args(Level))}, got {level!r}")
+    disagreement: Floats = np.full(len(n), np.nan)
+    np.divide((n - 1) * observed, by_chance, out=disagreement, where=by_chance > 0)
+    return 1 - disagreement

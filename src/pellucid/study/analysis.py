@@ -58,8 +58,8 @@ def analyse(
         InputError: synthetic data without ``synthetic``, or the other way round; nobody is left after the exclusions;
             an extra test of an unknown question or one that is planned.
     """
-    raters = [one.name for one in responses.participants if one.synthetic]
-    people = [one.name for one in responses.participants if not one.synthetic]
+    raters = [person.name for person in responses.participants if person.synthetic]
+    people = [person.name for person in responses.participants if not person.synthetic]
     if raters and not synthetic:
         raise InputError(
             f"{len(raters)} of {len(responses.participants)} participants are synthetic raters, not people; give "
@@ -77,9 +77,9 @@ def analyse(
     planned, impossible = _possible(study.tests, ratings)
     added, impossible_too = _possible(wanted, ratings)
     results = tuple(
-        _result(test, ratings[test.question], found, registered, resamples, study.seed)
+        _result(test, ratings[test.question], outcome, registered, resamples, study.seed)
         for tests, registered in ((planned, True), (added, False))
-        for test, found in zip(tests, _together(tests, ratings, study.seed), strict=True)
+        for test, outcome in zip(tests, _together(tests, ratings, study.seed), strict=True)
     )
     registered_bounds = {test.question: test.equivalence for test in planned if test.equivalence is not None}
     results = _with_equivalence(_with_equivalence(results, ratings, registered_bounds), ratings, added_bounds)
@@ -131,11 +131,11 @@ def _together(
     tests: Sequence[PlannedTest], ratings: Mapping[str, Ratings], seed: int
 ) -> list[tuple[float, float, float]]:
     """Statistic, p and corrected p of each question's test; the questions are corrected together."""
-    found = [question_test(ratings[test.question], seed=seed) for test in tests]
-    if not found:
+    alone = [question_test(ratings[test.question], seed=seed) for test in tests]
+    if not alone:
         return []
-    corrected = holm([p for _, p in found])
-    return [(statistic, p, float(after)) for (statistic, p), after in zip(found, corrected, strict=True)]
+    corrected = holm([p for _, p in alone])
+    return [(statistic, p, float(after)) for (statistic, p), after in zip(alone, corrected, strict=True)]
 
 
 def _added(study: Study, extra: Sequence[str]) -> list[PlannedTest]:
@@ -176,12 +176,12 @@ def _possible(tests: Sequence[PlannedTest], ratings: Mapping[str, Ratings]) -> t
 def _result(
     test: PlannedTest,
     ratings: Ratings,
-    found: tuple[float, float, float],
+    outcome: tuple[float, float, float],
     registered: bool,
     resamples: int,
     seed: int,
 ) -> Result:
-    statistic, p, corrected = found
+    statistic, p, corrected = outcome
     means = ratings.means
     pairs = [
         _pair(ratings, condition, against, resamples) for against, condition in combinations(ratings.conditions, 2)
@@ -199,7 +199,7 @@ def _result(
         corrected_p=corrected,
         w=participant_interval(means, kendalls_w, resamples=resamples) if several else None,
         permuted=several and friedman(means, seed=seed).permuted,
-        pairs=tuple(replace(pair, corrected_p=float(one)) for pair, one in zip(pairs, after, strict=True)),
+        pairs=tuple(replace(pair, corrected_p=float(p_after)) for pair, p_after in zip(pairs, after, strict=True)),
     )
 
 
@@ -227,7 +227,7 @@ def _with_equivalence(
     results: Sequence[Result], ratings: Mapping[str, Ratings], bounds: Mapping[str, float]
 ) -> tuple[Result, ...]:
     """The results with equivalence tests of every pair of the questions that have a bound, corrected together."""
-    tested = [(one.question, pair) for one in results if one.question in bounds for pair in one.pairs]
+    tested = [(result.question, pair) for result in results if result.question in bounds for pair in result.pairs]
     if not tested:
         return tuple(results)
     p = []
@@ -235,24 +235,24 @@ def _with_equivalence(
         means = ratings[question].pair(pair.against, pair.condition)
         p.append(equivalence(means[:, 1] - means[:, 0], bound=bounds[question]))
     after = {
-        (question, pair.condition, pair.against): float(one)
-        for (question, pair), one in zip(tested, holm(p), strict=True)
+        (question, pair.condition, pair.against): float(corrected)
+        for (question, pair), corrected in zip(tested, holm(p), strict=True)
     }
     return tuple(
         replace(
-            one,
+            result,
             pairs=tuple(
                 replace(
                     pair,
-                    bound=bounds[one.question],
-                    equivalence_p=after[one.question, pair.condition, pair.against],
+                    bound=bounds[result.question],
+                    equivalence_p=after[result.question, pair.condition, pair.against],
                 )
-                for pair in one.pairs
+                for pair in result.pairs
             ),
         )
-        if one.question in bounds
-        else one
-        for one in results
+        if result.question in bounds
+        else result
+        for result in results
     )
 
 

@@ -23,7 +23,7 @@ def describe(responses: Responses, *, resamples: int) -> Iterator[Description]:
         resamples: of the bootstrap over participants.
     """
     subsets: dict[str, bool | None] = {"all": None}
-    if {one.correct for one in responses.answers} >= {True, False}:
+    if {answer.correct for answer in responses.answers} >= {True, False}:
         subsets |= {"right": True, "wrong": False}
     for question in responses.study.questions:
         for subset, correct in subsets.items():
@@ -68,14 +68,14 @@ def agreement(question: str, ratings: Ratings, *, resamples: int) -> Agreement:
     raters = [table.shape[1] for table in groups]
 
     def mean_of(average: bool) -> float:
-        found = np.array([icc(table, average=average) for table in groups])
-        there = ~np.isnan(found)
-        return float(np.average(found[there], weights=np.array(raters)[there])) if there.any() else float("nan")
+        reliability = np.array([icc(table, average=average) for table in groups])
+        there = ~np.isnan(reliability)
+        return float(np.average(reliability[there], weights=np.array(raters)[there])) if there.any() else float("nan")
 
     return Agreement(
         question=question,
-        alpha=krippendorff_interval(rated, level="ordinal", resamples=resamples),
-        one=mean_of(False),
+        alpha=krippendorff_interval(rated, resamples=resamples),
+        single=mean_of(False),
         average=mean_of(True),
         raters=float(np.mean(raters)) if raters else 0.0,
         groups=len(groups),
@@ -91,11 +91,11 @@ def by_expertise(responses: Responses, ratings: Mapping[str, Ratings], *, resamp
         resamples: of the bootstrap over participants.
     """
     for asked in responses.study.expertise:
-        given = [one.expertise.get(asked.name, "") for one in responses.participants]
+        given = [person.expertise.get(asked.name, "") for person in responses.participants]
         options = asked.options[responses.study.languages[0]]
-        for level in (one for one in (*options, "") if one in given):
-            members = np.array([one == level for one in given])
-            for question in (one.name for one in responses.study.questions if one.kind == "likert"):
+        for level in (option for option in (*options, "") if option in given):
+            members = np.array([answer == level for answer in given])
+            for question in (asked.name for asked in responses.study.questions if asked.kind == "likert"):
                 values = ratings[question].values[members & ratings[question].complete]
                 yield Covariate(
                     expertise=asked.name,

@@ -200,7 +200,9 @@ class Study:
         for question in self.questions:
             if question.name == name:
                 return question
-        raise InputError(f"no question is named {name!r}; there are {', '.join(each.name for each in self.questions)}")
+        raise InputError(
+            f"no question is named {name!r}; there are {', '.join(question.name for question in self.questions)}"
+        )
 
     def checks_of(self, kind: str) -> list[Check]:
         """The checks of one kind, in their order."""
@@ -229,7 +231,7 @@ def _check(study: Study) -> None:
             f"condition equally often, got {study.images}; take {study.images // count * count or count} or "
             f"{-(-study.images // count) * count}, or crossing full"
         )
-    if not study.languages or any(not CODE.fullmatch(each) for each in study.languages):
+    if not study.languages or any(not CODE.fullmatch(code) for code in study.languages):
         raise InputError(f"languages must name at least one, such as en, got {list(study.languages)}")
     _check_bounds(study)
     _check_texts(study)
@@ -267,16 +269,19 @@ def _check_texts(study: Study) -> None:
         texts.append((f"question {question.name}: text", question.text))
         if question.anchors is not None:
             texts += [
-                (f"question {question.name}: anchors", each) for each in (question.anchors.low, question.anchors.high)
+                (f"question {question.name}: anchors", words) for words in (question.anchors.low, question.anchors.high)
             ]
     asked: list[Check | Expertise] = [*study.checks, *study.expertise]
-    for each in asked:
-        texts += [(f"{each.name}: text", each.text), (f"{each.name}: options", each.options)]
+    for question_or_check in asked:
+        texts += [
+            (f"{question_or_check.name}: text", question_or_check.text),
+            (f"{question_or_check.name}: options", question_or_check.options),
+        ]
         if (
-            len({len(options) for options in each.options.values()}) > 1
-            or min(map(len, each.options.values()), default=0) < 2
+            len({len(options) for options in question_or_check.options.values()}) > 1
+            or min(map(len, question_or_check.options.values()), default=0) < 2
         ):
-            raise InputError(f"{each.name}: options must be two or more, equally many in every language")
+            raise InputError(f"{question_or_check.name}: options must be two or more, equally many in every language")
     for where, text in texts:
         for language in study.languages:
             if not text.get(language):
@@ -293,7 +298,7 @@ def _check_questions(study: Study) -> None:
     if not study.questions:
         raise InputError("a study asks at least one question, got none")
     asked: list[Question | Check | Expertise] = [*study.questions, *study.checks, *study.expertise]
-    names = [each.name for each in asked]
+    names = [named.name for named in asked]
     for name in names:
         if not NAME.fullmatch(name):
             raise InputError(f"a name begins with a letter and holds a-z, 0-9 and _, got {name!r}")

@@ -60,50 +60,50 @@ def exclude(responses: Responses) -> Flow:
     seconds, lining = median_seconds(responses), straight_lining(responses)
     tests: list[tuple[str, str, Callable[[Participant], bool | None]]] = []
     if rules.incomplete:
-        tests.append(("incomplete", "did not finish", lambda one: not one.completed))
+        tests.append(("incomplete", "did not finish", lambda person: not person.completed))
     tests += [
         (
             "max_attention_failures",
             f"failed more than {rules.max_attention_failures} attention checks",
-            lambda one: one.attention_failures > rules.max_attention_failures,
+            lambda person: person.attention_failures > rules.max_attention_failures,
         ),
         (
             "max_comprehension_failures",
             f"failed more than {rules.max_comprehension_failures} comprehension checks",
-            lambda one: one.comprehension_failures > rules.max_comprehension_failures,
+            lambda person: person.comprehension_failures > rules.max_comprehension_failures,
         ),
     ]
     fastest, straightest = rules.min_median_seconds, rules.max_straight_lining
     if fastest is not None:
         words = f"took less than {fastest:g} s for the median picture"
-        tests.append(("min_median_seconds", words, lambda one: _below(seconds.get(one.name), fastest)))
+        tests.append(("min_median_seconds", words, lambda person: _below(seconds.get(person.name), fastest)))
     if straightest is not None:
         words = f"gave the same rating in more than {100 * straightest:g} % of the answers"
-        tests.append(("max_straight_lining", words, lambda one: lining.get(one.name, 0.0) > straightest))
+        tests.append(("max_straight_lining", words, lambda person: lining.get(person.name, 0.0) > straightest))
     left, steps = list(responses.participants), []
     reasons: dict[str, str] = {}
     for rule, words, test in tests:
-        out = [one for one in left if test(one)]
-        everybody = [test(one) for one in responses.participants]
+        out = [person for person in left if test(person)]
+        everybody = [test(person) for person in responses.participants]
         steps.append(Step(rule, words, len(out), sum(map(bool, everybody)), everybody.count(None)))
-        reasons |= {one.name: rule for one in out}
-        left = [one for one in left if one.name not in reasons]
+        reasons |= {person.name: rule for person in out}
+        left = [person for person in left if person.name not in reasons]
     if not left:
         counts = ", ".join(f"{step.excluded} {step.words}" for step in steps if step.excluded)
         raise InputError(
             f"nobody is left to analyse: of {len(responses.participants)} participants {counts or 'none answered'}"
         )
     return Flow(
-        len(responses.participants), tuple(steps), tuple(one.name for one in left), reasons, responses.withdrawn
+        len(responses.participants), tuple(steps), tuple(person.name for person in left), reasons, responses.withdrawn
     )
 
 
 def median_seconds(responses: Responses) -> dict[str, float]:
     """Median time per rated picture of each participant who has times; the questions of one page share its time."""
     pages: dict[str, dict[str, float]] = {}
-    for one in responses.answers:
-        if not np.isnan(one.seconds):
-            pages.setdefault(one.participant, {})[one.position] = one.seconds
+    for answer in responses.answers:
+        if not np.isnan(answer.seconds):
+            pages.setdefault(answer.participant, {})[answer.position] = answer.seconds
     return {name: float(np.median(list(times.values()))) for name, times in pages.items()}
 
 
@@ -111,9 +111,9 @@ def straight_lining(responses: Responses) -> dict[str, float]:
     """Share of each participant's ratings that equal their most frequent one, Likert questions alone."""
     likert = {question.name for question in responses.study.questions if question.kind == "likert"}
     given: dict[str, Counter[float]] = {}
-    for one in responses.answers:
-        if one.question in likert:
-            given.setdefault(one.participant, Counter())[one.value] += 1
+    for answer in responses.answers:
+        if answer.question in likert:
+            given.setdefault(answer.participant, Counter())[answer.value] += 1
     return {name: max(counts.values()) / counts.total() for name, counts in given.items()}
 
 

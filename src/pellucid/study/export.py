@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ import pyarrow.parquet as pq
 from pellucid.core.errors import InputError
 from pellucid.study.allocation import shuffled
 from pellucid.study.design import Study
-from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
-from pellucid.study.sequence import Course, Step
+from pellucid.study.folder import is_frozen, read_manifest, read_study, registration, whole_folder
+from pellucid.study.sequence import Sequences, Step
 from pellucid.study.store import Store, Unavailable
 
 __all__ = ["write_export"]
@@ -91,54 +90,41 @@ def write_export(folder: str | Path, store: Store, out: str | Path, *, deidentif
         raise InputError(f"the database {store.address} does not answer: {error}") from None
     if design not in (None, registration(folder)):
         raise InputError("study.yaml or manifest.csv is not the one that was answered; restore it")
-    answers, participants = _tables(study, Course(study, manifest), rows, stored)
+    answers, participants = _tables(study, Sequences(study, manifest), rows, stored)
     schemas = {"answers": dict(ANSWERS), "participants": dict(PARTICIPANTS)}
-    for each in study.expertise:
-        words = "; ".join(f"{place}: {word}" for place, word in enumerate(each.options[study.languages[0]]))
-        schemas["participants"][f"expertise_{each.name}"] = (pa.int32(), "", words)
+    for asked in study.expertise:
+        words = "; ".join(f"{place}: {word}" for place, word in enumerate(asked.options[study.languages[0]]))
+        schemas["participants"][f"expertise_{asked.name}"] = (pa.int32(), "", words)
     if deidentified:
         _deidentify(answers, participants, store.secret)
         for name, columns in IDENTIFYING.items():
             for column in columns:
                 del schemas[name][column]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with whole_folder(out) as temporary:
         for name, table in (("answers", answers), ("participants", participants)):
             _write_table(table, schemas[name], temporary / name, study, frozen)
         _write_codebook(study, schemas, temporary / "codebook.csv")
-        _write_csv(
-            [
-                {"participant": row["participant"], "slot": row["slot"], "completed": row["completed"]}
-                for row in participants
-            ],
-            ["participant", "slot", "completed"],
-            temporary / "allocation.csv",
-        )
+        _write_csv(participants, ["participant", "slot", "completed"], temporary / "allocation.csv")
         for name in ("study.yaml", "manifest.csv", *(["study.lock"] if frozen else [])):
             shutil.copyfile(folder / name, temporary / name)
         flow = {"withdrawn": int(store.setting("withdrawn") or 0), "deidentified": deidentified}
         (temporary / "export.json").write_text(
             json.dumps(flow | {"registration": registration(folder)}, indent=2) + "\n"
         )
-        temporary.chmod(0o755)
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return out
 
 
 def _tables(
-    study: Study, course: Course, rows: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]]
+    study: Study, sequences: Sequences, rows: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Row], list[Row]]:
     done: dict[str, list[Mapping[str, Any]]] = {}
-    for each in stored:
-        done.setdefault(each["participant"], []).append(each)
+    for record in stored:
+        done.setdefault(record["participant"], []).append(record)
     answers, participants = [], []
     for row in rows:
-        steps = course.steps(row["slot"])
+        steps = sequences.steps(row["slot"])
         mine: list[Row] = []
-        facts: Row = {f"expertise_{each.name}": None for each in study.expertise} | {"comment": ""}
+        facts: Row = {f"expertise_{asked.name}": None for asked in study.expertise} | {"comment": ""}
         for record in done.get(row["id"], []):
             step = steps[record["number"]]
             if step.kind == "expertise":
@@ -146,9 +132,9 @@ def _tables(
             elif step.kind == "comment":
                 facts["comment"] = record["answers"].get("comment", "")
             elif step.kind != "practice":
-                mine += [_answer(study, step, record, *each) for each in record["answers"].items()]
+                mine += [_answer(study, step, record, *answer) for answer in record["answers"].items()]
         common = {"participant": row["id"], "synthetic": row["synthetic"]}
-        answers += [each | common for each in mine]
+        answers += [answer | common for answer in mine]
         participants.append(
             common
             | {name: row[name] for name in PARTICIPANTS if name in row}
@@ -163,7 +149,7 @@ def _tables(
 
 
 def _failures(answers: Sequence[Row], kind: str) -> int:
-    return sum(each["kind"] == kind and not each["correct"] for each in answers)
+    return sum(answer["kind"] == kind and not answer["correct"] for answer in answers)
 
 
 def _answer(study: Study, step: Step, record: Mapping[str, Any], name: str, value: str) -> Row:
@@ -177,12 +163,12 @@ def _answer(study: Study, step: Step, record: Mapping[str, Any], name: str, valu
         "answered_at": record["answered_at"],
     }
     if step.kind in ("attention", "comprehension"):
-        check = next(each for each in study.checks if each.name == name)
+        check = next(check for check in study.checks if check.name == name)
         return row | {"correct": value == str(check.correct)}
     shown = step.stimuli[0]
     row |= {"image": shown.image, "label": shown.label}
     if step.kind == "choice":
-        chosen = next(each.condition for each in step.stimuli if each.stimulus == value)
+        chosen = next(stimulus.condition for stimulus in step.stimuli if stimulus.stimulus == value)
         return row | {"answer": chosen}
     return row | {
         "kind": study.question(name).kind,
@@ -231,8 +217,8 @@ def _written(value: Any, column: str) -> Any:
 def _write_codebook(study: Study, schemas: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     values = {
         "condition": "; ".join(study.conditions),
-        "question": "; ".join(each.name for each in study.questions)
-        + "".join(f"; {each.name}" for each in study.checks),
+        "question": "; ".join(question.name for question in study.questions)
+        + "".join(f"; {check.name}" for check in study.checks),
         "label": "; ".join(study.classes),
         "prediction": "; ".join(study.classes),
         "language": "; ".join(study.languages),
@@ -284,4 +270,4 @@ def _write_codebook(study: Study, schemas: Mapping[str, Mapping[str, Any]], path
 
 
 def _expertise(study: Study, column: str) -> str:
-    return next(each.text[study.languages[0]] for each in study.expertise if f"expertise_{each.name}" == column)
+    return next(asked.text[study.languages[0]] for asked in study.expertise if f"expertise_{asked.name}" == column)

@@ -46,19 +46,23 @@ def drawings(analysis: Analysis, ratings: Mapping[str, Ratings]) -> list[Drawing
         analysis: with its descriptions and results.
         ratings: of each question, by its name, of those who are analysed.
     """
-    found = []
+    drawn = []
     for question in analysis.study.questions:
-        described = [one for one in analysis.descriptions if one.question == question.name and one.subset == "all"]
+        described = [
+            description
+            for description in analysis.descriptions
+            if description.question == question.name and description.subset == "all"
+        ]
         if question.kind == "likert" and described:
-            found.append(_likert(described, synthetic=analysis.synthetic))
+            drawn.append(_likert(described, synthetic=analysis.synthetic))
         for result in analysis.results:
             if result.question == question.name:
-                found.append(
+                drawn.append(
                     _differences(
                         result, ratings[question.name], likert=question.kind == "likert", synthetic=analysis.synthetic
                     )
                 )
-    return found
+    return drawn
 
 
 def panel(drawing: Drawing) -> Panel:
@@ -85,7 +89,7 @@ def _likert(described: Sequence[Description], *, synthetic: bool) -> Drawing:
     """Shares of the answers on each point, a bar per condition, centred on the neutral point."""
     points = len(described[0].shares)
     colors, name = FIVE if points == 5 else SEVEN, described[0].question
-    shares = 100 * np.array([one.shares for one in described])
+    shares = 100 * np.array([description.shares for description in described])
     middle = points // 2
     left = -shares[:, :middle].sum(axis=1) - shares[:, middle] / 2
     size = (4.4, ROW * len(described) + 1.35)
@@ -105,7 +109,7 @@ def _likert(described: Sequence[Description], *, synthetic: bool) -> Drawing:
             start += shares[:, point]
         axes.axvline(0, color=INK, linewidth=0.8, zorder=0.9)
         axes.set_axisbelow(True)
-        axes.set_yticks(places, [textwrap.fill(one.condition, NAME_WIDTH) for one in described])
+        axes.set_yticks(places, [textwrap.fill(description.condition, NAME_WIDTH) for description in described])
         axes.grid(axis="y", visible=False)
         reach = 1.04 * max(-left.min(), start.max(), 1.0)
         axes.set_xlim(-reach, reach)
@@ -116,7 +120,7 @@ def _likert(described: Sequence[Description], *, synthetic: bool) -> Drawing:
             loc="outside lower center", ncols=points, frameon=False, fontsize=8, handlelength=1, columnspacing=0.9
         )
         _title(axes, f"{label(name)}: answers from 1 to {points}", synthetic)
-    means = ", ".join(f"{one.condition} {one.mean.mean:.2f}" for one in described)
+    means = ", ".join(f"{description.condition} {description.mean.mean:.2f}" for description in described)
     alt = f"{_said(synthetic)}Shares of the answers to {name} by condition; means of {points} points: {means}."
     return Drawing(f"answers-{name}", size, alt, figure)
 
@@ -140,7 +144,7 @@ def _differences(result: Result, ratings: Ratings, *, likert: bool, synthetic: b
         axes.axvline(0, color=INK, linewidth=0.8)
         names = (textwrap.wrap(pair.condition, NAME_WIDTH) for pair in result.pairs)
         others = (textwrap.wrap(f"− {pair.against}", NAME_WIDTH) for pair in result.pairs)
-        axes.set_yticks(places, ["\n".join([*one, *other]) for one, other in zip(names, others, strict=True)])
+        axes.set_yticks(places, ["\n".join([*name, *other]) for name, other in zip(names, others, strict=True)])
         axes.grid(axis="y", visible=False)
         axes.set_ylim(-0.5, len(result.pairs) - 0.4)
         axes.set_xlabel("difference of a participant’s means" + " (points)" * likert)

@@ -94,12 +94,12 @@ def page(analysis: Analysis, drawn: Sequence[Drawing]) -> str:
         "signed": words.signed,
     }
     environment.globals |= shown
-    own = files("pellucid.study")
+    here = files("pellucid.study")
     style = "".join(
         folder.joinpath(name).read_text(encoding="utf-8")
-        for folder, name in ((files("pellucid.report"), "page.css"), (own, "findings.css"))
+        for folder, name in ((files("pellucid.report"), "page.css"), (here, "findings.css"))
     )
-    template = environment.from_string(own.joinpath("findings.html").read_text(encoding="utf-8"))
+    template = environment.from_string(here.joinpath("findings.html").read_text(encoding="utf-8"))
     return template.render(style=Markup(style), **_content(analysis, drawn))
 
 
@@ -124,35 +124,35 @@ def tables(analysis: Analysis) -> dict[str, list[dict[str, Any]]]:
         ],
         "answers": [
             {
-                "question": one.question,
-                "condition": one.condition,
-                "predictions": one.subset,
-                "participants": one.n,
-                "answers": one.answers,
-                **_ends("mean", one.mean),
-                "sd": one.spread,
-                "median": one.median,
-                **{f"share_{point}": share for point, share in enumerate(one.shares, start=1)},
+                "question": description.question,
+                "condition": description.condition,
+                "predictions": description.subset,
+                "participants": description.n,
+                "answers": description.answers,
+                **_ends("mean", description.mean),
+                "sd": description.spread,
+                "median": description.median,
+                **{f"share_{point}": share for point, share in enumerate(description.shares, start=1)},
             }
-            for one in analysis.descriptions
+            for description in analysis.descriptions
         ],
         "tests": [
             {
-                "question": one.question,
-                "test": one.test,
-                "planned": one.registered,
-                "n": one.n,
-                "statistic": one.statistic,
-                "p": one.p,
-                "corrected_p": one.corrected_p,
-                "alpha": one.alpha,
-                **_ends("kendalls_w", one.w),
+                "question": result.question,
+                "test": result.test,
+                "planned": result.registered,
+                "n": result.n,
+                "statistic": result.statistic,
+                "p": result.p,
+                "corrected_p": result.corrected_p,
+                "alpha": result.alpha,
+                **_ends("kendalls_w", result.w),
             }
-            for one in analysis.results
+            for result in analysis.results
         ],
         "pairs": [
             {
-                "question": one.question,
+                "question": result.question,
                 "condition": pair.condition,
                 "against": pair.against,
                 "n": pair.n,
@@ -160,7 +160,7 @@ def tables(analysis: Analysis) -> dict[str, list[dict[str, Any]]]:
                 "v": pair.statistic,
                 "p": pair.p,
                 "corrected_p": pair.corrected_p,
-                "differ": one.found(pair),
+                "differ": result.found(pair),
                 **_ends("shift", pair.shift),
                 **_ends("rank_biserial", pair.effect),
                 **_ends("mean_difference", pair.difference),
@@ -169,32 +169,32 @@ def tables(analysis: Analysis) -> dict[str, list[dict[str, Any]]]:
                 "equivalence_margin": pair.bound,
                 "equivalence_p": pair.equivalence_p,
             }
-            for one in analysis.results
-            for pair in one.pairs
+            for result in analysis.results
+            for pair in result.pairs
         ],
         "agreement": [
             {
-                "question": one.question,
-                **_ends("krippendorffs_alpha", one.alpha),
-                "pictures": one.alpha.n,
-                "icc_2_1": one.one,
-                "icc_2_k": one.average,
-                "k": one.raters,
-                "groups": one.groups,
+                "question": agreement.question,
+                **_ends("krippendorffs_alpha", agreement.alpha),
+                "pictures": agreement.alpha.n,
+                "icc_2_1": agreement.single,
+                "icc_2_k": agreement.average,
+                "k": agreement.raters,
+                "groups": agreement.groups,
             }
-            for one in analysis.agreement
+            for agreement in analysis.agreement
         ],
         "expertise": [
             {
-                "expertise": one.expertise,
-                "answer": one.level,
-                "question": one.question,
+                "expertise": covariate.expertise,
+                "answer": covariate.level,
+                "question": covariate.question,
                 "condition": condition,
-                "n": one.n,
+                "n": covariate.n,
                 **_ends("mean", mean),
             }
-            for one in analysis.expertise
-            for condition, mean in zip(analysis.study.conditions, one.means, strict=True)
+            for covariate in analysis.expertise
+            for condition, mean in zip(analysis.study.conditions, covariate.means, strict=True)
         ],
     }
 
@@ -205,11 +205,12 @@ def _content(analysis: Analysis, drawn: Sequence[Drawing]) -> dict[str, Any]:
     for step in flow.steps:
         remain -= step.excluded
         steps.append(asdict(step) | {"remain": remain})
-    groups = max((one.groups for one in analysis.agreement), default=0)
+    groups = max((agreement.groups for agreement in analysis.agreement), default=0)
     panels = {
-        kind: [panel(one) for one in drawn if one.name.startswith(f"{kind}-")] for kind in ("answers", "differences")
+        kind: [panel(drawing) for drawing in drawn if drawing.name.startswith(f"{kind}-")]
+        for kind in ("answers", "differences")
     }
-    several = any(one.w is not None for one in results)
+    several = any(result.w is not None for result in results)
     return {
         "study": study,
         "synthetic": analysis.synthetic,
@@ -218,23 +219,25 @@ def _content(analysis: Analysis, drawn: Sequence[Drawing]) -> dict[str, Any]:
         "steps": steps,
         "withdrawn": f"{flow.withdrawn} more withdrew; what they answered was deleted." if flow.withdrawn else "",
         "headline": words.headline(analysis),
-        "verdicts": [_verdict(one, study) for one in results],
+        "verdicts": [_verdict(result, study) for result in results],
         "registration": analysis.registration,
         "deviations": analysis.deviations,
         "panels": panels,
         "descriptions": analysis.descriptions,
-        "split": any(one.subset != "all" for one in analysis.descriptions),
+        "split": any(description.subset != "all" for description in analysis.descriptions),
         "results": results,
-        "friedmans": [one for one in results if one.w is not None],
-        "shares": any(study.question(one.question).kind != "likert" for one in results),
-        "bounded": any(pair.bound is not None for one in results for pair in one.pairs),
+        "friedmans": [result for result in results if result.w is not None],
+        "shares": any(study.question(result.question).kind != "likert" for result in results),
+        "bounded": any(pair.bound is not None for result in results for pair in result.pairs),
         "pair_caption": "Every two conditions: Wilcoxon’s signed-rank test (Pratt, exact); corrected p: Holm’s method "
         + ("over the pairs of the question" if several else "over the questions")
         + ". Intervals are 95 % bootstrap intervals. ★ differ at the planned level"
         + (", the question’s own test included." if several else "."),
         "agreement": analysis.agreement,
         "grouped": groups if groups > 1 else 0,
-        "expertise": [replace(one, expertise=words.label(one.expertise)) for one in analysis.expertise],
+        "expertise": [
+            replace(covariate, expertise=words.label(covariate.expertise)) for covariate in analysis.expertise
+        ],
         "methods": words.methods(analysis),
         "pellucid": __version__,
         "scipy": version("scipy"),
@@ -275,12 +278,12 @@ def _plain(analysis: Analysis) -> dict[str, Any]:
 
     def clean(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {key: clean(one) for key, one in value.items()}
+            return {key: clean(content) for key, content in value.items()}
         if isinstance(value, list | tuple):
-            return [clean(one) for one in value]
+            return [clean(item) for item in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    found: dict[str, Any] = clean(
+    data: dict[str, Any] = clean(
         {
             "data": "SYNTHETIC" if analysis.synthetic else "people",
             "study": {"title": analysis.study.title, "version": analysis.study.version},
@@ -294,4 +297,4 @@ def _plain(analysis: Analysis) -> dict[str, Any]:
             **tables(analysis),
         }
     )
-    return found
+    return data

@@ -3,7 +3,10 @@
 import csv
 import hashlib
 import re
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -20,6 +23,7 @@ __all__ = [
     "read_study",
     "registration",
     "sha256",
+    "whole_folder",
     "write_manifest",
     "write_study",
 ]
@@ -61,12 +65,27 @@ class Stimulus:
         return self.condition == ""
 
 
-COLUMNS = tuple(each.name for each in fields(Stimulus))
+COLUMNS = tuple(column.name for column in fields(Stimulus))
 
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of ``path`` when the block ends without an error, and only then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if path.is_dir():
+            path.rmdir()  # where it is empty; Windows renames onto no folder
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_study(study: Study, path: str | Path) -> None:
@@ -121,16 +140,16 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> list[Stimulus]:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}, line {number}, has no valid {error}; columns are {', '.join(COLUMNS)}") from None
-    for each in stimuli:
-        if not CODE.fullmatch(each.stimulus) or each.file != f"stimuli/{each.stimulus}.png":
+    for shown in stimuli:
+        if not CODE.fullmatch(shown.stimulus) or shown.file != f"stimuli/{shown.stimulus}.png":
             raise InputError(
-                f"{path} names the file {each.file!r} of stimulus {each.stimulus!r}; it must be stimuli/NAME.png, "
+                f"{path} names the file {shown.file!r} of stimulus {shown.stimulus!r}; it must be stimuli/NAME.png, "
                 "NAME of letters, digits, - and _"
             )
-        picture = folder / each.file
+        picture = folder / shown.file
         if not picture.is_file():
             raise InputError(f"the stimulus {picture} is missing; restore it, or make the study again")
-        if verify and sha256(picture) != each.sha256:
+        if verify and sha256(picture) != shown.sha256:
             raise InputError(
                 f"the stimulus {picture} was changed after the study was made; its hash is not the manifest's"
             )
@@ -142,8 +161,8 @@ def write_manifest(stimuli: Sequence[Stimulus], path: str | Path) -> None:
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        for each in stimuli:
-            writer.writerow(asdict(each) | {"correct": str(each.correct).lower()})
+        for stimulus in stimuli:
+            writer.writerow(asdict(stimulus) | {"correct": str(stimulus.correct).lower()})
 
 
 def freeze(folder: str | Path) -> str:

@@ -141,7 +141,7 @@ def hodges_lehmann(differences: Values) -> Floats:
 
 
 def signed_rank_effect(differences: Values) -> Floats:
-    """Matched-pairs rank-biserial correlation of differences, as `rank_biserial` in `pellucid.statistics.comparison`.
+    """Matched-pairs rank-biserial correlation: the share of the signed ranks that are positive, minus the others'.
 
     Args:
         differences: (..., n) one difference per participant, n >= 1.
@@ -177,8 +177,8 @@ def friedman(values: Values, *, resamples: int = 9999, seed: int = 0) -> Friedma
     Raises:
         InputError: values that are not (n, k), fewer than 2 participants or 3 conditions, a NaN.
 
-    >>> found = friedman([[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 3, 2]])
-    >>> found.statistic, found.w
+    >>> test = friedman([[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 3, 2]])
+    >>> test.statistic, test.w
     (6.5, 0.8125)
 
     Source: Friedman 1937; Kendall and Babington Smith 1939 for W; `scipy.stats.friedmanchisquare`.
@@ -279,9 +279,9 @@ def participant_interval(
     rows = _finite(values)
     drawn = np.random.default_rng(seed).integers(0, len(rows), (resamples, len(rows)))
     # In parts, since the shift of m resamples takes m n^2 / 2 numbers.
-    found = np.concatenate([statistic(rows[part]) for part in np.array_split(drawn, -(-resamples // BATCH))])
+    resampled = np.concatenate([statistic(rows[part]) for part in np.array_split(drawn, -(-resamples // BATCH))])
     tail = (1 - confidence) / 2
-    low, high = np.quantile(found, [tail, 1 - tail])
+    low, high = np.quantile(resampled, [tail, 1 - tail])
     return Interval(float(statistic(rows[None])[0]), float(low), float(high), len(rows))
 
 
@@ -341,19 +341,19 @@ def _crossed_mean(a: Floats, b: Floats, of_people: npt.ArrayLike, of_images: npt
     def means(values: Floats) -> Floats:
         there = ~np.isnan(values)
         weight = images @ there.T
-        found: Floats = np.full_like(weight, np.nan)
-        return np.divide(images @ np.where(there, values, 0.0).T, weight, out=found, where=weight > 0)
+        mean: Floats = np.full_like(weight, np.nan)
+        return np.divide(images @ np.where(there, values, 0.0).T, weight, out=mean, where=weight > 0)
 
     difference = means(a) - means(b)
     weight = np.where(np.isnan(difference), 0.0, people)
     total = weight.sum(axis=1)
-    found: Floats = np.full(len(total), np.nan)
-    np.divide((weight * np.nan_to_num(difference)).sum(axis=1), total, out=found, where=total > 0)
-    return found
+    mean: Floats = np.full(len(total), np.nan)
+    np.divide((weight * np.nan_to_num(difference)).sum(axis=1), total, out=mean, where=total > 0)
+    return mean
 
 
 def _finite(values: Values) -> Floats:
-    found = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(found).all():
-        raise InputError(f"values must be finite, got {found[~np.isfinite(found)][0]}")
-    return found
+    numbers = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        raise InputError(f"values must be finite, got {numbers[~np.isfinite(numbers)][0]}")
+    return numbers

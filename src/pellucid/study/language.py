@@ -27,8 +27,8 @@ def language_names() -> tuple[str, ...]:
     >>> language_names()
     ('en', 'de')
     """
-    found = [path.name.removesuffix(".yaml") for path in files("pellucid.study").joinpath("languages").iterdir()]
-    return tuple(sorted((name for name in found if "." not in name), key=lambda name: (name != "en", name)))
+    codes = [path.name.removesuffix(".yaml") for path in files("pellucid.study").joinpath("languages").iterdir()]
+    return tuple(sorted((name for name in codes if "." not in name), key=lambda name: (name != "en", name)))
 
 
 def pages(language: str) -> dict[str, str]:
@@ -50,10 +50,10 @@ def wording(*keys: str | int, languages: tuple[str, ...]) -> dict[str, Any]:
     >>> wording("questions", "trust", "low", languages=("en", "de"))
     {'en': 'not at all', 'de': 'gar nicht'}
     """
-    found = {}
+    texts = {}
     for language in languages:
         value: Any = _file(language)["study"]
         for key in keys:
             value = value[key]
-        found[language] = tuple(value) if isinstance(value, list) else value
-    return found
+        texts[language] = tuple(value) if isinstance(value, list) else value
+    return texts

@@ -79,9 +79,9 @@ def ratings_table(responses: Responses, *, questions: Sequence[str], synthetic: 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["data", "participant", "image", "condition", "question", "answer"])
-    for one in responses.answers:
-        if one.question in questions:
-            answered = [one.participant, one.image, one.condition, one.question, f"{one.value:.0f}"]
+    for answer in responses.answers:
+        if answer.question in questions:
+            answered = [answer.participant, answer.image, answer.condition, answer.question, f"{answer.value:.0f}"]
             writer.writerow(["SYNTHETIC" if synthetic else "people", *answered])
     return out.getvalue()
 

@@ -155,7 +155,7 @@ def simulated(
     Returns:
         Responses marked as synthetic.
     """
-    found = []
+    answers: list[Answer] = []
     made = raters(study, participants, effect, seed, variation=variation)
     questions = [question.name for question in study.questions if question.kind == "likert"]
     for rater in made:
@@ -166,7 +166,7 @@ def simulated(
             seed=study.seed,
             crossing=study.crossing,
         )
-        found += [
+        answers += [
             Answer(
                 participant=f"synthetic-{rater.number}",
                 position=str(position),
@@ -184,7 +184,7 @@ def simulated(
             for question in questions
         ]
     people = tuple(Participant(f"synthetic-{rater.number}", True, True, 0, 0, {}) for rater in made)
-    return Responses(study, people, tuple(found))
+    return Responses(study, people, tuple(answers))
 
 
 def _thresholds(points: int) -> list[float]:

@@ -70,12 +70,12 @@ def overview(site: Site) -> dict[str, Any]:
     return {
         "people": people,
         "counts": {
-            "Began": sum(not each["synthetic"] for each in people),
-            "Finished": sum(each["finished"] and not each["synthetic"] for each in people),
-            "Under way or left": sum(not each["finished"] and not each["synthetic"] for each in people),
+            "Began": sum(not person["synthetic"] for person in people),
+            "Finished": sum(person["finished"] and not person["synthetic"] for person in people),
+            "Under way or left": sum(not person["finished"] and not person["synthetic"] for person in people),
             "Withdrawn": int(site.store.setting("withdrawn") or 0),
             "Planned": site.study.participants or "no limit",
-            "Synthetic": sum(each["synthetic"] for each in people),
+            "Synthetic": sum(person["synthetic"] for person in people),
         },
         "balance": [(name, shown[name]) for name in site.study.conditions],
         "left": sorted(left.items(), key=lambda item: -item[1]),
@@ -84,8 +84,8 @@ def overview(site: Site) -> dict[str, Any]:
 
 def _person(site: Site, row: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One participant's progress and quality flags."""
-    course = site.course.steps(row["slot"])
-    by_name = {step.name: step for step in course}
+    sequence = site.sequences.steps(row["slot"])
+    by_name = {step.name: step for step in sequence}
     rules, flags = site.study.exclusions, []
     for kind, most in (
         ("attention", rules.max_attention_failures),
@@ -114,8 +114,8 @@ def _person(site: Site, row: Mapping[str, Any], done: Sequence[Mapping[str, Any]
         "seen": row["seen_at"],
         "finished": row["finished_at"] is not None,
         "position": len(done),
-        "steps": len(course),
-        "at": course[len(done)].name if len(done) < len(course) else "finished",
+        "steps": len(sequence),
+        "at": sequence[len(done)].name if len(done) < len(sequence) else "finished",
         "conditions": [by_name[step["name"]].stimuli[0].condition for step in rated],
         "flags": flags,
     }

@@ -95,15 +95,15 @@ class Ratings:
     def means(self) -> Floats:
         """(complete participants, conditions): mean over images, the participant being the unit of every test."""
         rated = self.values[self.complete]
-        found: Floats = np.nanmean(rated, axis=2) if len(rated) else np.empty((0, len(self.conditions)))
-        return found
+        means: Floats = np.nanmean(rated, axis=2) if len(rated) else np.empty((0, len(self.conditions)))
+        return means
 
     def pair(self, first: str, second: str) -> Floats:
         """(n, 2): means over images in two conditions of the participants who rated both."""
         rated = self.values[:, [self.conditions.index(first), self.conditions.index(second)]]
         rated = rated[_rated_all(rated)]
-        found: Floats = np.nanmean(rated, axis=2) if len(rated) else np.empty((0, 2))
-        return found
+        means: Floats = np.nanmean(rated, axis=2) if len(rated) else np.empty((0, 2))
+        return means
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,8 @@ class Responses:
         kept = set(participants)
         return replace(
             self,
-            participants=tuple(one for one in self.participants if one.name in kept),
-            answers=tuple(one for one in self.answers if one.participant in kept),
+            participants=tuple(person for person in self.participants if person.name in kept),
+            answers=tuple(answer for answer in self.answers if answer.participant in kept),
         )
 
     def ratings(self, question: str, *, correct: bool | None = None) -> Ratings:
@@ -146,20 +146,22 @@ class Responses:
         """
         choice = self.study.question(question).kind == "choice"
         wanted = [
-            one for one in self.answers if one.question == question and (correct is None or one.correct is correct)
+            answer
+            for answer in self.answers
+            if answer.question == question and (correct is None or answer.correct is correct)
         ]
-        people = tuple(one.name for one in self.participants)
-        conditions, images = self.study.conditions, tuple(sorted({one.image for one in wanted}))
+        people = tuple(person.name for person in self.participants)
+        conditions, images = self.study.conditions, tuple(sorted({answer.image for answer in wanted}))
         person_at, condition_at, image_at = (
             {name: at for at, name in enumerate(names)} for names in (people, conditions, images)
         )
         values = np.full((len(people), len(conditions), len(images)), np.nan)
-        for one in wanted:
-            where = (person_at[one.participant], image_at[one.image])
+        for answer in wanted:
+            where = (person_at[answer.participant], image_at[answer.image])
             if choice:
-                values[where[0], :, where[1]] = [float(one.choice == name) for name in conditions]
+                values[where[0], :, where[1]] = [float(answer.choice == name) for name in conditions]
             else:
-                values[where[0], condition_at[one.condition], where[1]] = one.value
+                values[where[0], condition_at[answer.condition], where[1]] = answer.value
         return Ratings(values, people, conditions, images)
 
 
@@ -182,20 +184,23 @@ def read_responses(folder: str | Path) -> Responses:
     participants = tuple(
         _participant(row, number, study) for number, row in _rows(folder, "participants", PARTICIPANT_COLUMNS)
     )
-    names = [one.name for one in participants]
+    names = [person.name for person in participants]
     if len(set(names)) < len(names):
         raise InputError(f"participant {_twice(names)!r} is in {folder / 'participants'} twice")
     rows = [row for row in _rows(folder, "answers", ANSWER_COLUMNS) if row[1]["kind"] not in CHECKS]
     answers = tuple(_answer(row, number, study) for number, row in rows)
-    known = {one.name: one for one in participants}
-    for (number, row), one in zip(rows, answers, strict=True):
-        if one.participant not in known:
-            raise InputError(f"answers, line {number}: participant {one.participant!r} is not among the participants")
-        if _flag(row["synthetic"], "answers", number) != known[one.participant].synthetic:
+    known = {person.name: person for person in participants}
+    for (number, row), answer in zip(rows, answers, strict=True):
+        if answer.participant not in known:
             raise InputError(
-                f"answers, line {number}: participant {one.participant!r} is synthetic in one file and not in the other"
+                f"answers, line {number}: participant {answer.participant!r} is not among the participants"
             )
-    keys = [(one.participant, one.question, one.condition, one.image) for one in answers]
+        if _flag(row["synthetic"], "answers", number) != known[answer.participant].synthetic:
+            raise InputError(
+                f"answers, line {number}: participant {answer.participant!r} is synthetic in one file and not in the "
+                "other"
+            )
+    keys = [(answer.participant, answer.question, answer.condition, answer.image) for answer in answers]
     if len(set(keys)) < len(keys):
         person, question, condition, image = _twice(keys)
         raise InputError(f"participant {person!r} answered {question!r} about {image!r} in {condition!r} twice")
@@ -268,9 +273,9 @@ def _participant(row: Mapping[str, str], number: int, study: Study) -> Participa
 
 
 def _answer(row: Mapping[str, str], number: int, study: Study) -> Answer:
-    question = next((one for one in study.questions if one.name == row["question"]), None)
+    question = next((asked for asked in study.questions if asked.name == row["question"]), None)
     if question is None:
-        names = ", ".join(one.name for one in study.questions)
+        names = ", ".join(asked.name for asked in study.questions)
         raise InputError(f"answers, line {number}: question must be one of {names}, got {row['question']!r}")
     if question.kind != "choice" and row["condition"] not in study.conditions:
         raise InputError(
@@ -329,12 +334,12 @@ def _count(text: str, number: int) -> int:
 
 def _number(text: str, number: int) -> float:
     try:
-        found = float(text)
+        value = float(text)
     except ValueError:
-        found = float("nan")
-    if not np.isfinite(found):
+        value = float("nan")
+    if not np.isfinite(value):
         raise InputError(f"answers, line {number}: must be a number, got {text!r}")
-    return found
+    return value
 
 
 def _twice(keys: Sequence[Any]) -> Any:

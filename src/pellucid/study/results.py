@@ -113,7 +113,7 @@ class Agreement:
     Attributes:
         question: its name.
         alpha: Krippendorff's, ordinal, with an interval over pictures.
-        one: ICC(2,1), the reliability of one participant; NaN where no two participants rated the same pictures.
+        single: ICC(2,1), the reliability of one participant; NaN where no two participants rated the same pictures.
         average: ICC(2,k), that of the mean over ``raters``.
         raters: mean number of participants who rated the same pictures.
         groups: groups of participants who rated the same pictures; the ICCs are means over these.
@@ -121,7 +121,7 @@ class Agreement:
 
     question: str
     alpha: Interval
-    one: float
+    single: float
     average: float
     raters: float
     groups: int

@@ -10,7 +10,7 @@ from pellucid.study.allocation import shuffled, trials
 from pellucid.study.design import Check, Question, Study, Text
 from pellucid.study.folder import Stimulus
 
-__all__ = ["COMMENT_LENGTH", "Course", "Field", "Invalid", "Step"]
+__all__ = ["COMMENT_LENGTH", "Field", "Invalid", "Sequences", "Step"]
 
 COMMENT_LENGTH = 2000
 """Characters of a free comment."""
@@ -77,7 +77,7 @@ class Step:
     """One page.
 
     Attributes:
-        name: unique within a course, such as ``trial-3``.
+        name: unique within a sequence, such as ``trial-3``.
         kind: what it is.
         number: of its kind, from 1.
         total: of its kind.
@@ -95,8 +95,8 @@ class Step:
     fields: tuple[Field, ...] = ()
 
 
-class Course:
-    """The steps of every slot of one study.
+class Sequences:
+    """What every slot of one study goes through; ``steps(slot)`` is one participant's sequence.
 
     Args:
         study: the design.
@@ -108,8 +108,8 @@ class Course:
 
     def __init__(self, study: Study, manifest: Sequence[Stimulus]) -> None:
         self.study = study
-        self._shown = {(each.condition, each.image): each for each in manifest if not each.practice}
-        self._practice = [each for each in manifest if each.practice][: study.practice]
+        self._shown = {(shown.condition, shown.image): shown for shown in manifest if not shown.practice}
+        self._practice = [shown for shown in manifest if shown.practice][: study.practice]
         self._images = sorted({image for _, image in self._shown})
         for condition in study.conditions:
             for image in self._images:
@@ -127,7 +127,7 @@ class Course:
         study = self.study
         before: list[Step] = []
         if study.expertise:
-            asked = tuple(_list(each.name, each.text, each.options) for each in study.expertise)
+            asked = tuple(_list(question.name, question.text, question.options) for question in study.expertise)
             before.append(Step(name="expertise", kind="expertise", fields=asked))
         before.append(Step(name="instructions", kind="instructions"))
         rated = tuple(self._field(question) for question in study.rated)
@@ -163,15 +163,15 @@ class Course:
         )
         attention = self._attention(slot, len(shown))
         steps = []
-        for number, each in enumerate(shown, start=1):
+        for number, showing in enumerate(shown, start=1):
             steps.append(
                 Step(
                     name=f"trial-{number}",
                     kind="trial",
                     number=number,
                     total=len(shown),
-                    block=each.block,
-                    stimuli=(self._shown[study.conditions[each.condition], self._images[each.image]],),
+                    block=showing.block,
+                    stimuli=(self._shown[study.conditions[showing.condition], self._images[showing.image]],),
                     fields=fields,
                 )
             )
@@ -187,12 +187,12 @@ class Course:
     def _attention(self, slot: int, count: int) -> dict[int, Check]:
         """Trials after which an attention check comes: one in each equal part of the sequence, at a random place."""
         checks = self.study.checks_of("attention")
-        found = {}
+        after = {}
         for number, check in enumerate(checks):
             part = range(number * count // len(checks) + 1, (number + 1) * count // len(checks) + 1)
             if part:
-                found[shuffled(part, self.study.seed, "attention", slot, number)[0]] = check
-        return found
+                after[shuffled(part, self.study.seed, "attention", slot, number)[0]] = check
+        return after
 
     def _choices(self, slot: int) -> list[Step]:
         study, steps = self.study, []
@@ -200,8 +200,10 @@ class Course:
         for number, image in enumerate(images, start=1):
             conditions = shuffled(study.conditions, study.seed, "sides", slot, image)
             stimuli = tuple(self._shown[condition, image] for condition in conditions)
-            values = tuple(each.stimulus for each in stimuli)
-            fields = tuple(Field(name=each.name, kind="maps", text=each.text, values=values) for each in study.compared)
+            values = tuple(stimulus.stimulus for stimulus in stimuli)
+            fields = tuple(
+                Field(name=question.name, kind="maps", text=question.text, values=values) for question in study.compared
+            )
             steps.append(
                 Step(
                     name=f"choice-{number}",
@@ -226,6 +228,10 @@ class Course:
             low=anchors.low if anchors else None,
             high=anchors.high if anchors else None,
         )
+
+
+Course = Sequences
+"""The class's earlier name, by which ``pellucid.study.course`` is asked for it."""
 
 
 def _check(check: Check) -> Field:

@@ -56,24 +56,24 @@ def simulate(
     app = application(folder, store, rates=Rates(factor=1e6))
     site: Site = app.state.site
     before = len(store.participants())
-    each = raters(site.study, before + participants, effect, seed)[before:]  # a second call continues the first
+    answering = raters(site.study, before + participants, effect, seed)[before:]  # a second call continues the first
     serving: AbstractContextManager[str] = running(app) if through_http else nullcontext("http://study.invalid")
     with serving as address:
         transport = None if through_http else httpx.ASGITransport(app)
         # In a thread of its own, since a notebook's has an event loop already.
         with ThreadPoolExecutor(1) as pool:
             try:
-                pool.submit(asyncio.run, _all(site, each, address, transport)).result()
+                pool.submit(asyncio.run, _all(site, answering, address, transport)).result()
             except ExceptionGroup as group:
                 raise group.exceptions[0] from None
     return sum(row["finished_at"] is not None for row in store.participants()[before:])
 
 
-async def _all(site: Site, each: list[Rater], address: str, transport: httpx.AsyncBaseTransport | None) -> None:
+async def _all(site: Site, answering: list[Rater], address: str, transport: httpx.AsyncBaseTransport | None) -> None:
     turn = asyncio.Semaphore(TOGETHER)
     headers = {SYNTHETIC: site.tokens.sign("synthetic", "")}
 
-    async def one(rater: Rater) -> None:
+    async def visit(rater: Rater) -> None:
         async with (
             turn,
             httpx.AsyncClient(base_url=address, transport=transport, trust_env=False, timeout=60) as client,
@@ -81,8 +81,8 @@ async def _all(site: Site, each: list[Rater], address: str, transport: httpx.Asy
             await take_part(client, answerer(site, rater), headers=headers)
 
     async with asyncio.TaskGroup() as group:
-        for rater in each:
-            group.create_task(one(rater))
+        for rater in answering:
+            group.create_task(visit(rater))
 
 
 def answerer(site: Site, rater: Rater) -> Answerer:
@@ -108,7 +108,7 @@ def _value(study: Study, rater: Rater, name: str, values: list[str], pictures: l
         return str(rater(condition, picture.image, name))
     if kind == "choice":
         liked = rater.choose(picture.image, name)
-        return next(each.stimulus for each in pictures if each.condition == liked)
+        return next(shown.stimulus for shown in pictures if shown.condition == liked)
     if rater.guesses_right(condition, picture.image, name):
         return picture.prediction
     others = [value for value in values if value != picture.prediction]

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
 from pellucid.study.language import pages
 from pellucid.study.limits import Rates
-from pellucid.study.sequence import Course
+from pellucid.study.sequence import Sequences
 from pellucid.study.store import Store
 from pellucid.study.tokens import Tokens
 
@@ -59,7 +59,7 @@ class Site:
         for language in self.study.languages:
             pages(language)  # a language without a file is a sentence now, not a failure later
         manifest = read_manifest(folder)
-        self.course = Course(self.study, manifest)
+        self.sequences = Sequences(self.study, manifest)
         store.bind(registration(folder))
         self.store = store
         self.tokens = Tokens(store.secret)
@@ -67,8 +67,8 @@ class Site:
         self.url = url.rstrip("/") if url else None
         self.secure = bool(url and url.startswith("https:"))
         self.cookie = "__Host-participant" if self.secure else "participant"
-        self.manifest = {f"{each.stimulus}.png": each for each in manifest}
-        self.pictures = {name: self.folder / each.file for name, each in self.manifest.items()}
+        self.manifest = {f"{stimulus.stimulus}.png": stimulus for stimulus in manifest}
+        self.pictures = {name: self.folder / stimulus.file for name, stimulus in self.manifest.items()}
         with Image.open(next(iter(self.pictures.values()))) as picture:
             self.size = picture.size
         self._state = store.setting("state") or "open"
@@ -92,7 +92,7 @@ class Site:
 
     def language(self, *wanted: str | None) -> str:
         """The first of the wanted languages that the study offers."""
-        return next((each for each in wanted if each in self.study.languages), self.study.languages[0])
+        return next((code for code in wanted if code in self.study.languages), self.study.languages[0])
 
     def page(self, name: str, language: str, *, status: int = 200, **content: Any) -> HTMLResponse:
         """A rendered page."""
@@ -143,7 +143,7 @@ def language_of(site: Site, request: Request) -> str:
     """The language asked for in the address, or the browser's."""
     accepted = request.headers.get("accept-language", "")[:200].split(",")
     return site.language(
-        request.query_params.get("language"), *(each.split(";")[0].strip().lower()[:2] for each in accepted)
+        request.query_params.get("language"), *(language.split(";")[0].strip().lower()[:2] for language in accepted)
     )
 
 

@@ -3,8 +3,6 @@
 import io
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +19,7 @@ from pellucid.report.gallery import COLORMAP
 from pellucid.runs.directory import Run, read_runs
 from pellucid.study.allocation import shuffled
 from pellucid.study.design import Anchors, Check, Consent, Expertise, PlannedTest, Question, Study
-from pellucid.study.folder import Stimulus, sha256, write_manifest, write_study
+from pellucid.study.folder import Stimulus, sha256, whole_folder, write_manifest, write_study
 from pellucid.study.language import language_names, wording
 
 __all__ = ["New", "choose_images", "new_study", "render"]
@@ -86,22 +84,13 @@ def new_study(runs: Sequence[str | Path], out: str | Path, new: New) -> Path:
     _check_maps(read, new.saliency)
     study = _design(read, new)
     chosen, practice = choose_images(read, new)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # Made beside its place and renamed, so that there is a whole study or none.
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    showings = [(run, place, run.name) for place in chosen for run in read]
+    showings += [(read[number % len(read)], place, "") for number, place in enumerate(practice)]
+    with whole_folder(out) as temporary:
         (temporary / "stimuli").mkdir()
-        showings = [(run, place, run.name) for place in chosen for run in read]
-        showings += [(read[number % len(read)], place, "") for number, place in enumerate(practice)]
-        showings = shuffled(showings, new.seed, "manifest")
-        write_manifest([_stimulus(*each, new.saliency, temporary) for each in showings], temporary / "manifest.csv")
+        stimuli = [_stimulus(*showing, new.saliency, temporary) for showing in shuffled(showings, new.seed, "manifest")]
+        write_manifest(stimuli, temporary / "manifest.csv")
         write_study(study, temporary / "study.yaml")
-        if out.exists():
-            out.rmdir()
-        temporary.chmod(0o755)
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return out
 
 
@@ -149,10 +138,10 @@ def choose_images(runs: Sequence[Run], new: New) -> tuple[list[int], list[int]]:
 
 
 def _balanced(places: npt.NDArray[Any], label: npt.NDArray[Any], seed: int) -> list[int]:
-    classes = shuffled(sorted({int(each) for each in label[places]}), seed, "classes")
-    queues = {each: shuffled(places[label[places] == each].tolist(), seed, "images", each) for each in classes}
+    classes = shuffled(sorted({int(number) for number in label[places]}), seed, "classes")
+    queues = {number: shuffled(places[label[places] == number].tolist(), seed, "images", number) for number in classes}
     turns = max(map(len, queues.values()), default=0)
-    return [queues[each][turn] for turn in range(turns) for each in classes if turn < len(queues[each])]
+    return [queues[number][turn] for turn in range(turns) for number in classes if turn < len(queues[number])]
 
 
 def _check_maps(runs: Sequence[Run], saliency: str) -> None:
@@ -183,7 +172,7 @@ def render(image: npt.NDArray[Any], heatmap: npt.NDArray[Any]) -> bytes:
     top = float(np.percentile(heatmap, 99)) or float(heatmap.max()) or 1.0
     level = (255 * np.clip(heatmap.astype(np.float64) / top, 0, 1)).round().astype(np.uint8)
     coloured = Image.fromarray(_colours()[level])
-    both = [_enlarged(each) for each in (photograph, coloured)]
+    both = [_enlarged(half) for half in (photograph, coloured)]
     width, height = both[0].size
     picture = Image.new("RGBA", (2 * width + GAP, height))  # transparent between the two, on light and dark pages
     picture.paste(both[0], (0, 0))

@@ -8,16 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from pellucid.core.errors import InputError
 from pellucid.study.durable import SharedSync
-from pellucid.study.tables import PARTICIPANTS, SETTINGS, STEPS
+from pellucid.study.tables import METADATA, PARTICIPANTS, SETTINGS, STEPS
 
 __all__ = ["Full", "Participant", "Store", "Unavailable", "now"]
 
@@ -100,7 +99,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: str | Path, url: str | None = None, *, create: bool = True) -> Self:
-        """The database of a study folder, its tables brought up to date.
+        """The database of a study folder; its tables are made where there are none.
 
         Args:
             folder: the study.
@@ -120,23 +119,13 @@ class Store:
             with suppress(OSError):  # who may not create it is told below
                 os.close(os.open(str(store.engine.url.database), os.O_CREAT, 0o600))  # other users read no answers
         try:
-            store.migrate()
-        except (SQLAlchemyError, OSError) as error:
+            with store._write() as connection:
+                store._lock(connection)
+                METADATA.create_all(connection)
+        except Unavailable as error:
             store.close()
-            raise InputError(f"the database {store.address} cannot be opened: {_reason(error)}") from None
+            raise InputError(f"the database {store.address} cannot be opened: {error}") from None
         return store
-
-    def migrate(self) -> None:
-        """Bring the tables to the newest version."""
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        scripts = str(files("pellucid.study").joinpath("migrations"))
-        config.set_main_option("script_location", scripts.replace("%", "%%"))
-        with self._writing, self.engine.connect().execution_options(immediate=True) as connection, connection.begin():
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
 
     def close(self) -> None:
         """Close every connection."""
@@ -281,10 +270,10 @@ class Store:
                         platform=dict(platform or {}),
                     )
                 )
-        found = self.participant(key)
-        if found is None:
+        participant = self.participant(key)
+        if participant is None:
             raise Unavailable("the participant was deleted meanwhile")
-        return found
+        return participant
 
     def record(
         self,

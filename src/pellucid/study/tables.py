@@ -1,4 +1,7 @@
-"""The tables of the answers; `migrations` makes them and changes them."""
+"""The tables of the answers. Studies under way hold them, so a change here needs a way for databases made before.
+
+Databases of pellucid's first versions have the same tables, and beside them alembic's own ``alembic_version``.
+"""
 
 import sqlalchemy as sa
 

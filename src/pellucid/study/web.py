@@ -225,7 +225,7 @@ def _page(
     errors: Mapping[str, str] | None = None,
 ) -> Response:
     """Where a participant is, with what they sent and what was wrong with it."""
-    steps, language = site.course.steps(participant.slot), site.language(participant.language)
+    steps, language = site.sequences.steps(participant.slot), site.language(participant.language)
     link = site.link(request, key)
     if participant.position >= len(steps):
         return site.page("finished.html", language, link=link)
@@ -247,7 +247,7 @@ def _page(
         limit=COMMENT_LENGTH,
         size=site.size,
         link=link,
-        preload=[f"/stimuli/{each.stimulus}.png" for step in ahead for each in step.stimuli],
+        preload=[f"/stimuli/{shown.stimulus}.png" for step in ahead for shown in step.stimuli],
     )
 
 
@@ -259,7 +259,7 @@ async def _answer(site: Site, request: Request) -> Response:
 def _answered(site: Site, request: Request, form: Form) -> Response:
     key = _checked(site, request, form)
     participant = _known(site, key)
-    steps = site.course.steps(participant.slot)
+    steps = site.sequences.steps(participant.slot)
     number = next((place for place, step in enumerate(steps) if step.name == form.get("step")), None)
     if number is None or number > participant.position:
         raise HTTPException(403)

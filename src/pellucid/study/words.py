@@ -38,15 +38,17 @@ def signed(value: float) -> str:
     return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
 
 
-def interval(one: Interval, *, sign: bool = False) -> str:
+def interval(estimate: Interval, *, sign: bool = False) -> str:
     """An estimate with its interval.
 
     >>> interval(Interval(0.5, 0.25, 0.75, 9), sign=True)
     '+0.50 [+0.25, +0.75]'
     """
-    if math.isnan(one.mean):
+    if math.isnan(estimate.mean):
         return "–"
-    mean, low, high = (signed(value) if sign else f"{value:.2f}" for value in (one.mean, one.low, one.high))
+    mean, low, high = (
+        signed(value) if sign else f"{value:.2f}" for value in (estimate.mean, estimate.low, estimate.high)
+    )
     return f"{mean} [{low}, {high}]"
 
 
@@ -91,16 +93,16 @@ def headline(analysis: Analysis) -> str:
     registered = [result for result in analysis.results if result.registered]
     if not registered:
         return "No planned test was made."
-    found = [result.question for result in registered if result.corrected_p < result.alpha]
-    count, names = len(registered), ", ".join(found)
-    if not found:
+    differing = [result.question for result in registered if result.corrected_p < result.alpha]
+    count, names = len(registered), ", ".join(differing)
+    if not differing:
         none = "The one planned test finds no" if count == 1 else f"None of the {count} planned tests finds a"
         return f"{none} difference between the conditions."
-    if len(found) == count:
+    if len(differing) == count:
         every = {1: "The one planned test finds", 2: "Both planned tests find"}
         return f"{every.get(count, f'All {count} planned tests find')} a difference between the conditions ({names})."
-    verb = "finds" if len(found) == 1 else "find"
-    return f"{len(found)} of {count} planned tests {verb} a difference between the conditions: {names}."
+    verb = "finds" if len(differing) == 1 else "find"
+    return f"{len(differing)} of {count} planned tests {verb} a difference between the conditions: {names}."
 
 
 def methods(analysis: Analysis) -> str:

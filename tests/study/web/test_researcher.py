@@ -1,6 +1,7 @@
 """The researcher's side: who gets in, what it shows, what it changes."""
 
 import io
+import time
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -55,6 +56,25 @@ def test_nothing_without_a_session(visit: Visit, app: Starlette) -> None:
 def test_made_up_sessions_are_none(visit: Visit, cookie: str) -> None:
     visitor = visit(cookie=f"researcher={cookie}".encode().decode("latin-1") if cookie.isascii() else "researcher=x")
     assert "Password" in visitor.get("/researcher").text
+
+
+def test_a_session_ends_with_its_hours_and_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(b"secret")
+    session, began = tokens.session("hash"), time.time()
+    assert tokens.is_session(session, "hash")
+    assert not tokens.is_session(session, "hash of another")
+    assert not Tokens(b"other").is_session(session, "hash")
+    monkeypatch.setattr("time.time", lambda: began + 8 * 3600 - 5)
+    assert tokens.is_session(session, "hash")
+    monkeypatch.setattr("time.time", lambda: began + 8 * 3600 + 5)
+    assert not tokens.is_session(session, "hash")
+
+
+def test_signatures_are_those_of_the_first_versions() -> None:
+    """Private links were handed out, and pages are open, when a server is updated."""
+    tokens = Tokens(b"^" * 32)
+    assert tokens.sign("form", "x") == "TotVlYH2aRiVqG3b2HUTh-pt"
+    assert tokens.is_key("5E94zrWGlSkijFjHUH4bvfzzRSB-ywetoPtEbHV2b0AMcyUT")
 
 
 def test_a_participants_form_changes_nothing_here(visit: Visit, app: Starlette) -> None:

@@ -27,7 +27,7 @@ def test_raters_arrive_in_the_database_as_they_answered(
     rated = raters(app.state.site.study, 3, {"scaat": 2.0}, 5)
     for step in store.steps():
         slot = slots[step["participant"]]
-        shown = app.state.site.course.steps(slot)[step["number"]]
+        shown = app.state.site.sequences.steps(slot)[step["number"]]
         if shown.kind == "trial":
             [each] = shown.stimuli
             names = ("sufficiency", "trust")

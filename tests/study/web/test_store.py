@@ -1,16 +1,21 @@
 """What the database promises: an answer whole and once, a slot for one, drop-outs replaced, withdrawal."""
 
+import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from starlette.testclient import TestClient
 
 from pellucid.core.errors import InputError
 from pellucid.study.store import Full, Participant, Store, Unavailable
-from pellucid.study.tables import METADATA, PARTICIPANTS
+from pellucid.study.tables import PARTICIPANTS
+from pellucid.study.visitor import read_page
+from pellucid.study.web import application
 
 
 def enrol(store: Store, key: str, **options: Any) -> Participant:
@@ -27,12 +32,44 @@ def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
     return found
 
 
-def test_migrations_make_the_tables(store: Store) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
+BEFORE = Path(__file__).parent / "answers-before.sql"
+"""A database of pellucid 0.1 that alembic made, with one participant who had done one step."""
+KEY = "5E94zrWGlSkijFjHUH4bvfzzRSB-ywetoPtEbHV2b0AMcyUT"
+"""The private link of that participant."""
 
-    with store.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+def described(file: Path) -> dict[str, str]:
+    """How each table of a database was made, but for alembic's own."""
+    with closing(sqlite3.connect(file)) as connection:
+        tables = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+        return {name: " ".join(sql.split()) for name, sql in tables if name != "alembic_version"}
+
+
+def test_a_new_database_has_the_tables_of_one_made_before(folder: Path, tmp_path: Path) -> None:
+    Store.open(folder).close()
+    with closing(sqlite3.connect(tmp_path / "before.sqlite")) as connection:
+        connection.executescript(BEFORE.read_text())
+    assert described(folder / "answers.sqlite") == described(tmp_path / "before.sqlite")
+
+
+def test_who_began_before_goes_on(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "answers.sqlite")) as connection:
+        connection.executescript(BEFORE.read_text())
+    with closing(Store.open(folder)) as store:
+        browser = TestClient(application(folder, store))
+        page = read_page(browser.get(f"/resume/{KEY}").text)
+        answers = {name: values[0] for name, values in page.options.items()}
+        assert browser.post("/study", data=page.hidden | answers).status_code == 200
+        assert [step["name"] for step in store.steps()] == ["expertise", "instructions"]
+
+
+def test_tables_are_made_once_by_whoever_comes_first(store: Store, folder: Path, database: str | None) -> None:
+    def open_again(number: int) -> Sequence[Mapping[str, Any]]:
+        with closing(Store.open(folder, database)) as other:
+            return other.participants()
+
+    enrol(store, "key")
+    assert [len(rows) for rows in in_threads(6, open_again)] == [1] * 6
 
 
 def test_slots_are_given_in_order_and_together(store: Store) -> None:

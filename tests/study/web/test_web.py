@@ -35,7 +35,7 @@ def test_a_whole_journey_stores_every_answer_once(visit: Visit, store: Store, ap
         seen.append(visitor.page.step)
         visitor.go_on(choice=1, seconds="2.5")
     assert visitor.page.title == "Thank you"
-    steps = [step.name for step in app.state.site.course.steps(0)]
+    steps = [step.name for step in app.state.site.sequences.steps(0)]
     assert seen == steps
     assert names(store) == [steps]
     [participant] = store.participants()

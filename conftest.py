@@ -1,0 +1,38 @@
+"""What every test and every doctest shares: one thread, and the same random numbers whatever ran before it."""
+
+import os
+import random
+import sys
+
+# Before NumPy and torch are imported, and for the processes that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import pytest
+
+
+def _seed() -> None:
+    """Seed every global generator; torch's where something imported torch, which many tests do without."""
+    random.seed(0)
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take only the random order from pytest-randomly, which would seed anew for each run."""
+    if hasattr(config.option, "randomly_reset_seed"):
+        config.option.randomly_reset_seed = False
+
+
+# A fixture may be made for a whole module or session, by whichever test asks first: it starts from the seed as well.
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup() -> None:
+    """Seed before a fixture is made."""
+    _seed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """Seed before a test runs."""
+    _seed()
