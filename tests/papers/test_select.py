@@ -52,6 +52,7 @@ def test_a_search_leaves_its_trace(smoke, name) -> None:
     assert files[0].read_text() == page(found)
     for figure in re.findall(r"!\[.*\]\((.*)\)", page(found)):
         assert (plan.results / figure) in files
+    assert "command" not in found["environment"] and found["command"].startswith(f"pellucid select {name} --dataset ")
     assert (found["split"], found["images"], found["validation_images"]) == ("validation", 6, 64)
     folder = plan.out / name / "fashion-mnist-smoke" / "seed0"
     assert sorted(row["run"] for row in found["rows"]) == sorted(run.name for run in folder.iterdir())

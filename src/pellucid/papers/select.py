@@ -173,6 +173,8 @@ def _levels(row: Mapping[str, Any]) -> dict[str, list[float]]:
 
 
 def _facts(plan: Selection, at: Setting, run: Run) -> dict[str, Any]:
+    facts = environment(torch.device("cpu")) | {"device_name": run.environment["device_name"]}
+    del facts["command"]  # it may hold a path of this machine; the trace has one without
     return {
         "name": plan.file.name,
         "search": plan.search,
@@ -184,7 +186,7 @@ def _facts(plan: Selection, at: Setting, run: Run) -> dict[str, Any]:
         "images": run.rows.num_rows,
         "validation_images": len(load(at.base.dataset, "validation")),
         "seed": plan.seed,
-        "environment": environment(torch.device("cpu")) | {"device_name": run.environment["device_name"]},
+        "environment": facts,
         "command": f"pellucid select {plan.search} {plan.options} --seed {plan.seed}"
         + (f" --jobs {plan.jobs}" if plan.jobs > 1 else ""),
     }
