@@ -182,12 +182,26 @@ def test_a_damaged_trace_is_refused(tmp_path, changed, sentence) -> None:
         trace(setting("fashion-mnist", "cpu", trace=file))
 
 
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe\x00", b'{"rows": 1}'])
+def test_a_file_that_is_no_trace_is_refused(tmp_path, content) -> None:
+    file = tmp_path / "trace.json"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"trace\.json is no trace of `pellucid select pellucid`"):
+        trace(setting("fashion-mnist", "cpu", trace=file))
+
+
+def test_the_trace_of_another_search_is_refused() -> None:
+    file = RESULTS / "selection-xu2023-fashion-mnist-cpu.json"
+    with pytest.raises(InputError, match="is no trace of `pellucid select pellucid`"):
+        trace(setting("fashion-mnist", "cpu", trace=file))
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (
             "pellucid --trace nowhere.json",
-            "trace must be the JSON file of a `pellucid select pellucid`, got nowhere.json",
+            "trace must be a JSON file of `pellucid select pellucid`, got nowhere.json, which",
         ),
         (
             "xu2023 --trace nowhere.json",

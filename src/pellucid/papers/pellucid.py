@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Literal
 
 from pellucid.core.errors import InputError
@@ -160,23 +161,24 @@ def trace(at: Setting) -> dict[str, Any] | None:
     Raises:
         InputError: a file that is not here, that is no such trace, or that is of other images.
     """
+    images = source(at.dataset, at.path)
     if at.trace is not None:
         if not at.trace.is_file():
             raise InputError(
-                f"trace must be the JSON file of a `pellucid select {PAPER}`, got {at.trace}, which is not"
+                f"trace must be a JSON file of `pellucid select {PAPER}`, got {at.trace}, which is no file"
             )
-        return _read(at.trace.read_text(encoding="utf-8"), str(at.trace), source(at.dataset, at.path))
+        return _read(at.trace, images)
     for scale in dict.fromkeys((at.scale, "cpu")):
         name = f"selection-{PAPER}-{where(at.dataset, at.path, at.network, scale)}.json"
         kept = files("pellucid.papers").joinpath("traces", name)
         if kept.is_file():
-            return _read(kept.read_text(encoding="utf-8"), name, source(at.dataset, at.path))
+            return _read(kept, images)
     return None
 
 
-def _read(text: str, file: str, images: str) -> dict[str, Any]:
+def _read(file: Traversable, images: str) -> dict[str, Any]:
     try:
-        known: dict[str, Any] = json.loads(text)
+        known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         names = {row["run"] for row in known["rows"]}
         [Composition(**row["settings"]) for row in known["rows"] if row["settings"]]
         of, named = known["dataset"], {known["recommended"], *known["front"]}

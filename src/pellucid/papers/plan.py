@@ -49,7 +49,7 @@ def source(dataset: str, path: str | None) -> str:
 
 
 def where(dataset: str, path: str | None, network: str | None, scale: Scale) -> str:
-    """Dataset, network where it is not the recipe's, and scale, as folders and files are named.
+    """Dataset, network where it is not the paper's, and scale, as folders and files are named.
 
     >>> where("fashion-mnist", None, None, "cpu"), where("fashion-mnist", None, "timm:convnext_atto", "cpu")
     ('fashion-mnist-cpu', 'fashion-mnist-timm-convnext_atto-cpu')
