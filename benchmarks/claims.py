@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pellucid.reproduction import verdicts
+from pellucid.papers.table_page import verdicts
 
 RESULTS = Path(__file__).parent.parent / "results"
 VERDICTS = ("confirmed", "refuted", "cannot be told")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pellucid.reproduction import columns, verdicts
+from pellucid.papers.table_page import columns, verdicts
 
 FILE = Path("results/xu2023-1-longer-fashion-mnist-cpu.json")
 SHOWN = ("clean_accuracy", "gini", "entropy", "aopc_morf", "aopc_lerf")

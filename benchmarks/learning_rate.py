@@ -17,7 +17,8 @@ import numpy as np
 
 from pellucid import Experiment, fit
 from pellucid.core.files import whole_file
-from pellucid.recipes.table import TRAINING_IMAGES, setting, source
+from pellucid.papers.plan import source
+from pellucid.papers.setting import TRAINING_IMAGES, setting
 from pellucid.runs.settings import Optimizer
 
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02)

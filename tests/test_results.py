@@ -10,7 +10,7 @@ import pytest
 
 from pellucid import metrics
 from pellucid.metrics import definitions
-from pellucid.recipes.table import setting
+from pellucid.papers.setting import setting
 
 ROOT = Path(__file__).parent.parent
 

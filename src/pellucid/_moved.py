@@ -35,8 +35,33 @@ MOVED = {
     "predictions": "runs.predictions",
     "processes": "core.processes",
     "randomness": "core.randomness",
+    "recipes": "papers",
+    "recipes.bhusal2026": "papers.bhusal2026",
+    "recipes.found": "papers.tuned_settings",
+    "recipes.guesmi2024": "papers.guesmi2024",
+    "recipes.ismail2021": "papers.ismail2021",
+    "recipes.pellucid": "papers.pellucid",
+    "recipes.table": "papers.table papers.claim papers.setting papers.plan",
+    "recipes.xu2023": "papers.xu2023",
     "report.requirements": "report.gate",
+    "reproduction": "papers.plan papers.reproduce papers.table papers.stages papers.cost papers.table_page",
+    "reproduction.background": "papers.background",
+    "reproduction.choice": "papers.plan papers.table papers.stages",
+    "reproduction.command": "papers.reproduce",
+    "reproduction.cost": "papers.cost",
+    "reproduction.curves": "papers.curves",
+    "reproduction.expression": "papers.expression",
+    "reproduction.figures": "papers.figures",
+    "reproduction.galleries": "papers.galleries",
+    "reproduction.page": "papers.table_page",
+    "reproduction.stages": "papers.stages",
+    "reproduction.summary": "papers.summary",
     "seeds": "statistics.seeds",
+    "selection": "papers.select papers.plan papers.grids papers.front_figure papers.search_page",
+    "selection.figure": "papers.front_figure",
+    "selection.grids": "papers.grids",
+    "selection.page": "papers.search_page",
+    "selection.search": "papers.select papers.plan",
     "session": "runs.checkpoint",
     "smoothing": "edits.smoothing",
     "study.course": "study.sequence",
@@ -53,7 +78,9 @@ class _Finder(MetaPathFinder, Loader):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         package, _, module = fullname.partition(".")
-        return ModuleSpec(fullname, self) if package == "pellucid" and module in MOVED else None
+        if package != "pellucid" or module not in MOVED:
+            return None
+        return ModuleSpec(fullname, self, is_package=any(old.startswith(f"{module}.") for old in MOVED))
 
     def exec_module(self, module: ModuleType) -> None:
         old = module.__name__

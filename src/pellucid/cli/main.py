@@ -297,7 +297,7 @@ def _metrics(arguments: list[str]) -> None:
 
 
 def _reproduce(arguments: list[str]) -> None:
-    from pellucid.reproduction import Reproduction, forecast, reproduce
+    from pellucid.papers.reproduce import Reproduction, forecast, reproduce
 
     parser = command_parser(
         "reproduce", "A paper's tables: train and measure what is missing, write measured beside published."
@@ -309,15 +309,16 @@ def _reproduce(arguments: list[str]) -> None:
     parser.add_argument("--network", type=str, help="another network than the recipe's, such as resnet18")
     parser.add_argument("--seeds", default=Reproduction.seeds, type=int, help="trainings of each network")
     parser.add_argument("--devices", default=None, type=str, help="GPUs that trainings are dealt to, such as 0,1")
+    parser.add_argument("--trace", type=Path, help="JSON file of your own `pellucid select pellucid`, for pellucid")
     add_plan(parser, Reproduction)
     parsed = parser.parse_args(arguments)
-    fields = ("paper", "table", "dataset", "path", "network", "scale", "seeds", "jobs", "out", "results")
+    fields = ("paper", "table", "dataset", "path", "network", "scale", "seeds", "jobs", "out", "results", "trace")
     choice = Reproduction(**{name: getattr(parsed, name) for name in fields}, devices=numbers(parsed.devices))
     carry_out(parsed, choice, forecast, reproduce)
 
 
 def _select(arguments: list[str]) -> None:
-    from pellucid.selection import Selection, forecast, select
+    from pellucid.papers.select import Selection, forecast, select
 
     parser = command_parser(
         "select", "Choose settings on validation images: every candidate trained, a rule set before."

@@ -46,13 +46,13 @@ class Criterion:
         return float(round(steps if self.higher else -steps))
 
 
-def dominates(one: Levels, other: Levels) -> bool:
+def dominates(levels: Levels, other: Levels) -> bool:
     """Whether one candidate is nowhere worse than the other and somewhere better.
 
     >>> dominates([1, 2], [1, 1]), dominates([1, 2], [2, 1]), dominates([1, 2], [1, 2])
     (True, False, False)
     """
-    pairs = list(zip(one, other, strict=True))
+    pairs = list(zip(levels, other, strict=True))
     return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
 
 
@@ -65,7 +65,7 @@ def front(levels: Mapping[str, Levels]) -> list[str]:
     >>> front({"accurate": [3, 1], "sparse": [1, 3], "neither": [1, 1]})
     ['accurate', 'sparse']
     """
-    return [name for name, own in levels.items() if not any(dominates(other, own) for other in levels.values())]
+    return [name for name in levels if not any(dominates(other, levels[name]) for other in levels.values())]
 
 
 def best_or_tied(levels: Mapping[str, Mapping[str, Levels]]) -> dict[str, list[str]]:
@@ -77,8 +77,8 @@ def best_or_tied(levels: Mapping[str, Mapping[str, Levels]]) -> dict[str, list[s
     >>> best_or_tied({"a": {"accuracy": [3], "sparsity": [1]}, "b": {"accuracy": [3], "sparsity": [2]}})
     {'a': ['accuracy'], 'b': ['accuracy', 'sparsity']}
     """
-    axes = list(dict.fromkeys(axis for own in levels.values() for axis in own))
-    best = {axis: front({name: own[axis] for name, own in levels.items()}) for axis in axes}
+    axes = list(dict.fromkeys(axis for by_axis in levels.values() for axis in by_axis))
+    best = {axis: front({name: by_axis[axis] for name, by_axis in levels.items()}) for axis in axes}
     return {name: [axis for axis in axes if name in best[axis]] for name in levels}
 
 
@@ -91,10 +91,10 @@ def recommended(levels: Mapping[str, Mapping[str, Levels]]) -> str:
     >>> recommended({"a": {"accuracy": [3], "sparsity": [1]}, "b": {"accuracy": [3], "sparsity": [2]}})
     'b'
     """
-    flat = {name: [level for axis in own.values() for level in axis] for name, own in levels.items()}
+    flat = {name: [level for axis in by_axis.values() for level in axis] for name, by_axis in levels.items()}
     tied = best_or_tied(levels)
 
     def rank(name: str) -> int:
-        return sum(sum(other[i] > own for other in flat.values()) for i, own in enumerate(flat[name]))
+        return sum(sum(other[i] > level for other in flat.values()) for i, level in enumerate(flat[name]))
 
     return min(front(flat), key=lambda name: (-len(tied[name]), rank(name)))

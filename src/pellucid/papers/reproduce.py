@@ -1,0 +1,135 @@
+"""A paper's table from one command: train and measure what is missing, then write measured beside published."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from pellucid.core.errors import InputError
+from pellucid.core.files import check_writable, whole_file
+from pellucid.data import load
+from pellucid.papers.cost import Cost, duration, estimated_cost
+from pellucid.papers.figures import draw
+from pellucid.papers.galleries import gallery
+from pellucid.papers.plan import Reproduction
+from pellucid.papers.setting import TRAINING_IMAGES
+from pellucid.papers.stages import Stage, finished, folder, stages_of
+from pellucid.papers.summary import network, summarise
+from pellucid.papers.table import Table, table_name, tables
+from pellucid.papers.table_page import figure_file, page
+from pellucid.runs.directory import read_run
+from pellucid.runs.environment import environment
+from pellucid.runs.training import build_network
+
+__all__ = ["Reproduction", "forecast", "reproduce"]
+
+
+def reproduce(plan: Reproduction, *, progress: bool = True) -> list[Path]:
+    """Train and measure what is missing, then write each table.
+
+    Finished stages are skipped, killed ones are continued. Writes PAPER-TABLE-DATASET-SCALE.json and .md, and its
+    figures beside them, PAPER-TABLE-DATASET-SCALE-FIGURE.svg or .png; another network's name stands behind DATASET.
+
+    Args:
+        plan: what is reproduced.
+        progress: show a bar on a terminal.
+
+    Returns:
+        The Markdown files.
+
+    Raises:
+        InputError: a paper, table or dataset that is not known, data that is not here, or a folder of results that
+            takes no file.
+    """
+    wanted = tables(plan)
+    stages = stages_of(plan, wanted)
+    _refuse_fewer_seeds(plan, wanted)
+    check_writable(plan.results)
+    _build([stage for stage in stages if not (stage.run / "model.safetensors").exists()])
+    facts = environment(torch.device("cpu"))  # before the tables change the working tree
+    del facts["command"]  # it may hold a path of this machine; the table has one without
+    with tqdm(
+        total=len(stages), desc=f"{plan.paper}", unit="network", dynamic_ncols=True,
+        disable=None if progress else True,
+    ) as bar:  # fmt: skip
+        for stage in finished(stages, plan.jobs, plan.devices):
+            bar.set_postfix_str("/".join(stage.run.parts[-2:]))
+            bar.update()
+    written_to = []
+    for table in wanted:
+        result = summarise(plan, table, facts)
+        written_to.append(write(result, page(result), plan.results / result["name"]))
+        for figure, drawn in result["figures"].items():
+            file = plan.results / figure_file(result, figure)
+            if drawn:
+                draw(figure, drawn, file)
+            else:
+                gallery(figure, [read_run(folder(plan, table, run, 0)) for run in table.runs], file)
+    return written_to
+
+
+def write(result: Mapping[str, Any], page: str, name: Path) -> Path:
+    """Write numbers as JSON and their page as Markdown, in files that begin with a name; gives the Markdown file."""
+    for ending, text in ((".json", json.dumps(result, indent=1) + "\n"), (".md", page)):
+        with whole_file(Path(f"{name}{ending}")) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return Path(f"{name}.md")
+
+
+def _refuse_fewer_seeds(plan: Reproduction, wanted: Sequence[Table]) -> None:
+    """A table of more seeds is not replaced by one of fewer."""
+    for table in wanted:
+        file = plan.results / f"{table_name(plan, table)}.json"
+        try:
+            seeds = json.loads(file.read_text(encoding="utf-8"))["seeds"] if file.exists() else 0
+        except (ValueError, KeyError, TypeError):
+            continue
+        if seeds > plan.seeds:
+            raise InputError(
+                f"{file} is of {seeds} seeds, and {plan.seeds} would replace it; give --seeds {seeds} or more, or "
+                "another folder for --results"
+            )
+
+
+def _build(stages: Sequence[Stage]) -> None:
+    """Every kind of network once, so that one that cannot be built is told before any is trained."""
+    kinds = {repr((stage.experiment.network, stage.experiment.smoothing)): stage.experiment for stage in stages}
+    for experiment in kinds.values():
+        build_network(experiment, load(experiment.dataset, "test"))
+
+
+def forecast(plan: Reproduction) -> None:
+    """Say what would be trained and measured, and about how long it would take here.
+
+    Args:
+        plan: what would be reproduced.
+    """
+    wanted = tables(plan)
+    stages = stages_of(plan, wanted)
+    for table in wanted:
+        print(f"{table.paper}, {table.number}: {table.title} ({table.dataset}, {network(table)}, {plan.scale})")
+    left, whole = 0.0, 0.0
+    here = len(load(stages[0].experiment.dataset, "train"))
+    every = TRAINING_IMAGES[plan.dataset]
+    costs: dict[tuple[str, Path], Cost] = {}
+    for stage in stages:
+        kind = (stage.run.name, stage.run.parent.parent)  # the same of every seed
+        if kind not in costs:
+            costs[kind] = estimated_cost(stage)
+        cost = costs[kind]
+        trained = (stage.run / "model.safetensors").exists()
+        measured = (stage.run / "rows.parquet").exists()
+        left += cost.training * (not trained) + cost.measuring * (not measured)
+        whole += cost.training * every / here + cost.measuring
+        if stage.experiment.seed == 0:
+            state = "there" if measured else "trained" if trained else "to do"
+            print(
+                f"  {stage.run.name:<24} training {duration(cost.training):>8}, measuring "
+                f"{duration(cost.measuring):>8}, each of {plan.seeds} seeds ({state})"
+            )
+    print(f"{len(stages)} networks; about {duration(left)} of work is left, on {torch.get_num_threads()} threads.")
+    if plan.scale == "full" and here < 0.9 * every:  # a plan made before all data is there; some is for validation
+        print(f"Of {every} training images {here} are here; with all of them it would be about {duration(whole)}.")

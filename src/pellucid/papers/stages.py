@@ -1,0 +1,116 @@
+"""One network of a table: trained, measured and classified where that is not done yet."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from itertools import islice
+from multiprocessing import active_children, get_context
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from pellucid.core.errors import InputError
+from pellucid.papers.plan import Reproduction
+from pellucid.papers.table import Table
+from pellucid.runs.evaluation import Evaluation, evaluate
+from pellucid.runs.predictions import predict
+from pellucid.runs.settings import Experiment
+from pellucid.runs.training import fit
+
+__all__ = ["Stage", "finished", "folder", "stages_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One network to train and measure."""
+
+    run: Path
+    experiment: Experiment
+    evaluation: Evaluation
+
+
+def stages_of(plan: Reproduction, wanted: Sequence[Table]) -> list[Stage]:
+    """Every network of the tables once, all runs of the first seed first."""
+    stages: dict[Path, Stage] = {}
+    for seed in range(plan.seeds):
+        for table in wanted:
+            for name, experiment in table.runs.items():
+                run = folder(plan, table, name, seed)
+                stage = Stage(run=run, experiment=replace(experiment, seed=seed), evaluation=table.evaluation)
+                if stages.setdefault(run, stage) != stage:
+                    raise InputError(f"two tables of {plan.paper} mean different networks by {name!r}")
+    return list(stages.values())
+
+
+def folder(plan: Reproduction, table: Table, name: str, seed: int) -> Path:
+    """The run directory of one of a table's networks."""
+    return plan.out / plan.paper / plan.where / (table.group or table.number) / f"seed{seed}" / name
+
+
+def finished(stages: Sequence[Stage], jobs: int, devices: Sequence[int] = ()) -> Iterator[Stage]:
+    """Each stage once it is trained and measured; what is there is left.
+
+    Args:
+        stages: networks.
+        jobs: processes, at least one for each device.
+        devices: numbers of the GPUs that the processes are dealt to.
+    """
+    jobs = max(jobs, len(devices))
+    if jobs == 1 and not devices:
+        for stage in stages:
+            _run(stage, None)
+            yield stage
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    context, others = get_context("spawn"), set(active_children())
+    dealt = context.SimpleQueue()
+    for number in range(jobs):
+        dealt.put(devices[number % len(devices)] if devices else None)
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(dealt,)) as pool:
+        # No more than are at work: a process that is stopped must not find another.
+        left = iter(stages)
+        waiting = {pool.submit(_run, stage, threads): stage for stage in islice(left, jobs)}
+        try:
+            while waiting:
+                finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                    stage = waiting.pop(future)
+                    waiting |= {pool.submit(_run, each, threads): each for each in islice(left, 1)}
+                    yield stage
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(active_children()) - others:  # each keeps where its training stands
+                process.terminate()
+            raise
+
+
+def _begin(dealt: Any) -> None:
+    """Let this process clean up when it is stopped, and leave it one GPU."""
+    signal.signal(signal.SIGTERM, _stop)
+    _take_device(dealt)
+
+
+def _take_device(dealt: Any) -> None:
+    """Leave this process one GPU, before it looks for any."""
+    device = dealt.get()
+    if device is not None:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[device] if visible else str(device)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _run(stage: Stage, threads: int | None) -> None:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    stage.run.parent.mkdir(parents=True, exist_ok=True)
+    fit(stage.experiment, stage.run, resume=True, progress=threads is None)
+    evaluate(stage.run, stage.evaluation, resume=True, progress=threads is None)
+    predict(stage.run, stage.evaluation.split)

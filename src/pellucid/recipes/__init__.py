@@ -1,1 +1,0 @@
-"""What papers did, a file each: the experiments, and what is to be seen in their results."""
