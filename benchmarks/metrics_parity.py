@@ -34,7 +34,7 @@ from torch import Tensor
 
 import pellucid
 from pellucid import metrics
-from pellucid.metrics import definitions
+from pellucid.metrics import suite
 from pellucid.runs.environment import environment
 
 PARTS = (parity_maps, parity_curves, parity_changes, parity_attacks, parity_scores, parity_saliency)
@@ -43,17 +43,14 @@ CASES: list[Case] = [one for part in PARTS for one in part.CASES]
 LARGEST = 1e-5
 PEERS = ("quantus", "captum", "scikit-image", "scikit-learn", "pyautoattack")
 NOT_MEASURES = {
-    "DERIVED": "what numbers mean, in words",
-    "Column": "what a number means, in words",
     "column_name": "a name",
-    "columns": "what numbers mean, in words",
     "default_region": "a default",
     "autoattack_names": "names",
     "masking_warnings": "sentences about the columns of `masking_probe`",
     "survives": "a verdict in words on `randomisation_similarity`",
     "random_map": "noise: a map to compare with, without a number",
 }
-"""Public names of `pellucid.metrics` that need no row."""
+"""Functions of `pellucid.metrics` that need no row."""
 COUNTED = ("index", "label", "prediction", "score", "clean_accuracy")
 """Columns that need no row: they are what the network says, and a mean of that."""
 
@@ -130,7 +127,7 @@ def compared(one: Case, all_settings: dict[str, Setting], *, rounds: int) -> dic
 
 def definition(one: Case) -> str:
     """What the numbers mean, in pellucid's own words: of their columns, else the function's first line."""
-    known = {**definitions.columns(), **getattr(definitions, "COLUMNS", {}), **definitions.DERIVED}
+    known = suite.COLUMNS | suite.DERIVED
     found = [f"*{known[name].title}*: {known[name].definition}" for name in one.columns if name in known]
     if found:
         return " ".join(found)

@@ -12,7 +12,7 @@ from parity_settings import GREY, SMOOTH, Setting, explain, in_turn, length, log
 from torch import Tensor, nn
 
 from pellucid import VanillaGradient, metrics
-from pellucid.metrics import definitions
+from pellucid.metrics.families.stability import stability_column
 
 CASES: list[Case] = []
 case = partial(add_case, CASES)
@@ -34,7 +34,7 @@ def hidden_of(s: Setting, x: np.ndarray) -> np.ndarray:
 
 def stability_columns(form: str) -> list[str]:
     measures = ["ris", "ros", "rrs"] + ["stability_coverage"] * (form == "norm")
-    return [definitions.stability_column(one, form=form, noise=noise) for noise in NOISES for one in measures]
+    return [stability_column(one, form=form, noise=noise) for noise in NOISES for one in measures]
 
 
 @case("relative_stability", columns=stability_columns("norm"), settings=[GREY, SMOOTH],

@@ -22,7 +22,8 @@ import torch
 
 from pellucid.core.files import whole_file
 from pellucid.demo import Demo, experiments
-from pellucid.metrics.definitions import COLUMNS, NOISES, select, stability_column
+from pellucid.metrics.families.stability import NOISES, stability_column
+from pellucid.metrics.suite import COLUMNS, select
 from pellucid.report import Run, compare, read_runs, render
 from pellucid.report.table import definitions
 from pellucid.report.words import training_words
@@ -284,7 +285,7 @@ def main() -> None:
 
 
 def _needed() -> tuple[str, ...]:
-    return select([*measures(), *OTHERS, *PLAIN])
+    return tuple(name for metric in select([*measures(), *OTHERS, *PLAIN]) for name in metric.columns)
 
 
 if __name__ == "__main__":

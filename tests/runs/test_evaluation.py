@@ -38,8 +38,8 @@ from pellucid import (
 from pellucid.core.randomness import SampleDraws
 from pellucid.data import load
 from pellucid.metrics import column_name, robust_correct
-from pellucid.metrics.definitions import BARE, FAMILIES, is_of_map, select
 from pellucid.metrics.perturbation import NoisyCopies
+from pellucid.metrics.suite import BARE, COLUMNS, FAMILIES, select
 from pellucid.runs.directory import read_runs
 from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.training import load_network
@@ -201,10 +201,10 @@ def everything(run, tmp_path_factory):
 
 def test_everything_is_measured_and_defined(everything):
     table = rows(everything)
-    wanted = set(select(["all", "masking_transfer"]))
+    wanted = {name for metric in select(["all", "masking_transfer"]) for name in metric.columns}
     for method in ("vanilla_gradient", "integrated_gradients"):
         assert wanted == {
-            name for name in wanted if column_name(name, method if is_of_map(name) else BARE) in table.column_names
+            name for name in wanted if column_name(name, method if COLUMNS[name].of_map else BARE) in table.column_names
         }
     meaning = json.loads(table.schema.metadata[b"pellucid"])["columns"]
     assert list(meaning) == table.column_names
@@ -231,9 +231,9 @@ def test_everything_is_measured_and_defined(everything):
         }  # fmt: skip
     smooth = "IntegratedGradients(steps=50, baseline=0.0, score='logit')"
     for name, column in meaning.items():
-        assert is_of_map(name) == ("target" in column["parameters"]) or name == "gradient_variation"
+        assert COLUMNS[name].of_map == ("target" in column["parameters"]) or name == "gradient_variation"
         assert column["parameters"].get("saliency") == (smooth if "/" in name else None), name
-        mapped = is_of_map(name) and column["family"] not in ("stability", "sensitivity")
+        mapped = COLUMNS[name].of_map and column["family"] not in ("stability", "sensitivity")
         assert ("channels" in column["parameters"]) == mapped, name
     removal = {"steps": 50, "region": 2, "target": "predicted", "channels": "mean_abs"}
     assert meaning["insertion"]["parameters"] == removal | {"sigma": 2.8}
