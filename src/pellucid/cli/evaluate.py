@@ -13,7 +13,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser = Parser(
         "evaluate",
         "Measure trained networks on their test images: one row per image.",
-        settings="pellucid.runs.evaluation.Evaluation",
+        settings="pellucid.Evaluation",
         config=True,
     )
     parser.add_argument("run", type=Path, nargs="+", help="finished run directories")

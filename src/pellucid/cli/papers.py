@@ -1,6 +1,7 @@
 """Plans over many networks: ``pellucid demo``, ``reproduce`` and ``select``."""
 
 from collections.abc import Sequence
+from importlib import import_module
 
 from pellucid.cli.options import Parser
 
@@ -23,7 +24,7 @@ def reproduce(arguments: Sequence[str]) -> None:
     parser = Parser(
         "reproduce",
         "A paper's tables: train and measure what is missing, write measured beside published.",
-        settings="pellucid.reproduction.choice.Reproduction",
+        settings="pellucid.reproduction.Reproduction",
     )
     parser.add_argument("paper", help="bhusal2026, guesmi2024, ismail2021, xu2023 or pellucid")
     _carry_out(parser, arguments, "pellucid.reproduction", "reproduce")
@@ -34,7 +35,7 @@ def select(arguments: Sequence[str]) -> None:
     parser = Parser(
         "select",
         "Choose settings on validation images: every candidate trained, a rule set before.",
-        settings="pellucid.selection.search.Selection",
+        settings="pellucid.selection.Selection",
     )
     parser.add_argument(
         "search", help="ismail2021 (SGT), xu2023, xu2023-again, xu2023-longer, xu2023-one-step (SCAAT) or pellucid"
@@ -44,8 +45,6 @@ def select(arguments: Sequence[str]) -> None:
 
 def _carry_out(parser: Parser, arguments: Sequence[str], module: str, name: str) -> None:
     """Say what would be done, or do it and print the files."""
-    from importlib import import_module
-
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and how long it would take")
     settings, parsed = parser.parse(arguments)
     if parsed.dry_run:

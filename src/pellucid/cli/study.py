@@ -138,9 +138,7 @@ def _export(arguments: Sequence[str]) -> None:
 
 
 def _analyze(arguments: Sequence[str]) -> None:
-    parser = Parser(
-        "study analyze", "Analyse an export as it was registered: a page, figures, tables, an R script."
-    )  # fmt: skip
+    parser = Parser("study analyze", "Analyse an export as it was registered: a page, figures, tables, an R script.")
     parser.add_argument("export", type=Path, help="the folder that `pellucid study export` wrote")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     parser.add_argument("--synthetic", action="store_true", help="accept simulated raters; everything says SYNTHETIC")

@@ -17,7 +17,7 @@ def train(arguments: Sequence[str]) -> None:
     parser = Parser(
         "train",
         "Train one network into a run directory.",
-        settings="pellucid.runs.settings.Experiment",
+        settings="pellucid.Experiment",
         config=True,
     )
     parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
@@ -35,9 +35,7 @@ def train(arguments: Sequence[str]) -> None:
         experiment = read_experiment(parsed.run)
     for note in _short_attacks(experiment.method):
         print(f"pellucid: {note}", file=sys.stderr)
-    fit(
-        experiment, parsed.run, resume=parsed.resume, log=parsed.log, snapshots=parsed.snapshots, **engine(parsed)
-    )  # fmt: skip
+    fit(experiment, parsed.run, resume=parsed.resume, log=parsed.log, snapshots=parsed.snapshots, **engine(parsed))
     if is_first_process():
         print(parsed.run)
 
