@@ -88,7 +88,7 @@ def test_names_and_objects_stand_in_one_list():
         ({"size": "medium"}, "^size must be one of small, large, 5, got 'medium'$"),
         ({"size": 1}, "^size must be one of"),
         ({"whole": "yes"}, "^whole must be true or false, got 'yes'$"),
-        ({"open": "shut"}, "^open must be one of auto or a whole number, got 'shut'$"),
+        ({"open": "shut"}, "^open must be auto or a whole number, got 'shut'$"),
         ({"shape": {"class_path": "Square", "args": {}}}, "has class_path and init_args, got 'args' beside them"),
         ({"shape": {"class_path": f"{WHERE}Square", "init_args": 3}}, "shape.init_args must hold names and values"),
         ({"shapess": []}, r"^Everything has no field 'shapess', did you mean 'shapes'\? It has shapes, shape, "),
@@ -167,6 +167,10 @@ def test_nor_where_a_callable_is_accepted(named):
         ({"shapes": ""}, Everything(shapes=())),
         ({"shapes": "['a,,b']"}, Everything(shapes=("a,,b",))),
         ({"shapes": f"[a, {{class_path: {WHERE}Square}}]"}, Everything(shapes=("a", Square()))),
+        (
+            {"shapes": f"a,{{class_path: {WHERE}Square, init_args: {{side: 2}}}}"},
+            Everything(shapes=("a", Square(side=2))),
+        ),
         ({"words": "{en: [a, b]}"}, Everything(words={"en": ("a", "b")})),
     ],
 )

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
+from pellucid.core.checks import among
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 
@@ -226,9 +227,11 @@ def _read(text: Text, options: tuple[Any, ...], where: str) -> Any:
     """A word of the command line as plain data, whose strings are words again where they stand in a list."""
     if text == "null" and type(None) in options:
         return None
-    bare = text[1:-1] if re.fullmatch(r"\[[^]\[{}'\"]*\]", text) else text
-    if _of(tuple, options) is not None and not bare.startswith("["):
-        return [Text(part.strip()) for part in bare.split(",") if part.strip()]
+    if _of(tuple, options) is not None:
+        inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+        if not re.search(r"[]\[{}'\"]", inner):
+            return [Text(part.strip()) for part in inner.split(",") if part.strip()]
+        text = text if text.startswith("[") else Text(f"[{text}]")
     structured = text.startswith(("[", "{")) and any(option not in (str, type(None)) for option in options)
     if not structured and (str in options or Path in options or _classes(options)):
         return str(text)
@@ -245,7 +248,7 @@ def _accepted(options: tuple[Any, ...], classes: list[type], literals: list[Any]
             names = [field.name for field in dataclasses.fields(classes[0])]
             return f"given by its fields {', '.join(names)}"
         return f"a {_public(classes[0])}"
-    words = [f"one of {', '.join(map(str, literals))}"] if literals else []
+    words = [among(literals)] if literals else []
     words += [WORDS[option] for option in options if option in WORDS]
     words += ["a list"] if _of(tuple, options) is not None else []
     words += ["a mapping such as {name: value}"] if _of(Mapping, options) or _of(dict, options) else []
@@ -253,9 +256,8 @@ def _accepted(options: tuple[Any, ...], classes: list[type], literals: list[Any]
 
 
 def _public(kind: type) -> str:
-    return (
-        f"pellucid.{kind.__name__}" if kind.__module__.startswith("pellucid.") else f"{kind.__module__}.{kind.__name__}"
-    )
+    module = "pellucid" if kind.__module__.startswith("pellucid.") else kind.__module__
+    return f"{module}.{kind.__name__}"
 
 
 def _known(classes: list[type]) -> dict[str, type]:

@@ -1,5 +1,5 @@
-"""The commands of ``pellucid``."""
+"""The commands of ``pellucid``, a module for each group of them."""
 
-from pellucid.cli.main import main
+from pellucid.cli.main import COMMANDS, main
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]

@@ -1,100 +1,142 @@
-"""Options of the commands: parsers made of dataclasses, and a mistake told in one sentence.
+"""The words of a command: its own options, and the settings whose dataclass it is about.
 
-Imports neither torch nor any command's module, so that ``pellucid --help`` answers at once.
+Flags and configuration files become plain nested data, of which `pellucid.config.from_config` makes the dataclass. Help
+comes from the dataclass's source, so that it imports no torch.
 """
 
+import argparse
+import dataclasses
 import re
-from collections.abc import Callable
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any, NoReturn
 
+import yaml
+
+from pellucid.cli.fields import Class, Field, find_class, flags
+from pellucid.config import Text, from_config, import_name, read_yaml, to_config
 from pellucid.core.errors import InputError
 
-__all__ = [
-    "add_config",
-    "add_engine",
-    "add_plan",
-    "bracketed",
-    "carry_out",
-    "command_parser",
-    "engine",
-    "instantiate",
-    "listed",
-    "numbers",
-    "without_other_methods",
-]
-
-# Not part of an experiment.
-ABOUT_THE_CALL = ("run", "resume", "accelerator", "devices", "num_nodes", "strategy", "log", "snapshots")
+__all__ = ["Parser", "add_engine", "engine", "names"]
 
 
-def command_parser(command: str, description: str) -> Any:
-    """A parser whose mistakes are one sentence, and whose printed configuration another call can take."""
-    from jsonargparse import ArgumentParser, set_parsing_settings
+class _Formatter(argparse.HelpFormatter):
+    """Tells defaults, but for those that say nothing."""
 
-    set_parsing_settings(docstring_parse_attribute_docstrings=False)
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34)
 
-    class Parser(ArgumentParser):
-        def error(self, message: str, ex: Exception | None = None) -> Any:
-            """Say a mistake in one sentence, without the usage."""
-            raise InputError(_sentence(message, ex))
-
-        def dump(self, cfg: Any, **options: Any) -> str:
-            """Write the configuration without what is about this call alone, so that another call can take it."""
-            kept = cfg.clone()
-            for name in ABOUT_THE_CALL:
-                kept.pop(name, None)
-            return str(super().dump(kept, **options | {"skip_validation": True}))
-
-    return Parser(prog=f"pellucid {command}", description=description, allow_abbrev=False)
+    def _get_help_string(self, action: argparse.Action) -> str:
+        told = action.option_strings and action.default not in (None, False, "", argparse.SUPPRESS)
+        return f"{action.help or ''} (default: %(default)s)" if told else action.help or ""
 
 
-PHRASES = {  # jsonargparse's words for types, and ours
-    r"Parser key \"([^\"]+)\":": r"\1:",
-    r"typing\.Literal\[([^\]]*)\]": r"one of \1",
-    r"<class '(\w+)'>": r"\1",
-    r"Expected an? ": "expected ",
-    r"\. Got value: ": ", got ",
-    r"^method: (?!.*init_args)(.*)$": r"method: \1; methods are Regular, AdversarialTraining, SaliencyGuided, SCAAT, "
-    "AdversarialSCAAT, or your own by its import path",
-    r"^smoothing: Does not validate.*Given value: (.*)$": r"smoothing is given by its fields, such as "
-    r"--smoothing.layers '[pool1]' --smoothing.filter gaussian, got \1",
-    r"expected tuple, got ([^\[\s]\S*)$": r"expected a list, such as '[\1]', got \1",
-    r"expected tuple, got ": r"expected a list, such as '[a, b]', got ",
-    r"Does not validate .* Subtypes: \[tuple\[(\w+).*Given value: (.*)$": r"expected a list of \1 values, got \2",
-    r"Does not validate .* Subtypes: \[(\w+), NoneType\].*Given value: (.*)$": r"expected \1, got \2",
-    r"^Unable to load config '(\S+)' - (\w+): .*$": r"\2 is given by its fields, such as --\2.name \1",
-    r"^Option '(\w+)' is not accepted$": r"there is no option '\1' here; see --help, and --method.help NAME for a "
-    "method's own, which come after --method",
-}
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are one sentence, and which reads the settings of a dataclass beside its own options.
+
+    Args:
+        command: words behind ``pellucid``.
+        description: what the command does.
+        settings: import path of the dataclass; its module is imported when settings are made, not for help.
+        config: whether settings can come from a file and be printed for one.
+    """
+
+    def __init__(self, command: str, description: str, *, settings: str = "", config: bool = False) -> None:
+        super().__init__(
+            prog=f"pellucid {command}", description=description, allow_abbrev=False, formatter_class=_Formatter
+        )
+        self.settings = settings
+        if config:
+            self.add_argument("--config", metavar="FILE", help="YAML file of settings; flags after it override it")
+            self.add_argument("--print_config", action="store_true", help="print the settings as such a file and stop")
+
+    def error(self, message: str) -> NoReturn:
+        """Say a mistake in one sentence, without the usage."""
+        raise InputError(f"{message}; see `{self.prog} --help`")
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the options, those of the settings under the headings of their dataclasses."""
+        if self.settings:
+            self.usage = f"{self._own_usage()} [--SETTING VALUE ...]"
+            own = {action.dest for action in self._actions}
+            for heading, fields in flags(find_class(self.settings)).items():
+                _add_fields(self, heading, [field for field in fields if field.name not in own])
+        super().print_help(file)
+
+    def parse(self, arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
+        """The settings, and what the command's own options say; ``given`` among these tells whether settings were.
+
+        Raises:
+            InputError: a mistake in either, in one sentence.
+        """
+        words, settings = self._split(arguments)
+        parsed = self.parse_args(words)
+        kind = import_name(self.settings)
+        own, fields = vars(parsed), {field.name for field in dataclasses.fields(kind)}
+        parsed.given = bool(settings)
+        data: dict[str, Any] = {name: own[name] for name in fields & set(own)}
+        for name, value in settings:
+            if name == "config":
+                _merge(data, _read_config(value))
+                continue
+            path = [part.replace("-", "_") for part in name.split(".") if part != "init_args"]
+            if path[0] not in fields:
+                known = [f"--{option}" for option in (*fields, *own)]
+                close = get_close_matches(f"--{name}", known, n=1)
+                hint = f", did you mean {close[0]}?" if close else ";"
+                said = f"--{name}" if value is True else f"--{name} {value}"
+                raise InputError(f"unrecognized arguments: {said}{hint} see `{self.prog} --help`")
+            _put(data, path, value)
+        made = from_config(data, kind)
+        if own.get("print_config"):
+            print(yaml.safe_dump(to_config(made), sort_keys=False, allow_unicode=True), end="")
+            raise SystemExit(0)
+        return made, parsed
+
+    def _split(self, arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, Any]]]:
+        """The words for argparse, and names with values of settings in the order in which they were given."""
+        words: list[str] = []
+        settings: list[tuple[str, Any]] = []
+        rest = list(arguments)
+        while rest:
+            word = rest.pop(0)
+            option, equals, value = word.partition("=")
+            ours = option in self._option_string_actions and option != "--config"
+            if ours or not re.match(r"--\w", word):
+                words.append(word)
+                continue
+            if not equals and rest and not rest[0].startswith("--"):
+                value, equals = rest.pop(0), "="
+            if option.endswith(".help"):
+                self._print_help_of(option.removesuffix(".help").removeprefix("--"), value)
+            settings.append((option.removeprefix("--"), Text(value) if equals else True))
+        return words, settings
+
+    def _own_usage(self) -> str:
+        return " ".join(self.format_usage().split()).removeprefix("usage: ").replace(" [-h]", "")
+
+    def _print_help_of(self, place: str, name: str) -> NoReturn:
+        """Print the options of a class that can stand at a place, such as ``method``, or of all that can."""
+        declared = next((inner for inner in _choices(find_class(self.settings), place)), None)
+        if declared is None:
+            raise InputError(f"--{place} takes no class, so it has no help of its own; see `{self.prog} --help`")
+        known = declared.subclasses()
+        shown = [known[name]] if name in known else [_foreign(name)] if name else list(known.values())
+        for kind in shown:
+            print(f"--{place} {kind.name}: {kind.summary}")
+            parser = argparse.ArgumentParser(add_help=False, formatter_class=_Formatter, usage=argparse.SUPPRESS)
+            for heading, fields in flags(kind, f"{place}.").items():
+                _add_fields(parser, "settings" if heading == f"{place}: {kind.summary}" else heading, fields)
+            print(parser.format_help())
+        raise SystemExit(0)
 
 
-def _sentence(message: str, error: BaseException | None) -> str:
-    """The first reason behind jsonargparse's message, on one line."""
-    while error is not None:
-        if isinstance(error, InputError):
-            return str(error)
-        error = error.__cause__ or error.__context__
-    sentence = " ".join(message.split())
-    for pattern, words in PHRASES.items():
-        sentence = re.sub(pattern, words, sentence)
-    return sentence
-
-
-def add_config(parser: Any) -> None:
-    """Let options come from a YAML file."""
-    from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
-
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; flags after it override it")
-
-
-def add_engine(parser: Any) -> None:
+def add_engine(parser: argparse.ArgumentParser) -> None:
     """Options of where and by how many processes something runs."""
-    parser.add_argument("--accelerator", default="auto", type=str, help="auto, cpu, cuda or mps")
-    parser.add_argument("--devices", default="1", type=str, help="number of processes on this machine, or auto")
+    parser.add_argument("--accelerator", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--devices", default="1", help="number of processes on this machine, or auto")
     parser.add_argument("--num-nodes", default=1, type=int, help="number of machines")
-    parser.add_argument("--strategy", default="auto", type=str, help="auto, ddp, ddp_spawn or ddp_fork")
+    parser.add_argument("--strategy", default="auto", help="auto, ddp, ddp_spawn or ddp_fork")
 
 
 def engine(parsed: Any) -> dict[str, Any]:
@@ -110,99 +152,102 @@ def engine(parsed: Any) -> dict[str, Any]:
     }
 
 
-def add_plan(parser: Any, kind: Any) -> None:
-    """Options of a plan over many networks, with the defaults of its dataclass."""
-    parser.add_argument("--dataset", default=kind.dataset, type=str, help="such as fashion-mnist or cifar10")
-    parser.add_argument("--path", type=str, help="folder of the dataset's files")
-    parser.add_argument("--scale", default=kind.scale, type=str, help="smoke, cpu or full")
-    parser.add_argument("--jobs", default=kind.jobs, type=int, help="trainings at once")
-    parser.add_argument("--out", default=kind.out, type=Path, help="folder of the run directories")
-    parser.add_argument("--results", default=kind.results, type=Path, help="folder of the tables")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and how long it would take")
-
-
-def carry_out(parsed: Any, choice: Any, forecast: Callable[[Any], None], make: Callable[[Any], list[Path]]) -> None:
-    """Say what would be done, or do it and print the files."""
-    if parsed.dry_run:
-        forecast(choice)
-        return
-    for file in make(choice):
-        print(file)
-
-
-def without_other_methods(arguments: list[str]) -> list[str]:
-    """The arguments, with a config's method left out where ``--method`` names another one, whose options differ."""
-    import yaml
-
-    words = [
-        word for argument in arguments for word in (argument.split("=", 1) if argument.startswith("-") else [argument])
-    ]
-    given = dict(pairwise(words))
-    file = Path(given.get("--config", ""))
-    if "--method" not in given or not file.is_file():
-        return arguments
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-        there = str(config["method"]["class_path"])
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
-        return arguments  # jsonargparse says what is wrong with it
-    if there.rpartition(".")[2] == given["--method"].rpartition(".")[2]:
-        return arguments
-    without = yaml.safe_dump({key: value for key, value in config.items() if key != "method"})
-    instead = {given["--config"]: without, f"--config={given['--config']}": f"--config={without}"}
-    return [instead.get(argument, argument) for argument in arguments]
-
-
-def bracketed(arguments: list[str], kind: Any) -> list[str]:
-    """The arguments, with ``a,,b`` of every option that takes several values written as the parser reads it, [a,b]."""
-    import dataclasses
-
-    several = {f"--{field.name}" for field in dataclasses.fields(kind) if "tuple" in str(field.type)}
-
-    def written(value: str) -> str:
-        bare = value[1:-1] if re.fullmatch(r"\[[^]\[{}'\"]*\]", value) else value
-        return value if bare.startswith("[") else f"[{','.join(part for part in bare.split(',') if part.strip())}]"
-
-    found: list[str] = []
-    for argument in arguments:
-        option, equals, value = argument.partition("=")
-        if found and found[-1] in several and not argument.startswith("-"):
-            found.append(written(argument))
-        elif equals and option in several:
-            found.append(f"{option}={written(value)}")
-        else:
-            found.append(argument)
-    return found
-
-
-def instantiate(parser: Any, arguments: list[str], kind: Any) -> tuple[Any, Any]:
-    """The dataclass that the flags describe, and the parsed flags."""
-    import dataclasses
-
-    parsed = parser.parse_args(arguments)
-    try:
-        made = parser.instantiate(parsed)
-    except (ValueError, TypeError) as error:
-        raise InputError(_sentence(str(error), error)) from None
-    return kind(**{field.name: getattr(made, field.name) for field in dataclasses.fields(kind)}), parsed
-
-
-def listed(text: str) -> list[Any]:
+def names(text: str) -> list[str]:
     """Names between commas, in brackets or not.
 
-    >>> listed("[png, json]")
+    >>> names("[png,, json]")
     ['png', 'json']
     """
     return [name.strip() for name in text.strip("[]").split(",") if name.strip()]
 
 
-def numbers(text: str | None) -> tuple[int, ...]:
-    """Numbers of devices between commas.
+def _add_fields(parser: argparse.ArgumentParser, heading: str, fields: Iterable[Field]) -> None:
+    """Options for help alone: what they say is read by `Parser.parse`."""
+    group = parser.add_argument_group(heading)
+    for field in fields:
+        text = f"{field.help} (default: {field.default})" if field.default else field.help
+        group.add_argument(
+            f"--{field.name}",
+            metavar=field.type or "VALUE",
+            default=argparse.SUPPRESS,
+            help=text.replace("%", "%%"),
+        )
 
-    >>> numbers("0,1"), numbers(None)
-    ((0, 1), ())
-    """
+
+def _choices(kind: Class, place: str) -> list[Class]:
+    """The class that is declared at a place, whatever the classes on the way there are, if several can stand at it."""
+    first, _, rest = place.partition(".")
+    inner = kind.declared(first)
+    if inner is None:
+        return []
+    if not rest:
+        return [] if inner.is_dataclass else [inner]
+    ways = [inner] if inner.is_dataclass else list(inner.subclasses().values())
+    return [choice for way in ways for choice in _choices(way, rest)]
+
+
+def _foreign(path: str) -> Class:
+    """A class of the user's own, which may be exported from elsewhere than where it is defined."""
+    kind = import_name(path)
     try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise InputError(f"devices must be numbers with commas between them, such as 0,1, got {text!r}") from None
+        return find_class(f"{kind.__module__}.{kind.__qualname__}")
+    except (AttributeError, LookupError, OSError):
+        raise InputError(f"{path} is no class whose source can be read") from None
+
+
+def _read_config(path: str) -> dict[str, Any]:
+    try:
+        config = read_yaml(path)
+    except OSError as error:
+        raise InputError(f"cannot read the file of --config, {path}: {error.strerror}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path} must hold settings by name, got {config!r}")
+    return config
+
+
+def _merge(data: dict[str, Any], new: dict[str, Any]) -> None:
+    """Put the settings of a file over those that are there; a class that is named replaces what is there."""
+    for name, value in new.items():
+        there = data.get(name)
+        if isinstance(there, dict) and isinstance(value, dict) and "class_path" not in value:
+            _merge(there, value)
+        else:
+            data[name] = value
+
+
+def _mapping(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"a mapping is given as YAML, such as '{{name: value}}', got {text}") from None
+
+
+def _put(data: dict[str, Any], path: list[str], value: Any) -> None:
+    """Put one flag's value in its place, below the class that is named on the way.
+
+    A class that is named anew takes nothing of the settings of the one before; the same one keeps them.
+
+    >>> data = {"method": {"class_path": "pellucid.methods.SCAAT", "init_args": {"q": 0.1}}}
+    >>> _put(data, ["method"], Text("SCAAT")), data["method"]["init_args"]
+    (None, {'q': 0.1})
+    >>> _put(data, ["method"], Text("Regular")), data
+    (None, {'method': {'class_path': 'Regular', 'init_args': {}}})
+    """
+    for part in path[:-1]:
+        inner = data.get(part)
+        if isinstance(inner, str):
+            inner = _mapping(inner) if inner.startswith("{") else {"class_path": inner, "init_args": {}}
+        data[part] = inner if isinstance(inner, dict) else {}
+        data = data[part]
+        if "class_path" in data:
+            data["init_args"] = data.get("init_args") or {}
+            data = data["init_args"]
+    name = path[-1]
+    there = data.get(name)
+    named = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.:]*", value) and value != "null"
+    if isinstance(there, dict) and named:
+        if str(there.get("class_path", value)).rpartition(".")[2] == value.replace(":", ".").rpartition(".")[2]:
+            value = {"class_path": value, "init_args": there.get("init_args", {}) if "class_path" in there else there}
+        else:
+            value = {"class_path": value, "init_args": {}}
+    data[name] = value

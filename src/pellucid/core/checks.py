@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 from pellucid.core.errors import InputError
 
-__all__ = ["at_least", "in_unit", "not_negative", "one_of", "positive", "whole"]
+__all__ = ["among", "at_least", "in_unit", "not_negative", "one_of", "positive", "whole"]
+
+
+def among(accepted: Sequence[object]) -> str:
+    """The values that are accepted, as a sentence lists them.
+
+    >>> among(("linf", "l2")), among(("A", "B", "C"))
+    ('linf or l2', 'one of A, B, C')
+    """
+    words = [str(value) for value in accepted]
+    return " or ".join(words) if len(words) < 3 else f"one of {', '.join(words)}"
 
 
 def one_of(accepted: Sequence[object], **values: object) -> None:
@@ -19,9 +29,7 @@ def one_of(accepted: Sequence[object], **values: object) -> None:
     """
     for name, value in values.items():
         if value not in accepted:
-            known = [str(each) for each in accepted]
-            words = " or ".join(known) if len(known) == 2 else f"one of {', '.join(known)}"
-            raise InputError(f"{name} must be {words}, got {value!r}")
+            raise InputError(f"{name} must be {among(accepted)}, got {value!r}")
 
 
 def at_least(least: int, unit: str = "", **values: float | None) -> None:

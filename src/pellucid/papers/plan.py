@@ -107,7 +107,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduction(Plan):
-    """Which tables of a paper are reproduced: a `Plan` with more.
+    """Which tables of a paper are reproduced.
 
     Args:
         paper: one of `PAPERS`.

@@ -16,7 +16,7 @@ from pellucid import __version__
 
 __all__ = ["environment", "told_commit"]
 
-PACKAGES = ("torch", "lightning-fabric", "numpy", "scipy", "pyarrow", "pillow", "safetensors", "jsonargparse")
+PACKAGES = ("torch", "lightning-fabric", "numpy", "scipy", "pyarrow", "pillow", "safetensors")
 
 
 def environment(device: torch.device, *, processes: int = 1) -> dict[str, Any]:

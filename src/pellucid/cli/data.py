@@ -1,0 +1,27 @@
+"""``pellucid data``."""
+
+import sys
+from collections.abc import Sequence
+
+from pellucid.cli.options import Parser
+from pellucid.core.errors import InputError
+
+__all__ = ["data"]
+
+
+def data(arguments: Sequence[str]) -> None:
+    """Get a dataset, or list them."""
+    parser = Parser("data", "Get a dataset, or list them.")
+    parser.add_argument("action", help="get or list")
+    parser.add_argument("name", nargs="?", help="dataset to get")
+    parser.add_argument("--path", help="folder that holds its files already")
+    parsed = parser.parse_args(arguments)
+    from pellucid.data import get, names
+
+    if parsed.action == "list":
+        for known in names():
+            print(f"{known.name:<14} {known.description}: {known.place or 'not here'}")
+    elif parsed.action == "get" and parsed.name:
+        print(get(parsed.name, path=parsed.path, progress=lambda line: print(line, file=sys.stderr)))
+    else:
+        raise InputError(f"`pellucid data` takes `get NAME` or `list`, got {' '.join(arguments)!r}")

@@ -1,0 +1,149 @@
+"""``pellucid explain``: trust cards of single images."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pellucid.cli.options import Parser, names
+from pellucid.core.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from pellucid.explanation.examination import Examination
+    from pellucid.explanation.explained_network import ExplainedNetwork
+
+__all__ = ["explain"]
+
+
+def explain(arguments: Sequence[str]) -> None:
+    """Write trust cards of images."""
+    parser = Parser("explain", "Trust cards: the maps of single images, and how far each can be trusted.")
+    parser.add_argument(
+        "words", nargs="+", help="a run directory, then images, folders or -; with --network images alone"
+    )
+    parser.add_argument("--out", default=Path("explanations"), type=Path, help="folder of the cards")
+    parser.add_argument("--format", default="png,html,json", help="of png, html, json, npz")
+    parser.add_argument("--saliency", default="", help="methods with commas between, as of evaluate")
+    parser.add_argument("--target", help="class that is explained, by number or name; by default the predicted one")
+    parser.add_argument("--full", action="store_true", help="tighter figures: more noise, more random maps")
+    parser.add_argument("--reference", type=Path, help="folder of images that percentiles are of; a run has its own")
+    parser.add_argument("--reference-images", default=50, type=int, help="at most so many of them")
+    parser.add_argument("--network", help="package.module:factory, timm:NAME, torchvision:NAME or our own")
+    parser.add_argument("--weights", type=Path, help="file of its state_dict, .safetensors, .pt or .pth")
+    parser.add_argument("--options", default="{}", help="its keyword arguments as JSON")
+    parser.add_argument("--size", default=224, type=int, help="side in pixels of the images that it takes")
+    parser.add_argument("--channels", default=3, type=int, help="of these images")
+    parser.add_argument("--mean", default="", help="of each channel of pixels in [0, 1], commas between")
+    parser.add_argument("--std", default="", help="of each channel, commas between")
+    parser.add_argument("--classes", default="1000", help="file of the classes' names, or their number")
+    parser.add_argument("--batch-size", default=8, type=int, help="images measured at once")
+    parser.add_argument("--seed", default=0, type=int, help="of every draw")
+    parser.add_argument("--accelerator", default="auto", help="auto, cpu, cuda or mps")
+    parsed = parser.parse_args(arguments)
+    from dataclasses import replace
+
+    from pellucid.explanation import batch, reference
+
+    device = _device(parsed.accelerator)
+    subject, images = _subject(parsed)
+    subject.model.to(device)
+    examination = replace(_examination(subject, names(parsed.saliency), full=parsed.full), seed=parsed.seed)
+    compared = None
+    if parsed.reference is not None:
+        compared = reference.of_folder(
+            subject, parsed.reference, examination, images=parsed.reference_images, batch_size=parsed.batch_size
+        )
+    elif subject.run is not None and subject.evaluation is not None:
+        compared = reference.of_rows(subject.run)
+    summary = batch.explain(
+        subject,
+        images,
+        parsed.out,
+        examination=examination,
+        reference=compared,
+        formats=names(parsed.format),  # type: ignore[arg-type]  # checked by explain
+        target=parsed.target,
+        batch_size=parsed.batch_size,
+    )
+    if not summary.made:
+        reason = summary.skipped[0]["reason"]
+        many = len(summary.skipped)
+        raise InputError(reason if many == 1 else f"none of {many} images could be explained; the first: {reason}")
+    for entry in summary.made:
+        print(f"{entry['source']}: {entry['prediction']}. {entry['sentence']}")
+    for entry in summary.skipped:
+        print(f"pellucid: skipped: {entry['reason']}", file=sys.stderr)
+    if summary.skipped:
+        print(f"pellucid: {len(summary.made)} explained, {len(summary.skipped)} skipped", file=sys.stderr)
+
+
+def _subject(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
+    """The network that is explained, and the words that name its images."""
+    from pellucid.explanation.explained_network import class_names, of_network, of_run
+
+    if parsed.network is None:
+        for name in ("weights", "mean", "std"):
+            if getattr(parsed, name):
+                raise InputError(f"--{name} goes with --network, which is missing; a run brings its own")
+        run, *images = parsed.words
+        if not images:
+            raise InputError(
+                f"give a run directory and then images, got {run!r} alone; for any other network give --network"
+            )
+        return of_run(run), images
+    network = of_network(
+        parsed.network,
+        weights=parsed.weights,
+        options=_options(parsed.options),
+        size=parsed.size,
+        channels=parsed.channels,
+        classes=int(parsed.classes) if parsed.classes.isdigit() else class_names(parsed.classes),
+        mean=_numbers("mean", parsed.mean),
+        std=_numbers("std", parsed.std),
+    )
+    return network, parsed.words
+
+
+def _device(accelerator: str) -> "torch.device":
+    """Without Fabric, whose import takes longer than that of torch."""
+    import torch
+
+    present = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator == "auto":
+        return present or torch.device("cpu")
+    if accelerator not in ("cpu", "cuda", "mps"):
+        raise InputError(f"accelerator must be auto, cpu, cuda or mps, got {accelerator!r}")
+    if accelerator != "cpu" and (present is None or present.type != accelerator):
+        raise InputError(f"accelerator {accelerator!r} is not there; this machine has {present or 'a cpu alone'}")
+    return torch.device(accelerator)
+
+
+def _examination(subject: "ExplainedNetwork", saliency: list[str], *, full: bool) -> "Examination":
+    from pellucid.explanation.examination import Examination
+
+    if subject.evaluation is not None:
+        return Examination.like(subject.evaluation, saliency, full=full)
+    if full:
+        return Examination(saliency=tuple(saliency)) if saliency else Examination()
+    return Examination.quick(saliency)
+
+
+def _options(text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(text)
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        raise InputError(f"options must be a JSON object such as '{{\"width\": 16}}', got {text!r}")
+    return options
+
+
+def _numbers(name: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in names(text))
+    except ValueError:
+        raise InputError(f"{name} must be numbers with commas between, one a channel, got {text!r}") from None

@@ -1,0 +1,31 @@
+"""``pellucid check``, for continuous integration."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pellucid.cli.options import Parser
+
+__all__ = ["check"]
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Hold a run against a baseline; 0 if every requirement is met, otherwise 1."""
+    parser = Parser("check", "Hold a run against a baseline: exit code 0 if every requirement is met, otherwise 1.")
+    parser.add_argument("run", type=Path, help="the measured run directory")
+    parser.add_argument("--baseline", type=Path, required=True, help="one that was measured on the same images")
+    parser.add_argument("--require", required=True, help="such as 'gini>=-0.02, aopc_lerf<=1.1x'")
+    parser.add_argument("--undecided", default="fail", help="fail or pass where the images cannot tell")
+    parser.add_argument("--format", default="text", help="text, markdown or json")
+    parser.add_argument("--junit", type=Path, help="file of JUnit's XML to write too")
+    parser.add_argument("--github", action="store_true", help="print annotations for GitHub Actions too")
+    parsed = parser.parse_args(arguments)
+    from pellucid.report import gate
+
+    gate.is_met((), undecided=parsed.undecided)  # refuses another word before anything is read
+    outcomes = gate.check(parsed.run, parsed.baseline, gate.parse(parsed.require))
+    print(gate.table(outcomes, parsed.format))
+    if parsed.github:
+        print(gate.github(outcomes, undecided=parsed.undecided))
+    if parsed.junit is not None:
+        gate.write_junit(outcomes, parsed.junit, name=parsed.run.resolve().name, undecided=parsed.undecided)
+    return 0 if gate.is_met(outcomes, undecided=parsed.undecided) else 1

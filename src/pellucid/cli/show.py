@@ -1,0 +1,51 @@
+"""What was measured, shown: ``pellucid compare``, ``report`` and ``metrics``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pellucid.cli.options import Parser, names
+
+__all__ = ["compare", "metrics", "report"]
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """Print a table of measured run directories."""
+    parser = Parser("compare", "Table of measured run directories: means with 95 % intervals.")
+    parser.add_argument("run", type=Path, nargs="+", help="measured run directories")
+    parser.add_argument("--baseline", type=Path, help="run that the others' paired differences are told from")
+    parser.add_argument("--format", default="text", help="text, json, csv, latex or markdown")
+    parser.add_argument("--metrics", default="", help="names or families with commas between; all by default")
+    parser.add_argument("--definitions", action="store_true", help="tell below the table what each column means")
+    parsed = parser.parse_args(arguments)
+    from pellucid import report
+
+    metrics = names(parsed.metrics)
+    paths = list(dict.fromkeys(Path(path).absolute() for path in (parsed.baseline, *parsed.run) if path is not None))
+    runs = report.read_runs(paths)
+    baseline = runs[0] if parsed.baseline is not None else None
+    meaning = report.definitions(runs, metrics) if parsed.definitions else None
+    table = report.compare(runs, metrics=metrics, baseline=baseline)
+    print(report.render(table, parsed.format, definitions=meaning))
+
+
+def report(arguments: Sequence[str]) -> None:
+    """Write a page about measured run directories."""
+    parser = Parser("report", "One self-contained HTML page about measured run directories.")
+    parser.add_argument("run", type=Path, nargs="+", help="measured run directories; the first is the baseline")
+    parser.add_argument("--out", default=Path("report.html"), type=Path, help="the page")
+    parser.add_argument("--figures", type=Path, help="folder for every figure as SVG, PDF and PNG too")
+    parsed = parser.parse_args(arguments)
+    from pellucid.report import write_report
+
+    print(write_report(parsed.run, parsed.out, figures=parsed.figures))
+
+
+def metrics(arguments: Sequence[str]) -> None:
+    """Print what metrics mean."""
+    parser = Parser("metrics", "What every metric means, and where it comes from.")
+    parser.add_argument("name", nargs="*", help="metrics or families, such as gini or stability; all by default")
+    parser.add_argument("--format", default="text", help="text, markdown or json")
+    parsed = parser.parse_args(arguments)
+    from pellucid.report import describe
+
+    print(describe(parsed.name, parsed.format))

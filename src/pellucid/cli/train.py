@@ -1,0 +1,55 @@
+"""``pellucid train``: its settings are those of `pellucid.Experiment`."""
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pellucid.cli.options import Parser, add_engine, engine
+from pellucid.core.errors import InputError
+
+__all__ = ["train"]
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train one network into a run directory."""
+    parser = Parser(
+        "train",
+        "Train one network into a run directory.",
+        settings="pellucid.Experiment",
+        config=True,
+    )
+    parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
+    parser.add_argument("--resume", action="store_true", help="continue the run that the directory holds")
+    parser.add_argument("--log", help="tensorboard, csv or wandb: where numbers go while it trains")
+    parser.add_argument("--snapshots", default=0, type=int, help="epochs between two snapshots of the maps; 0 for none")
+    add_engine(parser)
+    experiment, parsed = parser.parse(arguments)
+    from pellucid.runs.settings import read_experiment
+    from pellucid.runs.training import fit, is_first_process
+
+    if parsed.resume and not parsed.given:
+        if not (parsed.run / "experiment.yaml").exists():
+            raise InputError(f"there is nothing to resume in {parsed.run}; give the settings of the run to begin it")
+        experiment = read_experiment(parsed.run)
+    for note in _short_attacks(experiment.method):
+        print(f"pellucid: {note}", file=sys.stderr)
+    fit(experiment, parsed.run, resume=parsed.resume, log=parsed.log, snapshots=parsed.snapshots, **engine(parsed))
+    if is_first_process():
+        print(parsed.run)
+
+
+def _short_attacks(method: Any) -> Iterator[str]:
+    """A sentence for each attack whose steps end inside its ball, as they do where eps alone was given."""
+    from pellucid.attacks import PGD
+
+    for field in dataclasses.fields(method) if dataclasses.is_dataclass(method) else ():
+        value = getattr(method, field.name)
+        if not isinstance(value, PGD):
+            yield from _short_attacks(value)
+        elif 0 < value.steps * value.step_size < value.eps:
+            yield (
+                f"note: {field.name} takes {value.steps} steps of {value.step_size:.3g}, which do not reach eps "
+                f"{value.eps:.3g}; step_size does not follow eps"
+            )

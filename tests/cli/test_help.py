@@ -1,0 +1,107 @@
+"""Help is read from the source of dataclasses: it says what they accept, and loads no torch."""
+
+import dataclasses
+import inspect
+import re
+import subprocess
+import sys
+from typing import get_type_hints
+
+import pytest
+
+from pellucid.cli import COMMANDS, main
+from pellucid.cli.study import ACTIONS
+from pellucid.config import _classes, _known, _options, import_name
+
+HELP = [[name] for name in COMMANDS] + [["study", action] for action in ACTIONS]
+SETTINGS = {
+    "demo": "pellucid.demo.Demo",
+    "train": "pellucid.Experiment",
+    "evaluate": "pellucid.Evaluation",
+    "reproduce": "pellucid.reproduction.Reproduction",
+    "select": "pellucid.selection.Selection",
+    "study new": "pellucid.study.stimuli.New",
+}
+POSITIONAL = {"reproduce": {"paper"}, "select": {"search"}}
+
+
+def told(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
+    with pytest.raises(SystemExit) as done:
+        sys.exit(main(words))
+    assert not done.value.code
+    text: str = capsys.readouterr().out
+    return text
+
+
+def accepted(kind: type, prefix: str = "") -> set[str]:
+    """The names of the settings of a dataclass, and of those within."""
+    names, hints = set(), get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        inner = [one for one in _classes(_options(hints[field.name])) if not inspect.isabstract(one)]
+        names |= accepted(inner[0], f"{prefix}{field.name}.") if inner else {prefix + field.name}
+    return names
+
+
+def flags(text: str) -> set[str]:
+    return set(re.findall(r"^  (?:-h, )?--([\w.-]+)", text, re.MULTILINE))
+
+
+def test_no_help_loads_torch() -> None:
+    program = (
+        "import sys\nfrom pellucid.cli import main\n"
+        f"for words in {[[], *HELP]!r} + [['train', '--method'], ['train', '--method.saliency']]:\n"
+        "    words = [*words[:-1], words[-1] + '.help'] if words and words[-1][0] == '-' else [*words, '--help']\n"
+        "    try:\n        main(words)\n    except SystemExit as done:\n        assert not done.code, words\n"
+        "    assert 'torch' not in sys.modules, words\n    assert 'numpy' not in sys.modules, words\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout.count("usage: ") == len(HELP) + 1
+
+
+@pytest.mark.parametrize("command", SETTINGS)
+def test_help_tells_the_settings_that_are_accepted(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    text = told(capsys, [*command.split(), "--help"])
+    settings = accepted(import_name(SETTINGS[command])) - POSITIONAL.get(command, set())
+    assert settings - flags(text) == set()
+    unknown = {name for name in flags(text) - settings if "." in name or "_" in name}
+    assert unknown <= {"print_config"}
+    assert "None" not in text.replace("None:", "")
+
+
+@pytest.mark.parametrize("place", ["method", "method.saliency"])
+def test_help_of_a_class_tells_its_fields(capsys: pytest.CaptureFixture[str], place: str) -> None:
+    declared = {"method": "pellucid.methods.Method", "method.saliency": "pellucid.saliency.SaliencyMethod"}
+    known = _known([import_name(declared[place])])
+    assert len(known) >= 3
+    every = told(capsys, ["train", f"--{place}.help"])
+    for name, kind in known.items():
+        text = told(capsys, ["train", f"--{place}.help", name])
+        assert flags(text) == accepted(kind, f"{place}.")
+        assert f"--{place} {name}: " in text and f"--{place} {name}: " in every
+
+
+def test_defaults_are_those_of_the_place(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(told(capsys, ["train", "--method.help", "SCAAT"]).split())
+    assert "radius in pixel units; pixels are in [0, 1], so 8/255 is 0.0314 (default: 8/255)" in text
+    assert "number of gradient steps; 0 returns the random start (default: 4)" in text
+
+
+def test_help_of_a_users_own_class(capsys: pytest.CaptureFixture[str], tmp_path, monkeypatch) -> None:
+    (tmp_path / "mine_with_help.py").write_text(
+        "from dataclasses import dataclass\nfrom pellucid import SCAAT\n\n@dataclass(frozen=True, kw_only=True)\n"
+        'class Mine(SCAAT):\n    """Ours.\n\n    Args:\n        amount: how much.\n    """\n\n    amount: float = 0.1\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    text = told(capsys, ["train", "--method.help=mine_with_help.Mine"])
+    assert "--method Mine: Ours" in text and "how much (default: 0.1)" in text
+    assert main(["train", "--method.help", "no_such_module.Mine"]) == 2
+    assert main(["train", "--optimizer.help", "Adam"]) == 2
+    assert "--optimizer takes no class, so it has no help of its own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["train"], ["study", "new"], ["data"]])
+def test_the_program_is_named_pellucid(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "pellucid", *words, "--help"], capture_output=True, text=True)
+    assert done.stdout.startswith(f"usage: pellucid {' '.join(words)} ")
