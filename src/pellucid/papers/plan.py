@@ -149,7 +149,7 @@ class Reproduction(Plan):
 
 @dataclass(frozen=True, kw_only=True)
 class Selection(Plan):
-    """Which settings are searched for: a `Plan` with more.
+    """Which settings are searched for.
 
     Args:
         search: a key of `SEARCHES`.
