@@ -7,8 +7,8 @@ import numpy as np
 from pellucid.metrics.masking import masking_warnings
 from pellucid.metrics.suite import column_name
 from pellucid.metrics.survival import Survival, survives
+from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
-from pellucid.runs.measures import saliency_title
 
 __all__ = ["caveats", "merged", "survivals"]
 

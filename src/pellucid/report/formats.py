@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 
 from pellucid.core.errors import InputError
 from pellucid.report.caveats import merged
+from pellucid.report.measures import saliency_title, written
 from pellucid.report.words import number
-from pellucid.runs.measures import Measure, ordered, saliency_title, written
+from pellucid.runs.measures import Measure, ordered
 from pellucid.statistics import Interval
 
 __all__ = ["Format", "render"]

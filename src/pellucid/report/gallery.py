@@ -15,8 +15,9 @@ from PIL import Image
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.suite import column_name
+from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
-from pellucid.runs.measures import Measure, measures_of, saliency_title
+from pellucid.runs.measures import Measure, measures_of
 
 __all__ = [
     "COLORMAP",

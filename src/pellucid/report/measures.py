@@ -1,19 +1,11 @@
-"""Measures by name alone, for pages that know a number by its name: see `pellucid.runs.measures`."""
+"""How measures are written, and measures by name alone for pages that know a number by its name."""
 
-from pellucid.runs.measures import ARROWS, KNOWN, Measure, ordered, saliency_title, written as written_as
+import math
+
+from pellucid.runs.measures import ARROWS, Measure
 from pellucid.statistics import Interval
 
-__all__ = [
-    "ARROWS",
-    "KNOWN",
-    "Measure",
-    "direction",
-    "measure_of",
-    "ordered",
-    "saliency_of",
-    "saliency_title",
-    "written",
-]
+__all__ = ["ARROWS", "direction", "measure_of", "saliency_of", "saliency_title", "written"]
 
 
 def measure_of(name: str) -> Measure:
@@ -43,6 +35,53 @@ def direction(name: str) -> str:
     return Measure.named(name).column.direction
 
 
-def written(interval: Interval, name: str) -> tuple[str, str, str]:
-    """`pellucid.runs.measures.written` by the measure's name."""
-    return written_as(interval, Measure.named(name))
+def saliency_title(method: str) -> str:
+    """How a saliency method is called in text.
+
+    >>> saliency_title("vanilla_gradient"), saliency_title("integrated_gradients")
+    ('Vanilla gradient', 'Integrated gradients')
+    """
+    return {"smoothgrad": "SmoothGrad"}.get(method, method.replace("_", " ").capitalize())
+
+
+def written(interval: Interval, measure: Measure | str) -> tuple[str, str, str]:
+    """Mean, low and high in the measure's unit, with as many digits as the interval supports.
+
+    The half width gets one digit, or two where the first is 1 or 2, and decides for all three; none gets more than four
+    digits. Where the interval spans more than a factor of ten, each number gets two digits. An interval that is empty
+    or not finite is written as dashes.
+
+    Args:
+        interval: of stored numbers.
+        measure: what they are, or its name.
+
+    >>> written(Interval(0.86123, 0.8393, 0.8831, 1000), "clean_accuracy")
+    ('86.1', '83.9', '88.3')
+    >>> written(Interval(0.86123, 0.8231, 0.8993, 100), "clean_accuracy")
+    ('86', '82', '90')
+    >>> written(Interval(963.4, 812.0, 1120.0, 1000), "aopc_rel")
+    ('960', '810', '1120')
+    """
+    scale = (Measure.named(measure) if isinstance(measure, str) else measure).scale
+    mean, low, high = (value * scale for value in (interval.mean, interval.low, interval.high))
+    if not interval.n or not all(map(math.isfinite, (mean, low, high))):
+        return "–", "–", "–"
+    if high > 10 * low > 0 and mean > 0:
+        first, second, third = (_number(value, 1 - math.floor(math.log10(value))) for value in (mean, low, high))
+        return first, second, third
+    decimals = _decimals(high / 2 - low / 2, max(abs(low), abs(high)))
+    return _number(mean, decimals), _number(low, decimals), _number(high, decimals)
+
+
+def _decimals(half_width: float, largest: float) -> int:
+    most = 3 - math.floor(math.log10(largest)) if largest else 0
+    if not half_width:
+        return most
+    exponent = math.floor(math.log10(half_width))
+    return min(most, -exponent + int(half_width < 3 * 10.0**exponent))
+
+
+def _number(value: float, decimals: int) -> str:
+    """``value`` rounded to ``decimals`` (negative: to tens, hundreds), with a real minus sign and no negative zero."""
+    text = f"{round(value, max(decimals, -300)) + 0.0:.{max(0, decimals)}f}"
+    return text.replace("-", "−")

@@ -29,10 +29,11 @@ from pellucid.report.gallery import (
     snapshots,
     strips,
 )
+from pellucid.report.measures import saliency_title, written
 from pellucid.report.table import plain, summarise
 from pellucid.report.words import number, training_words
 from pellucid.runs.directory import Run, read_runs
-from pellucid.runs.measures import KNOWN, Measure, measures_of, saliency_title, written
+from pellucid.runs.measures import KNOWN, Measure, measures_of
 from pellucid.statistics import Interval
 
 __all__ = ["write_report"]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from scipy.special import ndtr, ndtri
 
 from pellucid.metrics.survival import Survival
+from pellucid.report.measures import saliency_title, written
 from pellucid.runs.directory import Run
-from pellucid.runs.measures import Measure, measures_of, saliency_title, written
+from pellucid.runs.measures import Measure, measures_of
 from pellucid.statistics import Interval
 from pellucid.statistics.comparison import holm
 

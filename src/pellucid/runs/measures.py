@@ -1,6 +1,5 @@
-"""The numbers that a run's rows make: what each means, how it is made of the images, how it is written."""
+"""The numbers that a run's rows make: what each means, and how it is made of the images."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -24,18 +23,7 @@ from pellucid.statistics import (
 if TYPE_CHECKING:
     from pellucid.runs.directory import Run
 
-__all__ = [
-    "ARROWS",
-    "KNOWN",
-    "Measure",
-    "Statistic",
-    "columns_of",
-    "measures_of",
-    "ordered",
-    "resolved",
-    "saliency_title",
-    "written",
-]
+__all__ = ["ARROWS", "KNOWN", "Measure", "Statistic", "columns_of", "measures_of", "ordered", "resolved"]
 
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
@@ -259,53 +247,6 @@ def ordered(measures: Iterable[Measure]) -> list[Measure]:
             names.index(measure.own_name),
         ),
     )
-
-
-def saliency_title(method: str) -> str:
-    """How a saliency method is called in text.
-
-    >>> saliency_title("vanilla_gradient"), saliency_title("integrated_gradients")
-    ('Vanilla gradient', 'Integrated gradients')
-    """
-    return {"smoothgrad": "SmoothGrad"}.get(method, method.replace("_", " ").capitalize())
-
-
-def written(interval: Interval, measure: Measure) -> tuple[str, str, str]:
-    """Mean, low and high in the measure's unit, with as many digits as the interval supports.
-
-    The half width gets one digit, or two where the first is 1 or 2, and decides for all three; none gets more than four
-    digits. Where the interval spans more than a factor of ten, each number gets two digits. An interval that is empty
-    or not finite is written as dashes.
-
-    >>> written(Interval(0.86123, 0.8393, 0.8831, 1000), Measure.named("clean_accuracy"))
-    ('86.1', '83.9', '88.3')
-    >>> written(Interval(0.86123, 0.8231, 0.8993, 100), Measure.named("clean_accuracy"))
-    ('86', '82', '90')
-    >>> written(Interval(963.4, 812.0, 1120.0, 1000), Measure.named("aopc_rel"))
-    ('960', '810', '1120')
-    """
-    mean, low, high = (value * measure.scale for value in (interval.mean, interval.low, interval.high))
-    if not interval.n or not all(map(math.isfinite, (mean, low, high))):
-        return "–", "–", "–"
-    if high > 10 * low > 0 and mean > 0:
-        first, second, third = (_number(value, 1 - math.floor(math.log10(value))) for value in (mean, low, high))
-        return first, second, third
-    decimals = _decimals(high / 2 - low / 2, max(abs(low), abs(high)))
-    return _number(mean, decimals), _number(low, decimals), _number(high, decimals)
-
-
-def _decimals(half_width: float, largest: float) -> int:
-    most = 3 - math.floor(math.log10(largest)) if largest else 0
-    if not half_width:
-        return most
-    exponent = math.floor(math.log10(half_width))
-    return min(most, -exponent + int(half_width < 3 * 10.0**exponent))
-
-
-def _number(value: float, decimals: int) -> str:
-    """``value`` rounded to ``decimals`` (negative: to tens, hundreds), with a real minus sign and no negative zero."""
-    text = f"{round(value, max(decimals, -300)) + 0.0:.{max(0, decimals)}f}"
-    return text.replace("-", "−")
 
 
 def _mean(values: Floats) -> Statistic:
