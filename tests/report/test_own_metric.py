@@ -114,6 +114,13 @@ def test_a_number_of_which_nothing_is_told_stands_under_its_name() -> None:
     assert "crest" in render(table, "text") and "0.50 [0.25, 0.75]" in render(table, "text")
 
 
+def test_words_of_somebody_elses_run_stay_in_their_line() -> None:
+    told = {"title": "Pe\x1b[31mak\n", "question": "", "definition": "One.\nTwo.", "unit": "\u202e%"}
+    measure = Measure.named("peak/smoothgrad", told)
+    assert (measure.head, measure.definition) == ("Pe [31mak (%)", "One. Two.")
+    assert measure.column.question == measure.title
+
+
 def test_the_report_has_it(measured, tmp_path) -> None:
     html = write_report(measured, tmp_path / "report.html").read_text(encoding="utf-8")
     for part in (
@@ -121,7 +128,7 @@ def test_the_report_has_it(measured, tmp_path) -> None:
         'id="about-peak"',
         'data-metric="peak/smoothgrad"',
         '<option value="peak">Peak</option>',
-        ">How bright is the brightest pixel?</th>",
+        '<th scope="colgroup" colspan="1" data-map="vanilla_gradient">How bright is the brightest pixel?</th>',
         "Accuracy and Peak of each run",
         "<dt>Settings</dt><dd>scale 1",
     ):
@@ -144,7 +151,7 @@ def test_the_gate_takes_it(measured) -> None:
 def test_the_list_of_metrics_describes_it(package, capsys) -> None:
     assert main(["metrics", package, "gini"]) == 0
     text = capsys.readouterr().out
-    assert "own: Metrics of your own.\n  peak ↑" in text and "(scale 1.0)" in text
+    assert "own: Metrics of your own.\n  peak ↑" in text and "(scale 1.0)" in text and "Peak / level." in text
     assert "Hurley and Rickard" in text and "aopc" not in text
     plain = json.loads(describe([package], "json"))
     assert list(plain) == ["peak", "level", "peak_by_level"] and plain["peak"]["contest"]

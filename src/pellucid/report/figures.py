@@ -340,16 +340,16 @@ def _ridges(axes: Axes, values: Mapping[str, Floats], style: Styles) -> None:
     The axis is logarithmic where positive values spread over more than two powers of ten. It spans all but the most
     extreme hundredth of the values at either end; what lies beyond falls into the last bins.
     """
-    ends = np.array([np.quantile(found, (0.01, 0.99)) for found in values.values()])
+    ends = np.array([np.quantile(numbers, (0.01, 0.99)) for numbers in values.values()])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     if not high > low:
         low, high = low - 0.5, high + 0.5
-    positive = all(found.min() > 0 for found in values.values())
+    positive = all(numbers.min() > 0 for numbers in values.values())
     logarithmic = positive and high > 100 * low
     edges = np.geomspace(low, high, BINS + 1) if logarithmic else np.linspace(low, high, BINS + 1)
-    for place, (name, found) in zip(range(len(values))[::-1], values.items(), strict=True):
-        count = np.histogram(np.clip(found, edges[0], edges[-1]), bins=edges)[0]
-        color, median = style[name].color, float(np.clip(np.median(found), low, high))
+    for place, (name, numbers) in zip(range(len(values))[::-1], values.items(), strict=True):
+        count = np.histogram(np.clip(numbers, edges[0], edges[-1]), bins=edges)[0]
+        color, median = style[name].color, float(np.clip(np.median(numbers), low, high))
         axes.stairs(place + 0.85 * count / count.max(), edges, baseline=place, fill=True, color=color, alpha=0.35)
         axes.stairs(place + 0.85 * count / count.max(), edges, baseline=place, color=color, linewidth=1)
         axes.plot([median] * 2, [place, place + 0.85], color=INK, linewidth=1.5)
@@ -376,8 +376,8 @@ def stability(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]:
                 continue
             step = max(1, math.ceil(len(there) * len(having) / POINTS))
             chosen = there[::step]
-            one = style[run.name]
-            axes.plot(x[chosen], y[chosen], color=one.color, marker=one.marker, ls="none", ms=2.5, mew=0, alpha=0.45)
+            color, marker = style[run.name].color, style[run.name].marker
+            axes.plot(x[chosen], y[chosen], color=color, marker=marker, ls="none", ms=2.5, mew=0, alpha=0.45)
             said.append(f"{run.name} {np.median(x[there]):.2g} and {np.median(y[there]):.2g}")
         if said:
             _logarithmic(axes)

@@ -149,23 +149,23 @@ def _outcome(requirement: Requirement, measure: Measure, run: Run, baseline: Run
     unit = measure.interval(baseline)
     ours, theirs = measure.interval(run).mean, unit.mean
     if requirement.multiple:
-        found = _multiple(measure, run, baseline)
+        interval = _multiple(measure, run, baseline)
         if not unit.low > 0:
             reason = "the baseline is not clearly above 0, so a multiple of it says nothing"
     else:
-        found = measure.difference(run, baseline)
-    if found.n < FEWEST:
-        reason = f"{found.n} images, at least {FEWEST} are needed"
+        interval = measure.difference(run, baseline)
+    if interval.n < FEWEST:
+        reason = f"{interval.n} images, at least {FEWEST} are needed"
     if reason:
-        return Outcome(requirement, UNTOLD, ours, theirs, found, reason)
+        return Outcome(requirement, UNTOLD, ours, theirs, interval, reason)
     sign = 1 if requirement.relation == ">=" else -1
-    worst, best = sorted((sign * found.low, sign * found.high))
+    worst, best = sorted((sign * interval.low, sign * interval.high))
     bound = sign * requirement.bound
     if worst >= bound:
-        return Outcome(requirement, "pass", ours, theirs, found)
+        return Outcome(requirement, "pass", ours, theirs, interval)
     if best < bound:
-        return Outcome(requirement, "fail", ours, theirs, found)
-    return Outcome(requirement, UNTOLD, ours, theirs, found, f"the interval of {found.n} images holds the bound")
+        return Outcome(requirement, "fail", ours, theirs, interval)
+    return Outcome(requirement, UNTOLD, ours, theirs, interval, f"the interval of {interval.n} images holds the bound")
 
 
 def _multiple(measure: Measure, run: Run, baseline: Run) -> Interval:
@@ -234,13 +234,12 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
     def finite(value: float) -> float | None:
         return value if math.isfinite(value) else None
 
-    found = {key: finite(value) for key, value in asdict(outcome.found).items()}
     return {
         "requirement": str(outcome.requirement),
         "verdict": outcome.verdict,
         "run": finite(outcome.run),
         "baseline": finite(outcome.baseline),
-        "found": found,
+        "found": {key: finite(value) for key, value in asdict(outcome.found).items()},
         "multiple": outcome.requirement.multiple,
         "reason": outcome.reason,
     }

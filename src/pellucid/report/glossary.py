@@ -70,7 +70,7 @@ def _own(metrics: Sequence[Metric]) -> list[Measure]:
         for name, (metric, column) in meanings(metrics).items()
     }
     columns |= {name: column for metric in metrics for name, column in metric.aggregates.items()}
-    return [Measure(name, column) for name, column in columns.items() if name not in COLUMNS | DERIVED]
+    return [Measure.named(name, column.as_dict()) for name, column in columns.items() if name not in COLUMNS | DERIVED]
 
 
 def _marks(measure: Measure) -> str:

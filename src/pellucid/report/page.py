@@ -33,7 +33,7 @@ from pellucid.report.measures import saliency_title, written
 from pellucid.report.table import plain, summarise
 from pellucid.report.words import number, training_words
 from pellucid.runs.directory import Run, read_runs
-from pellucid.runs.measures import KNOWN, Measure, measures_of
+from pellucid.runs.measures import Measure, measures_of
 from pellucid.statistics import Interval
 
 __all__ = ["write_report"]
@@ -125,7 +125,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "sanity": verdict.sanity(survived),
         "copies": _copies(runs, summaries, warned),
         "bargain": verdict.bargain(runs, summaries, standing, baseline),
-        "answers": [{"definition": _anchor(answer.measure)} | vars(answer) for answer in answers],
+        "answers": answers,
         "caveats": [(", ".join(names), said) for said, names in merged(warned).items()],
         "changes": verdict.changes(runs, summaries, standing, baseline),
         "cost": _cost(runs, baseline),
@@ -135,8 +135,8 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         ],
         "spoken": saliency_title(runs[0].saliency_methods[0]).lower(),
         "groups": _groups(measures),
-        "columns": [_column(measure) for measure in measures],
-        "further": len({measure.own_name for measure in measures if not measure.column.main}),
+        "measures": measures,
+        "further": len({measure.own_name for measure in measures if not measure.is_main}),
         "cells": {
             run.name: [_cell(run, baseline, measure, summaries, standing) for measure in measures] for run in runs
         },
@@ -158,25 +158,11 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
 
 def _groups(measures: Sequence[Measure]) -> list[dict[str, Any]]:
     """Neighbouring columns that answer the same question about the same maps."""
-    groups = groupby(measures, key=lambda measure: (measure.column.question, measure.saliency, not measure.column.main))
+    groups = groupby(measures, key=lambda measure: (measure.column.question, measure.saliency, not measure.is_main))
     return [
         {"title": question, "method": method, "more": more, "span": len(list(columns))}
         for (question, method, more), columns in groups
     ]
-
-
-def _column(measure: Measure) -> dict[str, Any]:
-    return {
-        "measure": measure,
-        "more": not measure.column.main,
-        "definition": _anchor(measure),
-        "better": {"higher": "higher is better", "lower": "lower is better", "none": ""}[measure.column.direction],
-    }
-
-
-def _anchor(measure: Measure) -> str:
-    """Where the page says what a metric means."""
-    return f"about-{measure.own_name}"
 
 
 def _cell(
@@ -187,7 +173,7 @@ def _cell(
     standing: Mapping[tuple[str, str], verdict.Standing],
 ) -> dict[str, Any]:
     interval, where = summaries[run.name].get(measure.name), standing.get((run.name, measure.name))
-    cell: dict[str, Any] = {"measure": measure, "more": not measure.column.main, "interval": None}
+    cell: dict[str, Any] = {"measure": measure, "interval": None}
     if interval is None or where is None:
         return cell
     mean, low, high = written(interval, measure)
@@ -214,10 +200,7 @@ def _definitions(runs: Sequence[Run], measures: Sequence[Measure], summaries: Su
         counts = [interval.n for interval in numbers if interval is not None]
         definitions.append(
             {
-                "id": _anchor(measure),
                 "measure": measure,
-                "more": not column.main,
-                "plain": column.plain or measure.definition,
                 "parameters": ", ".join(f"{key} {number(value)}" for key, value in column.parameters.items()),
                 "n": f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}",
                 "coverage": _coverage(runs) if column.family == "stability" else "",
@@ -264,7 +247,7 @@ def _figures(
     survived: Mapping[str, Mapping[str, Survival]],
 ) -> list[dict[str, Any]]:
     shown = {"robust_accuracy", "gini", "aopc_lerf", "ris"}
-    shown |= {measure.own_name for measure in measures if measure.own_name not in KNOWN and measure.column.contest}
+    shown |= {measure.own_name for measure in measures if measure.is_foreign and measure.column.contest}
     trade_offs = [measure for measure in measures if measure.own_name in shown]
     kept = list(dict.fromkeys(name for run in runs for name in run.per_sample if name != "q"))
     sections: list[dict[str, Any]] = [
@@ -372,8 +355,8 @@ def _survivals(survived: Mapping[str, Mapping[str, Survival]]) -> list[dict[str,
     """By run and saliency method, whether the maps survived when all layers were random."""
     return [
         {"method": method, "name": name, "verdict": survival.verdict, "text": survival.sentence()}
-        for name, found in survived.items()
-        for method, survival in found.items()
+        for name, of_run in survived.items()
+        for method, survival in of_run.items()
     ]
 
 
@@ -387,7 +370,7 @@ def _copies(runs: Sequence[Run], summaries: Summaries, warned: Mapping[str, Sequ
                 {
                     name: interval
                     for name, interval in summaries[run.name].items()
-                    if run.measures[name].column.main or not main
+                    if run.measures[name].is_main or not main
                 },
                 warned[run.name],
             )

@@ -9,7 +9,7 @@ from pellucid.core.errors import InputError
 from pellucid.metrics.suite import COLUMNS, DERIVED, FAMILIES, split
 from pellucid.report.caveats import caveats
 from pellucid.runs.directory import Run, check_comparable
-from pellucid.runs.measures import KNOWN, Measure, Statistic, columns_of, measures_of
+from pellucid.runs.measures import Measure, Statistic, columns_of, measures_of
 from pellucid.statistics import Interval
 
 __all__ = ["compare", "definitions", "difference", "plain", "statistic", "summarise"]
@@ -98,13 +98,14 @@ def plain(run: Run, intervals: Mapping[str, Interval], said: Sequence[str]) -> d
         intervals: its numbers that are wanted, by name.
         said: its caveats.
     """
-    own = {name: run.measures[name].column.as_dict() for name in intervals if run.measures[name].own_name not in KNOWN}
+    measures = [run.measures[name] for name in intervals]
+    foreign = {measure.name: measure.column.as_dict() for measure in measures if measure.is_foreign}
     return {
         "method": run.method,
         "smoothing": run.smoothing,
         "metrics": {name: _plain(interval) for name, interval in intervals.items()},
         "caveats": list(said),
-        **({"columns": own} if own else {}),
+        **({"columns": foreign} if foreign else {}),
     }
 
 

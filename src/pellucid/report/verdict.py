@@ -208,41 +208,41 @@ def changes(
     return changed
 
 
-def headline(found: Sequence[Answer]) -> str:
+def headline(answered: Sequence[Answer]) -> str:
     """One sentence: does one run win everywhere?
 
     >>> gini, ris = Measure.named("gini"), Measure.named("ris")
     >>> headline([Answer("Q?", gini, "a", "1", [], ""), Answer("R?", ris, "b", "1", ["a"], "")])
     'a is best, or cannot be told apart from the best, in every question asked here.'
     """
-    if not found:
+    if not answered:
         return "There is nothing to compare: only one run was given."
-    names = dict.fromkeys(name for answer in found for name in (answer.best, *answer.level))
-    everywhere = [name for name in names if all(name in (answer.best, *answer.level) for answer in found)]
+    names = dict.fromkeys(name for answer in answered for name in (answer.best, *answer.level))
+    everywhere = [name for name in names if all(name in (answer.best, *answer.level) for answer in answered)]
     if everywhere:
         verb = "is" if len(everywhere) == 1 else "are"
         return (
             f"{_listed(everywhere)} {verb} best, or cannot be told apart from the best, in every question asked here."
         )
-    counts = {name: sum(name in (answer.best, *answer.level) for answer in found) for name in names}
+    counts = {name: sum(name in (answer.best, *answer.level) for answer in answered) for name in names}
     most = max(counts.values())
     leaders = [name for name in names if counts[name] == most]
     verb = "is" if len(leaders) == 1 else "are each"
     return (
         f"No network is best at everything. {_listed(leaders)} {verb} best, or cannot be told apart from the best, "
-        f"in {most} of {len(found)} questions."
+        f"in {most} of {len(answered)} questions."
     )
 
 
-def sanity(found: Mapping[str, Mapping[str, Survival]]) -> list[str]:
+def sanity(survived: Mapping[str, Mapping[str, Survival]]) -> list[str]:
     """Which runs' maps fail their sanity check, a sentence for the saliency methods of which the same is said.
 
     Args:
-        found: for each run's name what `pellucid.report.caveats.survivals` says.
+        survived: for each run's name what `pellucid.report.caveats.survivals` says.
     """
     methods: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for method in dict.fromkeys(method for survival in found.values() for method in survival):
-        verdicts = tuple((name, survival[method].verdict) for name, survival in found.items() if method in survival)
+    for method in dict.fromkeys(method for survival in survived.values() for method in survival):
+        verdicts = tuple((name, survival[method].verdict) for name, survival in survived.items() if method in survival)
         methods.setdefault(verdicts, []).append(saliency_title(method))
     return [_sane(_listed(titles), dict(verdicts)) for verdicts, titles in methods.items()]
 

@@ -30,6 +30,7 @@ Statistic = Callable[[Floats], Floats]
 """From how often each image counts, (resamples, n), to a number for each row of weights, (resamples,)."""
 
 ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
+_WORDS = ("title", "question", "definition", "plain", "contest", "unit", "source")
 FLOOR = 1e-6
 """The least divisor of a ratio of means."""
 
@@ -70,7 +71,8 @@ class Measure:
         column = (COLUMNS | DERIVED).get(own_name)
         if column is None:
             column = column_from({"title": own_name, **(told or {})})
-            column = replace(column, question=column.question or column.title)
+            lines = {key: _line(getattr(column, key)) for key in _WORDS}
+            column = replace(column, **lines | {"question": lines["question"] or lines["title"]})
         elif told is not None:
             kept = ("definition", "source", "parameters")
             column = replace(column, **{key: told[key] for key in kept if key in told})
@@ -80,6 +82,16 @@ class Measure:
     def own_name(self) -> str:
         """The name without the saliency method's suffix: one for all maps."""
         return split(self.name)[0]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is somebody's own, which pellucid itself does not measure."""
+        return self.own_name not in KNOWN
+
+    @property
+    def is_main(self) -> bool:
+        """Whether everybody is shown it at first: pellucid's few main numbers, and all that are somebody's own."""
+        return self.column.main or self.is_foreign
 
     @property
     def title(self) -> str:
@@ -99,7 +111,8 @@ class Measure:
     @property
     def definition(self) -> str:
         """How it is computed, or what it answers where its author has not said that."""
-        return self.column.definition or self.column.question
+        text = self.column.definition or self.column.question
+        return text if text.endswith((".", "?", "!")) else f"{text}."
 
     @property
     def scale(self) -> float:
@@ -230,7 +243,7 @@ def ordered(measures: Iterable[Measure]) -> list[Measure]:
     Those of the network come first, then saliency method by saliency method; among them question by question,
     pellucid's own questions first, and of one question those that everybody is shown first.
 
-    >>> [one.name for one in ordered(map(Measure.named, ["ris", "hoyer", "gini", "auc", "gini/smoothgrad"]))]
+    >>> [measure.name for measure in ordered(map(Measure.named, ["ris", "hoyer", "gini", "auc", "gini/smoothgrad"]))]
     ['auc', 'gini', 'hoyer', 'ris', 'gini/smoothgrad']
     """
     every = list(dict.fromkeys(measures))
@@ -243,10 +256,15 @@ def ordered(measures: Iterable[Measure]) -> list[Measure]:
         key=lambda measure: (
             methods.index(measure.saliency),
             questions.index(measure.column.question),
-            not measure.column.main,
+            not measure.is_main,
             names.index(measure.own_name),
         ),
     )
+
+
+def _line(text: str) -> str:
+    """Words from a file of somebody else's in one line, without letters that steer a terminal."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _mean(values: Floats) -> Statistic:
