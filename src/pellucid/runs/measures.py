@@ -71,7 +71,7 @@ class Measure:
         column = (COLUMNS | DERIVED).get(own_name)
         if column is None:
             column = column_from({"title": own_name, **(told or {})})
-            lines = {key: _line(getattr(column, key)) for key in _WORDS}
+            lines: dict[str, Any] = {key: _line(getattr(column, key)) for key in _WORDS}
             column = replace(column, **lines | {"question": lines["question"] or lines["title"]})
         elif told is not None:
             kept = ("definition", "source", "parameters")
