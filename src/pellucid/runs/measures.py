@@ -215,7 +215,7 @@ def resolved(run: "Run") -> dict[str, Measure]:
     shown = [measure for measure in columns.values() if measure.column.shown and not measure.column.curve]
     aggregates = {name: Measure.named(name).column for name in DERIVED}
     aggregates |= {name: Measure.named(name, told).column for name, told in run.info.get("aggregates", {}).items()}
-    if len(run.info["classes"]) != 2:
+    if len(run.info.get("classes", ())) != 2:
         del aggregates["auc"]
     for name, column in aggregates.items():
         for method in [None, *run.saliency_methods]:
