@@ -28,6 +28,7 @@ MOVED = {
     "input_gradient": "core.input_gradient",
     "integrations.draws": "integrations.given",
     "methods.methods": "methods",
+    "metrics.definitions": "metrics.suite metrics.column",
     "modes": "core.modes",
     "objective": "methods.objective",
     "options": "cli.options",

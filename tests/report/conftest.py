@@ -15,7 +15,8 @@ import yaml
 from safetensors.numpy import save_file
 from scipy.ndimage import gaussian_filter
 
-from pellucid.metrics.definitions import column_name, columns
+from pellucid.metrics.metric import Images
+from pellucid.metrics.suite import column_name, meanings, select, split
 
 CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 SALIENCY = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
@@ -124,24 +125,19 @@ def write_run(
             measured["stability_coverage"] = np.where(unstable, 0, 0.95).astype(np.float32)
         rows |= {column_name(key, map_name): value for key, value in measured.items()}
     rows = {key: value.astype(np.float32) if _is_double(value) else value for key, value in rows.items()}
-    curves = {"fraction": 0.2, "steps": STEPS, "repeats": 5, "region": 2, "fill": "uniform"}
-    meaning = columns(
-        saliency=saliency,
-        stability=saliency[:1],
-        parameters={
-            "aopc_morf": curves,
-            "aopc_lerf": curves,
-            "stability": {"sigma": 0.05, "draws": 10},
-            "robust_correct": {"attack": "PGD", "eps": 0.1, "steps": 20},
-        },
-    )
+    metrics = [metric.fitted(Images((channels, size, size), "fashion-mnist")) for metric in select()]
+    meaning = {
+        key: dataclasses.replace(column, parameters={**column.parameters, **metric.settings(split(key)[0])})
+        for key, (metric, column) in meanings(metrics, saliency=saliency, stability=saliency[:1]).items()
+    }
     info = {
         "format": 1,
         "classes": CLASSES,
         "dataset": "fashion-mnist",
         "split": "test",
         "images": images,
-        "columns": {key: dataclasses.asdict(column) for key, column in meaning.items()},
+        "columns": {key: column.as_dict() for key, column in meaning.items() if key in rows},
+        "aggregates": {key: column.as_dict() for metric in metrics for key, column in metric.aggregates.items()},
     }
     pq.write_table(pa.table(rows).replace_schema_metadata({"pellucid": json.dumps(info)}), path / "rows.parquet")
     maps = {

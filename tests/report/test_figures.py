@@ -25,6 +25,7 @@ from pellucid.runs.directory import read_run, read_runs
 from pellucid.statistics import Interval
 
 SVG = "{http://www.w3.org/2000/svg}"
+TRADED = ("robust_accuracy", "gini", "aopc_lerf", "ris")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def _all(runs):
         *perturbation(runs, style, "smoothgrad"),
         *sample_panels(runs, style),
         *training(runs, style, runs[0]),
-        *trade_offs(runs, summaries, style, ["robust_accuracy", "gini", "aopc_lerf", "ris"]),
+        *trade_offs(runs, summaries, style, [runs[0].measures[name] for name in TRADED]),
         *distributions(runs, style, "vanilla_gradient"),
         *distributions(runs, style, "smoothgrad"),
         *stability(runs, style, "vanilla_gradient"),
@@ -130,7 +131,7 @@ def test_the_front_holds_those_that_none_beats(make_run) -> None:
         name: {"clean_accuracy": Interval(x, x, x, 9), "aopc_lerf": Interval(y, y, y, 9)}
         for name, (x, y) in points.items()
     }
-    (panel,) = trade_offs(runs, summaries, styles(runs, runs[0]), ["aopc_lerf"])
+    (panel,) = trade_offs(runs, summaries, styles(runs, runs[0]), [run.measures["aopc_lerf"]])
     assert panel.alt.endswith("No run is better in both than b, a.")
 
 

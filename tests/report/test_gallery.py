@@ -101,7 +101,7 @@ def test_more_pictures_than_a_page_can_show_are_sampled(make_run, monkeypatch) -
 def test_orders_are_the_rows_values(make_run) -> None:
     runs = [read_run(make_run("a")), read_run(make_run("b", saliency=("vanilla_gradient",)))]
     pictures = gallery(runs, ["vanilla_gradient"])
-    found = orders(runs, pictures)
+    found = {measure.name: rows for measure, rows in orders(runs, pictures).items()}
     assert found["gini"] == [[float(f"{run.values('gini')[i]:.3g}") for run in runs] for i in range(6)]
     assert [row[1] for row in found["gini/smoothgrad"]] == [None] * 6
     assert "robust_accuracy" not in found and "index" not in found

@@ -6,7 +6,7 @@ import pytest
 
 from pellucid.cli import main
 from pellucid.core.errors import InputError
-from pellucid.metrics.definitions import COLUMNS, DERIVED, FAMILIES
+from pellucid.metrics.suite import COLUMNS, DERIVED, FAMILIES
 from pellucid.report import describe
 
 SHOWN = {name for name, column in COLUMNS.items() if column.family != "prediction"} | set(DERIVED)

@@ -6,8 +6,9 @@ from itertools import groupby
 import pytest
 from hypothesis import given, strategies as st
 
-from pellucid.metrics.definitions import COLUMNS, DERIVED
-from pellucid.report.measures import MAIN, MEASURES, direction, measure_of, saliency_of, written
+from pellucid.metrics.suite import COLUMNS, DERIVED
+from pellucid.report.measures import measure_of, written
+from pellucid.runs.measures import KNOWN, Measure, ordered
 from pellucid.statistics import Interval
 
 
@@ -30,7 +31,7 @@ def test_digits_follow_the_interval(interval: Interval, name: str, expected: tup
     assert written(interval, name) == expected
 
 
-@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1.0), st.sampled_from(sorted(MEASURES)))
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1.0), st.sampled_from(sorted(KNOWN)))
 def test_what_is_written_is_the_number_within_the_interval(mean: float, share: float, name: str) -> None:
     half = share * mean
     texts = written(Interval(mean, mean - half, mean + half, 9), name)
@@ -41,19 +42,20 @@ def test_what_is_written_is_the_number_within_the_interval(mean: float, share: f
 
 
 def test_every_main_measure_has_a_better_direction() -> None:
-    assert {direction(name) for name in MAIN} == {"higher", "lower"}
+    assert {column.direction for column in KNOWN.values() if column.main} == {"higher", "lower"}
 
 
 def test_every_number_of_an_image_can_be_shown() -> None:
     hidden = {"index", "label", "prediction", "score", "robust_correct"}  # the last is shown as robust_accuracy
-    assert set(MEASURES) == {name for name in COLUMNS if not COLUMNS[name].curve} - hidden | set(DERIVED)
-    needs_no_map = [saliency_of(name) is None for name in MEASURES]
+    assert set(KNOWN) == {name for name in COLUMNS if not COLUMNS[name].curve} - hidden | set(DERIVED)
+    measures = ordered(map(Measure.named, KNOWN))
+    needs_no_map = [measure.saliency is None for measure in measures]
     assert needs_no_map == sorted(needs_no_map, reverse=True)
-    groups = [measure.group for measure in MEASURES.values()]
-    assert [group for group, _ in groupby(groups)] == list(dict.fromkeys(groups))
+    questions = [measure.column.question for measure in measures]
+    assert [question for question, _ in groupby(questions)] == list(dict.fromkeys(questions))
 
 
-@given(st.floats(), st.floats(), st.floats(), st.integers(0, 3), st.sampled_from(sorted(MEASURES)))
+@given(st.floats(), st.floats(), st.floats(), st.integers(0, 3), st.sampled_from(sorted(KNOWN)))
 def test_any_interval_can_be_written(mean: float, low: float, high: float, n: int, name: str) -> None:
     low, high = sorted((low, high))
     texts = written(Interval(mean, low, high, n), name)

@@ -18,10 +18,11 @@ from safetensors.numpy import save_file
 
 from pellucid.core.errors import InputError
 from pellucid.report.formats import render
-from pellucid.report.measures import MAIN, written
+from pellucid.report.measures import written
 from pellucid.report.page import MANY, write_report
-from pellucid.report.table import compare, metric_names
+from pellucid.report.table import compare
 from pellucid.runs.directory import read_runs
+from pellucid.runs.measures import KNOWN, Measure, measures_of, ordered
 from pellucid.statistics import Interval
 
 
@@ -161,7 +162,7 @@ def test_a_question_mark_opens_what_the_column_means(page: Page) -> None:
 
 def test_the_verdict_names_its_measures_and_opens_what_they_mean(page: Page) -> None:
     links = page.locator(".answers a")
-    questions = [measure for measure in MAIN.values() if measure.question]
+    questions = [measure for measure in ordered(map(Measure.named, KNOWN)) if measure.column.contest]
     assert links.all_inner_texts() == [measure.title for measure in questions]
     for link, measure in zip(links.all(), questions, strict=True):
         link.click()
@@ -171,8 +172,7 @@ def test_the_verdict_names_its_measures_and_opens_what_they_mean(page: Page) -> 
 @pytest.mark.parametrize(("title", "form"), [("CSV", "csv"), ("LaTeX", "latex"), ("Markdown", "markdown")])
 def test_the_table_is_copied_as_compare_writes_it(browser: Browser, report: Path, six_runs, title, form) -> None:
     runs = read_runs(six_runs)
-    there = {name for run in runs for name in metric_names(run)}
-    wanted = ["all"] if form == "csv" else [name for name in there if name.partition("/")[0] in MAIN]
+    wanted = ["all"] if form == "csv" else [measure.name for measure in measures_of(runs) if measure.column.main]
     for page in _open(browser, report):
         page.evaluate("() => { navigator.clipboard.writeText = async (text) => { window.copied = text; }; }")
         page.get_by_role("button", name=title, exact=True).click()

@@ -136,7 +136,7 @@ def test_two_equal_runs_cannot_be_told_apart(make_run) -> None:
 
 
 def test_answers_name_the_best_with_its_interval(said) -> None:
-    found = {answer.metric: answer for answer in answers(*said)}
+    found = {answer.measure.name: answer for answer in answers(*said)}
     assert list(found) == ["clean_accuracy", "robust_accuracy", "gini", "aopc_morf", "aopc_lerf", "ris", "ros"]
     assert found["clean_accuracy"].best == "regular"
     assert re.fullmatch(r"[\d.]+ % \[[\d.]+, [\d.]+\]", found["clean_accuracy"].value)

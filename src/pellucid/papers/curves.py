@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.metrics.definitions import column_name
+from pellucid.metrics.suite import column_name
 from pellucid.papers.table import Figure
 from pellucid.report.measures import measure_of, saliency_title
 from pellucid.runs.directory import Run

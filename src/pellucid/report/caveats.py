@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pellucid.metrics.definitions import column_name
 from pellucid.metrics.masking import masking_warnings
+from pellucid.metrics.suite import column_name
 from pellucid.metrics.survival import Survival, survives
 from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
@@ -31,7 +31,7 @@ def caveats(run: Run) -> list[str]:
 
 def survivals(run: Run) -> dict[str, Survival]:
     """For each saliency method whose sanity was checked, whether its maps survive when all layers are random."""
-    found = {}
+    survived = {}
     for method in run.saliency_methods:
         name = column_name("randomisation", method)
         if name not in run.rows.column_names:
@@ -45,8 +45,8 @@ def survivals(run: Run) -> dict[str, Survival]:
             )
             if column_name(column, method) in run.rows.column_names
         }
-        found[method] = survives(dict(zip(layers, curves.T, strict=True)), baselines=baselines)
-    return found
+        survived[method] = survives(dict(zip(layers, curves.T, strict=True)), baselines=baselines)
+    return survived
 
 
 def _of_attacks(run: Run) -> list[str]:
@@ -77,8 +77,8 @@ def merged(said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     >>> merged({"a": ["Weak."], "b": ["Weak.", "Alike."]})
     {'Weak.': ['a', 'b'], 'Alike.': ['b']}
     """
-    found: dict[str, list[str]] = {}
+    runs_of: dict[str, list[str]] = {}
     for name, sentences in said.items():
         for sentence in sentences:
-            found.setdefault(sentence, []).append(name)
-    return found
+            runs_of.setdefault(sentence, []).append(name)
+    return runs_of

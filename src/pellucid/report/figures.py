@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from pellucid.metrics.definitions import column_name
+from pellucid.metrics.suite import column_name
 from pellucid.report.drawing import INK, Panel, Styles, draw_panel, line
-from pellucid.report.measures import ARROWS, direction, measure_of
 from pellucid.report.verdict import with_unit
 from pellucid.runs.directory import Floats, Run
+from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval, mean_band, pareto
 
 __all__ = [
@@ -39,16 +39,17 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
 
     Where it was measured, a thin dotted line shows each network's mean for a random order.
     """
-    suffix = "" if method == "vanilla_gradient" else f"/{method}"
-    having = [run for run in runs if f"morf_curve{suffix}" in run.rows.column_names]
+    random_curve = column_name("random_curve", method)
+    having = [run for run in runs if column_name("morf_curve", method) in run.rows.column_names]
     panels = []
     for order, title in (("morf", "Most relevant first (MoRF)"), ("lerf", "Least relevant first (LeRF)")):
 
         def draw(axes: Axes, order: str = order, title: str = title) -> str:
             ends, least = [], []
             for run in having:
-                mean, low, high = mean_band(run.curves(f"{order}_curve{suffix}"))
-                last, fraction = mean[-1], run.columns[f"aopc_{order}{suffix}"]["parameters"]["fraction"]
+                mean, low, high = mean_band(run.curves(column_name(f"{order}_curve", method)))
+                last = mean[-1]
+                fraction = run.columns[column_name(f"aopc_{order}", method)]["parameters"]["fraction"]
                 x = 100 * fraction * np.arange(len(mean)) / (len(mean) - 1)
                 if order == "lerf":  # what is 0 or less lies below a logarithmic axis
                     mean, low, high = (np.maximum(curve, BELOW) for curve in (mean, low, high))
@@ -56,8 +57,8 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
                 ends.append(f"{run.name} {last:.2g}")
                 axes.fill_between(x, low, high, color=style[run.name].color, alpha=0.15, linewidth=0)
                 axes.plot(x, mean, markevery=max(1, len(x) // 5), **line(style[run.name]))
-                if f"random_curve{suffix}" in run.rows.column_names:
-                    chance = np.nanmean(run.curves(f"random_curve{suffix}"), axis=0)
+                if random_curve in run.rows.column_names:
+                    chance = np.nanmean(run.curves(random_curve), axis=0)
                     chance = np.maximum(chance, BELOW) if order == "lerf" else chance
                     axes.plot(x, chance, color=style[run.name].color, linestyle=":", linewidth=0.9)
             if least:
@@ -240,17 +241,18 @@ def seconds_per_step(run: Run) -> float:
 
 
 def trade_offs(
-    runs: Sequence[Run], summaries: Mapping[str, Mapping[str, Interval]], style: Styles, names: Sequence[str]
+    runs: Sequence[Run], summaries: Mapping[str, Mapping[str, Interval]], style: Styles, measures: Sequence[Measure]
 ) -> list[Panel]:
-    """Clean accuracy against each of the named metrics, one point with 95 % intervals per run, and the Pareto front."""
-    panels = []
-    for name in names:
+    """Clean accuracy against each of some measures, one point with 95 % intervals per run, and the Pareto front."""
+    panels, accuracy = [], Measure.named("clean_accuracy")
+    for measure in measures:
+        name = measure.name
         having = [run for run in runs if name in summaries[run.name] and summaries[run.name][name].n]
         if not having:
             continue
 
-        def draw(axes: Axes, name: str = name, having: Sequence[Run] = having) -> str:
-            measure, said = measure_of(name), []
+        def draw(axes: Axes, measure: Measure = measure, having: Sequence[Run] = having) -> str:
+            name, said = measure.name, []
             for run in having:
                 x, y = summaries[run.name]["clean_accuracy"], summaries[run.name][name]
                 axes.errorbar(
@@ -262,40 +264,36 @@ def trade_offs(
                     elinewidth=1,
                     **line(style[run.name]) | {"linestyle": "none", "markersize": 8},
                 )
-                said.append(f"{run.name} {with_unit(x, 'clean_accuracy')} and {with_unit(y, name)}")
-            front = _front(having, summaries, name)
+                said.append(f"{run.name} {with_unit(x, accuracy)} and {with_unit(y, measure)}")
+            front = _front(having, summaries, measure)
             corners = [(summaries[run.name]["clean_accuracy"].mean, summaries[run.name][name].mean) for run in front]
             if len(front) > 1:
                 x, y = np.array(corners).T
                 axes.step(100 * x, measure.scale * y, where="pre", color=INK, linestyle="--", linewidth=1, alpha=0.6)
-            if measure.name == "aopc_lerf" and min(summaries[run.name][name].low for run in having) > 0:
+            if measure.own_name == "aopc_lerf" and min(summaries[run.name][name].low for run in having) > 0:
                 _logarithmic(axes)
             axes.set_title(f"Accuracy and {measure.title}")
             axes.set_xlabel("accuracy (%) ↑")
-            unit = f" ({measure.unit})" if measure.unit else ""
-            axes.set_ylabel(f"{measure.title}{unit} {ARROWS[direction(name)]}")
+            axes.set_ylabel(measure.head)
             best = f" No run is better in both than {', '.join(run.name for run in front)}." if front else ""
             return f"Accuracy and {measure.title} of each run: {'; '.join(said)}.{best}"
 
-        method = name.partition("/")[2] or "vanilla_gradient"
-        panels.append(
-            draw_panel(draw, f"trade-{name.replace('/', '-')}", method=None if "accuracy" in name else method)
-        )
+        panels.append(draw_panel(draw, f"trade-{name.replace('/', '-')}", method=measure.saliency))
     return panels
 
 
-def _front(having: Sequence[Run], summaries: Mapping[str, Mapping[str, Interval]], name: str) -> list[Run]:
+def _front(having: Sequence[Run], summaries: Mapping[str, Mapping[str, Interval]], measure: Measure) -> list[Run]:
     """Runs that no other one beats in accuracy and in the metric, by rising accuracy; none without a better direction.
 
     One is beaten where another is at least as good in both and better in one, by their means.
     """
-    sign = {"higher": 1, "lower": -1, "none": 0}[direction(name)]
-    if not sign:
+    if not measure.sign:
         return []
+    numbers = {run.name: summaries[run.name] for run in having}
     points = {
-        run.name: (summaries[run.name]["clean_accuracy"].mean, sign * summaries[run.name][name].mean) for run in having
+        name: (summary["clean_accuracy"].mean, measure.sign * summary[measure.name].mean)
+        for name, summary in numbers.items()
     }
-
     unbeaten = pareto.front(points)
     front = [run for run in having if run.name in unbeaten]
     return sorted(front, key=lambda run: points[run.name][0])
@@ -303,34 +301,36 @@ def _front(having: Sequence[Run], summaries: Mapping[str, Mapping[str, Interval]
 
 def distributions(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]:
     """Gini index and entropy of the single maps, a histogram in a row for each run."""
-    return _all_ridges(runs, style, [(column_name(name, method), method) for name in ("gini", "entropy")])
+    return _all_ridges(runs, style, [column_name(name, method) for name in ("gini", "entropy")])
 
 
 def curvature(runs: Sequence[Run], style: Styles) -> list[Panel]:
     """How fast the gradient turns around each picture, a histogram in a row for each run."""
-    names = ("gradient_variation", "top_hessian_eigenvalue", "hessian_trace")
-    return _all_ridges(runs, style, [(name, None) for name in names])
+    return _all_ridges(runs, style, ["gradient_variation", "top_hessian_eigenvalue", "hessian_trace"])
 
 
-def _all_ridges(runs: Sequence[Run], style: Styles, wanted: Sequence[tuple[str, str | None]]) -> list[Panel]:
+def _all_ridges(runs: Sequence[Run], style: Styles, names: Sequence[str]) -> list[Panel]:
     panels = []
-    for name, method in wanted:
-        values = {run.name: run.values(name) for run in runs if name in run.rows.column_names}
-        values = {key: found[np.isfinite(found)] for key, found in values.items()}
-        values = {key: found for key, found in values.items() if len(found)}
+    for name in names:
+        measured = [run for run in runs if name in run.measures]
+        values = {run.name: run.values(name) for run in measured}
+        values = {key: numbers[np.isfinite(numbers)] for key, numbers in values.items()}
+        values = {key: numbers for key, numbers in values.items() if len(numbers)}
         if not values:
             continue
+        measure = measured[0].measures[name]
 
-        def draw(axes: Axes, name: str = name, values: Mapping[str, Floats] = values) -> str:
-            measure = measure_of(name)
-            _ridges(axes, {key: measure.scale * found for key, found in values.items()}, style)
+        def draw(axes: Axes, measure: Measure = measure, values: Mapping[str, Floats] = values) -> str:
+            _ridges(axes, {key: measure.scale * numbers for key, numbers in values.items()}, style)
             axes.set_title(measure.title)
-            axes.set_xlabel(f"{measure.title} {measure.unit and f'({measure.unit}) '}{ARROWS[direction(name)]}".strip())
-            medians = (f"{key} {measure.scale * np.median(found):.3g}" for key, found in values.items())
+            axes.set_xlabel(measure.head)
+            medians = (f"{key} {measure.scale * np.median(numbers):.3g}" for key, numbers in values.items())
             return f"Distribution of {measure.title} over the pictures; medians: {', '.join(medians)}."
 
         height = max(3.0, 0.36 * len(values) + 1)
-        panels.append(draw_panel(draw, f"distribution-{name.replace('/', '-')}", method=method, height=height))
+        panels.append(
+            draw_panel(draw, f"distribution-{name.replace('/', '-')}", method=measure.saliency, height=height)
+        )
     return panels
 
 
@@ -340,16 +340,16 @@ def _ridges(axes: Axes, values: Mapping[str, Floats], style: Styles) -> None:
     The axis is logarithmic where positive values spread over more than two powers of ten. It spans all but the most
     extreme hundredth of the values at either end; what lies beyond falls into the last bins.
     """
-    ends = np.array([np.quantile(found, (0.01, 0.99)) for found in values.values()])
+    ends = np.array([np.quantile(numbers, (0.01, 0.99)) for numbers in values.values()])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     if not high > low:
         low, high = low - 0.5, high + 0.5
-    positive = all(found.min() > 0 for found in values.values())
+    positive = all(numbers.min() > 0 for numbers in values.values())
     logarithmic = positive and high > 100 * low
     edges = np.geomspace(low, high, BINS + 1) if logarithmic else np.linspace(low, high, BINS + 1)
-    for place, (name, found) in zip(range(len(values))[::-1], values.items(), strict=True):
-        count = np.histogram(np.clip(found, edges[0], edges[-1]), bins=edges)[0]
-        color, median = style[name].color, float(np.clip(np.median(found), low, high))
+    for place, (name, numbers) in zip(range(len(values))[::-1], values.items(), strict=True):
+        count = np.histogram(np.clip(numbers, edges[0], edges[-1]), bins=edges)[0]
+        color, median = style[name].color, float(np.clip(np.median(numbers), low, high))
         axes.stairs(place + 0.85 * count / count.max(), edges, baseline=place, fill=True, color=color, alpha=0.35)
         axes.stairs(place + 0.85 * count / count.max(), edges, baseline=place, color=color, linewidth=1)
         axes.plot([median] * 2, [place, place + 0.85], color=INK, linewidth=1.5)
@@ -376,8 +376,8 @@ def stability(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]:
                 continue
             step = max(1, math.ceil(len(there) * len(having) / POINTS))
             chosen = there[::step]
-            one = style[run.name]
-            axes.plot(x[chosen], y[chosen], color=one.color, marker=one.marker, ls="none", ms=2.5, mew=0, alpha=0.45)
+            color, marker = style[run.name].color, style[run.name].marker
+            axes.plot(x[chosen], y[chosen], color=color, marker=marker, ls="none", ms=2.5, mew=0, alpha=0.45)
             said.append(f"{run.name} {np.median(x[there]):.2g} and {np.median(y[there]):.2g}")
         if said:
             _logarithmic(axes)

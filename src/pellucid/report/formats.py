@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 
 from pellucid.core.errors import InputError
 from pellucid.report.caveats import merged
-from pellucid.report.measures import ARROWS, MEASURES, direction, measure_of, saliency_of, saliency_title, written
+from pellucid.report.measures import saliency_title, written
 from pellucid.report.words import number
+from pellucid.runs.measures import Measure, ordered
 from pellucid.statistics import Interval
 
 __all__ = ["Format", "render"]
@@ -84,37 +85,29 @@ def _interval(metrics: Mapping[str, Mapping[str, Any]], name: str) -> Interval |
     return Interval(mean, low, high, values["n"])
 
 
-def _names(comparison: Comparison) -> list[str]:
+def _measures(comparison: Comparison) -> list[Measure]:
     """Metrics that any run has: one table for the runs, even where one was measured with fewer maps."""
-    found = {name: None for run in comparison.values() for name in run["metrics"]}
-    order = list(MEASURES)
-    methods = list(dict.fromkeys(saliency_of(name) or "" for name in found))
-    return sorted(found, key=lambda name: (methods.index(saliency_of(name) or ""), order.index(measure_of(name).name)))
+    told = {name: column for run in comparison.values() for name, column in run.get("columns", {}).items()}
+    return ordered(Measure.named(name, told.get(name)) for run in comparison.values() for name in run["metrics"])
 
 
 def _trained(run: Mapping[str, Any]) -> str:
     return str(run["method"]) if run["smoothing"] is None else f"{run['method']} + {run['smoothing']}"
 
 
-def _cell(metrics: Mapping[str, Mapping[str, Any]], name: str) -> str:
-    interval = _interval(metrics, name)
+def _cell(metrics: Mapping[str, Mapping[str, Any]], measure: Measure) -> str:
+    interval = _interval(metrics, measure.name)
     if interval is None or not interval.n or not math.isfinite(interval.mean):
         return "–"
-    mean, low, high = written(interval, name)
+    mean, low, high = written(interval, measure)
     return f"{mean} [{low}, {high}]"
 
 
-def _head(name: str) -> str:
-    measure = measure_of(name)
-    unit = f"({measure.unit})" if measure.unit else ""
-    return " ".join(part for part in (measure.title, unit, ARROWS[direction(name)]) if part)
-
-
-def _sections(comparison: Comparison) -> dict[str | None, list[str]]:
-    """Metric names by saliency method; None holds the accuracies, which need no map."""
-    sections: dict[str | None, list[str]] = {}
-    for name in _names(comparison):
-        sections.setdefault(saliency_of(name), []).append(name)
+def _sections(comparison: Comparison) -> dict[str | None, list[Measure]]:
+    """Measures by saliency method; None holds the accuracies, which need no map."""
+    sections: dict[str | None, list[Measure]] = {}
+    for measure in _measures(comparison):
+        sections.setdefault(measure.saliency, []).append(measure)
     return sections
 
 
@@ -123,7 +116,7 @@ def _json(comparison: Mapping[str, Any]) -> str:
 
 
 def _csv(comparison: Comparison) -> str:
-    names = _names(comparison)
+    names = [measure.name for measure in _measures(comparison)]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     ends = ("", "_low", "_high", "_n")
@@ -144,8 +137,11 @@ def _text(comparison: Comparison, *, width: int = 100) -> str:
     keys = _padded(["Run", *map(_printable, comparison)], str.ljust)
     trained = _padded(["Trained with", *(_printable(_trained(run)) for run in runs)], str.ljust)
     blocks = []
-    for method, names in _sections(comparison).items():
-        columns = [_padded([_head(name), *(_cell(run["metrics"], name) for run in runs)], str.rjust) for name in names]
+    for method, measures in _sections(comparison).items():
+        columns = [
+            _padded([measure.head, *(_cell(run["metrics"], measure) for run in runs)], str.rjust)
+            for measure in measures
+        ]
         waiting = columns if method else [trained, *columns]
         while waiting:
             block = [keys]
@@ -175,27 +171,27 @@ WIDE = 14
 """Columns beyond which a table of Markdown or LaTeX is cut by question."""
 
 
-def _tables(comparison: Comparison) -> list[tuple[str, list[str]]]:
+def _tables(comparison: Comparison) -> list[tuple[str, list[Measure]]]:
     """The tables of Markdown and LaTeX, each with its title: one for each section, or several of a wide one."""
     tables = []
     for method, whole in _sections(comparison).items():
-        parts: dict[str, list[str]] = {}
-        for name in whole:
-            parts.setdefault(measure_of(name).group if len(whole) > WIDE else "", []).append(name)
-        for question, names in parts.items():
+        parts: dict[str, list[Measure]] = {}
+        for measure in whole:
+            parts.setdefault(measure.column.question if len(whole) > WIDE else "", []).append(measure)
+        for question, measures in parts.items():
             title = ". ".join(part for part in (f"{saliency_title(method)} maps" if method else "", question) if part)
-            tables.append((title if question or not title else f"{title}:", names))
+            tables.append((title if question or not title else f"{title}:", measures))
     return tables
 
 
 def _markdown(comparison: Comparison) -> str:
     tables = []
-    for title, names in _tables(comparison):
-        lines = [["Run", "Trained with", *(_escape_markdown(_head(name)) for name in names)]]
-        lines.append(["---", "---", *("---:" for _ in names)])
+    for title, measures in _tables(comparison):
+        lines = [["Run", "Trained with", *(_escape_markdown(measure.head) for measure in measures)]]
+        lines.append(["---", "---", *("---:" for _ in measures)])
         for key, run in comparison.items():
             texts = [_escape_markdown(_printable(text)) for text in (key, _trained(run))]
-            lines.append([*texts, *(_cell(run["metrics"], name) for name in names)])
+            lines.append([*texts, *(_cell(run["metrics"], measure) for measure in measures)])
         heading = [f"{title}\n"] if title else []
         tables.append("\n".join([*heading, *(f"| {' | '.join(cells)} |" for cells in lines)]))
     return "\n\n".join(tables)
@@ -225,26 +221,27 @@ _LATEX = {
 
 def _escape_latex(text: str) -> str:
     power = "×10⁻³"
-    before, found, after = text.partition(power)
-    escaped = "".join(_LATEX.get(letter, letter) for letter in before)
-    return escaped + _LATEX[power] + _escape_latex(after) if found else escaped
+    parts = ["".join(_LATEX.get(letter, letter) for letter in part) for part in text.split(power)]
+    return _LATEX[power].join(parts)
 
 
 def _latex(comparison: Comparison) -> str:
     r"""One tabular per kind of map for ``\usepackage{booktabs}``, each run's intervals in a line below its means."""
     tables = []
-    for title, names in _tables(comparison):
+    for title, measures in _tables(comparison):
         questions, rules, column = ["", ""], [], 3
-        for question, of in groupby(names, key=lambda name: measure_of(name).group):
+        for question, of in groupby(measures, key=lambda measure: measure.column.question):
             span = len(list(of))
             questions.append(rf"\multicolumn{{{span}}}{{c}}{{{_escape_latex(question)}}}")
             rules.append(rf"\cmidrule(lr){{{column}-{column + span - 1}}}")
             column += span
-        titles = [_escape_latex(f"{measure_of(name).title} {ARROWS[direction(name)]}".rstrip()) for name in names]
-        units = [_escape_latex(f"({measure.unit})") if measure.unit else "" for measure in map(measure_of, names)]
+        titles = [_escape_latex(f"{measure.title} {measure.arrow}".rstrip()) for measure in measures]
+        units = [_escape_latex(f"({measure.unit})") if measure.unit else "" for measure in measures]
         rows = []
         for key, run in comparison.items():
-            means, intervals = zip(*(_cell(run["metrics"], name).partition(" ")[::2] for name in names), strict=True)
+            means, intervals = zip(
+                *(_cell(run["metrics"], measure).partition(" ")[::2] for measure in measures), strict=True
+            )
             small = [rf"{{\scriptsize {_escape_latex(interval)}}}" if interval else "" for interval in intervals]
             texts = [_escape_latex(_printable(text)) for text in (key, _trained(run))]
             rows.append(_latex_row([*texts, *map(_escape_latex, means)]))
@@ -253,7 +250,7 @@ def _latex(comparison: Comparison) -> str:
             " ".join(
                 part for part in ("%", title, "Mean, and below it the 95 % bootstrap interval over images.") if part
             ),
-            rf"\begin{{tabular}}{{ll{'r' * len(names)}}}",
+            rf"\begin{{tabular}}{{ll{'r' * len(measures)}}}",
             r"\toprule",
             _latex_row(questions),
             " ".join(rules),

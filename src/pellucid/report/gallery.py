@@ -14,10 +14,10 @@ from matplotlib import colormaps
 from PIL import Image
 
 from pellucid.core.errors import InputError
-from pellucid.metrics.definitions import column_name
-from pellucid.report.measures import direction, saliency_title
-from pellucid.report.table import metric_names
+from pellucid.metrics.suite import column_name
+from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
+from pellucid.runs.measures import Measure, measures_of
 
 __all__ = [
     "COLORMAP",
@@ -123,7 +123,7 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
     return Gallery(rows, size[0], size[0] < width, kept)
 
 
-def orders(runs: Sequence[Run], pictures: Gallery) -> dict[str, list[list[float | None]]]:
+def orders(runs: Sequence[Run], pictures: Gallery) -> dict[Measure, list[list[float | None]]]:
     """What the gallery can be sorted by: each metric's value of every picture under every run.
 
     Args:
@@ -131,23 +131,22 @@ def orders(runs: Sequence[Run], pictures: Gallery) -> dict[str, list[list[float 
         pictures: their gallery.
 
     Returns:
-        By metric, per row, per run: the value with three digits, None where there is none; metrics that have one value
-        per image and a better direction.
+        For each measure that has one value per image and a better direction: per row, per run, the value with three
+        digits, None where there is none.
     """
-    names = list(dict.fromkeys(name for run in runs for name in metric_names(run)))
     index = np.array([row.index for row in pictures.rows])
-    found = {}
-    for name in names:
-        if direction(name) == "none" or not any(name in run.rows.column_names for run in runs):
+    values = {}
+    for measure in measures_of(runs):
+        if not measure.sign or not any(measure.name in run.rows.column_names for run in runs):
             continue
         columns = [
-            run.values(name)[np.searchsorted(run.rows["index"].to_numpy(), index)]
-            if name in run.rows.column_names
+            run.values(measure.name)[np.searchsorted(run.rows["index"].to_numpy(), index)]
+            if measure.name in run.rows.column_names
             else np.full(len(index), np.nan)
             for run in runs
         ]
-        found[name] = [[_short(value) for value in row] for row in np.stack(columns, axis=1)]
-    return found
+        values[measure] = [[_short(value) for value in row] for row in np.stack(columns, axis=1)]
+    return values
 
 
 def _short(value: float) -> float | None:

@@ -13,8 +13,8 @@ import numpy as np
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
-from pellucid.report.table import difference, metric_names, summarise
-from pellucid.runs.directory import Floats, Run, check_comparable, read_run
+from pellucid.runs.directory import Run, check_comparable, read_run
+from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval, ratio_interval
 
 __all__ = [
@@ -94,10 +94,10 @@ def parse(text: str) -> list[Requirement]:
     Raises:
         InputError: none, or one that cannot be read.
 
-    >>> [str(one) for one in parse("aopc_lerf<=1.1x, gini >= -0.02")]
+    >>> [str(requirement) for requirement in parse("aopc_lerf<=1.1x, gini >= -0.02")]
     ['aopc_lerf <= 1.1x', 'gini >= -0.02']
     """
-    found = []
+    requirements = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         match = _GRAMMAR.fullmatch(part)
         if match is None or not math.isfinite(float(match["bound"])):
@@ -106,13 +106,13 @@ def parse(text: str) -> list[Requirement]:
                 f"after the number of the multiple of it, such as gini>=-0.02 or aopc_lerf<=1.1x; got {part!r}"
             )
         relation = {"≤": "<=", "≥": ">="}.get(match["relation"], match["relation"])
-        one = Requirement(match["metric"], relation, float(match["bound"]), bool(match["multiple"]))
-        if one.multiple and one.bound <= 0:
+        requirement = Requirement(match["metric"], relation, float(match["bound"]), bool(match["multiple"]))
+        if requirement.multiple and requirement.bound <= 0:
             raise InputError(f"a multiple must be above 0, got {part!r}")
-        found.append(one)
-    if not found:
+        requirements.append(requirement)
+    if not requirements:
         raise InputError("there is nothing to require; give --require such as 'gini>=-0.02, aopc_lerf<=1.1x'")
-    return found
+    return requirements
 
 
 def check(run: str | Path, baseline: str | Path, requirements: Sequence[Requirement]) -> list[Outcome]:
@@ -137,49 +137,45 @@ def check(run: str | Path, baseline: str | Path, requirements: Sequence[Requirem
     if ours.name == theirs.name:
         theirs = replace(theirs, name=f"{theirs.name} (baseline)")
     check_comparable([ours, theirs])
-    for one in requirements:
-        for each in (ours, theirs):
-            if one.metric not in metric_names(each):
-                raise InputError(
-                    f"run {each.name!r} has no metric {one.metric!r}; it has {', '.join(metric_names(each))}"
-                )
-    means = [{name: interval.mean for name, interval in summarise(each).items()} for each in (ours, theirs)]
-    return [_outcome(one, ours, theirs, means[0][one.metric], means[1][one.metric]) for one in requirements]
+    for metric in (requirement.metric for requirement in requirements):
+        for side in (ours, theirs):
+            if metric not in side.measures:
+                raise InputError(f"run {side.name!r} has no metric {metric!r}; it has {', '.join(side.measures)}")
+    return [_outcome(requirement, ours.measures[requirement.metric], ours, theirs) for requirement in requirements]
 
 
-def _outcome(requirement: Requirement, run: Run, baseline: Run, ours: float, theirs: float) -> Outcome:
+def _outcome(requirement: Requirement, measure: Measure, run: Run, baseline: Run) -> Outcome:
     reason = ""
+    unit = measure.interval(baseline)
+    ours, theirs = measure.interval(run).mean, unit.mean
     if requirement.multiple:
-        values = [_values(each, requirement.metric) for each in (run, baseline)]
-        both = ~np.isnan(values[0]) & ~np.isnan(values[1])
-        found = ratio_interval(values[0][both], values[1][both])
-        unit = summarise(baseline)[requirement.metric]
+        interval = _multiple(measure, run, baseline)
         if not unit.low > 0:
             reason = "the baseline is not clearly above 0, so a multiple of it says nothing"
     else:
-        found = difference(run, baseline, requirement.metric)
-    if found.n < FEWEST:
-        reason = f"{found.n} images, at least {FEWEST} are needed"
+        interval = measure.difference(run, baseline)
+    if interval.n < FEWEST:
+        reason = f"{interval.n} images, at least {FEWEST} are needed"
     if reason:
-        return Outcome(requirement, UNTOLD, ours, theirs, found, reason)
+        return Outcome(requirement, UNTOLD, ours, theirs, interval, reason)
     sign = 1 if requirement.relation == ">=" else -1
-    worst, best = sorted((sign * found.low, sign * found.high))
+    worst, best = sorted((sign * interval.low, sign * interval.high))
     bound = sign * requirement.bound
     if worst >= bound:
-        return Outcome(requirement, "pass", ours, theirs, found)
+        return Outcome(requirement, "pass", ours, theirs, interval)
     if best < bound:
-        return Outcome(requirement, "fail", ours, theirs, found)
-    return Outcome(requirement, UNTOLD, ours, theirs, found, f"the interval of {found.n} images holds the bound")
+        return Outcome(requirement, "fail", ours, theirs, interval)
+    return Outcome(requirement, UNTOLD, ours, theirs, interval, f"the interval of {interval.n} images holds the bound")
 
 
-def _values(run: Run, metric: str) -> Floats:
-    if metric == "clean_accuracy":
-        right: Floats = (run.values("prediction") == run.values("label")).astype(np.float64)
-        return right
-    column = "robust_correct" if metric == "robust_accuracy" else metric
-    if column not in run.rows.column_names:
-        raise InputError(f"{metric} is no mean over images, so it has no multiple; require a difference instead")
-    return run.values(column)
+def _multiple(measure: Measure, run: Run, baseline: Run) -> Interval:
+    """The run's mean divided by the baseline's, over the images of which both have a value."""
+    samples = [*measure.sample(run), *measure.sample(baseline)]
+    if len(samples) != 2:
+        raise InputError(f"{measure.name} is no mean over images, so it has no multiple; require a difference instead")
+    ours, theirs = samples
+    both = ~np.isnan(ours) & ~np.isnan(theirs)
+    return ratio_interval(ours[both], theirs[both])
 
 
 def is_met(outcomes: Sequence[Outcome], *, undecided: Undecided = "fail") -> bool:
@@ -190,7 +186,7 @@ def is_met(outcomes: Sequence[Outcome], *, undecided: Undecided = "fail") -> boo
     """
     if undecided not in get_args(Undecided):
         raise InputError(f"undecided must be fail or pass, got {undecided!r}")
-    return all(one.verdict == "pass" or (one.verdict == UNTOLD and undecided == "pass") for one in outcomes)
+    return all(outcome.verdict == "pass" or (outcome.verdict == UNTOLD and undecided == "pass") for outcome in outcomes)
 
 
 def table(outcomes: Sequence[Outcome], form: Form = "text") -> str:
@@ -206,18 +202,18 @@ def table(outcomes: Sequence[Outcome], form: Form = "text") -> str:
     if form not in get_args(Form):
         raise InputError(f"format must be one of {', '.join(get_args(Form))}, got {form!r}")
     if form == "json":
-        return json.dumps([_plain(one) for one in outcomes], indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps([_plain(outcome) for outcome in outcomes], indent=2, ensure_ascii=False, allow_nan=False)
     head = ["Requirement", "Baseline", "Run", "Found [95 %]", "Images", "Verdict"]
     rows = [
         [
-            str(one.requirement),
-            _number(one.baseline),
-            _number(one.run),
-            _found(one),
-            str(one.found.n),
-            one.verdict.upper() if one.verdict == "fail" else one.verdict,
+            str(outcome.requirement),
+            _number(outcome.baseline),
+            _number(outcome.run),
+            _found(outcome),
+            str(outcome.found.n),
+            outcome.verdict.upper() if outcome.verdict == "fail" else outcome.verdict,
         ]
-        for one in outcomes
+        for outcome in outcomes
     ]
     if form == "markdown":
         lines = [head, ["---", "---:", "---:", "---:", "---:", "---"], *rows]
@@ -230,32 +226,33 @@ def table(outcomes: Sequence[Outcome], form: Form = "text") -> str:
         ).rstrip()
         for line in [head, *rows]
     ]
-    notes = [f"{one.requirement}: {one.reason}." for one in outcomes if one.reason]
+    notes = [f"{outcome.requirement}: {outcome.reason}." for outcome in outcomes if outcome.reason]
     return "\n".join([aligned[0], "─" * (sum(widths) + 2 * (len(widths) - 1)), *aligned[1:], *notes])
 
 
-def _plain(one: Outcome) -> dict[str, Any]:
+def _plain(outcome: Outcome) -> dict[str, Any]:
     def finite(value: float) -> float | None:
         return value if math.isfinite(value) else None
 
-    found = {key: finite(value) for key, value in asdict(one.found).items()}
     return {
-        "requirement": str(one.requirement),
-        "verdict": one.verdict,
-        "run": finite(one.run),
-        "baseline": finite(one.baseline),
-        "found": found,
-        "multiple": one.requirement.multiple,
-        "reason": one.reason,
+        "requirement": str(outcome.requirement),
+        "verdict": outcome.verdict,
+        "run": finite(outcome.run),
+        "baseline": finite(outcome.baseline),
+        "found": {key: finite(value) for key, value in asdict(outcome.found).items()},
+        "multiple": outcome.requirement.multiple,
+        "reason": outcome.reason,
     }
 
 
-def _found(one: Outcome) -> str:
-    if not one.found.n:
+def _found(outcome: Outcome) -> str:
+    if not outcome.found.n:
         return "–"
-    unit = "x" if one.requirement.multiple else ""
-    sign = "" if one.requirement.multiple else "+"
-    mean, low, high = (f"{value + 0.0:{sign}.3g}{unit}" for value in (one.found.mean, one.found.low, one.found.high))
+    unit = "x" if outcome.requirement.multiple else ""
+    sign = "" if outcome.requirement.multiple else "+"
+    mean, low, high = (
+        f"{value + 0.0:{sign}.3g}{unit}" for value in (outcome.found.mean, outcome.found.low, outcome.found.high)
+    )
     return f"{mean} [{low}, {high}]".replace("-", "−")
 
 
@@ -263,9 +260,11 @@ def _number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−") if math.isfinite(value) else "–"
 
 
-def _sentence(one: Outcome) -> str:
-    why = f" ({one.reason})" if one.reason else ""
-    return f"{one.requirement}: {one.verdict}{why}; found {_found(one)}, baseline {_number(one.baseline)}"
+def _sentence(outcome: Outcome) -> str:
+    why = f" ({outcome.reason})" if outcome.reason else ""
+    return (
+        f"{outcome.requirement}: {outcome.verdict}{why}; found {_found(outcome)}, baseline {_number(outcome.baseline)}"
+    )
 
 
 def github(outcomes: Sequence[Outcome], *, undecided: Undecided = "fail") -> str:
@@ -276,7 +275,9 @@ def github(outcomes: Sequence[Outcome], *, undecided: Undecided = "fail") -> str
         undecided: ``fail`` makes an error of what cannot be told, ``pass`` a warning.
     """
     kinds = {"pass": "notice", "fail": "error", UNTOLD: "error" if undecided == "fail" else "warning"}
-    return "\n".join(f"::{kinds[one.verdict]} title=pellucid check::{_escaped(_sentence(one))}" for one in outcomes)
+    return "\n".join(
+        f"::{kinds[outcome.verdict]} title=pellucid check::{_escaped(_sentence(outcome))}" for outcome in outcomes
+    )
 
 
 def _escaped(text: str) -> str:
@@ -295,18 +296,18 @@ def write_junit(outcomes: Sequence[Outcome], file: str | Path, *, name: str, und
     Returns:
         ``file``.
     """
-    failed = [one.verdict == "fail" or (one.verdict == UNTOLD and undecided == "fail") for one in outcomes]
-    skipped = [one.verdict == UNTOLD and undecided == "pass" for one in outcomes]
+    failed = [outcome.verdict == "fail" or (outcome.verdict == UNTOLD and undecided == "fail") for outcome in outcomes]
+    skipped = [outcome.verdict == UNTOLD and undecided == "pass" for outcome in outcomes]
     counts = {"tests": len(outcomes), "failures": sum(failed), "errors": 0, "skipped": sum(skipped)}
     suites = ElementTree.Element("testsuites")
     attributes = {key: str(value) for key, value in counts.items()}
     suite = ElementTree.SubElement(suites, "testsuite", {"name": "pellucid check", **attributes})
-    for one, is_failure, is_skipped in zip(outcomes, failed, skipped, strict=True):
-        case = ElementTree.SubElement(suite, "testcase", {"classname": _xml(name), "name": str(one.requirement)})
+    for outcome, is_failure, is_skipped in zip(outcomes, failed, skipped, strict=True):
+        case = ElementTree.SubElement(suite, "testcase", {"classname": _xml(name), "name": str(outcome.requirement)})
         if is_failure:
-            ElementTree.SubElement(case, "failure", {"type": one.verdict, "message": _sentence(one)})
+            ElementTree.SubElement(case, "failure", {"type": outcome.verdict, "message": _sentence(outcome)})
         elif is_skipped:
-            ElementTree.SubElement(case, "skipped", {"message": _sentence(one)})
+            ElementTree.SubElement(case, "skipped", {"message": _sentence(outcome)})
     ElementTree.indent(suites)
     file = Path(file)
     with whole_file(file) as temporary:

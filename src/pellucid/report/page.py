@@ -1,11 +1,10 @@
 """One self-contained HTML page about a set of runs: what was compared, what came out, what it looks like."""
 
 import json
-import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import yaml
 from markupsafe import Markup
 
 from pellucid.core.files import whole_file
-from pellucid.metrics.definitions import BARE, DERIVED
+from pellucid.metrics.suite import column_name
 from pellucid.metrics.survival import Survival
 from pellucid.report import drawing, figures as drawn, verdict
 from pellucid.report.caveats import caveats, merged, survivals
@@ -30,19 +29,11 @@ from pellucid.report.gallery import (
     snapshots,
     strips,
 )
-from pellucid.report.measures import (
-    ARROWS,
-    MAIN,
-    MEASURES,
-    direction,
-    measure_of,
-    saliency_of,
-    saliency_title,
-    written,
-)
-from pellucid.report.table import metric_names, summarise
+from pellucid.report.measures import saliency_title, written
+from pellucid.report.table import plain, summarise
 from pellucid.report.words import number, training_words
 from pellucid.runs.directory import Run, read_runs
+from pellucid.runs.measures import Measure, measures_of
 from pellucid.statistics import Interval
 
 __all__ = ["write_report"]
@@ -95,7 +86,7 @@ def _render(content: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"arrow": lambda name: ARROWS[direction(name)], "number": number}
+    environment.globals |= {"number": number}
     environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
     template = environment.from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
     style, script = (Markup(package.joinpath(f"page.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
@@ -107,9 +98,10 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
     summaries = {run.name: summarise(run) for run in runs}
     standing = verdict.standings(runs, summaries, baseline)
     methods = list(dict.fromkeys(method for run in runs for method in run.saliency_methods))
-    names = sorted({name for run in runs for name in metric_names(run)}, key=lambda name: _place(name, methods))
+    measures = measures_of(runs)
     answers = verdict.answers(runs, summaries, standing, baseline)
     pictures = gallery(runs, methods)
+    sorted_by = orders(runs, pictures)
     style = drawing.styles(runs, baseline)
     survived = {run.name: survivals(run) for run in runs}
     warned = {run.name: caveats(run) for run in runs}
@@ -133,10 +125,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "sanity": verdict.sanity(survived),
         "copies": _copies(runs, summaries, warned),
         "bargain": verdict.bargain(runs, summaries, standing, baseline),
-        "answers": [
-            asdict(answer) | {"measure": measure_of(answer.metric).title, "definition": _anchor(answer.metric)}
-            for answer in answers
-        ],
+        "answers": answers,
         "caveats": [(", ".join(names), said) for said, names in merged(warned).items()],
         "changes": verdict.changes(runs, summaries, standing, baseline),
         "cost": _cost(runs, baseline),
@@ -145,79 +134,50 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
             for method in methods
         ],
         "spoken": saliency_title(runs[0].saliency_methods[0]).lower(),
-        "groups": _groups(names),
-        "columns": [_column(name) for name in names],
-        "further": len({measure_of(name).name for name in names if _is_more(name)}),
-        "cells": {run.name: [_cell(run, baseline, name, summaries, standing) for name in names] for run in runs},
-        "definitions": _definitions(runs, names, summaries),
+        "groups": _groups(measures),
+        "measures": measures,
+        "further": len({measure.own_name for measure in measures if not measure.is_main}),
+        "cells": {
+            run.name: [_cell(run, baseline, measure, summaries, standing) for measure in measures] for run in runs
+        },
+        "definitions": _definitions(runs, measures, summaries),
         "gallery": pictures,
         "gallery_shown": GALLERY_SHOWN,
         "shown_classes": {row.label for row in pictures.rows},
-        "gallery_data": _gallery_data(runs, pictures),
-        "orders": _order_names(runs, names),
+        "gallery_data": _gallery_data(sorted_by),
+        "orders": list({measure.own_name: measure.title for measure in sorted_by}.items()),
         "example": _example(runs, baseline, pictures, summaries),
         "color_bar": color_bar(),
         "colormap": COLORMAP,
-        "figures": _figures(runs, summaries, style, baseline, methods, names, survived),
+        "figures": _figures(runs, summaries, style, baseline, methods, measures, survived),
         "details": [_details(run) for run in runs],
         "command": shlex.join(["pellucid", "report", *(run.name for run in runs), "--out", "report.html"]),
         "pellucid": baseline.environment.get("pellucid"),
     }
 
 
-def _place(name: str, methods: Sequence[str]) -> tuple[int, int]:
-    method = saliency_of(name)
-    return (methods.index(method) if method else -1, list(MEASURES).index(measure_of(name).name))
-
-
-def _groups(names: Sequence[str]) -> list[dict[str, Any]]:
+def _groups(measures: Sequence[Measure]) -> list[dict[str, Any]]:
     """Neighbouring columns that answer the same question about the same maps."""
-    groups: list[dict[str, Any]] = []
-    for name in names:
-        group = {"title": measure_of(name).group, "method": saliency_of(name), "more": _is_more(name)}
-        if not groups or any(groups[-1][key] != value for key, value in group.items()):
-            groups.append(group | {"span": 0})
-        groups[-1]["span"] += 1
-    return groups
-
-
-def _is_more(name: str) -> bool:
-    """Whether a column is shown only to those who ask for all."""
-    return measure_of(name).name not in MAIN
-
-
-def _column(name: str) -> dict[str, Any]:
-    measure = measure_of(name)
-    return {
-        "name": name,
-        "title": measure.title,
-        "unit": measure.unit,
-        "method": saliency_of(name),
-        "more": _is_more(name),
-        "definition": _anchor(name),
-        "arrow": ARROWS[direction(name)],
-        "better": {"higher": "higher is better", "lower": "lower is better", "none": ""}[direction(name)],
-    }
-
-
-def _anchor(name: str) -> str:
-    """Where the page says what a metric means."""
-    return f"about-{measure_of(name).name}"
+    groups = groupby(measures, key=lambda measure: (measure.column.question, measure.saliency, not measure.is_main))
+    return [
+        {"title": question, "method": method, "more": more, "span": len(list(columns))}
+        for (question, method, more), columns in groups
+    ]
 
 
 def _cell(
     run: Run,
     baseline: Run,
-    name: str,
+    measure: Measure,
     summaries: Summaries,
     standing: Mapping[tuple[str, str], verdict.Standing],
 ) -> dict[str, Any]:
-    interval, where = summaries[run.name].get(name), standing.get((run.name, name))
-    cell: dict[str, Any] = {"name": name, "method": saliency_of(name), "more": _is_more(name), "interval": None}
+    interval, where = summaries[run.name].get(measure.name), standing.get((run.name, measure.name))
+    cell: dict[str, Any] = {"measure": measure, "interval": None}
     if interval is None or where is None:
         return cell
-    mean, low, high = written(interval, name)
-    by = verdict.amount(interval, summaries[baseline.name].get(name), where.difference, name)
+    mean, low, high = written(interval, measure)
+    by = verdict.amount(interval, summaries[baseline.name].get(measure.name), where.difference, measure)
     p = "" if where.p is None else "; p < 0.001" if where.p < 0.001 else f"; p = {where.p:.2g}"
     said = {
         "better": f"better than {baseline.name}: {by}{p}",
@@ -229,33 +189,24 @@ def _cell(
     return cell | {"interval": interval} | shown
 
 
-def _definitions(runs: Sequence[Run], names: Sequence[str], summaries: Summaries) -> list[dict[str, Any]]:
-    found = []
-    for measure in MEASURES.values():
-        of_measure = [name for name in names if measure_of(name) is measure]
-        if not of_measure:
-            continue
-        first = next(run for run in runs if of_measure[0] in summaries[run.name])
-        column = {"robust_accuracy": "robust_correct"}.get(measure.name, of_measure[0])
-        stored = first.columns.get(column, {})
-        meant = DERIVED.get(measure.name)
-        counts = [summary[name].n for summary in summaries.values() for name in of_measure if name in summary]
-        parameters = dict(stored.get("parameters", {})) or (dict(meant.parameters) if meant else {})
-        found.append(
+def _definitions(runs: Sequence[Run], measures: Sequence[Measure], summaries: Summaries) -> list[dict[str, Any]]:
+    of_name: dict[str, list[Measure]] = {}
+    for measure in measures:
+        of_name.setdefault(measure.own_name, []).append(measure)
+    definitions = []
+    for of_maps in of_name.values():
+        measure, column = of_maps[0], of_maps[0].column
+        numbers = [summary.get(of_map.name) for summary in summaries.values() for of_map in of_maps]
+        counts = [interval.n for interval in numbers if interval is not None]
+        definitions.append(
             {
-                "id": _anchor(measure.name),
                 "measure": measure,
-                "more": _is_more(measure.name),
-                "arrow": ARROWS[direction(measure.name)],
-                "name": measure.name,
-                "definition": meant.definition if meant else stored.get("definition", ""),
-                "source": meant.source if meant else stored.get("source", ""),
-                "parameters": ", ".join(f"{key} {number(value)}" for key, value in parameters.items()),
+                "parameters": ", ".join(f"{key} {number(value)}" for key, value in column.parameters.items()),
                 "n": f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}",
-                "coverage": _coverage(runs) if measure.group == MEASURES["ris"].group else "",
+                "coverage": _coverage(runs) if column.family == "stability" else "",
             }
         )
-    return found
+    return definitions
 
 
 def _coverage(runs: Sequence[Run]) -> str:
@@ -268,7 +219,7 @@ def _coverage(runs: Sequence[Run]) -> str:
 def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, summaries: Summaries) -> dict[str, Any] | None:
     """A picture that every run names correctly, with the baseline's map and that of the run with the lowest LeRF."""
     method = runs[0].saliency_methods[0]
-    metric = "aopc_lerf" if method == BARE else f"aopc_lerf/{method}"
+    metric = column_name("aopc_lerf", method)
     having = [run for run in runs if metric in summaries[run.name]]
     rows = [row for row in pictures.rows if all(right for _, _, right in row.predictions)]
     if not rows or not having:
@@ -292,12 +243,13 @@ def _figures(
     style: drawing.Styles,
     baseline: Run,
     methods: Sequence[str],
-    names: Sequence[str],
+    measures: Sequence[Measure],
     survived: Mapping[str, Mapping[str, Survival]],
 ) -> list[dict[str, Any]]:
-    shown = ("robust_accuracy", "gini", "aopc_lerf", "ris")
+    shown = {"robust_accuracy", "gini", "aopc_lerf", "ris"}
+    shown |= {measure.own_name for measure in measures if measure.is_foreign and measure.column.contest}
+    trade_offs = [measure for measure in measures if measure.own_name in shown]
     kept = list(dict.fromkeys(name for run in runs for name in run.per_sample if name != "q"))
-    trade_offs = [name for name in names if measure_of(name).name in shown]
     sections: list[dict[str, Any]] = [
         {
             "id": "curves",
@@ -403,52 +355,44 @@ def _survivals(survived: Mapping[str, Mapping[str, Survival]]) -> list[dict[str,
     """By run and saliency method, whether the maps survived when all layers were random."""
     return [
         {"method": method, "name": name, "verdict": survival.verdict, "text": survival.sentence()}
-        for name, found in survived.items()
-        for method, survival in found.items()
+        for name, of_run in survived.items()
+        for method, survival in of_run.items()
     ]
 
 
 def _copies(runs: Sequence[Run], summaries: Summaries, warned: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     """The table as `pellucid compare` writes it: everything as CSV, the main measures as LaTeX and Markdown."""
 
-    def comparison(wanted: Sequence[str] | None) -> dict[str, dict[str, Any]]:
+    def comparison(*, main: bool) -> dict[str, dict[str, Any]]:
         return {
-            run.name: {
-                "method": run.method,
-                "smoothing": run.smoothing,
-                "metrics": {
-                    name: {key: None if math.isnan(value) else value for key, value in asdict(interval).items()}
+            run.name: plain(
+                run,
+                {
+                    name: interval
                     for name, interval in summaries[run.name].items()
-                    if wanted is None or measure_of(name).name in wanted
+                    if run.measures[name].is_main or not main
                 },
-                "caveats": warned[run.name],
-            }
+                warned[run.name],
+            )
             for run in runs
         }
 
-    main = comparison(list(MAIN))
+    whole, main = comparison(main=False), comparison(main=True)
     return [
-        {"id": "csv", "title": "CSV", "what": "every measure in full", "text": render(comparison(None), "csv")},
+        {"id": "csv", "title": "CSV", "what": "every measure in full", "text": render(whole, "csv")},
         {"id": "latex", "title": "LaTeX", "what": "the main measures", "text": render(main, "latex")},
         {"id": "markdown", "title": "Markdown", "what": "the main measures", "text": render(main, "markdown")},
     ]
 
 
-def _gallery_data(runs: Sequence[Run], pictures: Gallery) -> Markup:
+def _gallery_data(sorted_by: Mapping[Measure, list[list[float | None]]]) -> Markup:
     """What the page's script sorts and colours by, as JSON that may stand inside a script element."""
     values: dict[str, dict[str, Any]] = {}
-    for name, rows in orders(runs, pictures).items():
-        values.setdefault(measure_of(name).name, {})[saliency_of(name) or ""] = rows
-    better = {name: direction(name) for name in values}
+    for measure, rows in sorted_by.items():
+        values.setdefault(measure.own_name, {})[measure.saliency or ""] = rows
+    better = {measure.own_name: measure.column.direction for measure in sorted_by}
     text = json.dumps({"palette": palette(), "better": better, "values": values}, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
-
-
-def _order_names(runs: Sequence[Run], names: Sequence[str]) -> list[tuple[str, str]]:
-    """Measures that the gallery can be sorted by, each with its title."""
-    stored = {column for run in runs for column in run.rows.column_names}
-    found = dict.fromkeys(measure_of(name) for name in names if direction(name) != "none" and name in stored)
-    return [(measure.name, measure.title) for measure in found]
 
 
 def _words(run: Run) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from scipy.special import ndtr, ndtri
 
 from pellucid.metrics.survival import Survival
-from pellucid.report.measures import MEASURES, direction, measure_of, saliency_of, saliency_title, written
-from pellucid.report.table import difference
+from pellucid.report.measures import saliency_title, written
 from pellucid.runs.directory import Run
+from pellucid.runs.measures import Measure, measures_of
 from pellucid.statistics import Interval
 from pellucid.statistics.comparison import holm
 
@@ -61,7 +61,7 @@ class Answer:
     """The best run for one question of the verdict; ``value`` is written with interval and unit."""
 
     question: str
-    metric: str
+    measure: Measure
     best: str
     value: str
     level: list[str]
@@ -95,31 +95,31 @@ def standings(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[
         summaries: `summarise` of each by name.
         baseline: one of them.
     """
-    spoken = _spoken_of(runs)
-    names = list(dict.fromkeys(name for summary in summaries.values() for name in summary))
-    signs = {name: {"higher": 1, "lower": -1, "none": 0}[direction(name)] for name in names}
-    having = {
-        name: [run for run in runs if name in summaries[run.name] and summaries[run.name][name].n] for name in names
-    }
-    best = {name: _best(having[name], summaries, name, signs[name]) for name in names}
-    found: dict[tuple[str, str, str], Interval] = {}
-    for name in names:
-        for run in having[name]:
-            for other in (baseline, best[name]):
-                if other in having[name] and other is not None and other is not run:
-                    found[name, run.name, other.name] = difference(run, other, name)
-    corrected = _corrected(found, spoken)
+    measures = measures_of(runs)
+    having = {measure: [run for run in runs if _is_measured(run, measure, summaries)] for measure in measures}
+    best = {measure: _best(having[measure], summaries, measure) for measure in measures}
+    differences: dict[tuple[str, str, str], Interval] = {}
+    for measure, measured in having.items():
+        for run in measured:
+            for other in (baseline, best[measure]):
+                if other in measured and other is not None and other is not run:
+                    differences[measure.name, run.name, other.name] = measure.difference(run, other)
+    corrected = _corrected(differences, [measure.name for measure in _spoken_of(runs)])
     standing = {}
-    for name in names:
-        leader = best[name]
-        for run in having[name]:
+    for measure, measured in having.items():
+        leader = best[measure]
+        for run in measured:
             rank = "best" if run is leader else ""
             if leader is not None and run is not leader:
-                rank = "" if corrected[name, run.name, leader.name] < ALPHA else "level"
-            key = (name, run.name, baseline.name)
-            against, p = found.get(key), corrected.get(key)
-            standing[run.name, name] = Standing(rank, _change(against, p, signs[name]), against, p)
+                rank = "" if corrected[measure.name, run.name, leader.name] < ALPHA else "level"
+            key = (measure.name, run.name, baseline.name)
+            against, p = differences.get(key), corrected.get(key)
+            standing[run.name, measure.name] = Standing(rank, _change(against, p, measure.sign), against, p)
     return standing
+
+
+def _is_measured(run: Run, measure: Measure, summaries: Summaries) -> bool:
+    return measure.name in summaries[run.name] and summaries[run.name][measure.name].n > 0
 
 
 def p_value(difference: Interval, *, confidence: float = 0.95) -> float:
@@ -148,100 +148,101 @@ def p_value(difference: Interval, *, confidence: float = 0.95) -> float:
     return float(2 * ndtr(-abs(difference.mean) / half * ndtri(0.5 + confidence / 2)))
 
 
-def _best(having: Sequence[Run], summaries: Summaries, name: str, sign: int) -> Run | None:
+def _best(having: Sequence[Run], summaries: Summaries, measure: Measure) -> Run | None:
     """The run with the best mean; None where there is no better, or it cannot be decided."""
-    decided = all(_is_decided(summaries[run.name][name], name) for run in having)
-    if not sign or not decided or len(having) < 2:
+    decided = all(_is_decided(summaries[run.name][measure.name], measure) for run in having)
+    if not measure.sign or not decided or len(having) < 2:
         return None
-    return max(having, key=lambda run: sign * summaries[run.name][name].mean)
+    return max(having, key=lambda run: measure.sign * summaries[run.name][measure.name].mean)
 
 
 def _corrected(
-    found: Mapping[tuple[str, str, str], Interval], spoken: Sequence[str]
+    differences: Mapping[tuple[str, str, str], Interval], spoken: Sequence[str]
 ) -> dict[tuple[str, str, str], float]:
     """Holm's p-values; a difference that was asked for from both sides is one test."""
     families: dict[str, dict[tuple[str, frozenset[str]], float]] = {}
-    for (name, run, other), interval in found.items():
+    for (name, run, other), interval in differences.items():
         family = families.setdefault("" if name in spoken else name, {})
         family[name, frozenset((run, other))] = p_value(interval)
     tests: dict[tuple[str, frozenset[str]], float] = {}
     for family in families.values():
         tests |= zip(family, holm(list(family.values())).tolist(), strict=True)
-    return {(name, run, other): tests[name, frozenset((run, other))] for name, run, other in found}
+    return {(name, run, other): tests[name, frozenset((run, other))] for name, run, other in differences}
 
 
 def answers(
     runs: Sequence[Run], summaries: Summaries, standing: Mapping[tuple[str, str], Standing], baseline: Run
 ) -> list[Answer]:
     """The best run for each question, from the vanilla gradient's maps (the first measured, where there are none)."""
-    found = []
-    for name in _spoken_of(runs):
-        best = [run.name for run in runs if (run.name, name) in standing and standing[run.name, name].rank == "best"]
-        question = measure_of(name).question
-        if not best or question is None:
+    answered = []
+    for measure in _spoken_of(runs):
+        ranks = {run.name: standing.get((run.name, measure.name), _NOWHERE).rank for run in runs}
+        best = next((name for name, rank in ranks.items() if rank == "best"), None)
+        if best is None:
             continue  # nobody was measured, or only one run
-        level = [run.name for run in runs if (run.name, name) in standing and standing[run.name, name].rank == "level"]
-        interval, ours = summaries[best[0]][name], standing[best[0], name]
-        against = amount(interval, summaries[baseline.name].get(name), ours.difference, name)
+        level = [name for name, rank in ranks.items() if rank == "level"]
+        interval, ours = summaries[best][measure.name], standing[best, measure.name]
+        against = amount(interval, summaries[baseline.name].get(measure.name), ours.difference, measure)
         note = f"{against} {_than(against)} {baseline.name}" if against and ours.change != "level" else ""
-        found.append(Answer(question, name, best[0], with_unit(interval, name), level, note))
-    return found
+        value = with_unit(interval, measure)
+        answered.append(Answer(measure.column.contest, measure, best, value, level, note))
+    return answered
 
 
 def changes(
     runs: Sequence[Run], summaries: Summaries, standing: Mapping[tuple[str, str], Standing], baseline: Run
 ) -> list[Change]:
     """What each run but the baseline gained, paid and kept, in the metrics that `answers` are about."""
-    found = []
+    changed = []
     for run in runs:
         if run is baseline:
             continue
         lists: dict[str, list[str]] = {"better": [], "worse": [], "level": []}
-        for name in _spoken_of(runs):
-            ours = standing.get((run.name, name))
-            if ours is None or not ours.change:
-                continue
-            by = amount(summaries[run.name][name], summaries[baseline.name].get(name), ours.difference, name)
-            title = measure_of(name).title
-            lists[ours.change].append(title if ours.change == "level" else f"{title} {by}")
-        found.append(Change(run.name, lists["better"], lists["worse"], lists["level"]))
-    return found
+        for measure in _spoken_of(runs):
+            ours = standing.get((run.name, measure.name), _NOWHERE)
+            if ours.change:
+                value, of_baseline = (summaries[name].get(measure.name) for name in (run.name, baseline.name))
+                by = amount(value, of_baseline, ours.difference, measure)
+                lists[ours.change].append(measure.title if ours.change == "level" else f"{measure.title} {by}")
+        changed.append(Change(run.name, lists["better"], lists["worse"], lists["level"]))
+    return changed
 
 
-def headline(found: Sequence[Answer]) -> str:
+def headline(answered: Sequence[Answer]) -> str:
     """One sentence: does one run win everywhere?
 
-    >>> headline([Answer("Q?", "gini", "a", "1", [], ""), Answer("R?", "ris", "b", "1", ["a"], "")])
+    >>> gini, ris = Measure.named("gini"), Measure.named("ris")
+    >>> headline([Answer("Q?", gini, "a", "1", [], ""), Answer("R?", ris, "b", "1", ["a"], "")])
     'a is best, or cannot be told apart from the best, in every question asked here.'
     """
-    if not found:
+    if not answered:
         return "There is nothing to compare: only one run was given."
-    names = dict.fromkeys(name for answer in found for name in (answer.best, *answer.level))
-    everywhere = [name for name in names if all(name in (answer.best, *answer.level) for answer in found)]
+    names = dict.fromkeys(name for answer in answered for name in (answer.best, *answer.level))
+    everywhere = [name for name in names if all(name in (answer.best, *answer.level) for answer in answered)]
     if everywhere:
         verb = "is" if len(everywhere) == 1 else "are"
         return (
             f"{_listed(everywhere)} {verb} best, or cannot be told apart from the best, in every question asked here."
         )
-    counts = {name: sum(name in (answer.best, *answer.level) for answer in found) for name in names}
+    counts = {name: sum(name in (answer.best, *answer.level) for answer in answered) for name in names}
     most = max(counts.values())
     leaders = [name for name in names if counts[name] == most]
     verb = "is" if len(leaders) == 1 else "are each"
     return (
         f"No network is best at everything. {_listed(leaders)} {verb} best, or cannot be told apart from the best, "
-        f"in {most} of {len(found)} questions."
+        f"in {most} of {len(answered)} questions."
     )
 
 
-def sanity(found: Mapping[str, Mapping[str, Survival]]) -> list[str]:
+def sanity(survived: Mapping[str, Mapping[str, Survival]]) -> list[str]:
     """Which runs' maps fail their sanity check, a sentence for the saliency methods of which the same is said.
 
     Args:
-        found: for each run's name what `pellucid.report.caveats.survivals` says.
+        survived: for each run's name what `pellucid.report.caveats.survivals` says.
     """
     methods: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for method in dict.fromkeys(method for survival in found.values() for method in survival):
-        verdicts = tuple((name, survival[method].verdict) for name, survival in found.items() if method in survival)
+    for method in dict.fromkeys(method for survival in survived.values() for method in survival):
+        verdicts = tuple((name, survival[method].verdict) for name, survival in survived.items() if method in survival)
         methods.setdefault(verdicts, []).append(saliency_title(method))
     return [_sane(_listed(titles), dict(verdicts)) for verdicts, titles in methods.items()]
 
@@ -270,19 +271,21 @@ def bargain(
     runs: Sequence[Run], summaries: Summaries, standing: Mapping[tuple[str, str], Standing], baseline: Run
 ) -> str:
     """What the lowest LeRF was paid with in accuracy, in one sentence; empty where the baseline has it."""
-    lerf = next((name for name in _spoken_of(runs) if measure_of(name).name == "aopc_lerf"), "")
-    best = next((run.name for run in runs if standing.get((run.name, lerf), _NOWHERE).rank == "best"), baseline.name)
-    gain, price = standing.get((best, lerf), _NOWHERE), standing.get((best, "clean_accuracy"), _NOWHERE)
+    spoken = {measure.own_name: measure for measure in _spoken_of(runs)}
+    if not {"aopc_lerf", "clean_accuracy"} <= spoken.keys():
+        return ""
+    lerf, accuracy = spoken["aopc_lerf"], spoken["clean_accuracy"]
+    best = next(
+        (run.name for run in runs if standing.get((run.name, lerf.name), _NOWHERE).rank == "best"), baseline.name
+    )
+    gain, price = (standing.get((best, measure.name), _NOWHERE) for measure in (lerf, accuracy))
     if gain.change != "better":
         return ""
-    by = amount(summaries[best][lerf], summaries[baseline.name][lerf], gain.difference, lerf)
-    accuracy = amount(
-        summaries[best]["clean_accuracy"],
-        summaries[baseline.name]["clean_accuracy"],
-        price.difference,
-        "clean_accuracy",
+    by, accuracy_by = (
+        amount(summaries[best][measure.name], summaries[baseline.name][measure.name], where.difference, measure)
+        for measure, where in ((lerf, gain), (accuracy, price))
     )
-    paid = {"worse": f"paid for with accuracy: {accuracy}", "better": f"with better accuracy: {accuracy}"}
+    paid = {"worse": f"paid for with accuracy: {accuracy_by}", "better": f"with better accuracy: {accuracy_by}"}
     return (
         f"What the maps of {best} call irrelevant matters least: LeRF is {by} {_than(by)} that of {baseline.name}, "
         f"{paid.get(price.change, 'without a difference in accuracy that could be told apart')}."
@@ -293,34 +296,34 @@ def _than(by: str) -> str:
     return "than" if "times" in by else "against"
 
 
-def amount(ours: Interval, theirs: Interval | None, against: Interval | None, name: str) -> str:
+def amount(ours: Interval | None, theirs: Interval | None, against: Interval | None, measure: Measure) -> str:
     """How far ``ours`` lies from ``theirs``: a factor where it is 2 or more, else the paired difference.
 
     >>> ours, theirs = Interval(2.0, 1.9, 2.1, 9), Interval(40.0, 39.0, 41.0, 9)
-    >>> amount(ours, theirs, Interval(-38.0, -39.0, -37.0, 9), "ris")
+    >>> amount(ours, theirs, Interval(-38.0, -39.0, -37.0, 9), Measure.named("ris"))
     '20 times lower'
     """
-    if theirs is None or against is None:
+    if ours is None or theirs is None or against is None:
         return ""
-    if measure_of(name).unit != "%" and min(ours.mean, theirs.mean) > 0:
+    if measure.unit != "%" and min(ours.mean, theirs.mean) > 0:
         factor = max(ours.mean / theirs.mean, theirs.mean / ours.mean)
         if factor >= 2:
             digits = f"{factor:.1f}" if factor < 10 else f"{round(factor, 1 - math.floor(math.log10(factor))):.0f}"
             return f"{digits} times {'higher' if ours.mean > theirs.mean else 'lower'}"
-    mean, low, high = ((text if text[0] in "−–" else f"+{text}") for text in written(against, name))
-    unit = {"%": " points"}.get(measure_of(name).unit, f" {measure_of(name).unit}").rstrip()
+    mean, low, high = ((text if text[0] in "−–" else f"+{text}") for text in written(against, measure))
+    unit = {"%": " points"}.get(measure.unit, f" {measure.unit}").rstrip()
     return f"{mean}{unit} [{low}, {high}]"
 
 
-def with_unit(interval: Interval, name: str) -> str:
+def with_unit(interval: Interval, measure: Measure) -> str:
     """An interval as in a sentence, such as ``86.1 % [84.0, 88.2]``."""
-    mean, low, high = written(interval, name)
-    return f"{mean} {measure_of(name).unit}".rstrip() + f" [{low}, {high}]"
+    mean, low, high = written(interval, measure)
+    return f"{mean} {measure.unit}".rstrip() + f" [{low}, {high}]"
 
 
-def _is_decided(interval: Interval, name: str) -> bool:
+def _is_decided(interval: Interval, measure: Measure) -> bool:
     """False for a ratio whose denominator is nearly 0: it may lie anywhere within decades, so nobody is best."""
-    return measure_of(name).name != "aopc_rel" or 0 < interval.high <= 10 * interval.low
+    return measure.column.aggregate != "ratio of means" or 0 < interval.high <= 10 * interval.low
 
 
 def _change(against: Interval | None, p: float | None, sign: int) -> str:
@@ -331,13 +334,10 @@ def _change(against: Interval | None, p: float | None, sign: int) -> str:
     return "better" if (against.mean > 0) == (sign > 0) else "worse"
 
 
-def _spoken_of(runs: Sequence[Run]) -> list[str]:
-    """Metrics with a question, of the first saliency method that was measured."""
-    method = runs[0].saliency_methods[0]
-    suffix = "" if method == "vanilla_gradient" else f"/{method}"
-    return [
-        name if saliency_of(name) is None else name + suffix for name, measure in MEASURES.items() if measure.question
-    ]
+def _spoken_of(runs: Sequence[Run]) -> list[Measure]:
+    """Measures with a contest, of the network and of the first saliency method that was measured."""
+    spoken = (None, *runs[0].saliency_methods[:1])
+    return [measure for measure in measures_of(runs) if measure.column.contest and measure.saliency in spoken]
 
 
 def _listed(names: Sequence[str]) -> str:

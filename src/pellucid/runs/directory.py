@@ -21,9 +21,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from pellucid.core.errors import InputError
-from pellucid.metrics.definitions import is_of_map
 from pellucid.runs.comparability import check_comparable
 from pellucid.runs.facts import DataFacts, read_facts
+from pellucid.runs.measures import Measure, columns_of, resolved
 from pellucid.runs.per_sample import by_epoch
 
 __all__ = ["FORMAT", "Run", "RunDirectory", "check_comparable", "read_run", "read_runs"]
@@ -187,11 +187,15 @@ class Run:
         columns: dict[str, dict[str, Any]] = self.info["columns"]
         return columns
 
-    @property
+    @cached_property
+    def measures(self) -> dict[str, Measure]:
+        """Every number that a table can show, by name, in the order of every table."""
+        return resolved(self)
+
+    @cached_property
     def saliency_methods(self) -> list[str]:
         """Saliency methods in the rows; the vanilla gradient has the bare names and is called ``vanilla_gradient``."""
-        named = [name.partition("/")[2] or "vanilla_gradient" for name in self.rows.column_names if is_of_map(name)]
-        return list(dict.fromkeys(named))
+        return list(dict.fromkeys(column.saliency for column in columns_of(self).values() if column.saliency))
 
     def values(self, column: str) -> Floats:
         """(n,) one number per image; NaN where it is null or, as elementwise stability can be, infinite."""
