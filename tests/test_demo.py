@@ -53,6 +53,7 @@ def test_everything_is_left_behind_and_a_second_call_skips_it(tiny, tmp_path):
     assert files == {
         *[
             "experiment.yaml",
+            "data.json",
             "environment.json",
             "model.safetensors",
             "state.pt",

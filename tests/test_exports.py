@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import warnings
 from importlib import import_module
 
 import pytest
 
 import pellucid
+from pellucid._moved import MOVED
+from pellucid.config import import_name
 
 NAMES = sorted(pellucid.__all__)
 
@@ -60,3 +63,24 @@ def test_a_first_look_imports_no_torch(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
     assert "pellucid" in imported
     assert imported.isdisjoint({"torch", "lightning_fabric", "matplotlib"})
+
+
+@pytest.mark.filterwarnings("ignore:pellucid:DeprecationWarning")  # of the package around it, if it comes first
+@pytest.mark.parametrize("old", sorted(MOVED))
+def test_a_module_that_has_moved_is_found_by_its_old_name(old: str) -> None:
+    sys.modules.pop(f"pellucid.{old}", None)
+    with pytest.warns(DeprecationWarning, match=f"^pellucid.{old} is now pellucid"):
+        module = import_module(f"pellucid.{old}")
+    homes = [import_module(f"pellucid.{new}") for new in MOVED[old].split()]
+    for home in homes:
+        for name in getattr(home, "__all__", []):
+            assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match=f"module 'pellucid.{old}' has no attribute 'nowhere'"):
+        _ = module.nowhere
+
+
+def test_names_that_files_hold_need_no_new_name() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for path in ("pellucid.methods.SCAAT", "pellucid.saliency.SmoothGrad", "pellucid.attacks.PGD"):
+            assert import_name(path).__name__ == path.rpartition(".")[2]

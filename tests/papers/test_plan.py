@@ -31,6 +31,7 @@ def test_every_paper_has_datasets_and_tables_and_every_search_a_paper() -> None:
 OLD = [name for name in MOVED if name.split(".")[0] in ("recipes", "reproduction", "selection")]
 
 
+@pytest.mark.filterwarnings("ignore:pellucid:DeprecationWarning")  # of the package around it, if it comes first
 @pytest.mark.parametrize("old", OLD)
 def test_an_old_module_names_the_new_one(old) -> None:
     sys.modules.pop(f"pellucid.{old}", None)

@@ -39,7 +39,7 @@ from pellucid.core.randomness import SampleDraws
 from pellucid.data import load
 from pellucid.metrics import column_name, robust_correct
 from pellucid.metrics.perturbation import NoisyCopies
-from pellucid.metrics.suite import BARE, COLUMNS, FAMILIES, select
+from pellucid.metrics.suite import BARE, COLUMNS, FAMILIES, select, split
 from pellucid.runs.directory import read_runs
 from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.training import load_network
@@ -231,9 +231,10 @@ def test_everything_is_measured_and_defined(everything):
         }  # fmt: skip
     smooth = "IntegratedGradients(steps=50, baseline=0.0, score='logit')"
     for name, column in meaning.items():
-        assert COLUMNS[name].of_map == ("target" in column["parameters"]) or name == "gradient_variation"
+        of_map = COLUMNS[split(name)[0]].of_map
+        assert of_map == ("target" in column["parameters"]) or name == "gradient_variation"
         assert column["parameters"].get("saliency") == (smooth if "/" in name else None), name
-        mapped = COLUMNS[name].of_map and column["family"] not in ("stability", "sensitivity")
+        mapped = of_map and column["family"] not in ("stability", "sensitivity")
         assert ("channels" in column["parameters"]) == mapped, name
     removal = {"steps": 50, "region": 2, "target": "predicted", "channels": "mean_abs"}
     assert meaning["insertion"]["parameters"] == removal | {"sigma": 2.8}
