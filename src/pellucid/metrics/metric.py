@@ -56,7 +56,7 @@ class Metric(ABC):
     ...         return {"peak": self.scale * case.heatmap.flatten(1).amax(1)}
     >>> import torch
     >>> from pellucid.metrics import Case
-    >>> Peak(scale=2.0)(Case.of_maps(torch.tensor([[[0.5, 0.25]]])))
+    >>> Peak(scale=2.0)(Case(given=torch.tensor([[[0.5, 0.25]]])))
     {'peak': tensor([1.])}
     """
 
