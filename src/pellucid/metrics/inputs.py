@@ -11,7 +11,6 @@ from pellucid.core.types import Image, Label, Logits
 __all__ = [
     "check_batch",
     "check_classes",
-    "check_counts",
     "check_heatmap",
     "check_model",
     "clean_logits",
@@ -64,13 +63,6 @@ def check_model(model: Callable[[Tensor], Tensor]) -> None:
         training = next((name or type(model).__name__ for name, m in model.named_modules() if m.training), None)
         if training is not None:
             raise InputError(f"the network must be in eval mode, got {training!r} in training mode; call model.eval()")
-
-
-def check_counts(**counts: int) -> None:
-    """Raise unless every number, named as the caller's argument, is at least 1."""
-    for name, count in counts.items():
-        if count < 1:
-            raise InputError(f"{name} must be at least 1, got {count}")
 
 
 def predicted_logits(model: Callable[[Tensor], Tensor], x: Image, label: Label) -> Logits:

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from pellucid.core import randomness
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label
 from pellucid.metrics.faithfulness import check_inputs, clean_probability, imputed, probability
 from pellucid.metrics.families.faithfulness import ROAD, InsertionDeletion, Order
 from pellucid.metrics.imputation import blurred
-from pellucid.metrics.inputs import check_counts
 from pellucid.metrics.regions import blocks, counts_of, default_region, ranks_of
 
 __all__ = ["insertion_deletion", "road"]
@@ -69,7 +69,7 @@ def road(
     Source: Rong et al. 2022, "A consistent and efficient evaluation strategy for attribution methods".
     """
     check_inputs(model, x, target, heatmap, orders)
-    check_counts(chunk=chunk)
+    at_least(1, chunk=chunk)
     if len(shares) == 0 or not all(0 <= share <= 1 for share in shares):
         raise InputError(f"shares must be one number or more in [0, 1], got {tuple(shares)}")
     if not 0 <= noise < math.inf:
@@ -146,7 +146,7 @@ def insertion_deletion(
     11 × 11 pixels of a Gaussian of sigma 5, much sharper than the default here; it takes single pixels, 224 a step.
     """
     check_inputs(model, x, target, heatmap)
-    check_counts(chunk=chunk)
+    at_least(1, chunk=chunk)
     if not 0 <= blank <= 1:
         raise InputError(f"blank must be in [0, 1], got {blank}")
     region = default_region(min(x.shape[2:])) if region is None else region

@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from pellucid.attacks import PGD, fgsm
 from pellucid.core import randomness
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Label
-from pellucid.metrics.inputs import check_batch, check_counts, check_model, clean_logits, predicted_logits
+from pellucid.metrics.inputs import check_batch, check_model, clean_logits, predicted_logits
 
 __all__ = ["Attack", "masking_probe", "robust_correct", "robustness_curve"]
 
@@ -68,7 +69,7 @@ def robust_correct(
     """
     check_model(model)
     check_batch(x, label)
-    check_counts(restarts=restarts)
+    at_least(1, restarts=restarts)
     correct = predicted_logits(model, x, label).argmax(dim=1) == label
     for restart in range(restarts):
         correct &= _right_after(model, x, label, attack, randomness.of(generator, f"robustness/{restart}"))
@@ -126,7 +127,7 @@ def robustness_curve(
     """
     check_model(model)
     check_batch(x, label)
-    check_counts(restarts=restarts, chunk=chunk)
+    at_least(1, restarts=restarts, chunk=chunk)
     if not eps or any(not low < high for low, high in pairwise(eps)):
         raise InputError(f"eps must hold rising radii, at least one, got {list(eps)}")
     if not attack.eps > 0:
@@ -134,8 +135,8 @@ def robustness_curve(
     attacks = [replace(attack, eps=radius, step_size=attack.step_size / attack.eps * radius) for radius in eps]
     correct = clean_logits(model, x, label, chunk).argmax(dim=1) == label
     column = []
-    for one in attacks:
-        correct = _survivors(model, x, label, one, correct, range(restarts), generator, chunk)
+    for at_radius in attacks:
+        correct = _survivors(model, x, label, at_radius, correct, range(restarts), generator, chunk)
         column.append(correct)
     return torch.stack(column, dim=1)
 
@@ -188,8 +189,8 @@ def masking_probe(
 
     >>> bright = lambda x: torch.stack([x.mean((1, 2, 3)), torch.full((len(x),), 0.5)], dim=1)
     >>> x = torch.tensor([0.9, 0.65, 0.1]).view(3, 1, 1, 1)
-    >>> found = masking_probe(bright, x, torch.tensor([0, 0, 0]), PGD(eps=0.2, step_size=0.05, steps=8))
-    >>> {name: right.sum().item() for name, right in found.items()}
+    >>> probes = masking_probe(bright, x, torch.tensor([0, 0, 0]), PGD(eps=0.2, step_size=0.05, steps=8))
+    >>> {name: right.sum().item() for name, right in probes.items()}
     {'one_step': 1, 'many_step': 1, 'long': 1, 'restarts': 1, 'unbounded': 0}
 
     Source: Athalye, Carlini and Wagner 2018, "Obfuscated gradients give a false sense of security", section 3.1;
@@ -197,7 +198,7 @@ def masking_probe(
     """
     check_model(model)
     check_batch(x, label)
-    check_counts(chunk=chunk)
+    at_least(1, chunk=chunk)
     if restarts < 2:
         raise InputError(f"restarts must be at least 2, to be more than one attack, got {restarts}")
     correct = clean_logits(model, x, label, chunk).argmax(dim=1) == label
@@ -206,11 +207,11 @@ def masking_probe(
         clean_logits(transfer, x, label, chunk)
     attacks = probe_attacks(attack, x[0].numel())
 
-    def survivors(one: PGD, alive: Tensor, starts: range = range(1), **source: Any) -> Tensor:
-        return _survivors(model, x, label, one, alive, starts, generator, chunk, **source)
+    def survivors(probe: PGD, alive: Tensor, starts: range = range(1), **source: Any) -> Tensor:
+        return _survivors(model, x, label, probe, alive, starts, generator, chunk, **source)
 
     many_step = survivors(attack, correct)
-    found = {
+    right = {
         "one_step": survivors(attacks["one_step"], correct),
         "many_step": many_step,
         "long": survivors(attacks["long"], correct),
@@ -218,8 +219,8 @@ def masking_probe(
         "unbounded": survivors(attacks["unbounded"], correct),
     }
     if transfer is not None:
-        found["transfer"] = survivors(attack, correct, attacked=transfer)
-    return found
+        right["transfer"] = survivors(attack, correct, attacked=transfer)
+    return right
 
 
 def probe_attacks(attack: PGD, pixels: int) -> dict[str, PGD]:

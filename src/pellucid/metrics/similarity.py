@@ -12,7 +12,7 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.families.similarity import MapSimilarity
-from pellucid.metrics.perturbation import Noise, Observation, observations
+from pellucid.metrics.perturbation import Noise, NoisyCopies, Observation
 from pellucid.saliency import Channels, heatmap
 
 __all__ = ["map_similarity", "rank_correlation", "similarity_of", "ssim"]
@@ -131,10 +131,8 @@ def map_similarity(
 
     Source: Bhusal, Alam and Rastogi 2026 (SSIM); Ghorbani, Abid and Zou 2019 (rank correlation).
     """
-    seen = observations(
-        model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, chunk=chunk,
-        generator=generator,
-    )  # fmt: skip
+    copies = NoisyCopies(model, x, target, saliency, chunk=chunk, generator=generator, keep=False)
+    seen = copies.observe(noise=noise, sigma=sigma, between=between, draws=draws)
     return similarity_of(seen, channels=channels, normalise=normalise, window=window, data_range=data_range)
 
 

@@ -10,7 +10,7 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Label, PerSample
 from pellucid.metrics.families.stability import Noise, RelativeStability
-from pellucid.metrics.perturbation import Observation, observations
+from pellucid.metrics.perturbation import NoisyCopies, Observation
 
 __all__ = ["relative_stability", "stability_of"]
 
@@ -90,10 +90,8 @@ def relative_stability(
     Source: Agarwal et al. 2022, "Rethinking stability for attribution-based explanations", equations 2, 3 and 5: the
     elementwise form, with the conventions of Quantus 0.6; the norm form of OpenXAI (Agarwal et al. 2022).
     """
-    seen = observations(
-        model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, layer=layer,
-        chunk=chunk, generator=generator,
-    )  # fmt: skip
+    copies = NoisyCopies(model, x, target, saliency, chunk=chunk, generator=generator, keep=False)
+    seen = copies.observe(noise=noise, sigma=sigma, between=between, draws=draws, layer=layer)
     return stability_of(seen, form=form, eps_min=eps_min)
 
 
@@ -104,8 +102,8 @@ def stability_of(
 
     Args:
         seen: the clean images first, then their noisy copies, with their logits and, for RRS, the layer's output.
-        form: ``norm``, ``elementwise`` or ``both``.
-        eps_min: floor of the denominators of the norm form, above 0; stand-in for 0 in the elementwise form.
+        form: as there, as is ``eps_min``.
+        eps_min: floor of the denominators.
     """
     if form not in get_args(Form):
         raise InputError(f"form must be {', '.join(get_args(Form))}, got {form!r}")

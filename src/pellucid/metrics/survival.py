@@ -145,13 +145,13 @@ def survives(
 
 
 def _correlations(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    found = np.asarray(values, dtype=np.float64)
-    if found.ndim != 1:
-        raise InputError(f"the values of {name} must be (n,), one for each image, got shape {found.shape}")
-    wrong = found[np.abs(found) > 1 + 1e-6]
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1:
+        raise InputError(f"the values of {name} must be (n,), one for each image, got shape {numbers.shape}")
+    wrong = numbers[np.abs(numbers) > 1 + 1e-6]
     if len(wrong):
         raise InputError(f"the values of {name} must be correlations in [-1, 1], got {wrong[0]:g}")
-    return found
+    return numbers
 
 
 def _written(interval: Interval) -> str:

@@ -12,13 +12,30 @@ if TYPE_CHECKING:
 
     from pellucid.metrics.case import Case
 
-__all__ = ["QUESTION", "GradientVariation", "HessianTrace", "TopHessianEigenvalue"]
+__all__ = ["GradientVariation", "HessianTrace", "TopHessianEigenvalue"]
 
-QUESTION = "How fast does the gradient turn around the image?"
+
+class Curvature(Metric):
+    """One number of the network around an image: the metric's settings are the arguments of its formula.
+
+    Attributes:
+        formula: name of the function in `pellucid.metrics`, from network, images and classes to (n,); it is the name of
+            the column too.
+    """
+
+    about: ClassVar[About] = "network"
+    formula: ClassVar[str]
+
+    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+        from pellucid import metrics
+
+        formula, classes = getattr(metrics, self.formula), case.target if self.explains else case.label
+        settings = self.settings(self.formula)
+        return {self.formula: formula(case.model, case.x, classes, **settings, chunk=case.chunk, generator=case.draws)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientVariation(Metric):
+class GradientVariation(Curvature):
     """`pellucid.metrics.gradient_variation`.
 
     Args:
@@ -26,7 +43,7 @@ class GradientVariation(Metric):
         draws: directions that are averaged.
     """
 
-    about: ClassVar[About] = "network"
+    formula = "gradient_variation"
     explains: ClassVar[bool] = True
     radius: float = 0.1
     draws: int = 10
@@ -39,18 +56,9 @@ class GradientVariation(Metric):
         )
     }
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        from pellucid.metrics.curvature import gradient_variation
-
-        value = gradient_variation(
-            case.model, case.x, case.target, radius=self.radius, draws=self.draws, chunk=case.chunk,
-            generator=case.draws,
-        )  # fmt: skip
-        return {"gradient_variation": value}
-
 
 @dataclass(frozen=True, kw_only=True)
-class TopHessianEigenvalue(Metric):
+class TopHessianEigenvalue(Curvature):
     """`pellucid.metrics.top_hessian_eigenvalue`.
 
     Args:
@@ -58,7 +66,7 @@ class TopHessianEigenvalue(Metric):
         method: ``exact`` second derivatives, or the ``difference`` of gradients.
     """
 
-    about: ClassVar[About] = "network"
+    formula = "top_hessian_eigenvalue"
     iterations: int = 20
     method: Literal["exact", "difference"] = "exact"
     columns = {
@@ -70,18 +78,9 @@ class TopHessianEigenvalue(Metric):
         )
     }
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        from pellucid.metrics.curvature import top_hessian_eigenvalue
-
-        value = top_hessian_eigenvalue(
-            case.model, case.x, case.label, iterations=self.iterations, method=self.method, chunk=case.chunk,
-            generator=case.draws,
-        )  # fmt: skip
-        return {"top_hessian_eigenvalue": value}
-
 
 @dataclass(frozen=True, kw_only=True)
-class HessianTrace(Metric):
+class HessianTrace(Curvature):
     """`pellucid.metrics.hessian_trace`.
 
     Args:
@@ -89,7 +88,7 @@ class HessianTrace(Metric):
         method: ``exact`` second derivatives, or the ``difference`` of gradients.
     """
 
-    about: ClassVar[About] = "network"
+    formula = "hessian_trace"
     draws: int = 20
     method: Literal["exact", "difference"] = "exact"
     columns = {
@@ -99,12 +98,3 @@ class HessianTrace(Metric):
             source="Hutchinson 1990",
         )
     }
-
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        from pellucid.metrics.curvature import hessian_trace
-
-        value = hessian_trace(
-            case.model, case.x, case.label, draws=self.draws, method=self.method, chunk=case.chunk,
-            generator=case.draws,
-        )  # fmt: skip
-        return {"hessian_trace": value}

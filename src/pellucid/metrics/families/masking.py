@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pellucid.core.checks import some_of
 from pellucid.core.errors import InputError
 from pellucid.metrics.column import Column
 from pellucid.metrics.families.robustness import Attacked, told_attack
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
 
     from pellucid.metrics.case import Case
 
-__all__ = ["QUESTION", "MaskingProbes"]
+__all__ = ["MaskingProbes"]
 
-QUESTION = "Could the attack have been too weak, so that robustness only looks high?"
 PROBES = {
     "one_step": ("One-step attack", "an attack of one step of the whole radius"),
     "many_step": ("Many-step attack", "the attack that the other probes are held against"),
@@ -57,9 +57,7 @@ class MaskingProbes(Attacked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unknown = set(self.probes) - set(PROBES)
-        if unknown:
-            raise InputError(f"probes must be among {', '.join(PROBES)}, got {sorted(unknown)[0]!r}")
+        some_of(tuple(PROBES), probes=self.probes)
 
     @property
     def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # they depend on the probes

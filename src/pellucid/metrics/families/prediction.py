@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
     from pellucid.metrics.case import Case
 
-__all__ = ["QUESTION", "Prediction"]
-
-QUESTION = "Are the predictions right?"
+__all__ = ["Prediction"]
 
 
 @dataclass(frozen=True, kw_only=True)

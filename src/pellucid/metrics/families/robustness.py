@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.data.config import usual_eps
 from pellucid.metrics.column import Column
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
     from pellucid.attacks import PGD
     from pellucid.metrics.case import Case
 
-__all__ = ["QUESTION", "Attacked", "AutoAttack", "RobustAccuracy", "RobustnessCurve"]
+__all__ = ["Attacked", "AutoAttack", "RobustAccuracy", "RobustnessCurve"]
 
-QUESTION = "Are the predictions right?"
 FACTORS = (0.25, 0.5, 1, 2, 3)  # of the usual radius, on a robustness curve
 MADRY = "Madry et al. 2018"
 
@@ -41,9 +41,7 @@ class Attacked(Metric):
     def __post_init__(self) -> None:
         if self.eps is not None and not 0 <= self.eps <= 1:
             raise InputError(f"robust_eps must be in [0, 1], the range of pixels, got {self.eps}")
-        for name in ("steps", "restarts"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        at_least(1, steps=self.steps, restarts=self.restarts)
 
     def fitted(self, images: Images) -> Metric:
         return self if self.eps is not None else replace(self, eps=usual_eps(images.dataset))

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
     from pellucid.metrics.case import Case
 
-__all__ = ["QUESTION", "Randomisation", "RandomisationBaselines"]
+__all__ = ["Randomisation", "RandomisationBaselines"]
 
-QUESTION = "Does the map depend on what the network has learned?"
 ADEBAYO = "Adebayo et al. 2018"
 
 

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
     from pellucid.metrics.case import Case
 
-__all__ = ["QUESTION", "LocalLipschitz", "MaxSensitivity"]
-
-QUESTION = "What is the largest change of the map in a small box around the image?"
+__all__ = ["LocalLipschitz", "MaxSensitivity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +48,7 @@ class LocalLipschitz(Metric):
 
 @dataclass(frozen=True, kw_only=True)
 class MaxSensitivity(LocalLipschitz):
-    """`pellucid.metrics.max_sensitivity`.
-
-    Args:
-        radius: largest change of a pixel, above 0.
-        draws: noisy copies of an image.
-    """
+    """`pellucid.metrics.max_sensitivity`, with the settings of `LocalLipschitz`."""
 
     relative: ClassVar[bool] = True
     columns = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.families.stability import Noise, RelativeStability, coverage_column, stability_column
+from pellucid.metrics.families.stability import Noise, RelativeStability, coverage_column, stability_column, told_noise
 from pellucid.metrics.metric import About, Metric
 
 if TYPE_CHECKING:
@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
     from pellucid.metrics.case import Case
 
-__all__ = ["QUESTION", "MapSimilarity"]
+__all__ = ["MapSimilarity"]
 
-QUESTION = "Do the maps of an image and its noisy copies look alike?"
 Measure = Literal["ssim", "rank_correlation"]
 _COLUMNS = {
     "map_ssim": Column(
@@ -81,9 +80,5 @@ class MapSimilarity(Metric):
         return {f"map_{measure}": values[measure] for measure in self.measures} | {coverage: values["coverage"]}
 
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:
-        told: dict[str, Any] = {"noise": self.noise}
-        told |= {"between": self.between} if self.noise == "one-sided" else {"sigma": self.sigma}
-        told["draws"] = self.draws
-        if column in _COLUMNS:
-            told["normalise"] = self.normalise
+        told = told_noise(self) | ({"normalise": self.normalise} if column in _COLUMNS else {})
         return told | ({"window": self.window, "data_range": self.data_range} if column == "map_ssim" else {})

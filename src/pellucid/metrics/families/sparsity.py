@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pellucid.metrics.case import Case
 
 __all__ = [
-    "QUESTION",
     "CompressedSize",
     "EffectiveComplexity",
     "Entropy",
@@ -23,8 +22,6 @@ __all__ = [
     "MapMetric",
     "PixelEntropy",
 ]
-
-QUESTION = "Is the map concentrated?"
 
 
 class MapMetric(Metric):
