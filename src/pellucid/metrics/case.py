@@ -131,7 +131,7 @@ class Case:
         """(n, h, w) the map as ``channels`` makes it of the attribution; signed only with ``signed_mean``."""
         if self.given is not None:
             return self.given
-        if self.maps is None and not all(map(self.has, ("model", "x", "saliency"))):
+        if self.maps is None and not (self.has("saliency") and (self.has("model") or self.has("x"))):
             raise InputError(f"{self.asker} needs heatmap, or model, x and saliency to make it, which were not given")
         return heatmap(self.attribution, channels=self.channels)
 

@@ -16,6 +16,7 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor
 from torch.multiprocessing.spawn import ProcessRaisedException
 
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.runs.directory import RunDirectory
 
@@ -62,8 +63,7 @@ def make_fabric(
     loggers: Sequence[Logger] = (),
 ) -> Fabric:
     """Fabric for one process or replicas on many."""
-    if strategy not in STRATEGIES:
-        raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
+    one_of(STRATEGIES, strategy=strategy)
     try:
         return Fabric(
             accelerator=accelerator,
@@ -90,8 +90,7 @@ def make_loggers(log: Log | None, directory: RunDirectory) -> list[Logger]:
     """
     if log is None:
         return []
-    if log not in get_args(Log):
-        raise InputError(f"log must be one of {', '.join(get_args(Log))}, got {log!r}")
+    one_of(get_args(Log), log=log)
     folder = directory.logs
     try:
         match log:
