@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError
 
 __all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "USUAL_EPS", "Data", "usual_eps"]
@@ -79,16 +80,11 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
             if not names or not all(isinstance(name, str) and name for name in names):
                 raise InputError(f"classes must be names, such as ('cat', 'dog'), got {self.classes!r}")
             object.__setattr__(self, "classes", names)
-        if self.size is not None and self.size < 1:
-            raise InputError(f"size must be at least 1 pixel, got {self.size}")
-        if self.channels not in (None, 1, 3):
-            raise InputError(f"channels must be 1 or 3, got {self.channels}")
-        if self.validation < 0:
-            raise InputError(f"validation must be 0 or more images, got {self.validation}")
-        if self.limit is not None and self.limit < 1:
-            raise InputError(f"limit must be at least 1 image, got {self.limit}")
-        if self.workers < 0:
-            raise InputError(f"workers must be 0 or more, got {self.workers}")
+        if self.channels is not None:
+            one_of((1, 3), channels=self.channels)
+        at_least(1, " pixel", size=self.size)
+        at_least(1, " image", limit=self.limit)
+        at_least(0, validation=self.validation, workers=self.workers)
 
     @property
     def is_own(self) -> bool:
