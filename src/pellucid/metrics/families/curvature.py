@@ -49,12 +49,11 @@ class GradientVariation(Curvature):
     draws: int = 10
     columns = {
         "gradient_variation": Column(
-            title="Gradient variation",
-            definition="Mean change of the input gradient of the explained class's logit per length of a random step.",
-            direction="lower",
+            title="Gradient variation", direction="lower",
             source="Bhusal, Alam and Rastogi 2026, by finite differences",
+            definition="Mean change of the input gradient of the explained class's logit per length of a random step.",
         )
-    }
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +70,10 @@ class TopHessianEigenvalue(Curvature):
     method: Literal["exact", "difference"] = "exact"
     columns = {
         "top_hessian_eigenvalue": Column(
-            title="Top Hessian eigenvalue",
+            title="Top Hessian eigenvalue", direction="lower", source="Bhusal, Alam and Rastogi 2026; power iteration",
             definition="Largest eigenvalue in size of the Hessian of the cross-entropy with respect to the pixels.",
-            direction="lower",
-            source="Bhusal, Alam and Rastogi 2026; power iteration",
         )
-    }
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +90,7 @@ class HessianTrace(Curvature):
     method: Literal["exact", "difference"] = "exact"
     columns = {
         "hessian_trace": Column(
-            title="Hessian trace",
+            title="Hessian trace", source="Hutchinson 1990",
             definition="Trace of the Hessian of the cross-entropy with respect to the pixels, estimated.",
-            source="Hutchinson 1990",
         )
-    }
+    }  # fmt: skip

@@ -25,55 +25,41 @@ _AOPC: dict[str, Any] = {"source": SAMEK, "scale": 1000, "unit": "×10⁻³"}
 _CURVE: dict[str, Any] = {"source": SAMEK, "curve": True}
 _CURVES = {
     "aopc_morf": Column(
-        title="MoRF",
+        title="MoRF", direction="higher", main=True, **_AOPC,
         plain="Most relevant first: the confidence lost while noise covers the pixels that the map calls relevant. "
         "If the map is true, much is lost.",
         contest="Which loses most when the pixels that its map calls relevant are destroyed?",
         definition="Mean loss of the target's probability while the most relevant regions are replaced first.",
-        direction="higher",
-        main=True,
-        **_AOPC,
     ),
     "aopc_lerf": Column(
-        title="LeRF",
+        title="LeRF", direction="lower", main=True, **_AOPC,
         plain="Least relevant first: the confidence lost while noise covers the pixels that the map calls "
         "irrelevant. If the map is true, hardly any is lost.",
         contest="Which minds least when the pixels that its map calls irrelevant are destroyed?",
         definition="Mean loss of the target's probability while the least relevant regions are replaced first.",
-        direction="lower",
-        main=True,
-        **_AOPC,
     ),
     "aopc_random": Column(
-        title="AOPC random",
+        title="AOPC random", **_AOPC,
         definition="Mean loss of the target's probability while regions are replaced in random order: what a map that"
         " knows nothing would have.",
-        **_AOPC,
     ),
     "area_between": Column(
-        title="Area between curves",
+        title="Area between curves", direction="higher", **_AOPC | {"source": "Schulz et al. 2020; Samek et al. 2017"},
         definition="AOPC MoRF minus AOPC LeRF.",
-        direction="higher",
-        **_AOPC | {"source": "Schulz et al. 2020; Samek et al. 2017"},
     ),
     "morf_curve": Column(
-        title="MoRF curve",
+        title="MoRF curve", direction="higher", **_CURVE,
         definition="Loss of the target's probability after each step, most relevant regions first; step 0 is 0.",
-        direction="higher",
-        **_CURVE,
     ),
     "lerf_curve": Column(
-        title="LeRF curve",
+        title="LeRF curve", direction="lower", **_CURVE,
         definition="Loss of the target's probability after each step, least relevant regions first; step 0 is 0.",
-        direction="lower",
-        **_CURVE,
     ),
     "random_curve": Column(
-        title="Random curve",
+        title="Random curve", **_CURVE,
         definition="Loss of the target's probability after each step, regions in random order; step 0 is 0.",
-        **_CURVE,
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,19 +87,14 @@ class PerturbationCurves(Metric):
     fill: Fill = "uniform"
     aggregates = {
         "aopc_rel": Column(
-            title="MoRF / LeRF",
+            title="MoRF / LeRF", direction="higher", aggregate="ratio of means", of=("aopc_morf", "aopc_lerf"),
+            source="Xu et al. 2023 (SCAAT)", parameters={"floor": 1e-6}, main=True,
             plain="How many times more the relevant pixels count than the irrelevant ones. Read it beside the other "
             "two: a network that ignores small changes anywhere scores well too, and where LeRF is about 0 the ratio "
             "says nothing.",
             definition="Mean AOPC MoRF over all images divided by mean AOPC LeRF, the latter at least 1e-6.",
-            direction="higher",
-            parameters={"floor": 1e-6},
-            source="Xu et al. 2023 (SCAAT)",
-            aggregate="ratio of means",
-            of=("aopc_morf", "aopc_lerf"),
-            main=True,
         )
-    }
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         one_of(get_args(Fill), fill=self.fill)
@@ -162,26 +143,19 @@ _TITLES: dict[Order, str] = {"morf": "MoRF", "lerf": "LeRF", "random": "random"}
 _BETTER: dict[Order, Direction] = {"morf": "lower", "lerf": "higher", "random": "none"}
 _ROAD = {
     f"road_{order}": Column(
-        title=f"ROAD {_TITLES[order]}",
+        title=f"ROAD {_TITLES[order]}", unit="%", scale=100, direction=_BETTER[order], source=RONG,
         definition=f"Share of the removal steps after which the explained class is still predicted, {_GONE[order]}"
         f" removed {'in random order' if order == 'random' else 'first'} by noisy linear imputation.",
-        direction=_BETTER[order],
-        source=RONG,
-        scale=100,
-        unit="%",
     )
     for order in get_args(Order)
 } | {
     f"road_{order}_curve": Column(
-        title=f"ROAD {_TITLES[order]} curve",
+        title=f"ROAD {_TITLES[order]} curve", direction=_BETTER[order], source=RONG, curve=True,
         definition=f"Whether the explained class is still predicted after each share of the {_GONE[order]} is removed"
         f"{' in random order' if order == 'random' else ''}.",
-        direction=_BETTER[order],
-        source=RONG,
-        curve=True,
     )
     for order in get_args(Order)
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,18 +200,14 @@ class ROAD(Metric):
 
 _APPEARING = {
     "insertion": Column(
-        title="Insertion",
+        title="Insertion", direction="higher", source=PETSIUK,
         definition="Area under the target's probability while the most relevant pixels appear on a blurred image.",
-        direction="higher",
-        source=PETSIUK,
     ),
     "deletion": Column(
-        title="Deletion",
+        title="Deletion", direction="lower", source=PETSIUK,
         definition="Area under the target's probability while the most relevant pixels are blackened.",
-        direction="lower",
-        source=PETSIUK,
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

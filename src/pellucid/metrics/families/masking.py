@@ -28,14 +28,11 @@ PROBES = {
 }
 _COLUMNS = {
     f"masking_{probe}": Column(
-        title=title,
+        title=title, unit="%", scale=100, source="Athalye, Carlini and Wagner 2018; Carlini et al. 2019",
         definition=f"Whether the prediction is the label on the image and after {attack}.",
-        source="Athalye, Carlini and Wagner 2018; Carlini et al. 2019",
-        scale=100,
-        unit="%",
     )
     for probe, (title, attack) in PROBES.items()
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,28 +74,19 @@ class RobustAccuracy(Attacked):
 
     columns = {
         "robust_correct": Column(
-            title="Robustly correct",
+            title="Robustly correct", direction="higher", source=MADRY, shown=False,
             definition="Whether the prediction is the label on the image and after the attack on its cross-entropy.",
-            direction="higher",
-            source=MADRY,
-            shown=False,
         )
-    }
+    }  # fmt: skip
     aggregates = {
         "robust_accuracy": Column(
-            title="Robust accuracy",
+            title="Robust accuracy", unit="%", scale=100, direction="higher", aggregate="share", of=("robust_correct",),
+            source=MADRY, main=True,
             plain="How many it still names correctly after an attacker changed every pixel a little to mislead it.",
             contest="Which holds out best against an attacker?",
             definition="Share of images predicted as labelled both before and after the attack.",
-            direction="higher",
-            source=MADRY,
-            aggregate="share",
-            of=("robust_correct",),
-            scale=100,
-            unit="%",
-            main=True,
         )
-    }
+    }  # fmt: skip
 
     def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
         from pellucid.metrics.robustness import robust_correct
@@ -119,13 +110,10 @@ class RobustnessCurve(Attacked):
     grid: tuple[float, ...] | None = None
     columns = {
         "robust_curve": Column(
-            title="Robustness curve",
+            title="Robustness curve", direction="higher", source=MADRY, curve=True,
             definition="Whether the prediction is the label on the image and after every attack up to each radius.",
-            direction="higher",
-            source=MADRY,
-            curve=True,
         )
-    }
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -165,14 +153,10 @@ class AutoAttack(Attacked):
     version: Literal["standard", "plus", "rand"] = "standard"
     columns = {
         "autoattack_correct": Column(
-            title="AutoAttack",
+            title="AutoAttack", unit="%", scale=100, direction="higher", source="Croce and Hein 2020",
             definition="Whether the prediction is the label on the image and after each of the attacks of AutoAttack.",
-            direction="higher",
-            source="Croce and Hein 2020",
-            scale=100,
-            unit="%",
         )
-    }
+    }  # fmt: skip
 
     def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
         from pellucid.metrics.autoattack import autoattack_correct

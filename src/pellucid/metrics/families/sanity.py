@@ -28,19 +28,15 @@ class Randomisation(Metric):
     order: Literal["cascading", "independent"] = "cascading"
     columns = {
         "randomisation": Column(
-            title="Randomised layers",
+            title="Randomised layers", source=ADEBAYO, curve=True,
             definition="Rank correlation of the map with that of the network whose layers are made random one after the"
             " other, from the last to the first.",
-            source=ADEBAYO,
-            curve=True,
         ),
         "randomisation_last": Column(
-            title="Fully randomised",
+            title="Fully randomised", direction="lower", source=ADEBAYO,
             definition="Rank correlation of the map with that of the network whose every layer is random.",
-            direction="lower",
-            source=ADEBAYO,
         ),
-    }
+    }  # fmt: skip
 
     def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
         import torch
@@ -63,17 +59,15 @@ class Randomisation(Metric):
 
 _BASELINES = {
     "randomisation_edges": Column(
-        title="Likeness to edges",
+        title="Likeness to edges", source=ADEBAYO,
         definition="Rank correlation of the map with the image's edges, which know nothing of the network.",
-        source=ADEBAYO,
     ),
     "randomisation_networks": Column(
-        title="Two random networks",
+        title="Two random networks", source="Yona and Greenfeld 2021",
         definition="Rank correlation of the maps of two networks whose every layer is random: what image and"
         " architecture alone decide.",
-        source="Yona and Greenfeld 2021",
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

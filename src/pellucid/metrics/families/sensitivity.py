@@ -31,12 +31,10 @@ class LocalLipschitz(Metric):
     draws: int = 10
     columns = {
         "local_lipschitz": Column(
-            title="Local Lipschitz estimate",
+            title="Local Lipschitz estimate", direction="lower", source="Alvarez-Melis and Jaakkola 2018, equation 1",
             definition="Largest change of the map per change of the image within a small box.",
-            direction="lower",
-            source="Alvarez-Melis and Jaakkola 2018, equation 1",
         )
-    }
+    }  # fmt: skip
 
     def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
         from pellucid.metrics.sensitivity import box, worst_change
@@ -53,9 +51,7 @@ class MaxSensitivity(LocalLipschitz):
     relative: ClassVar[bool] = True
     columns = {
         "max_sensitivity": Column(
-            title="Max-sensitivity",
+            title="Max-sensitivity", direction="lower", source="Yeh et al. 2019, as in Captum",
             definition="Largest relative change of the map within a small box around the image.",
-            direction="lower",
-            source="Yeh et al. 2019, as in Captum",
         )
-    }
+    }  # fmt: skip

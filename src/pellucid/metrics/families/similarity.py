@@ -18,20 +18,16 @@ __all__ = ["MapSimilarity"]
 Measure = Literal["ssim", "rank_correlation"]
 _COLUMNS = {
     "map_ssim": Column(
-        title="SSIM of noisy maps",
+        title="SSIM of noisy maps", direction="higher", source="Bhusal, Alam and Rastogi 2026; Wang et al. 2004",
         definition="Mean structural similarity of the map and that of each noisy image of the same prediction; empty"
         " where there is none.",
-        direction="higher",
-        source="Bhusal, Alam and Rastogi 2026; Wang et al. 2004",
     ),
     "map_rank_correlation": Column(
-        title="Rank correlation of noisy maps",
+        title="Rank correlation of noisy maps", direction="higher", source="Ghorbani, Abid and Zou 2019",
         definition="Mean Spearman correlation of the map and that of each noisy image of the same prediction; empty"
         " where there is none.",
-        direction="higher",
-        source="Ghorbani, Abid and Zou 2019",
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
