@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import Generator, SampleDraws
-from pellucid.core.types import Attribution, Heatmap, Image, Label, PerSample, Saliency
+from pellucid.core.types import Attribution, Heatmap, Label, PerSample, Saliency
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.families.stability import Noise, RelativeStability
 from pellucid.metrics.perturbation import NoisyCopies, Observation
@@ -61,10 +61,10 @@ class Case:
     pellucid.InputError: this metric needs label, the true class of each image, which was not given
     """
 
-    model: nn.Module = None  # type: ignore[assignment]  # not given; so are the next three
-    x: Image = None  # type: ignore[assignment]
-    label: Label = None  # type: ignore[assignment]
-    index: Label = None  # type: ignore[assignment]
+    model: Any = None
+    x: Any = None
+    label: Any = None
+    index: Any = None
     explained: Label | None = None
     seed: int = 0
     saliency: Saliency = field(default_factory=VanillaGradient)

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
     from pellucid.metrics.case import Case
 
-__all__ = ["About", "Images", "Metric"]
+    Numbers = Mapping[str, Tensor]
+else:  # names for annotations alone, since naming a metric must not import torch
+    Case = Numbers = Any
+
+__all__ = ["About", "Case", "Images", "Metric", "Numbers"]
 
 About = Literal["network", "map", "noisy maps"]
 
@@ -68,7 +72,7 @@ class Metric(ABC):
     follows: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         """Measure some images.
 
         Args:

@@ -10,6 +10,7 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Label, PerSample
 from pellucid.metrics.families.stability import Noise, RelativeStability
+from pellucid.metrics.inputs import wide
 from pellucid.metrics.perturbation import NoisyCopies, Observation
 
 __all__ = ["relative_stability", "stability_of"]
@@ -150,7 +151,7 @@ def _elementwise_form(clean: Observation, noisy: Observation, *, eps_min: float)
     change = _elementwise_change(clean.attribution, noisy.attribution, eps_min)
     causes = {
         "ris_elementwise": _elementwise_change(clean.image, noisy.image, eps_min),
-        "ros_elementwise": (_wide(clean.logits) - _wide(noisy.logits)).norm(dim=1),
+        "ros_elementwise": (wide(clean.logits) - wide(noisy.logits)).norm(dim=1),
     }
     if clean.hidden.numel():
         causes["rrs_elementwise"] = _elementwise_change(clean.hidden, noisy.hidden, eps_min)
@@ -158,12 +159,7 @@ def _elementwise_form(clean: Observation, noisy: Observation, *, eps_min: float)
 
 
 def _elementwise_change(reference: Tensor, changed: Tensor, eps_min: float) -> Tensor:
-    divisor = _wide(reference)
-    ratio = (divisor - _wide(changed)) / torch.where(divisor == 0, eps_min, divisor)
+    divisor = wide(reference)
+    ratio = (divisor - wide(changed)) / torch.where(divisor == 0, eps_min, divisor)
     size: Tensor = ratio.flatten(1).norm(dim=1)
     return size
-
-
-def _wide(value: Tensor) -> Tensor:
-    """In float64, as the square of a change over a pixel near zero leaves float32; Apple's GPUs have no float64."""
-    return value if value.device.type == "mps" else value.double()

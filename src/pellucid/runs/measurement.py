@@ -140,7 +140,7 @@ class Measurement:
 
         def maps(network: nn.Module, name: str) -> Heatmap:
             # The target is the trained network's, whichever network is explained.
-            method = {"model": network, "saliency": self.saliency[name], "name": name}
+            method: dict[str, Any] = {"model": network, "saliency": self.saliency[name], "name": name}
             parts = [dataclasses.replace(case, explained=case.target, **method) for case in cases]
             return torch.cat([part.signed_heatmap for part in parts])
 

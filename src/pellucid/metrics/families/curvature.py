@@ -1,16 +1,10 @@
 """How fast does the gradient turn around the image?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import About, Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
+from pellucid.metrics.metric import About, Case, Metric, Numbers
 
 __all__ = ["GradientVariation", "HessianTrace", "TopHessianEigenvalue"]
 
@@ -19,17 +13,17 @@ class Curvature(Metric):
     """One number of the network around an image: the metric's settings are the arguments of its formula.
 
     Attributes:
-        formula: name of the function in `pellucid.metrics`, from network, images and classes to (n,); it is the name of
-            the column too.
+        formula: name of the function in `pellucid.metrics.curvature`, from network, images and classes to (n,); it is
+            the name of the column too.
     """
 
     about: ClassVar[About] = "network"
     formula: ClassVar[str]
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        from pellucid import metrics
+    def __call__(self, case: Case) -> Numbers:
+        from pellucid.metrics import curvature
 
-        formula, classes = getattr(metrics, self.formula), case.target if self.explains else case.label
+        formula, classes = getattr(curvature, self.formula), case.target if self.explains else case.label
         settings = self.settings(self.formula)
         return {self.formula: formula(case.model, case.x, classes, **settings, chunk=case.chunk, generator=case.draws)}
 

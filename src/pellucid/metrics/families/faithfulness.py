@@ -2,16 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from pellucid.core.checks import at_least, one_of, some_of
 from pellucid.metrics.column import Column, Direction
-from pellucid.metrics.metric import Images, Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
+from pellucid.metrics.metric import Case, Images, Metric, Numbers
 
 __all__ = ["ROAD", "Fill", "InsertionDeletion", "Order", "PerturbationCurves"]
 
@@ -119,7 +114,7 @@ class PerturbationCurves(Metric):
 
         return self if self.region is not None else replace(self, region=default_region(images.side))
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.faithfulness import aopc, area_between, perturbation_curves
 
         curves = perturbation_curves(
@@ -184,7 +179,7 @@ class ROAD(Metric):
         orders = [order for order in get_args(Order) if {f"road_{order}", f"road_{order}_curve"} & set(wanted)]
         return replace(self, orders=tuple(orders))
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.removal import road
 
         kept = road(
@@ -242,7 +237,7 @@ class InsertionDeletion(Metric):
         region = default_region(images.side) if self.region is None else self.region
         return replace(self, region=region, sigma=images.side / 10 if self.sigma is None else self.sigma)
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.faithfulness import area_under
         from pellucid.metrics.removal import insertion_deletion
 

@@ -3,18 +3,13 @@
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pellucid.core.checks import some_of
 from pellucid.core.errors import InputError
 from pellucid.metrics.column import Column
 from pellucid.metrics.families.robustness import Attacked, told_attack
-from pellucid.metrics.metric import Images, Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
+from pellucid.metrics.metric import Case, Images, Metric, Numbers
 
 __all__ = ["MaskingProbes"]
 
@@ -68,7 +63,7 @@ class MaskingProbes(Attacked):
             raise InputError("masking_transfer needs --transfer RUN, the network that the attack is computed on")
         return replace(super().fitted(images), pixels=math.prod(images.shape))  # type: ignore[type-var]
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.robustness import masking_probe
 
         right = masking_probe(

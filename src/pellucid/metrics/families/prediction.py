@@ -1,16 +1,10 @@
 """What the network says, and whether that is right: measured of every image, whatever else is asked for."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import About, Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
+from pellucid.metrics.metric import About, Case, Metric, Numbers
 
 __all__ = ["Prediction"]
 
@@ -52,7 +46,7 @@ class Prediction(Metric):
         ),
     }  # fmt: skip
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         return {
             "index": case.index,
             "label": case.label,

@@ -8,13 +8,10 @@ from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.data.config import usual_eps
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import About, Images, Metric
+from pellucid.metrics.metric import About, Case, Images, Metric, Numbers
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from pellucid.attacks import PGD
-    from pellucid.metrics.case import Case
 
 __all__ = ["Attacked", "AutoAttack", "RobustAccuracy", "RobustnessCurve"]
 
@@ -88,7 +85,7 @@ class RobustAccuracy(Attacked):
         )
     }  # fmt: skip
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.robustness import robust_correct
 
         right = robust_correct(
@@ -128,7 +125,7 @@ class RobustnessCurve(Attacked):
             return self.grid
         return tuple(self.radius * factor for factor in FACTORS if self.radius * factor <= 1)
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.robustness import robustness_curve
 
         curve = robustness_curve(
@@ -158,7 +155,7 @@ class AutoAttack(Attacked):
         )
     }  # fmt: skip
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.autoattack import autoattack_correct
 
         right = autoattack_correct(

@@ -2,15 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
+from pellucid.metrics.metric import Case, Metric, Numbers
 
 __all__ = ["Randomisation", "RandomisationBaselines"]
 
@@ -38,7 +33,7 @@ class Randomisation(Metric):
         ),
     }  # fmt: skip
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         import torch
 
         from pellucid.metrics.sanity import randomisation_similarity
@@ -88,7 +83,7 @@ class RandomisationBaselines(Metric):
         both: tuple[Literal["edges", "networks"], ...] = ("edges", "networks")
         return replace(self, baselines=tuple(name for name in both if f"randomisation_{name}" in wanted))
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.sanity import baseline_similarity
 
         baseline = baseline_similarity(

@@ -1,16 +1,10 @@
 """What is the largest change of the map in a small box around the image?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import About, Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
+from pellucid.metrics.metric import About, Case, Metric, Numbers
 
 __all__ = ["LocalLipschitz", "MaxSensitivity"]
 
@@ -36,7 +30,7 @@ class LocalLipschitz(Metric):
         )
     }  # fmt: skip
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.sensitivity import box, worst_change
 
         (name,) = self.columns

@@ -2,16 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pellucid.metrics.column import Column
 from pellucid.metrics.families.stability import Noise, RelativeStability, coverage_column, stability_column, told_noise
-from pellucid.metrics.metric import About, Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
+from pellucid.metrics.metric import About, Case, Metric, Numbers
 
 __all__ = ["MapSimilarity"]
 
@@ -65,7 +60,7 @@ class MapSimilarity(Metric):
         measures = tuple(measure for measure in get_args(Measure) if f"map_{measure}" in wanted)
         return replace(self, measures=measures or get_args(Measure))
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.similarity import similarity_of
 
         seen = case.noisy(noise=self.noise, sigma=self.sigma, between=self.between, draws=self.draws)

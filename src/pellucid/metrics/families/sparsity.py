@@ -1,16 +1,10 @@
 """Is the map concentrated? Numbers of the map alone."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
+from pellucid.metrics.metric import Case, Metric, Numbers
 
 __all__ = [
     "CompressedSize",
@@ -33,7 +27,7 @@ class MapMetric(Metric):
 
     formula: ClassVar[str]
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid import metrics
 
         (name,) = self.columns

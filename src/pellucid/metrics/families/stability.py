@@ -2,16 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pellucid.core.checks import at_least, one_of, some_of
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import About, Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
+from pellucid.metrics.metric import About, Case, Metric, Numbers
 
 __all__ = ["NOISES", "Form", "Noise", "RelativeStability", "stability_column"]
 
@@ -153,7 +148,7 @@ class RelativeStability(Metric):
         forms = tuple(form for form in FORMS if any(has(measure, form) for measure in MEASURES))
         return replace(self, measures=measures or ("ris",), forms=forms or ("norm",))
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.stability import stability_of
 
         seen = case.noisy(
