@@ -167,10 +167,7 @@ def _add_fields(parser: argparse.ArgumentParser, heading: str, fields: Iterable[
     for field in fields:
         text = f"{field.help} (default: {field.default})" if field.default else field.help
         group.add_argument(
-            f"--{field.name}",
-            metavar=field.type or "VALUE",
-            default=argparse.SUPPRESS,
-            help=text.replace("%", "%%"),
+            f"--{field.name}", metavar=field.type or "VALUE", default=argparse.SUPPRESS, help=text.replace("%", "%%")
         )
 
 

@@ -66,11 +66,7 @@ from .scores import (
     expected_calibration_error as expected_calibration_error,
 )
 from .sensitivity import local_lipschitz as local_lipschitz, max_sensitivity as max_sensitivity
-from .similarity import (
-    map_similarity as map_similarity,
-    rank_correlation as rank_correlation,
-    ssim as ssim,
-)
+from .similarity import map_similarity as map_similarity, rank_correlation as rank_correlation, ssim as ssim
 from .sparsity import (
     compressed_size as compressed_size,
     effective_complexity as effective_complexity,
@@ -81,10 +77,5 @@ from .sparsity import (
     png_size as png_size,
 )
 from .stability import relative_stability as relative_stability
-from .suite import (
-    COLUMNS as COLUMNS,
-    DERIVED as DERIVED,
-    FAMILIES as FAMILIES,
-    column_name as column_name,
-)
+from .suite import COLUMNS as COLUMNS, DERIVED as DERIVED, FAMILIES as FAMILIES, column_name as column_name
 from .survival import survives as survives

@@ -114,16 +114,9 @@ def top_hessian_eigenvalue(
     keeps the curvature of the softmax alone. ``difference`` takes
     :math:`(g(x + h v) - g(x - h v)) / 2h` instead, which also sees the kinks within h of the image.
 
-    Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
-        x: (n, c, h, w) images in [0, 1].
-        label: (n,) class of the cross-entropy.
-        iterations: Hessian-vector products, at least 1.
-        method: ``exact`` or ``difference``.
-        step: Euclidean length h of the difference in pixel units, above 0; unused by ``exact``.
-        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
-            it but for rounding.
-        generator: source of the first direction.
+    ``iterations`` is at least 1; ``step`` is the Euclidean length h in pixel units, above 0; ``generator`` is the
+    source of the first direction; ``label`` holds the (n,) classes of the cross-entropy. All other arguments are those
+    of `gradient_variation`.
 
     Returns:
         (n,) in the dtype of ``x``; closer to 0 is flatter. A Hessian of zeros has 0.
@@ -236,7 +229,7 @@ def _check(model: Callable[[Tensor], Tensor], x: Image, label: Label, **numbers:
     check_batch(x, label)
     for name, value in numbers.items():
         if name in ("draws", "iterations"):
-            at_least(1, **{name: value})
+            at_least(1, "", **{name: value})
         if not 0 < value < float("inf"):
             raise InputError(f"{name} must be above 0 and finite, got {value}")
 

@@ -15,14 +15,7 @@ from pellucid.metrics.imputation import NOISE, blurred, linear_imputation
 from pellucid.metrics.inputs import check_batch, check_classes, check_heatmap, check_model
 from pellucid.metrics.regions import blocks, check_order, counts_of, default_region, ranks_of
 
-__all__ = [
-    "Fill",
-    "aopc",
-    "area_between",
-    "area_under",
-    "perturbation_curve",
-    "perturbation_curves",
-]
+__all__ = ["Fill", "aopc", "area_between", "area_under", "perturbation_curve", "perturbation_curves"]
 
 
 def perturbation_curve(

@@ -117,10 +117,10 @@ def insertion_deletion(
     Regions and ties are those of `perturbation_curves`. Nothing is drawn at random.
 
     Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
+        model: as in `road`, as are ``x``, ``heatmap``, ``chunk`` and what is refused.
         x: (n, c, h, w) images in [0, 1].
         target: (n,) class whose probability is followed, the predicted one in RISE.
-        heatmap: (n, h, w), non-negative, finite.
+        heatmap: (n, h, w).
         steps: number of steps to the whole image, each of at least one region.
         region: side of a region in pixels, 1 in RISE; `default_region` of the shorter side by default.
         sigma: deviation of the blur in pixels, see `blurred`; a tenth of the shorter side by default.
@@ -132,8 +132,7 @@ def insertion_deletion(
         insertion, lower for deletion.
 
     Raises:
-        InputError: wrong shapes, pixels outside [0, 1], a negative or NaN heatmap, a class the network lacks, a
-            network in training mode or with non-finite logits, numbers out of range, a step of less than one region.
+        InputError: as `road`, or a step of less than one region.
 
     >>> brightness = lambda x: torch.stack([x.sum((1, 2, 3)), torch.zeros(len(x))], dim=1)
     >>> x = torch.zeros(1, 1, 2, 2); x[..., 0, 0] = 1

@@ -98,15 +98,9 @@ def robustness_curve(
     ``randomness.of(generator, f"robustness/{i}")``. With `SampleDraws` an image's numbers depend on nothing else;
     other sources draw for the images that are left.
 
-    Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
-        x: (n, c, h, w) images in [0, 1].
-        label: (n,) true class.
-        attack: how each ball is searched; its own ``eps`` must be above 0.
-        eps: k rising radii in the attack's norm and pixel units, at least 0; the clean image counts at each.
-        restarts: attacks from different random starts, at least 1.
-        generator: source of the random starts.
-        chunk: images attacked at once, which bounds memory.
+    ``attack`` says how each ball is searched, its own ``eps`` above 0; ``eps`` are k rising radii in its norm and pixel
+    units, at least 0, and the clean image counts at each; ``chunk`` images are attacked at once, which bounds memory.
+    All other arguments are those of `robust_correct`.
 
     Returns:
         (n, k) True where the clean and all attacked predictions up to that radius are the label; higher is more robust.
@@ -162,15 +156,9 @@ def masking_probe(
     Every probe is an attack of its own on all images that the clean network has right. All use the draws of
     `robust_correct`, so ``many_step`` equals it and ``restarts`` equals it with as many restarts.
 
-    Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
-        x: (n, c, h, w) images in [0, 1].
-        label: (n,) true class.
-        attack: the attack that is probed.
-        restarts: random starts of ``restarts``, at least 2; without ``random_start`` it equals ``many_step``.
-        transfer: another network of the same classes, in eval mode, such as one trained without an attack.
-        generator: source of the random starts.
-        chunk: images attacked at once, which bounds memory.
+    ``attack`` is the one that is probed; ``restarts``, at least 2, are the random starts of the probe of that name,
+    which equals ``many_step`` for an attack without; ``transfer`` is another network of the same classes, in eval mode,
+    such as one trained without an attack. All other arguments are those of `robustness_curve`.
 
     Returns:
         (n,) True where the network is right on the image and after

@@ -15,6 +15,7 @@ from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor
 from torch.multiprocessing.spawn import ProcessRaisedException
+from tqdm import tqdm
 
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
@@ -28,6 +29,7 @@ __all__ = [
     "launch",
     "make_fabric",
     "make_loggers",
+    "progress_bar",
     "stop_signals",
 ]
 
@@ -66,16 +68,17 @@ def make_fabric(
     one_of(STRATEGIES, strategy=strategy)
     try:
         return Fabric(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=num_nodes,
-            strategy=strategy,
-            precision=cast(Any, precision),
-            loggers=list(loggers),
-        )
+            accelerator=accelerator, devices=devices, num_nodes=num_nodes, strategy=strategy,
+            precision=cast(Any, precision), loggers=list(loggers),
+        )  # fmt: skip
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"accelerator {accelerator!r} with devices {devices!r}: {reason}") from None
+
+
+def progress_bar(fabric: Fabric, progress: bool, **settings: Any) -> Any:
+    """A bar of tqdm's, which the first process shows on a terminal where progress is asked for."""
+    return tqdm(dynamic_ncols=True, disable=None if progress and fabric.is_global_zero else True, **settings)
 
 
 def make_loggers(log: Log | None, directory: RunDirectory) -> list[Logger]:

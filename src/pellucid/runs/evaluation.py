@@ -16,7 +16,6 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from pellucid.config import from_config, read_yaml, to_config, write_yaml
 from pellucid.core.checks import at_least, one_of
@@ -31,7 +30,7 @@ from pellucid.metrics.families.faithfulness import Fill
 from pellucid.metrics.metric import Images
 from pellucid.metrics.suite import ALL, select
 from pellucid.runs.directory import RunDirectory
-from pellucid.runs.engine import launch, make_fabric
+from pellucid.runs.engine import launch, make_fabric, progress_bar
 from pellucid.runs.measurement import Measurement
 from pellucid.runs.settings import read_experiment
 from pellucid.runs.trained import load_network, open_run
@@ -244,14 +243,8 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     fabric.barrier()
     batches = [chosen[i : i + evaluation.batch_size] for i in range(0, len(chosen), evaluation.batch_size)]
     mine = range(fabric.global_rank, len(batches), fabric.world_size)
-    bar = tqdm(
-        total=sum(len(batches[i]) for i in mine),
-        desc=f"{run.name}: measuring",
-        unit="image",
-        dynamic_ncols=True,
-        disable=None if progress and fabric.is_global_zero else True,
-    )
-    with bar:
+    total = sum(len(batches[i]) for i in mine)
+    with progress_bar(fabric, progress, total=total, desc=f"{run.name}: measuring", unit="image") as bar:
         for number in mine:
             file = parts / f"{number:06d}.parquet"
             if not file.exists():
@@ -315,15 +308,10 @@ def measurement_of(
         device: where it is measured.
     """
     return Measurement(
-        metrics=evaluation.chosen(Images(dataset.shape, name)),
-        saliency=evaluation.methods(),
-        stability=evaluation.stable(),
-        channels=evaluation.channels,
-        target=evaluation.target,
-        transfer=transfer,
-        seed=evaluation.seed,
-        chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
-    )
+        metrics=evaluation.chosen(Images(dataset.shape, name)), saliency=evaluation.methods(),
+        stability=evaluation.stable(), channels=evaluation.channels, target=evaluation.target, transfer=transfer,
+        seed=evaluation.seed, chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
+    )  # fmt: skip
 
 
 def _images(dataset: Dataset, index: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:

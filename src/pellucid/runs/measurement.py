@@ -71,16 +71,10 @@ class Measurement:
         for first in range(0, len(x), self.chunk):
             part = slice(first, first + self.chunk)
             yield Case(
-                model=model,
-                x=x[part],
-                label=label[part],
-                index=torch.tensor(list(index[part])),
-                explained=label[part] if self.target == "true" else None,
-                seed=self.seed,
-                channels=self.channels,
-                chunk=self.chunk,
+                model=model, x=x[part], label=label[part], index=torch.tensor(list(index[part])), seed=self.seed,
+                explained=label[part] if self.target == "true" else None, channels=self.channels, chunk=self.chunk,
                 transfer=self.transfer,
-            )
+            )  # fmt: skip
 
     def _measured(self, case: Case) -> dict[str, Tensor]:
         values = {"index": case.index, "label": case.label, "prediction": case.prediction, "score": case.score}

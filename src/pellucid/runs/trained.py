@@ -105,11 +105,7 @@ def build_network(experiment: Experiment, data: Dataset | DataFacts) -> nn.Modul
     """
     with fork(experiment.seed, "init"):
         model = build(
-            experiment.network,
-            classes=len(data.classes),
-            shape=data.shape,
-            mean=data.mean or (),
-            std=data.std or (),
+            experiment.network, classes=len(data.classes), shape=data.shape, mean=data.mean or (), std=data.std or ()
         )
         if experiment.smoothing is not None:
             model = smooth(model, experiment.smoothing, example=torch.zeros(1, *data.shape))

@@ -47,9 +47,4 @@ class Prediction(Metric):
     }  # fmt: skip
 
     def __call__(self, case: Case) -> Numbers:
-        return {
-            "index": case.index,
-            "label": case.label,
-            "prediction": case.prediction,
-            "score": case.score,
-        }
+        return {"index": case.index, "label": case.label, "prediction": case.prediction, "score": case.score}
