@@ -12,7 +12,7 @@ DATASETS = ("fashion-mnist", "mnist", "cifar10", "pcam", "folder", "huggingface"
 AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip")
 LABELS = ("true", "shuffled")
 USUAL_EPS = {"fashion-mnist": 0.1, "mnist": 0.1}
-"""Radius in pixel units of an attack on a dataset's images, where no other is asked for; 8/255 on all else."""
+"""Radius in pixel units of an attack on a dataset's images, where no other is asked for; 8/255 on other images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Data:
             test as they are. A network that fits them has learnt each image by heart (Adebayo et al. 2018, 3.3).
         augmentation: ``none``, ``flip`` (left-right), ``flips`` (also upside down), ``crop-flip`` (4 pixels of
             padding), ``resized-crop-flip``, or ``default``: as the papers do for this dataset, that is none for the
-            two MNISTs, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip`` for all else.
+            two MNISTs, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip`` for others.
         workers: Number of processes that decode images, for sets that do not fit in memory.
 
     >>> Data(name="fashion-mist")

@@ -105,7 +105,7 @@ class Dataset:
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """Mean of the training pixels in [0, 1], by channel: the published numbers, else those of a sample."""
+        """Mean of the training pixels in [0, 1], by channel: as published, or of a sample."""
         return self._moments[0]
 
     @property

@@ -28,7 +28,7 @@ class Loader:
         dataset: the split.
         batch_size: images of a global batch; each of ``world`` processes gets its ``rank``-th part.
         device: where batches are made.
-        shuffle: another order in each epoch, a function of ``seed`` and the epoch; else by position.
+        shuffle: another order in each epoch, a function of ``seed`` and the epoch; by position without it.
         seed: of the order and of the augmentation.
         augmentation: a name or an `Augmentation`; ``default`` is the one that the dataset was loaded with.
         rank: of this process, in [0, world).

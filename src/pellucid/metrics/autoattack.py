@@ -138,14 +138,8 @@ def autoattack_correct(
         return correct
     with torch.inference_mode(False), _nothing_changed():
         images, labels = x[right].float().clone(memory_format=torch.contiguous_format), label[right].long().clone()
-        evaluation = AutoAttack(
-            _float32(model, x.dtype),
-            norm={"linf": "Linf", "l2": "L2"}[norm],
-            eps=eps,
-            seed=seed,
-            version=version,
-            device=x.device,
-        )
+        network, named = _float32(model, x.dtype), {"linf": "Linf", "l2": "L2"}[norm]
+        evaluation = AutoAttack(network, norm=named, eps=eps, seed=seed, version=version, device=x.device)
         for part in (evaluation, evaluation.apgd, evaluation.apgd_targeted):
             part.logger = _log
         evaluation.attacks_to_run = chosen

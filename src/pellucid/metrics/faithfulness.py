@@ -13,7 +13,7 @@ from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.families.faithfulness import Fill, Order, PerturbationCurves
 from pellucid.metrics.imputation import NOISE, blurred, linear_imputation
 from pellucid.metrics.inputs import check_batch, check_classes, check_heatmap, check_model
-from pellucid.metrics.regions import blocks, check_order, counts_of, default_region, ranks_of
+from pellucid.metrics.regions import blocks, counts_of, default_region, ranks_of
 
 __all__ = ["Fill", "aopc", "area_between", "area_under", "perturbation_curve", "perturbation_curves"]
 
@@ -46,7 +46,6 @@ def perturbation_curve(
     ...                    fill="mean").round(decimals=3)
     tensor([[0.0000, 0.1690, 0.1090]])
     """
-    check_order(order)
     curves = perturbation_curves(
         model, x, target, heatmap, orders=(order,), fraction=fraction, steps=steps, repeats=repeats, region=region,
         fill=fill, generator=generator, chunk=chunk,
@@ -224,7 +223,7 @@ def check_inputs(
     if heatmap.shape != (len(x), *x.shape[2:]):
         raise InputError(f"heatmap must be {(len(x), *x.shape[2:])} as the images are, got {tuple(heatmap.shape)}")
     for order in orders:
-        check_order(order)
+        one_of(get_args(Order), order=order)
 
 
 def clean_probability(model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, chunk: int) -> Tensor:

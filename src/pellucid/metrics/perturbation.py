@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.core import randomness
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.types import Attribution, Image, Label, Logits
 from pellucid.metrics.chunks import attribution_of
@@ -184,8 +185,7 @@ class _Version:
 
 
 def _check_noise(*, noise: str, sigma: float, between: tuple[float, float]) -> None:
-    if noise not in get_args(Noise):
-        raise InputError(f"noise must be {', '.join(get_args(Noise))}, got {noise!r}")
+    one_of(get_args(Noise), noise=noise)
     if not 0 < sigma < float("inf"):
         raise InputError(f"sigma must be above 0, got {sigma}")
     low, high = between

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pellucid.core import randomness
-from pellucid.core.checks import at_least
+from pellucid.core.checks import at_least, in_unit
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label
 from pellucid.metrics.faithfulness import check_inputs, clean_probability, imputed, probability
@@ -146,8 +146,7 @@ def insertion_deletion(
     """
     check_inputs(model, x, target, heatmap)
     at_least(1, chunk=chunk)
-    if not 0 <= blank <= 1:
-        raise InputError(f"blank must be in [0, 1], got {blank}")
+    in_unit(blank=blank)
     region = default_region(min(x.shape[2:])) if region is None else region
     counts = counts_of(x, region, 1.0, steps)
 

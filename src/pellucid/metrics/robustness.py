@@ -95,8 +95,8 @@ def robustness_curve(
     succeeded at a small one, it is lower than attacking each radius alone.
 
     Restart i begins, at every radius, at the same draw in the unit ball, from
-    ``randomness.of(generator, f"robustness/{i}")``. With `SampleDraws` an image's numbers depend on nothing else;
-    other sources draw for the images that are left.
+    ``randomness.of(generator, f"robustness/{i}")``. With `SampleDraws` an image's numbers depend on seed and image
+    alone; other sources draw for the images that are left.
 
     ``attack`` says how each ball is searched, its own ``eps`` above 0; ``eps`` are k rising radii in its norm and pixel
     units, at least 0, and the clean image counts at each; ``chunk`` images are attacked at once, which bounds memory.

@@ -132,7 +132,7 @@ def split(name: str) -> tuple[str, str]:
 
 
 def column_name(measure: str, saliency: str = BARE) -> str:
-    """Name of a measure's column for one saliency method: bare for the vanilla gradient, else with a suffix.
+    """Name of a measure's column for one saliency method: bare for the vanilla gradient, with a suffix for others.
 
     Args:
         measure: such as ``gini``.

@@ -81,7 +81,7 @@ def survives(
     r"""Flag a saliency method whose maps stay the same when every layer of the network is random.
 
     The verdict is ``survives`` where the interval of the mean rank correlation after the last layer lies above the
-    threshold, ``falls`` where it does not reach above it, else ``unclear``. The interval speaks about other images,
+    threshold, ``falls`` where it does not reach above it, ``unclear`` between. The interval speaks about other images,
     not about other random networks.
 
     Why 0.5. Write the ranks of the map as s + a, those of a random network's map as s + b, where s is what image and

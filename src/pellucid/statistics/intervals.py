@@ -92,7 +92,7 @@ def of_share(interval: Interval, *, confidence: float = 0.95) -> Interval:
         confidence: probability that the interval covers, in (0, 1).
 
     Returns:
-        With Clopper and Pearson's end where all values are 0 or all are 1; else as it was.
+        With Clopper and Pearson's end where all values are 0 or all are 1, and as it was otherwise.
 
     >>> of_share(mean_interval([0.0] * 200)).high
     0.0182...
@@ -233,7 +233,7 @@ def mean_band(
 
 
 EMPTY = Interval(float("nan"), float("nan"), float("nan"), 0)
-"""Of no image."""
+"""The interval of a number that no image has."""
 
 
 def _floats(values: Values) -> Floats:
