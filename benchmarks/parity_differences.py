@@ -11,7 +11,7 @@ from torch import nn
 
 from pellucid import PGD, VanillaGradient, metrics
 from pellucid.core.randomness import SampleDraws, fork
-from pellucid.metrics.perturbation import noisy_image, observations
+from pellucid.metrics.perturbation import NoisyCopies, noisy_image
 
 DIFFERENCES: list[Callable[[dict[str, Setting]], dict[str, Any]]] = []
 
@@ -155,10 +155,8 @@ def _(all_settings: dict[str, Setting]) -> dict[str, Any]:
     theirs = PyTorchModel(model, channel_first=True, softmax=False, device="cpu")
     with their_way():
         hidden = theirs.get_hidden_representations(s.x.numpy(), layer_names=["1"])
-    seen = observations(
-        model, s.x, s.label, VanillaGradient(), noise="gaussian", sigma=0.1, between=(0, 1), draws=1, layer="1",
-        generator=s.draws,
-    )  # fmt: skip
+    copies = NoisyCopies(model, s.x, s.label, VanillaGradient(), generator=s.draws)
+    seen = copies.observe(noise="gaussian", sigma=0.1, between=(0, 1), draws=1, layer="1")
     return {
         "measure": "relative_stability",
         "peer": "Quantus `RelativeRepresentationStability`",

@@ -2,9 +2,9 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.config import import_name
-from pellucid.core.checks import at_least, in_unit, not_negative
+from pellucid.core.checks import among, at_least, in_unit, not_negative
 from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.randomness import Generator, normal, of
@@ -27,6 +27,7 @@ __all__ = [
     "SmoothGrad",
     "VanillaGradient",
     "as_saliency",
+    "by_name",
     "heatmap",
     "in_chunks",
     "lowest",
@@ -229,8 +230,8 @@ def _weighted_gradient(
         x = torch.cat([point for point, _ in group])
         targets = target.repeat(len(group))
         gradient = _gradient(model, x, targets, score=score, chunk=chunk, create_graph=create_graph)
-        for (_, weight), one in zip(group, torch.split(gradient, len(target)), strict=True):
-            total = weight * one if total is None else total + weight * one
+        for (_, weight), part in zip(group, torch.split(gradient, len(target)), strict=True):
+            total = weight * part if total is None else total + weight * part
     assert total is not None
     return total
 
@@ -263,7 +264,7 @@ def heatmap(attribution: Attribution, *, channels: Channels = "mean_abs") -> Hea
             return attribution.sum(1).abs()
         case "signed_mean":
             return attribution.mean(1)
-    raise InputError(f"channels must be mean_abs, abs_mean, abs_sum or signed_mean, got {channels!r}")
+    raise InputError(f"channels must be {among(get_args(Channels))}, got {channels!r}")
 
 
 def lowest(score: Heatmap, q: float | Tensor, *, region: int = 1) -> Mask:
@@ -410,6 +411,26 @@ def _checked(attribution: Any, x: Image, explain: Callable[..., Any]) -> Attribu
         got = tuple(attribution.shape) if isinstance(attribution, Tensor) else type(attribution).__name__
         raise InputError(f"{saliency_name(explain)} must return a tensor like the images {tuple(x.shape)}, got {got}")
     return attribution.reshape(len(x), -1, *x.shape[-2:])
+
+
+def by_name(methods: Iterable[Any]) -> dict[str, Any]:
+    """Saliency methods by `saliency_name`, in their order.
+
+    Raises:
+        InputError: none, or two of one name.
+
+    >>> list(by_name(["smoothgrad", VanillaGradient()]))
+    ['smoothgrad', 'vanilla_gradient']
+    """
+    named: dict[str, Any] = {}
+    for method in methods:
+        name = saliency_name(method)
+        if name in named:
+            raise InputError(f"saliency must name each kind of map once, got {name} more than once")
+        named[name] = method
+    if not named:
+        raise InputError("saliency must name at least one method, got none")
+    return named
 
 
 def saliency_name(explain: Any) -> str:

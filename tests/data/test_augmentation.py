@@ -98,7 +98,7 @@ def test_two_processes_see_what_one_sees(name):
 def test_wrong_settings_are_named():
     with pytest.raises(InputError, match="area must be in"):
         Augmentation(area=0)
-    with pytest.raises(InputError, match="padding must be 0 or more"):
+    with pytest.raises(InputError, match="padding must be at least 0 pixels"):
         Augmentation(padding=-1)
     with pytest.raises(InputError, match="did you mean 'crop-flip'"):
         named("crop-flips")

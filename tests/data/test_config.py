@@ -28,9 +28,9 @@ def test_two_equal_choices_are_equal_and_printable():
         ({"name": "a.b", "classes": (1, 2)}, "classes must be names, such as ('cat', 'dog'), got (1, 2)"),
         ({"name": "folder", "path": "x", "channels": 2}, "channels must be 1 or 3, got 2"),
         ({"name": "folder", "path": "x", "size": 0}, "size must be at least 1 pixel, got 0"),
-        ({"validation": -1}, "validation must be 0 or more images, got -1"),
+        ({"validation": -1}, "validation must be at least 0, got -1"),
         ({"limit": 0}, "limit must be at least 1 image, got 0"),
-        ({"workers": -1}, "workers must be 0 or more, got -1"),
+        ({"workers": -1}, "workers must be at least 0, got -1"),
     ],
 )
 def test_a_mistake_is_named(wrong, sentence):

@@ -172,7 +172,7 @@ class TestAutoAttack:
             ({"eps": 8.0}, r"eps must be in \[0, 1\], got 8"),
             ({"eps": math.nan}, r"eps must be in \[0, 1\], got nan"),
             ({"norm": "l1"}, "norm must be linf or l2, got 'l1'"),
-            ({"version": "custom"}, "version must be standard, plus, rand, got 'custom'"),
+            ({"version": "custom"}, "version must be one of standard, plus, rand, got 'custom'"),
             ({"attacks": ["pgd"]}, "attacks must be some of apgd-ce, apgd-dlr, fab-t, square, got pgd"),
             ({"attacks": ["apgd-t"]}, "attacks must be some of apgd-ce, apgd-dlr, fab-t, square, got apgd-t"),
             ({"attacks": []}, "attacks must be some of .*, got none"),

@@ -223,8 +223,8 @@ class TestMapSimilarity:
             ({"window": 9}, "window must be odd, from 3 to the map's smaller side, got 9 for 8 x 8 pixels"),
             ({"data_range": -1.0}, "data_range must be above 0, got -1.0"),
             ({"draws": 0}, "draws must be above 0, got 0"),
-            ({"noise": "salt"}, "noise must be gaussian, uniform, one-sided, got 'salt'"),
-            ({"channels": "max"}, "channels must be mean_abs"),
+            ({"noise": "salt"}, "noise must be one of gaussian, uniform, one-sided, got 'salt'"),
+            ({"channels": "max"}, "channels must be one of mean_abs"),
             ({"target": torch.tensor([0, 1, 2, 4])}, r"classes must be in \[0, 3\]"),
         ],
     )

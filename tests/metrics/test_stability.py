@@ -300,7 +300,7 @@ class TestBadInput:
             ({"saliency": lambda model, x, target: x[:2]}, r"must return a tensor like the images \(4, 2, 8, 8\)"),
             ({"saliency": "gradient"}, "saliency.*got 'gradient'"),
             ({"form": "ratio"}, "form must be norm, elementwise, both, got 'ratio'"),
-            ({"noise": "salt"}, "noise must be gaussian, uniform, one-sided, got 'salt'"),
+            ({"noise": "salt"}, "noise must be one of gaussian, uniform, one-sided, got 'salt'"),
             ({"noise": "one-sided", "between": (0.2, 0.1)}, "between must be 0 <= lowest < highest, got"),
             (
                 {"layer": "conv9"},

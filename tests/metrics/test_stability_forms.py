@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
-from pellucid.metrics.perturbation import Noise, noisy_image, observations
+from pellucid.metrics.perturbation import Noise, NoisyCopies, noisy_image
 from pellucid.metrics.stability import relative_stability
 from pellucid.models import Network, build
 from pellucid.saliency import VanillaGradient
@@ -246,10 +246,10 @@ class TestFormsAndLayers:
         with randomness.fork(0):
             model = build(Network(name=name), classes=7, shape=shape, mean=mean, std=mean).eval()
         x = random(2, *shape).float()
-        clean, noisy = observations(
-            model, x, torch.tensor([0, 1]), lambda model, x, target: x, noise="gaussian", sigma=0.1, between=(0, 1),
-            draws=1, layer="penultimate", generator=SampleDraws(0, (0, 1)),
-        )  # fmt: skip
+        copies = NoisyCopies(
+            model, x, torch.tensor([0, 1]), lambda model, x, target: x, generator=SampleDraws(0, (0, 1))
+        )
+        clean, noisy = copies.observe(noise="gaussian", sigma=0.1, between=(0, 1), draws=1, layer="penultimate")
         with torch.no_grad():
             for seen in (clean, noisy):
                 assert seen.hidden.shape == (2, features)

@@ -137,7 +137,7 @@ def test_a_metric_of_ones_own_is_named_by_its_import_path() -> None:
     assert list(meanings(select(["gini", Peak()]), saliency=("vanilla_gradient", "mine")))[4:] == [
         "gini", "peak", "gini/mine", "peak/mine",
     ]  # fmt: skip
-    assert measured(Peak(scale=2.0), Case.of_maps(torch.eye(2)[None])) == {"peak": torch.tensor([2.0])}
+    assert measured(Peak(scale=2.0), Case(given=torch.eye(2)[None])) == {"peak": torch.tensor([2.0])}
 
 
 class NoColumns(Metric):
@@ -211,13 +211,34 @@ class Numberless(Peak):
 )
 def test_what_a_metric_gives_is_held_against_what_it_names(metric: Metric, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
-        measured(metric, Case.of_maps(torch.eye(2)[None]))
+        measured(metric, Case(given=torch.eye(2)[None]))
     assert str(caught.value) == sentence
 
 
 def test_a_metric_that_needs_a_network_says_so() -> None:
-    with pytest.raises(InputError, match="this metric needs the network, and only maps were given"):
-        measured(PerturbationCurves(region=1, steps=1, fraction=0.5), Case.of_maps(torch.eye(2)[None]))
+    with pytest.raises(
+        InputError, match="this metric needs model, a torch.nn.Module from images to logits, which was not given"
+    ):
+        measured(PerturbationCurves(region=1, steps=1, fraction=0.5), Case(given=torch.eye(2)[None]))
+
+
+def test_what_was_not_given_is_never_read_as_zeros() -> None:
+    case = Case(given=torch.eye(2)[None])
+    assert len(case) == 1 and case.has("given") and not case.has("x")
+    for name in ("model", "x", "label", "index"):
+        with pytest.raises(InputError, match=f"this metric needs {name}, .*, which was not given"):
+            getattr(case, name)
+    with pytest.raises(InputError, match="needs heatmap, or model, x and saliency to make it, which were not given"):
+        _ = Case(label=torch.tensor([0])).heatmap
+
+
+def test_road_of_a_random_order_is_measured_on_request_alone() -> None:
+    random = {"road_random", "road_random_curve"}
+    assert not random & {*selected(["all"]), *selected(["faithfulness"])}
+    assert set(selected(["road_random"])) == random
+    assert set(ROAD(orders=("random",)).columns) == random
+    with pytest.raises(InputError, match="orders must be among morf, lerf, random, got 'best'"):
+        ROAD(orders=("best",))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

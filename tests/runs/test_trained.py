@@ -56,6 +56,19 @@ def test_classes_in_another_order_are_mapped_by_name(users, run):
     assert torch.equal(network(x), again(x))
 
 
+def test_a_run_that_knows_its_classes_is_evaluated_without_training_images(users, run, monkeypatch):
+    make, asked = users.make, []
+    monkeypatch.setattr(users, "make", lambda split: asked.append(split) or make(split))
+    network, dataset = open_run(run)
+    assert "train" not in asked and dataset.classes == ("ant", "bee", "cat")
+    RunDirectory(run).data.unlink()
+    older, same = open_run(run)
+    assert "train" in asked, "a run of before does not know its classes"
+    assert torch.equal(dataset.labels, same.labels)
+    x = dataset.take([0, 1]).float() / 255
+    assert torch.equal(network(x), older(x))
+
+
 def test_fewer_classes_keep_the_networks_numbers(users, run):
     users.CLASSES = {"train": ["ant", "bee", "cat"], "test": ["bee", "cat"]}
     network, dataset = open_run(run)

@@ -49,26 +49,21 @@ def explain(arguments: Sequence[str]) -> None:
     from pellucid.explanation import batch, reference
 
     device = _device(parsed.accelerator)
-    subject, images = _subject(parsed)
-    subject.model.to(device)
-    examination = replace(_examination(subject, names(parsed.saliency), full=parsed.full), seed=parsed.seed)
+    network, images = _network(parsed)
+    network.model.to(device)
+    examination = replace(_examination(network, names(parsed.saliency), full=parsed.full), seed=parsed.seed)
     compared = None
     if parsed.reference is not None:
         compared = reference.of_folder(
-            subject, parsed.reference, examination, images=parsed.reference_images, batch_size=parsed.batch_size
+            network, parsed.reference, examination, images=parsed.reference_images, batch_size=parsed.batch_size
         )
-    elif subject.run is not None and subject.evaluation is not None:
-        compared = reference.of_rows(subject.run)
+    elif network.run is not None and network.evaluation is not None:
+        compared = reference.of_rows(network.run)
+    formats: Any = names(parsed.format)  # checked by explain
     summary = batch.explain(
-        subject,
-        images,
-        parsed.out,
-        examination=examination,
-        reference=compared,
-        formats=names(parsed.format),  # type: ignore[arg-type]  # checked by explain
-        target=parsed.target,
-        batch_size=parsed.batch_size,
-    )
+        network, images, parsed.out, examination=examination, reference=compared, formats=formats,
+        target=parsed.target, batch_size=parsed.batch_size,
+    )  # fmt: skip
     if not summary.made:
         reason = summary.skipped[0]["reason"]
         many = len(summary.skipped)
@@ -81,7 +76,7 @@ def explain(arguments: Sequence[str]) -> None:
         print(f"pellucid: {len(summary.made)} explained, {len(summary.skipped)} skipped", file=sys.stderr)
 
 
-def _subject(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
+def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
     """The network that is explained, and the words that name its images."""
     from pellucid.explanation.explained_network import class_names, of_network, of_run
 
@@ -95,16 +90,11 @@ def _subject(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
                 f"give a run directory and then images, got {run!r} alone; for any other network give --network"
             )
         return of_run(run), images
+    classes = int(parsed.classes) if parsed.classes.isdigit() else class_names(parsed.classes)
     network = of_network(
-        parsed.network,
-        weights=parsed.weights,
-        options=_options(parsed.options),
-        size=parsed.size,
-        channels=parsed.channels,
-        classes=int(parsed.classes) if parsed.classes.isdigit() else class_names(parsed.classes),
-        mean=_numbers("mean", parsed.mean),
-        std=_numbers("std", parsed.std),
-    )
+        parsed.network, weights=parsed.weights, options=_options(parsed.options), size=parsed.size,
+        channels=parsed.channels, classes=classes, mean=_numbers("mean", parsed.mean), std=_numbers("std", parsed.std),
+    )  # fmt: skip
     return network, parsed.words
 
 
@@ -122,11 +112,11 @@ def _device(accelerator: str) -> "torch.device":
     return torch.device(accelerator)
 
 
-def _examination(subject: "ExplainedNetwork", saliency: list[str], *, full: bool) -> "Examination":
+def _examination(network: "ExplainedNetwork", saliency: list[str], *, full: bool) -> "Examination":
     from pellucid.explanation.examination import Examination
 
-    if subject.evaluation is not None:
-        return Examination.like(subject.evaluation, saliency, full=full)
+    if network.evaluation is not None:
+        return Examination.like(network.evaluation, saliency, full=full)
     if full:
         return Examination(saliency=tuple(saliency)) if saliency else Examination()
     return Examination.quick(saliency)

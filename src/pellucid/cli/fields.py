@@ -82,8 +82,8 @@ class Class:
 
     def declared(self, name: str) -> "Class | None":
         """The class whose values a field takes, if it takes any."""
-        found = (field for field in self.own_fields() if ast.unparse(field.target) == name)
-        return next((_accepted(self.module, field.annotation)[0] for field in found), None)
+        named = (field for field in self.own_fields() if ast.unparse(field.target) == name)
+        return next((_accepted(self.module, field.annotation)[0] for field in named), None)
 
     def subclasses(self) -> dict[str, "Class"]:
         """Public classes of the same package, or module, that derive from it, in order of their definition."""

@@ -58,9 +58,9 @@ class Parser(argparse.ArgumentParser):
         """Print the options, those of the settings under the headings of their dataclasses."""
         if self.settings:
             self.usage = f"{self._own_usage()} [--SETTING VALUE ...]"
-            own = {action.dest for action in self._actions}
+            taken = {action.dest for action in self._actions}
             for heading, fields in flags(find_class(self.settings)).items():
-                _add_fields(self, heading, [field for field in fields if field.name not in own])
+                _add_fields(self, heading, [field for field in fields if field.name not in taken])
         super().print_help(file)
 
     def parse(self, arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
@@ -72,23 +72,23 @@ class Parser(argparse.ArgumentParser):
         words, settings = self._split(arguments)
         parsed = self.parse_args(words)
         kind = import_name(self.settings)
-        own, fields = vars(parsed), {field.name for field in dataclasses.fields(kind)}
+        options, fields = vars(parsed), {field.name for field in dataclasses.fields(kind)}
         parsed.given = bool(settings)
-        data: dict[str, Any] = {name: own[name] for name in fields & set(own)}
+        data: dict[str, Any] = {name: options[name] for name in fields & set(options)}
         for name, value in settings:
             if name == "config":
                 _merge(data, _read_config(value))
                 continue
             path = [part.replace("-", "_") for part in name.split(".") if part != "init_args"]
             if path[0] not in fields:
-                known = [f"--{option}" for option in (*fields, *own)]
+                known = [f"--{option}" for option in (*fields, *options)]
                 close = get_close_matches(f"--{name}", known, n=1)
                 hint = f", did you mean {close[0]}?" if close else ";"
                 said = f"--{name}" if value is True else f"--{name} {value}"
                 raise InputError(f"unrecognized arguments: {said}{hint} see `{self.prog} --help`")
             _put(data, path, value)
         made = from_config(data, kind)
-        if own.get("print_config"):
+        if options.get("print_config"):
             print(yaml.safe_dump(to_config(made), sort_keys=False, allow_unicode=True), end="")
             raise SystemExit(0)
         return made, parsed
@@ -167,10 +167,7 @@ def _add_fields(parser: argparse.ArgumentParser, heading: str, fields: Iterable[
     for field in fields:
         text = f"{field.help} (default: {field.default})" if field.default else field.help
         group.add_argument(
-            f"--{field.name}",
-            metavar=field.type or "VALUE",
-            default=argparse.SUPPRESS,
-            help=text.replace("%", "%%"),
+            f"--{field.name}", metavar=field.type or "VALUE", default=argparse.SUPPRESS, help=text.replace("%", "%%")
         )
 
 

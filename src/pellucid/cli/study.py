@@ -94,12 +94,9 @@ def _simulate(arguments: Sequence[str]) -> None:
     parser = _on_study("simulate", "Let synthetic participants take part, marked as such in the data.")
     parser.add_argument("--participants", type=int, required=True, help="how many")
     parser.add_argument(
-        "--effect",
-        action="append",
-        default=[],
-        metavar="CONDITION=SHIFT",
+        "--effect", action="append", default=[], metavar="CONDITION=SHIFT",
         help="shift of a condition's ratings on the latent scale; may be given again",
-    )
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the participants")
     parser.add_argument("--through-http", action="store_true", help="through a server on this machine")
     _add_database(parser)
@@ -112,13 +109,9 @@ def _simulate(arguments: Sequence[str]) -> None:
     read_study(parsed.study)
     with closing(Store.open(parsed.study, parsed.database)) as store:
         finished = simulate(
-            parsed.study,
-            store,
-            participants=parsed.participants,
-            effect=effect,
-            seed=parsed.seed,
+            parsed.study, store, participants=parsed.participants, effect=effect, seed=parsed.seed,
             through_http=parsed.through_http,
-        )
+        )  # fmt: skip
     print(f"{finished} synthetic participants finished")
 
 
@@ -146,12 +139,9 @@ def _analyze(arguments: Sequence[str]) -> None:
         "--test", action="append", default=[], metavar="QUESTION", help="test that was not planned; may be given again"
     )
     parser.add_argument(
-        "--equivalence",
-        action="append",
-        default=[],
-        metavar="QUESTION=POINTS",
+        "--equivalence", action="append", default=[], metavar="QUESTION=POINTS",
         help="equivalence test that was not planned, with its margin; may be given again",
-    )
+    )  # fmt: skip
     parsed = parser.parse_args(arguments)
     bounds = _numbers_by_name(parsed.equivalence, "--equivalence is QUESTION=POINTS, such as trust=0.5")
     from pellucid.study.findings import write_findings

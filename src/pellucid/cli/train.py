@@ -14,12 +14,7 @@ __all__ = ["train"]
 
 def train(arguments: Sequence[str]) -> None:
     """Train one network into a run directory."""
-    parser = Parser(
-        "train",
-        "Train one network into a run directory.",
-        settings="pellucid.Experiment",
-        config=True,
-    )
+    parser = Parser("train", "Train one network into a run directory.", settings="pellucid.Experiment", config=True)
     parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
     parser.add_argument("--resume", action="store_true", help="continue the run that the directory holds")
     parser.add_argument("--log", help="tensorboard, csv or wandb: where numbers go while it trains")

@@ -1,10 +1,10 @@
 """The checks that choices repeat: each passes silently or says in one sentence what was wrong and what is accepted."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pellucid.core.errors import InputError
 
-__all__ = ["among", "at_least", "in_unit", "not_negative", "one_of", "positive", "whole"]
+__all__ = ["among", "at_least", "in_unit", "not_negative", "one_of", "positive", "some_of", "whole"]
 
 
 def among(accepted: Sequence[object]) -> str:
@@ -30,6 +30,19 @@ def one_of(accepted: Sequence[object], **values: object) -> None:
     for name, value in values.items():
         if value not in accepted:
             raise InputError(f"{name} must be {among(accepted)}, got {value!r}")
+
+
+def some_of(accepted: Sequence[object], **values: Collection[object]) -> None:
+    """Refuse no choice at all, and one that is none of ``accepted``.
+
+    >>> some_of(("ris", "ros"), measures=("ris", "rts"))
+    Traceback (most recent call last):
+    pellucid.InputError: measures must be among ris, ros, got 'rts'
+    """
+    for name, chosen in values.items():
+        wrong = sorted(map(str, set(chosen) - set(accepted))) if chosen else ["none"]
+        if wrong:
+            raise InputError(f"{name} must be among {', '.join(map(str, accepted))}, got {wrong[0]!r}")
 
 
 def at_least(least: int, unit: str = "", **values: float | None) -> None:

@@ -174,9 +174,9 @@ def fork(*key: int | str, device: torch.device | str = "cpu") -> Iterator[None]:
     kind = "cuda" if device.type == "cpu" else device.type
     with torch.random.fork_rng(devices=accelerator, device_type=kind):
         torch.default_generator.manual_seed(seed_of(*key))
-        for one in accelerator:
+        for place in accelerator:
             if kind == "cuda":  # torch.cuda.manual_seed would seed the current device, which may be another
-                torch.cuda.default_generators[one.index].manual_seed(seed_of(*key))
+                torch.cuda.default_generators[place.index].manual_seed(seed_of(*key))
             else:
                 getattr(torch, kind).manual_seed(seed_of(*key))
         yield

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import Draws
 from pellucid.core.types import Image
@@ -30,8 +31,8 @@ class Augmentation:
             [area, 1], its aspect ratio log-uniform in [3/4, 4/3], a side longer than the image is cut to it.
 
     >>> from pellucid.core.randomness import StepDraws
-    >>> one = torch.tensor([[[[0.0, 0.5, 1.0]]]]).expand(4, 1, 1, 3)
-    >>> Augmentation(flip=True)(one, StepDraws(seed=0, step=0))[:, 0, 0, 0].unique()
+    >>> ramps = torch.tensor([[[[0.0, 0.5, 1.0]]]]).expand(4, 1, 1, 3)
+    >>> Augmentation(flip=True)(ramps, StepDraws(seed=0, step=0))[:, 0, 0, 0].unique()
     tensor([0., 1.])
 
     Source: C. Szegedy et al., *Going deeper with convolutions*, 2015 (resized crop); K. He et al., *Deep residual
@@ -44,8 +45,7 @@ class Augmentation:
     area: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.padding < 0:
-            raise InputError(f"padding must be 0 or more pixels, got {self.padding}")
+        at_least(0, " pixels", padding=self.padding)
         if not 0 < self.area <= 1:
             raise InputError(f"area must be in (0, 1], got {self.area}")
 

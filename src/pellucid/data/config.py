@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError
 
 __all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "USUAL_EPS", "Data", "usual_eps"]
@@ -11,7 +12,7 @@ DATASETS = ("fashion-mnist", "mnist", "cifar10", "pcam", "folder", "huggingface"
 AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip")
 LABELS = ("true", "shuffled")
 USUAL_EPS = {"fashion-mnist": 0.1, "mnist": 0.1}
-"""Radius in pixel units of an attack on a dataset's images, where no other is asked for; 8/255 on all else."""
+"""Radius in pixel units of an attack on a dataset's images, where no other is asked for; 8/255 on other images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class Data:
             test as they are. A network that fits them has learnt each image by heart (Adebayo et al. 2018, 3.3).
         augmentation: ``none``, ``flip`` (left-right), ``flips`` (also upside down), ``crop-flip`` (4 pixels of
             padding), ``resized-crop-flip``, or ``default``: as the papers do for this dataset, that is none for the
-            two MNISTs, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip`` for all else.
+            two MNISTs, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip`` for others.
         workers: Number of processes that decode images, for sets that do not fit in memory.
 
     >>> Data(name="fashion-mist")
@@ -79,16 +80,11 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
             if not names or not all(isinstance(name, str) and name for name in names):
                 raise InputError(f"classes must be names, such as ('cat', 'dog'), got {self.classes!r}")
             object.__setattr__(self, "classes", names)
-        if self.size is not None and self.size < 1:
-            raise InputError(f"size must be at least 1 pixel, got {self.size}")
-        if self.channels not in (None, 1, 3):
-            raise InputError(f"channels must be 1 or 3, got {self.channels}")
-        if self.validation < 0:
-            raise InputError(f"validation must be 0 or more images, got {self.validation}")
-        if self.limit is not None and self.limit < 1:
-            raise InputError(f"limit must be at least 1 image, got {self.limit}")
-        if self.workers < 0:
-            raise InputError(f"workers must be 0 or more, got {self.workers}")
+        if self.channels is not None:
+            one_of((1, 3), channels=self.channels)
+        at_least(1, " pixel", size=self.size)
+        at_least(1, " image", limit=self.limit)
+        at_least(0, validation=self.validation, workers=self.workers)
 
     @property
     def is_own(self) -> bool:

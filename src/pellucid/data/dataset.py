@@ -58,7 +58,7 @@ class Dataset:
         shape: (c, h, w) of every image.
         labels: (n,) int64, positions in ``classes``.
         source: the images by position, decoded or not.
-        training: training images by position, for ``mean`` and ``std``.
+        training: training images by position, for ``mean`` and ``std``; those of the split where it was read alone.
         augmentation: name of the augmentation that ``Data`` asked for.
         workers: number of processes or threads that decode.
     """
@@ -105,7 +105,7 @@ class Dataset:
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """Mean of the training pixels in [0, 1], by channel: the published numbers, else those of a sample."""
+        """Mean of the training pixels in [0, 1], by channel: as published, or of a sample."""
         return self._moments[0]
 
     @property
@@ -189,7 +189,7 @@ class Dataset:
         return tuple((pixels.mean(dim=1) / 255).tolist()), tuple(torch.where(std > 0, std / 255, 1.0).tolist())
 
 
-def load(data: Data, split: Literal["train", "validation", "test"]) -> Dataset:
+def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bool = False) -> Dataset:
     """One split of a dataset. Validation images never are in ``train``, and test images in neither.
 
     Args:
@@ -197,6 +197,8 @@ def load(data: Data, split: Literal["train", "validation", "test"]) -> Dataset:
         split: ``train``, ``validation`` or ``test``. Where the dataset has no validation split of its own,
             ``data.validation`` training images are, chosen by ``data.split_seed``. ``data.labels`` changes
             ``train`` alone.
+        alone: look at no training image where the split is stored by itself, for a network whose run knows its classes
+            and preprocessing: the classes are the split's own, ``mean`` and ``std`` those of its images.
 
     Raises:
         InputError: files are missing, damaged or of another kind, or fewer images are left than asked for.
@@ -209,8 +211,8 @@ def load(data: Data, split: Literal["train", "validation", "test"]) -> Dataset:
     stored = _present(read("test") or read("validation"), name, split) if split == "test" else None
     if split == "validation" and (validation := read("validation")) is not None and read("test") is not None:
         stored = validation
-    if stored is not None and data.name in _MOMENTS:
-        training, classes = stored.images, stored.classes
+    if stored is not None and (alone or data.name in _MOMENTS):
+        training, classes = stored.images, data.classes or stored.classes
     else:
         train = _present(read("train"), name, "train")
         training, left, kept = _training(data, name, train, read)

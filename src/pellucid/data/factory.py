@@ -145,7 +145,7 @@ class Examples:
 
     @cached_property
     def labels(self) -> Tensor:
-        """(n,) int64: ``.targets`` or ``.labels`` where they are those of the items, else from one pass over all."""
+        """(n,) int64: ``.targets`` or ``.labels``, or read in one pass where neither holds the items' own labels."""
         items, n = self._items, len(self._items)
         probed = [i * n // PROBED for i in range(PROBED)] if n > PROBED else list(range(n))
         for i in probed:

@@ -35,9 +35,9 @@ def read(path: Path, split: str, *, size: int | None, channels: int) -> Stored |
     """
     if not path.is_dir():
         raise InputError(f"{path} is no folder; expected one with train/CLASS/* and test/CLASS/* (or val/CLASS/*)")
-    if not (path / "train").is_dir():
-        raise InputError(f"{path} has no folder train; expected train/CLASS/* and test/CLASS/* (or val/CLASS/*) in it")
     place = next((path / name for name in _FOLDERS[split] if (path / name).is_dir()), None)
+    if place is None and split == "train":
+        raise InputError(f"{path} has no folder train; expected train/CLASS/* and test/CLASS/* (or val/CLASS/*) in it")
     if place is None:
         return None
     classes = _classes(place)

@@ -3,6 +3,7 @@
 Source: Y. LeCun, C. Cortes, C. Burges, *The MNIST database of handwritten digits*, section "File formats".
 """
 
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -107,11 +108,8 @@ def parse(content: bytes, where: object, *, dimensions: int) -> Tensor:
             f"{content[:4].hex() or 'nothing'}, expected {bytes([0, 0, 8, dimensions]).hex()}"
         )
     shape = struct.unpack(f">{dimensions}I", content[4:header])
-    length = header
-    count = 1
-    for side in shape:
-        count *= side
-    length += count
+    count = math.prod(shape)
+    length = header + count
     if len(content) != length:
         sizes = " x ".join(map(str, shape))
         raise InputError(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import StepDraws, seed_of
 from pellucid.core.types import Batch
@@ -27,7 +28,7 @@ class Loader:
         dataset: the split.
         batch_size: images of a global batch; each of ``world`` processes gets its ``rank``-th part.
         device: where batches are made.
-        shuffle: another order in each epoch, a function of ``seed`` and the epoch; else by position.
+        shuffle: another order in each epoch, a function of ``seed`` and the epoch; by position without it.
         seed: of the order and of the augmentation.
         augmentation: a name or an `Augmentation`; ``default`` is the one that the dataset was loaded with.
         rank: of this process, in [0, world).
@@ -55,8 +56,7 @@ class Loader:
         drop_last: bool,
         workers: int = 2,
     ) -> None:
-        if batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, got {batch_size}")
+        at_least(1, batch_size=batch_size)
         if not 0 <= rank < world:
             raise InputError(f"rank must be in [0, {world}), got {rank}")
         if batch_size % world:

@@ -52,7 +52,7 @@ _HELP = {
 
 
 def cache() -> Path:
-    """Folder of the datasets: ``$PELLUCID_DATA``, else the platform's cache folder."""
+    """Folder of the datasets: ``$PELLUCID_DATA``, or the platform's cache folder where that is not set."""
     return Path(os.environ.get("PELLUCID_DATA") or platformdirs.user_cache_dir("pellucid"))
 
 
@@ -123,7 +123,7 @@ def get(name: str, *, path: str | Path | None = None, progress: Callable[[str], 
 
     Args:
         name: a known dataset.
-        path: a folder (or archive) of the files, taken into the cache instead of looking anywhere else.
+        path: a folder (or archive) of the files, taken into the cache instead of looking in other places.
         progress: called with a line when something slow begins.
 
     Returns:

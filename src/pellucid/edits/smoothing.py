@@ -3,7 +3,7 @@
 import copy
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
@@ -68,10 +68,10 @@ class SmoothingBlock(nn.Module):
 
     Args:
         shape: (c, h, w) of the feature map.
-        filter: as in `Smoothing`.
-        kernel_size: as in `Smoothing`.
-        sigma: as in `Smoothing`.
-        init: as in `Smoothing`.
+        filter: as in `Smoothing`, as are ``kernel_size``, ``sigma`` and ``init``.
+        kernel_size: side of a local filter.
+        sigma: of the Gaussian.
+        init: first weights.
 
     Raises:
         InputError: a value that `Smoothing` refuses, or a feature map too small to be reflected.
@@ -198,15 +198,8 @@ def insert_smoothing(
 
 def smooth(model: nn.Module, smoothing: Smoothing, *, example: Image) -> nn.Module:
     """`insert_smoothing` with a person's choice."""
-    return insert_smoothing(
-        model,
-        smoothing.layers,
-        filter=smoothing.filter,
-        kernel_size=smoothing.kernel_size,
-        sigma=smoothing.sigma,
-        init=smoothing.init,
-        example=example,
-    )
+    settings = asdict(smoothing)
+    return insert_smoothing(model, settings.pop("layers"), **settings, example=example)
 
 
 def gaussian_kernel(kernel_size: int, *, sigma: float) -> Float[Tensor, " k"]:
@@ -297,14 +290,14 @@ def _matching(names: list[str], patterns: list[str]) -> list[str]:
     """The names that a pattern matches, in the model's order."""
     chosen: set[str] = set()
     for pattern in patterns:
-        found = [name for name in names if _fits(name, pattern)]
-        if not found:
+        matches = [name for name in names if _fits(name, pattern)]
+        if not matches:
             close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.5)
             guess = f", did you mean {' or '.join(close)}?" if close else ";"
             top = [name for name in names if "." not in name]
             more = ", …" if len(top) > 12 else ""
             raise InputError(f"no layer {pattern!r} to smooth{guess} top layers are {', '.join(top[:12])}{more}")
-        chosen.update(found)
+        chosen.update(matches)
     return [name for name in names if name in chosen]
 
 
@@ -328,15 +321,15 @@ def _output_shapes(model: nn.Module, layers: dict[str, nn.Module], example: Imag
         for handle in handles:
             handle.remove()
     shapes: dict[str, tuple[int, int, int]] = {}
-    for name, found in seen.items():
-        if not found:
+    for name, outputs in seen.items():
+        if not outputs:
             raise InputError(f"layer {name!r} cannot be smoothed: the network does not use it")
-        if len(found) > 1:
+        if len(outputs) > 1:
             raise InputError(
                 f"layer {name!r} cannot be smoothed: it is used more than once, with outputs of different shapes "
-                f"{' and '.join(map(str, sorted(found, key=str)))}"
+                f"{' and '.join(map(str, sorted(outputs, key=str)))}"
             )
-        shape = found.pop()
+        shape = outputs.pop()
         if not isinstance(shape, tuple) or len(shape) != 4:
             raise InputError(
                 f"layer {name!r} cannot be smoothed: feature maps (n, c, h, w) are needed, it gives {shape}"

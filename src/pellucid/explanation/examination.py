@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.config import to_config
+from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.types import Attribution, Image, Saliency
 from pellucid.explanation.card import FIGURES
@@ -29,7 +30,7 @@ from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.measure import measured
 from pellucid.metrics.metric import Images
 from pellucid.metrics.suite import is_foreign, select
-from pellucid.saliency import Channels, Explain, IntegratedGradients, SmoothGrad, as_saliency, saliency_name
+from pellucid.saliency import Channels, Explain, IntegratedGradients, SmoothGrad, as_saliency, by_name
 
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
@@ -73,13 +74,9 @@ class Examination:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.saliency:
-            raise InputError("saliency must name at least one method, got none")
-        if self.channels not in get_args(Channels):
-            raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
-        for name in ("predictions", "random_maps"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        by_name(self.saliency)
+        one_of(get_args(Channels), channels=self.channels)
+        at_least(1, predictions=self.predictions, random_maps=self.random_maps)
         given = {*self.curves.columns, *self.stability.columns}
         if not given >= {"aopc_morf", "aopc_lerf", "ris", "ros"}:
             raise InputError(f"a card needs aopc_morf, aopc_lerf, ris and ros, got {', '.join(sorted(given))}")
@@ -117,9 +114,7 @@ class Examination:
         stability = _as_evaluated(RelativeStability(), evaluation)
         return replace(
             basis,
-            saliency=_named(
-                saliency or evaluation.saliency, {saliency_name(explain): explain for explain in evaluation.saliency}
-            ),
+            saliency=_named(saliency or evaluation.saliency, by_name(evaluation.saliency)),
             channels=evaluation.channels,
             curves=replace(curves, orders=("morf", "lerf"), repeats=curves.repeats if full else basis.curves.repeats),
             stability=replace(stability, measures=("ris", "ros"), forms=("norm",), draws=basis.stability.draws),
@@ -132,11 +127,7 @@ class Examination:
 
     def methods(self, *, chunk: int | None = None) -> dict[str, Saliency]:
         """The saliency functions by name; those that take several passes an image put ``chunk`` images in one."""
-        names = [saliency_name(explain) for explain in self.saliency]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise InputError(f"saliency must name each kind of map once, got {twice[0]} {len(twice)} times")
-        return {name: as_saliency(_chunked(explain, chunk)) for name, explain in zip(names, self.saliency, strict=True)}
+        return {name: as_saliency(_chunked(explain, chunk)) for name, explain in by_name(self.saliency).items()}
 
     def further(self) -> tuple[Metric, ...]:
         """The metrics that are measured beside the card's own."""

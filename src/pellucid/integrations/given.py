@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import Generator, SampleDraws
-from pellucid.core.types import Attribution, Heatmap, Image, Label
+from pellucid.core.types import Image, Label
 from pellucid.metrics import Case, Metric
 from pellucid.metrics.measure import measured
 from pellucid.metrics.metric import Images
@@ -18,65 +18,18 @@ from pellucid.metrics.suite import select
 
 __all__ = ["Given", "as_metric", "image_draws"]
 
-_NEEDED = {
-    "model": "a torch.nn.Module from images to logits",
-    "x": "images (n, c, h, w) in [0, 1]",
-    "label": "the true class of each image",
-    "index": "the position of each image in its dataset",
-    "saliency": "whatever pellucid.as_saliency accepts",
-}
-
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Given(Case):
-    """A case whose call may leave out what the metric does not look at; looking at it is one sentence.
-
-    Args:
-        asker: name of the metric, for that sentence.
-        maps: (n, channels, h, w) signed attributions, where they were made already.
-
-    >>> Given(asker="Peak").label
-    Traceback (most recent call last):
-    pellucid.InputError: Peak needs label, the true class of each image, which was not given
-    """
-
-    asker: str
-    model: Any = None
-    x: Any = None
-    label: Any = None
-    index: Any = None
-    saliency: Any = None
-    maps: Attribution | None = None
-
-    def __getattribute__(self, name: str) -> Any:
-        value = super().__getattribute__(name)
-        if value is None and name in _NEEDED:
-            raise InputError(f"{self.asker} needs {name}, {_NEEDED[name]}, which was not given")
-        return value
-
-    def _has(self, name: str) -> bool:
-        return vars(self)[name] is not None
-
-    def __len__(self) -> int:
-        return next((len(vars(self)[name]) for name in ("x", "given", "label", "index") if self._has(name)), 0)
+    """A case whose draws are those of `image_draws`."""
 
     @cached_property
     def draws(self) -> Generator:
         return image_draws(self.x, self.seed, vars(self)["index"])
 
-    @cached_property
-    def attribution(self) -> Attribution:
-        return super().attribution if self.maps is None else self.maps
-
-    @cached_property
-    def signed_heatmap(self) -> Heatmap:
-        if not any(self._has(name) for name in ("given", "maps", "saliency")):
-            raise InputError(f"{self.asker} needs heatmap, or model, x and saliency to make it, which were not given")
-        return super().signed_heatmap
-
     def measured(self, metric: Metric) -> dict[str, Tensor]:
         """The metric's numbers, its settings fitted to the images where these are given."""
-        return measured(metric.fitted(Images(tuple(self.x.shape[1:]))) if self._has("x") else metric, self)
+        return measured(metric.fitted(Images(tuple(self.x.shape[1:]))) if self.has("x") else metric, self)
 
 
 def as_metric(metric: Any) -> Metric:

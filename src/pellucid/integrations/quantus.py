@@ -13,17 +13,10 @@ Quantus itself is not needed, and never imported.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from torch import Tensor
+from typing import Any
 
 from pellucid import metrics
 from pellucid.integrations.quantus_call import ExplainFunc, QuantusMetric
-from pellucid.metrics import Case, Column
-from pellucid.metrics.column import Direction
-from pellucid.metrics.families.faithfulness import Order
-from pellucid.metrics.regions import check_order
 
 __all__ = [
     "ROAD",
@@ -87,27 +80,7 @@ class RegionPerturbation(QuantusMetric, of=metrics.PerturbationCurves, softmax=T
     """
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Removal(metrics.ROAD):
-    """ROAD of one order, a column for each share; the order may be random too."""
-
-    orders: tuple[Order, ...] = ("morf",)  # type: ignore[assignment]  # the random order has no column in pellucid
-
-    def __post_init__(self) -> None:
-        check_order(self.orders[0])
-
-    @property
-    def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # they depend on the shares
-        better: dict[Order, Direction] = {"morf": "lower", "lerf": "higher", "random": "none"}
-        whole = Column(title="ROAD", family="faithfulness", direction=better[self.orders[0]])
-        return {"road": whole} | {f"{share:g}": Column(title=f"ROAD at {share:g}") for share in self.shares}
-
-    def __call__(self, case: Case) -> dict[str, Tensor]:
-        curve = super().__call__(case)[f"road_{self.orders[0]}_curve"]
-        return {"road": curve.mean(dim=1)} | {f"{share:g}": curve[:, k] for k, share in enumerate(self.shares)}
-
-
-class ROAD(QuantusMetric, of=_Removal):
+class ROAD(QuantusMetric, of=metrics.ROAD, orders=("morf",)):
     """Share of the ``shares`` of removed pixels at which the target is still predicted, `pellucid.metrics.road`.
 
     For ``order="morf"`` lower is better, for ``"lerf"`` higher; ``"random"`` is the third. The outcome at each share is
@@ -115,6 +88,13 @@ class ROAD(QuantusMetric, of=_Removal):
     all that Quantus 0.6 returns, for ``morf`` alone and for images of one channel alone (with more it fails), from a
     signed map.
     """
+
+    def __call__(self, *arguments: Any, **named: Any) -> list[float]:
+        scores = super().__call__(*arguments, **named)
+        (curves,) = self.details.values()
+        shares = self.metric.settings(self.column)["shares"]
+        self.details = {f"{share:g}": [curve[k] for curve in curves] for k, share in enumerate(shares)}
+        return scores
 
 
 class RelativeInputStability(QuantusMetric, of=metrics.RelativeStability, measures=("ris",)):

@@ -9,11 +9,4 @@ from pellucid.methods.regular import Regular
 from pellucid.methods.saliency_guided import SaliencyGuided
 from pellucid.methods.scaat import SCAAT, AdversarialSCAAT
 
-__all__ = [
-    "SCAAT",
-    "AdversarialSCAAT",
-    "AdversarialTraining",
-    "Method",
-    "Regular",
-    "SaliencyGuided",
-]
+__all__ = ["SCAAT", "AdversarialSCAAT", "AdversarialTraining", "Method", "Regular", "SaliencyGuided"]

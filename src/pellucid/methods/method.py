@@ -15,7 +15,7 @@ __all__ = ["Losses", "Method", "sample_numbers"]
 Losses = dict[str, Tensor]
 
 RESERVED = ("rows", "epoch", "index", "images", "label")
-"""Names that a run's files have for something else."""
+"""Names that a run's files have for other things."""
 
 
 class Method(ABC):
@@ -66,7 +66,7 @@ def sample_numbers(state: nn.Module, num_samples: int) -> dict[str, Tensor]:
         By name, (num_samples,) float32 on the CPU.
 
     Raises:
-        InputError: ``per_sample`` gave something else, or a name that a run cannot store.
+        InputError: ``per_sample`` gave no such mapping, or a name that a run cannot store.
     """
     per_sample: Any = getattr(state, "per_sample", dict)
     numbers = per_sample()

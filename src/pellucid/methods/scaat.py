@@ -33,7 +33,7 @@ class SCAAT(Method):
         weight: λ.
         divergence: D; ``symmetric_kl`` is the paper's equation 4 as it stands, ``jensen_shannon`` what its text says.
         q: share of the lowest-saliency features that may change, in [0, 1]: of all samples where ``adaptive`` is
-            off, else what they begin with.
+            off, and what each begins with where it is on.
         adaptive: adapt q to each sample (algorithm 2).
         gamma: step of the adaptation.
         q_min: least q.

@@ -1,7 +1,4 @@
-from .autoattack import (
-    autoattack_correct as autoattack_correct,
-    autoattack_names as autoattack_names,
-)
+from .autoattack import autoattack_correct as autoattack_correct, autoattack_names as autoattack_names
 from .case import Case as Case
 from .column import Column as Column
 from .curvature import (
@@ -26,28 +23,16 @@ from .families.faithfulness import (
     InsertionDeletion as InsertionDeletion,
     PerturbationCurves as PerturbationCurves,
 )
-from .families.masking import (
-    MaskingProbes as MaskingProbes,
-)
-from .families.prediction import (
-    Prediction as Prediction,
-)
+from .families.masking import MaskingProbes as MaskingProbes
+from .families.prediction import Prediction as Prediction
 from .families.robustness import (
     AutoAttack as AutoAttack,
     RobustAccuracy as RobustAccuracy,
     RobustnessCurve as RobustnessCurve,
 )
-from .families.sanity import (
-    Randomisation as Randomisation,
-    RandomisationBaselines as RandomisationBaselines,
-)
-from .families.sensitivity import (
-    LocalLipschitz as LocalLipschitz,
-    MaxSensitivity as MaxSensitivity,
-)
-from .families.similarity import (
-    MapSimilarity as MapSimilarity,
-)
+from .families.sanity import Randomisation as Randomisation, RandomisationBaselines as RandomisationBaselines
+from .families.sensitivity import LocalLipschitz as LocalLipschitz, MaxSensitivity as MaxSensitivity
+from .families.similarity import MapSimilarity as MapSimilarity
 from .families.sparsity import (
     CompressedSize as CompressedSize,
     EffectiveComplexity as EffectiveComplexity,
@@ -57,20 +42,12 @@ from .families.sparsity import (
     LosslessSize as LosslessSize,
     PixelEntropy as PixelEntropy,
 )
-from .families.stability import (
-    RelativeStability as RelativeStability,
-)
-from .imputation import (
-    blurred as blurred,
-    linear_imputation as linear_imputation,
-)
+from .families.stability import RelativeStability as RelativeStability
+from .imputation import blurred as blurred, linear_imputation as linear_imputation
 from .masking import masking_warnings as masking_warnings
 from .metric import Metric as Metric
 from .regions import default_region as default_region
-from .removal import (
-    insertion_deletion as insertion_deletion,
-    road as road,
-)
+from .removal import insertion_deletion as insertion_deletion, road as road
 from .robustness import (
     masking_probe as masking_probe,
     robust_correct as robust_correct,
@@ -88,15 +65,8 @@ from .scores import (
     balanced_accuracy as balanced_accuracy,
     expected_calibration_error as expected_calibration_error,
 )
-from .sensitivity import (
-    local_lipschitz as local_lipschitz,
-    max_sensitivity as max_sensitivity,
-)
-from .similarity import (
-    map_similarity as map_similarity,
-    rank_correlation as rank_correlation,
-    ssim as ssim,
-)
+from .sensitivity import local_lipschitz as local_lipschitz, max_sensitivity as max_sensitivity
+from .similarity import map_similarity as map_similarity, rank_correlation as rank_correlation, ssim as ssim
 from .sparsity import (
     compressed_size as compressed_size,
     effective_complexity as effective_complexity,
@@ -107,10 +77,5 @@ from .sparsity import (
     png_size as png_size,
 )
 from .stability import relative_stability as relative_stability
-from .suite import (
-    COLUMNS as COLUMNS,
-    DERIVED as DERIVED,
-    FAMILIES as FAMILIES,
-    column_name as column_name,
-)
+from .suite import COLUMNS as COLUMNS, DERIVED as DERIVED, FAMILIES as FAMILIES, column_name as column_name
 from .survival import survives as survives

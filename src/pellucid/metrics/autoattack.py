@@ -12,9 +12,10 @@ from torch import Tensor
 
 from pellucid.attacks import PGD
 from pellucid.core import randomness
+from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Label
-from pellucid.metrics.inputs import check_batch, check_counts, check_model, clean_logits
+from pellucid.metrics.inputs import check_batch, check_model, clean_logits
 
 __all__ = ["autoattack_correct", "autoattack_names"]
 
@@ -47,8 +48,7 @@ def autoattack_names(classes: int, *, version: Version = "standard") -> tuple[st
 
     Source: Croce and Hein 2020, equations 6 and 7; section 6 for the choice.
     """
-    if version not in get_args(Version):
-        raise InputError(f"version must be {', '.join(get_args(Version))}, got {version!r}")
+    one_of(get_args(Version), version=version)
     if classes < 2:
         raise InputError(f"AutoAttack needs a network of at least 2 classes, got {classes}")
     names = {
@@ -120,7 +120,7 @@ def autoattack_correct(
         ) from error
     check_model(model)
     check_batch(x, label)
-    check_counts(chunk=chunk)
+    at_least(1, chunk=chunk)
     PGD(eps=eps, step_size=0, steps=0, norm=norm)  # checks eps and norm
     logits = clean_logits(model, x, label, chunk)
     known = autoattack_names(logits.shape[1], version=version)
@@ -138,14 +138,8 @@ def autoattack_correct(
         return correct
     with torch.inference_mode(False), _nothing_changed():
         images, labels = x[right].float().clone(memory_format=torch.contiguous_format), label[right].long().clone()
-        evaluation = AutoAttack(
-            _float32(model, x.dtype),
-            norm={"linf": "Linf", "l2": "L2"}[norm],
-            eps=eps,
-            seed=seed,
-            version=version,
-            device=x.device,
-        )
+        network, named = _float32(model, x.dtype), {"linf": "Linf", "l2": "L2"}[norm]
+        evaluation = AutoAttack(network, norm=named, eps=eps, seed=seed, version=version, device=x.device)
         for part in (evaluation, evaluation.apgd, evaluation.apgd_targeted):
             part.logger = _log
         evaluation.attacks_to_run = chosen
@@ -168,8 +162,8 @@ def _float32(model: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Callable[
 
     def logits(x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and x.requires_grad:
-            found: Tensor = _OfImages.apply(x, lambda image: model(image.to(dtype)).float())  # type: ignore[no-untyped-call]
-            return found
+            answer: Tensor = _OfImages.apply(x, lambda image: model(image.to(dtype)).float())  # type: ignore[no-untyped-call]
+            return answer
         with torch.no_grad():
             # A copy, for the square attack writes into the logits, which may be a view of the images.
             return model(x.to(dtype)).to(torch.float32, copy=True)
@@ -185,8 +179,8 @@ class _OfImages(torch.autograd.Function):
         with torch.enable_grad():
             ctx.image = x.detach().requires_grad_()
             ctx.logits = model(ctx.image)
-        found: Tensor = ctx.logits.detach().clone()
-        return found
+        logits: Tensor = ctx.logits.detach().clone()
+        return logits
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import Generator, SampleDraws
-from pellucid.core.types import Attribution, Heatmap, Image, Label, PerSample, Saliency
+from pellucid.core.types import Attribution, Heatmap, Label, PerSample, Saliency
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.families.stability import Noise, RelativeStability
 from pellucid.metrics.perturbation import NoisyCopies, Observation
@@ -19,12 +19,21 @@ from pellucid.saliency import Channels, VanillaGradient, heatmap
 
 __all__ = ["Case"]
 
+_NEEDED = {
+    "model": "a torch.nn.Module from images to logits",
+    "x": "images (n, c, h, w) in [0, 1]",
+    "label": "the true class of each image",
+    "index": "the position of each image in its dataset",
+    "saliency": "whatever pellucid.as_saliency accepts",
+}
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Case:
     """Some images under one network, and the maps of one saliency method; made once, shared by all metrics.
 
-    An evaluation makes one for at most ``chunk`` images, so that what is kept of the noisy copies is bounded.
+    An evaluation makes one for at most ``chunk`` images, so that what is kept of the noisy copies is bounded. What no
+    metric looks at may be left out; looking at what was not given is refused in one sentence.
 
     Args:
         model: network in eval mode, images (n, c, h, w) in [0, 1] to logits (n, classes).
@@ -41,16 +50,21 @@ class Case:
         transfer: another network of the same classes, on which a transferred attack is computed.
         generator: source of every draw; of ``seed`` and ``index`` by default.
         given: (n, h, w) the heatmap, where it was made already.
+        maps: (n, channels, h, w) signed attributions, where they were made already.
+        asker: what is told to need something that was not given.
 
-    >>> case = Case.of_maps(torch.tensor([[[3.0, 1.0]]]))
+    >>> case = Case(given=torch.tensor([[[3.0, 1.0]]]))
     >>> case.heatmap.sum()
     tensor(4.)
+    >>> case.label
+    Traceback (most recent call last):
+    pellucid.InputError: this metric needs label, the true class of each image, which was not given
     """
 
-    model: nn.Module
-    x: Image
-    label: Label
-    index: Label
+    model: Any = None
+    x: Any = None
+    label: Any = None
+    index: Any = None
     explained: Label | None = None
     seed: int = 0
     saliency: Saliency = field(default_factory=VanillaGradient)
@@ -61,27 +75,22 @@ class Case:
     transfer: nn.Module | None = None
     generator: Generator = None
     given: Heatmap | None = None
+    maps: Attribution | None = None
+    asker: str = "this metric"
 
-    @classmethod
-    def of_maps(cls, heatmap: Heatmap, **known: Any) -> "Case":
-        """A case of which the maps alone are known, for metrics that look at nothing more.
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if value is None and name in _NEEDED:
+            raise InputError(f"{self.asker} needs {name}, {_NEEDED[name]}, which was not given")
+        return value
 
-        Args:
-            heatmap: (n, h, w), non-negative.
-            known: other arguments of `Case`.
-        """
-        n = len(heatmap)
-        nothing = torch.zeros(n, dtype=torch.int64)
-        usual: dict[str, Any] = {
-            "model": _Nothing().eval(),
-            "x": heatmap.new_zeros(n, 1, *heatmap.shape[1:]),
-            "label": nothing,
-        }
-        return cls(given=heatmap, **{**usual, "index": torch.arange(n), "explained": nothing} | known)
+    def has(self, name: str) -> bool:
+        """Whether the argument of that name was given."""
+        return vars(self)[name] is not None
 
     def __len__(self) -> int:
         """Number of images."""
-        return len(self.x)
+        return next((len(vars(self)[name]) for name in ("x", "given", "label", "index") if self.has(name)), 0)
 
     @cached_property
     def draws(self) -> Generator:
@@ -112,13 +121,19 @@ class Case:
     @cached_property
     def attribution(self) -> Attribution:
         """(n, channels, h, w), signed."""
+        if self.maps is not None:
+            return self.maps
         repeated = randomness.repeatable(randomness.of(self.draws, self.name), self.x.device)
         return attribution_of(self.saliency, self.model, self.x, self.target, repeated, chunk=self.chunk)
 
     @cached_property
     def signed_heatmap(self) -> Heatmap:
         """(n, h, w) the map as ``channels`` makes it of the attribution; signed only with ``signed_mean``."""
-        return heatmap(self.attribution, channels=self.channels) if self.given is None else self.given
+        if self.given is not None:
+            return self.given
+        if self.maps is None and not (self.has("saliency") and (self.has("model") or self.has("x"))):
+            raise InputError(f"{self.asker} needs heatmap, or model, x and saliency to make it, which were not given")
+        return heatmap(self.attribution, channels=self.channels)
 
     @cached_property
     def heatmap(self) -> Heatmap:
@@ -155,10 +170,3 @@ class Case:
         return self._copies.observe(
             noise=noise, sigma=sigma, between=between, draws=draws, layer=layer, predict=predict
         )
-
-
-class _Nothing(nn.Module):
-    """Stands where no network is known."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        raise InputError("this metric needs the network, and only maps were given; give model and x too")

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pellucid.core import randomness
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.types import Image, Label, PerSample
@@ -113,16 +114,9 @@ def top_hessian_eigenvalue(
     keeps the curvature of the softmax alone. ``difference`` takes
     :math:`(g(x + h v) - g(x - h v)) / 2h` instead, which also sees the kinks within h of the image.
 
-    Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
-        x: (n, c, h, w) images in [0, 1].
-        label: (n,) class of the cross-entropy.
-        iterations: Hessian-vector products, at least 1.
-        method: ``exact`` or ``difference``.
-        step: Euclidean length h of the difference in pixel units, above 0; unused by ``exact``.
-        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
-            it but for rounding.
-        generator: source of the first direction.
+    ``iterations`` is at least 1; ``step`` is the Euclidean length h in pixel units, above 0; ``generator`` is the
+    source of the first direction; ``label`` holds the (n,) classes of the cross-entropy. All other arguments are those
+    of `gradient_variation`.
 
     Returns:
         (n,) in the dtype of ``x``; closer to 0 is flatter. A Hessian of zeros has 0.
@@ -165,24 +159,12 @@ def hessian_trace(
     r"""Trace of each image's Hessian of the cross-entropy loss, estimated as the mean of :math:`z \cdot Hz`.
 
     Each z is a vector of random signs, so the diagonal is exact in every draw; the estimate's variance is
-    :math:`2 \sum_{i \ne j} H_{ij}^2` divided by the draws (Hutchinson).
-
-    Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
-        x: (n, c, h, w) images in [0, 1].
-        label: (n,) class of the cross-entropy.
-        draws: number of sign vectors; draw i is from ``randomness.of(generator, f"curvature/{i}")``.
-        method: ``exact`` or ``difference``, as in `top_hessian_eigenvalue`.
-        step: Euclidean length of the difference in pixel units, above 0; unused by ``exact``.
-        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
-            it but for rounding.
-        generator: source of the signs.
+    :math:`2 \sum_{i \ne j} H_{ij}^2` divided by the draws (Hutchinson). Draw i of the ``draws`` is from
+    ``randomness.of(generator, f"curvature/{i}")``; all other arguments and errors are those of
+    `top_hessian_eigenvalue`.
 
     Returns:
         (n,) in the dtype of ``x``; the sum of the eigenvalues, closer to 0 is flatter.
-
-    Raises:
-        InputError: as in `top_hessian_eigenvalue`.
 
     >>> steep = lambda x: torch.stack([-2 * (x**2).sum((1, 2, 3)) - 500, torch.zeros(len(x))], dim=1)
     >>> hessian_trace(steep, torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]), draws=1)
@@ -198,8 +180,8 @@ def hessian_trace(
     def estimated(x: Image, label: Label, *negative: Tensor) -> PerSample:
         product = _hessian_product(model, x, label, method, step)
         total = torch.zeros_like(x[:, 0, 0, 0])
-        for one in negative:
-            signs = torch.where(one, -1, 1).to(x.dtype)
+        for below_zero in negative:
+            signs = torch.where(below_zero, -1, 1).to(x.dtype)
             total += (signs * product(signs)).flatten(1).sum(1)
         return total / draws
 
@@ -246,8 +228,8 @@ def _check(model: Callable[[Tensor], Tensor], x: Image, label: Label, **numbers:
     check_model(model)
     check_batch(x, label)
     for name, value in numbers.items():
-        if name in ("draws", "iterations") and value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
+        if name in ("draws", "iterations"):
+            at_least(1, "", **{name: value})
         if not 0 < value < float("inf"):
             raise InputError(f"{name} must be above 0 and finite, got {value}")
 

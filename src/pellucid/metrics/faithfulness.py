@@ -7,21 +7,15 @@ import torch
 from torch import Tensor
 
 from pellucid.core import randomness
+from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.families.faithfulness import Fill, Order, PerturbationCurves
 from pellucid.metrics.imputation import NOISE, blurred, linear_imputation
 from pellucid.metrics.inputs import check_batch, check_classes, check_heatmap, check_model
-from pellucid.metrics.regions import blocks, check_order, counts_of, default_region, ranks_of
+from pellucid.metrics.regions import blocks, counts_of, default_region, ranks_of
 
-__all__ = [
-    "Fill",
-    "aopc",
-    "area_between",
-    "area_under",
-    "perturbation_curve",
-    "perturbation_curves",
-]
+__all__ = ["Fill", "aopc", "area_between", "area_under", "perturbation_curve", "perturbation_curves"]
 
 
 def perturbation_curve(
@@ -39,27 +33,12 @@ def perturbation_curve(
     generator: randomness.Generator = None,
     chunk: int = 128,
 ) -> Tensor:
-    """One curve of `perturbation_curves`, with the same arguments and numbers.
+    """One curve of `perturbation_curves`, with the same arguments, numbers and errors.
 
-    Args:
-        model: as there, as are all other arguments.
-        x: (n, c, h, w) images in [0, 1].
-        target: (n,) class whose probability is followed.
-        heatmap: (n, h, w), non-negative.
-        order: ``"morf"``, most relevant regions first, ``"lerf"``, least relevant first, or ``"random"``.
-        fraction: share of the regions replaced at the last step, in (0, 1].
-        steps: number of steps.
-        repeats: number of noise images averaged over.
-        region: side of a region in pixels; `default_region` of the shorter side by default.
-        fill: what a replaced region shows.
-        generator: source of the noise and of the random order.
-        chunk: images in one forward pass.
+    ``order`` is ``"morf"``, most relevant regions first, ``"lerf"``, least relevant first, or ``"random"``.
 
     Returns:
         (n, steps + 1) decay of the probability, in [-1, 1]; column 0 is 0.
-
-    Raises:
-        InputError: as `perturbation_curves`.
 
     >>> brightness = lambda x: torch.stack([x.sum((1, 2, 3)), torch.zeros(len(x))], dim=1)
     >>> x = torch.zeros(1, 1, 2, 2); x[..., 0, 0] = 1
@@ -67,21 +46,10 @@ def perturbation_curve(
     ...                    fill="mean").round(decimals=3)
     tensor([[0.0000, 0.1690, 0.1090]])
     """
-    check_order(order)
     curves = perturbation_curves(
-        model,
-        x,
-        target,
-        heatmap,
-        orders=(order,),
-        fraction=fraction,
-        steps=steps,
-        repeats=repeats,
-        region=region,
-        fill=fill,
-        generator=generator,
-        chunk=chunk,
-    )
+        model, x, target, heatmap, orders=(order,), fraction=fraction, steps=steps, repeats=repeats, region=region,
+        fill=fill, generator=generator, chunk=chunk,
+    )  # fmt: skip
     return curves[order]
 
 
@@ -153,10 +121,8 @@ def perturbation_curves(
     protocol of SCAAT (Xu et al. 2023): 20 % of the regions in 20 steps, 5 repeats.
     """
     check_inputs(model, x, target, heatmap, orders)
-    if fill not in get_args(Fill):
-        raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {fill!r}")
-    if chunk < 1 or repeats < 1:
-        raise InputError(f"chunk and repeats must be at least 1, got {chunk} and {repeats}")
+    one_of(get_args(Fill), fill=fill)
+    at_least(1, chunk=chunk, repeats=repeats)
     region = default_region(min(x.shape[2:])) if region is None else region
     counts = counts_of(x, region, fraction, steps)
 
@@ -257,7 +223,7 @@ def check_inputs(
     if heatmap.shape != (len(x), *x.shape[2:]):
         raise InputError(f"heatmap must be {(len(x), *x.shape[2:])} as the images are, got {tuple(heatmap.shape)}")
     for order in orders:
-        check_order(order)
+        one_of(get_args(Order), order=order)
 
 
 def clean_probability(model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, chunk: int) -> Tensor:
@@ -297,7 +263,7 @@ def _sources(x: Tensor, fill: Fill, repeats: int, generator: randomness.Generato
         if fill == "linear":
             yield list(noise)
         else:
-            yield from ([one] for one in noise)
+            yield from ([image] for image in noise)
 
 
 def _changed(x: Tensor, replaced: Tensor, fill: Fill, sources: list[Tensor]) -> Iterator[Tensor]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Mask
+from pellucid.metrics.inputs import check_images, wide
 
 __all__ = ["blurred", "linear_imputation"]
 
@@ -40,7 +41,7 @@ def blurred(x: Image, *, sigma: float | None = None) -> Image:
     >>> blurred(x, sigma=0.8).round(decimals=2)
     tensor([[[[0.0300, 0.2300, 0.5000, 0.2300, 0.0300]]]])
     """
-    _check_image(x)
+    check_images(x)
     sigma = min(x.shape[2:]) / 10 if sigma is None else sigma
     if not 0 < sigma < float("inf"):
         raise InputError(f"sigma of the blur must be above 0, got {sigma}")
@@ -79,7 +80,7 @@ def linear_imputation(x: Image, removed: Mask) -> Image:
     Source: Rong et al. 2022, "A consistent and efficient evaluation strategy for attribution methods" (ROAD),
     section 4; the weight of a neighbour outside the image is left out, as in the authors' code.
     """
-    _check_image(x)
+    check_images(x)
     if removed.shape != (len(x), 1, *x.shape[2:]) or removed.dtype != torch.bool:
         raise InputError(
             f"removed must be bool {(len(x), 1, *x.shape[2:])}, got {removed.dtype} {tuple(removed.shape)}"
@@ -87,7 +88,7 @@ def linear_imputation(x: Image, removed: Mask) -> Image:
     if not torch.isfinite(x.detach()).all():
         raise InputError("pixels must be finite, got nan or infinity")
     with torch.no_grad():
-        solved = _solve(_wide(x.detach()), _wide(removed))
+        solved = _solve(wide(x.detach()), wide(removed))
     return torch.where(removed, solved.to(x.dtype), x.detach())
 
 
@@ -95,11 +96,6 @@ def _gaussian(side: int, sigma: float) -> Tensor:
     """The matrix that blurs a row of ``side`` pixels."""
     position = torch.arange(side, dtype=torch.float64)
     return (-((position[:, None] - position) ** 2) / (2 * sigma**2)).softmax(dim=1)
-
-
-def _wide(value: Tensor) -> Tensor:
-    """In float64, for the tolerance; Apple's GPUs have no float64."""
-    return value.to(torch.float32 if value.device.type == "mps" else torch.float64)
 
 
 def _solve(x: Tensor, removed: Tensor) -> Tensor:
@@ -236,10 +232,3 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(b > 0, a / torch.where(b > 0, b, 1), 0)
-
-
-def _check_image(x: Tensor) -> None:
-    if x.ndim != 4 or x.numel() == 0 or not x.is_floating_point():
-        raise InputError(
-            f"images must be floating point (n, c, h, w) with at least one pixel, got {x.dtype} {tuple(x.shape)}"
-        )

@@ -11,11 +11,12 @@ from pellucid.core.types import Image, Label, Logits
 __all__ = [
     "check_batch",
     "check_classes",
-    "check_counts",
     "check_heatmap",
+    "check_images",
     "check_model",
     "clean_logits",
     "predicted_logits",
+    "wide",
 ]
 
 
@@ -32,12 +33,22 @@ def check_heatmap(heatmap: Tensor) -> None:
         raise InputError(f"heatmap must be non-negative, got {low:g}; pellucid.heatmap(attribution) makes one")
 
 
-def check_batch(x: Tensor, target: Tensor) -> None:
-    """Raise unless ``x`` is (n, c, h, w) with pixels in [0, 1] and ``target`` holds n class numbers."""
+def wide(value: Tensor) -> Tensor:
+    """The tensor in float64, where differences cancel; in float32 on Apple's GPUs, which have no float64."""
+    return value.to(torch.float32 if value.device.type == "mps" else torch.float64)
+
+
+def check_images(x: Tensor) -> None:
+    """Raise unless ``x`` is floating (n, c, h, w) with at least one pixel."""
     if x.ndim != 4 or x.numel() == 0 or not x.is_floating_point():
         raise InputError(
             f"images must be floating point (n, c, h, w) with at least one pixel, got {x.dtype} {tuple(x.shape)}"
         )
+
+
+def check_batch(x: Tensor, target: Tensor) -> None:
+    """Raise unless ``x`` is (n, c, h, w) with pixels in [0, 1] and ``target`` holds n class numbers."""
+    check_images(x)
     low, high = x.detach().aminmax()
     if not (low >= 0 and high <= 1):
         raise InputError(f"pixels must be in [0, 1], got values from {low:g} to {high:g}")
@@ -64,13 +75,6 @@ def check_model(model: Callable[[Tensor], Tensor]) -> None:
         training = next((name or type(model).__name__ for name, m in model.named_modules() if m.training), None)
         if training is not None:
             raise InputError(f"the network must be in eval mode, got {training!r} in training mode; call model.eval()")
-
-
-def check_counts(**counts: int) -> None:
-    """Raise unless every number, named as the caller's argument, is at least 1."""
-    for name, count in counts.items():
-        if count < 1:
-            raise InputError(f"{name} must be at least 1, got {count}")
 
 
 def predicted_logits(model: Callable[[Tensor], Tensor], x: Image, label: Label) -> Logits:

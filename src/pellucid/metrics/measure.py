@@ -26,7 +26,7 @@ def measured(metric: Metric, case: Case) -> dict[str, Tensor]:
 
     >>> import torch
     >>> from pellucid.metrics import Gini
-    >>> measured(Gini(), Case.of_maps(torch.eye(4)[None]))
+    >>> measured(Gini(), Case(given=torch.eye(4)[None]))
     {'gini': tensor([0.7500])}
     """
     kind, n = type(metric).__name__, len(case)

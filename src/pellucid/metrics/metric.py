@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
     from pellucid.metrics.case import Case
 
-__all__ = ["About", "Images", "Metric"]
+    Numbers = Mapping[str, Tensor]
+else:  # names for annotations alone, since naming a metric must not import torch
+    Case = Numbers = Any
+
+__all__ = ["About", "Case", "Images", "Metric", "Numbers"]
 
 About = Literal["network", "map", "noisy maps"]
 
@@ -56,7 +60,7 @@ class Metric(ABC):
     ...         return {"peak": self.scale * case.heatmap.flatten(1).amax(1)}
     >>> import torch
     >>> from pellucid.metrics import Case
-    >>> Peak(scale=2.0)(Case.of_maps(torch.tensor([[[0.5, 0.25]]])))
+    >>> Peak(scale=2.0)(Case(given=torch.tensor([[[0.5, 0.25]]])))
     {'peak': tensor([1.])}
     """
 
@@ -68,7 +72,7 @@ class Metric(ABC):
     follows: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         """Measure some images.
 
         Args:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.core import randomness
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.types import Attribution, Image, Label, Logits
 from pellucid.metrics.chunks import attribution_of
@@ -16,7 +17,7 @@ from pellucid.metrics.families.stability import Noise, RelativeStability
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
 from pellucid.saliency import as_saliency, in_chunks
 
-__all__ = ["PENULTIMATE", "Noise", "NoisyCopies", "Observation", "noisy_image", "observations"]
+__all__ = ["PENULTIMATE", "Noise", "NoisyCopies", "Observation", "noisy_image"]
 
 PENULTIMATE = "penultimate"
 """The layer whose *input* is looked at: the last that was registered of those with parameters of their own."""
@@ -183,47 +184,8 @@ class _Version:
     hidden: dict[str | None, Tensor] = field(default_factory=dict)
 
 
-def observations(
-    model: Callable[[Tensor], Tensor],
-    x: Image,
-    target: Label,
-    saliency: Any,
-    *,
-    noise: Noise,
-    sigma: float,
-    between: tuple[float, float],
-    draws: int,
-    layer: str | None = None,
-    predict: bool = True,
-    chunk: int | None = None,
-    generator: randomness.Generator,
-) -> Iterator[Observation]:
-    """`NoisyCopies.observe` of copies that nobody asks for again, and with the same arguments.
-
-    Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
-        x: (n, c, h, w) images in [0, 1].
-        target: (n,) class that is explained.
-        saliency: whatever `pellucid.saliency.as_saliency` accepts.
-        noise: see `noisy_image`, as ``sigma`` and ``between``.
-        sigma: standard deviation of the noise.
-        between: range of the one-sided noise.
-        draws: number of noisy copies, at least 1.
-        layer: name of the layer whose output is ``hidden``.
-        predict: predict the noisy copies too.
-        chunk: largest number of images that network or saliency is given at once; all by default.
-        generator: source of the noise.
-
-    Returns:
-        The clean observation, then the noisy ones.
-    """
-    copies = NoisyCopies(model, x, target, saliency, chunk=chunk, generator=generator, keep=False)
-    return copies.observe(noise=noise, sigma=sigma, between=between, draws=draws, layer=layer, predict=predict)
-
-
 def _check_noise(*, noise: str, sigma: float, between: tuple[float, float]) -> None:
-    if noise not in get_args(Noise):
-        raise InputError(f"noise must be {', '.join(get_args(Noise))}, got {noise!r}")
+    one_of(get_args(Noise), noise=noise)
     if not 0 < sigma < float("inf"):
         raise InputError(f"sigma must be above 0, got {sigma}")
     low, high = between

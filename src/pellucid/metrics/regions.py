@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from typing import get_args
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image
 from pellucid.metrics.families.faithfulness import Order
 
-__all__ = ["Order", "blocks", "check_order", "counts_of", "default_region", "ranks_of"]
+__all__ = ["Order", "blocks", "counts_of", "default_region", "ranks_of"]
 
 
 def default_region(side: int) -> int:
@@ -75,12 +74,6 @@ def blocks(ranks: Tensor, counts: Tensor, chunk: int) -> Iterator[tuple[slice, s
     for rows in _slices(len(ranks), chunk):
         for columns in _slices(len(counts), max(1, chunk // (rows.stop - rows.start))):
             yield rows, columns, ranks[rows, None] < counts[columns, None, None, None]
-
-
-def check_order(order: str) -> None:
-    """Raise unless ``order`` is one of `Order`."""
-    if order not in get_args(Order):
-        raise InputError(f"order must be one of {', '.join(get_args(Order))}, got {order!r}")
 
 
 def _slices(length: int, size: int) -> list[slice]:

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from pellucid.core import randomness
+from pellucid.core.checks import at_least, in_unit
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label
 from pellucid.metrics.faithfulness import check_inputs, clean_probability, imputed, probability
 from pellucid.metrics.families.faithfulness import ROAD, InsertionDeletion, Order
 from pellucid.metrics.imputation import blurred
-from pellucid.metrics.inputs import check_counts
 from pellucid.metrics.regions import blocks, counts_of, default_region, ranks_of
 
 __all__ = ["insertion_deletion", "road"]
@@ -69,7 +69,7 @@ def road(
     Source: Rong et al. 2022, "A consistent and efficient evaluation strategy for attribution methods".
     """
     check_inputs(model, x, target, heatmap, orders)
-    check_counts(chunk=chunk)
+    at_least(1, chunk=chunk)
     if len(shares) == 0 or not all(0 <= share <= 1 for share in shares):
         raise InputError(f"shares must be one number or more in [0, 1], got {tuple(shares)}")
     if not 0 <= noise < math.inf:
@@ -117,10 +117,10 @@ def insertion_deletion(
     Regions and ties are those of `perturbation_curves`. Nothing is drawn at random.
 
     Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
+        model: as in `road`, as are ``x``, ``heatmap``, ``chunk`` and what is refused.
         x: (n, c, h, w) images in [0, 1].
         target: (n,) class whose probability is followed, the predicted one in RISE.
-        heatmap: (n, h, w), non-negative, finite.
+        heatmap: (n, h, w).
         steps: number of steps to the whole image, each of at least one region.
         region: side of a region in pixels, 1 in RISE; `default_region` of the shorter side by default.
         sigma: deviation of the blur in pixels, see `blurred`; a tenth of the shorter side by default.
@@ -132,8 +132,7 @@ def insertion_deletion(
         insertion, lower for deletion.
 
     Raises:
-        InputError: wrong shapes, pixels outside [0, 1], a negative or NaN heatmap, a class the network lacks, a
-            network in training mode or with non-finite logits, numbers out of range, a step of less than one region.
+        InputError: as `road`, or a step of less than one region.
 
     >>> brightness = lambda x: torch.stack([x.sum((1, 2, 3)), torch.zeros(len(x))], dim=1)
     >>> x = torch.zeros(1, 1, 2, 2); x[..., 0, 0] = 1
@@ -146,9 +145,8 @@ def insertion_deletion(
     11 × 11 pixels of a Gaussian of sigma 5, much sharper than the default here; it takes single pixels, 224 a step.
     """
     check_inputs(model, x, target, heatmap)
-    check_counts(chunk=chunk)
-    if not 0 <= blank <= 1:
-        raise InputError(f"blank must be in [0, 1], got {blank}")
+    at_least(1, chunk=chunk)
+    in_unit(blank=blank)
     region = default_region(min(x.shape[2:])) if region is None else region
     counts = counts_of(x, region, 1.0, steps)
 

@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from pellucid.attacks import PGD, fgsm
 from pellucid.core import randomness
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Label
-from pellucid.metrics.inputs import check_batch, check_counts, check_model, clean_logits, predicted_logits
+from pellucid.metrics.inputs import check_batch, check_model, clean_logits, predicted_logits
 
 __all__ = ["Attack", "masking_probe", "robust_correct", "robustness_curve"]
 
@@ -68,7 +69,7 @@ def robust_correct(
     """
     check_model(model)
     check_batch(x, label)
-    check_counts(restarts=restarts)
+    at_least(1, restarts=restarts)
     correct = predicted_logits(model, x, label).argmax(dim=1) == label
     for restart in range(restarts):
         correct &= _right_after(model, x, label, attack, randomness.of(generator, f"robustness/{restart}"))
@@ -94,18 +95,12 @@ def robustness_curve(
     succeeded at a small one, it is lower than attacking each radius alone.
 
     Restart i begins, at every radius, at the same draw in the unit ball, from
-    ``randomness.of(generator, f"robustness/{i}")``. With `SampleDraws` an image's numbers depend on nothing else;
-    other sources draw for the images that are left.
+    ``randomness.of(generator, f"robustness/{i}")``. With `SampleDraws` an image's numbers depend on seed and image
+    alone; other sources draw for the images that are left.
 
-    Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
-        x: (n, c, h, w) images in [0, 1].
-        label: (n,) true class.
-        attack: how each ball is searched; its own ``eps`` must be above 0.
-        eps: k rising radii in the attack's norm and pixel units, at least 0; the clean image counts at each.
-        restarts: attacks from different random starts, at least 1.
-        generator: source of the random starts.
-        chunk: images attacked at once, which bounds memory.
+    ``attack`` says how each ball is searched, its own ``eps`` above 0; ``eps`` are k rising radii in its norm and pixel
+    units, at least 0, and the clean image counts at each; ``chunk`` images are attacked at once, which bounds memory.
+    All other arguments are those of `robust_correct`.
 
     Returns:
         (n, k) True where the clean and all attacked predictions up to that radius are the label; higher is more robust.
@@ -126,7 +121,7 @@ def robustness_curve(
     """
     check_model(model)
     check_batch(x, label)
-    check_counts(restarts=restarts, chunk=chunk)
+    at_least(1, restarts=restarts, chunk=chunk)
     if not eps or any(not low < high for low, high in pairwise(eps)):
         raise InputError(f"eps must hold rising radii, at least one, got {list(eps)}")
     if not attack.eps > 0:
@@ -134,8 +129,8 @@ def robustness_curve(
     attacks = [replace(attack, eps=radius, step_size=attack.step_size / attack.eps * radius) for radius in eps]
     correct = clean_logits(model, x, label, chunk).argmax(dim=1) == label
     column = []
-    for one in attacks:
-        correct = _survivors(model, x, label, one, correct, range(restarts), generator, chunk)
+    for at_radius in attacks:
+        correct = _survivors(model, x, label, at_radius, correct, range(restarts), generator, chunk)
         column.append(correct)
     return torch.stack(column, dim=1)
 
@@ -161,15 +156,9 @@ def masking_probe(
     Every probe is an attack of its own on all images that the clean network has right. All use the draws of
     `robust_correct`, so ``many_step`` equals it and ``restarts`` equals it with as many restarts.
 
-    Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
-        x: (n, c, h, w) images in [0, 1].
-        label: (n,) true class.
-        attack: the attack that is probed.
-        restarts: random starts of ``restarts``, at least 2; without ``random_start`` it equals ``many_step``.
-        transfer: another network of the same classes, in eval mode, such as one trained without an attack.
-        generator: source of the random starts.
-        chunk: images attacked at once, which bounds memory.
+    ``attack`` is the one that is probed; ``restarts``, at least 2, are the random starts of the probe of that name,
+    which equals ``many_step`` for an attack without; ``transfer`` is another network of the same classes, in eval mode,
+    such as one trained without an attack. All other arguments are those of `robustness_curve`.
 
     Returns:
         (n,) True where the network is right on the image and after
@@ -188,8 +177,8 @@ def masking_probe(
 
     >>> bright = lambda x: torch.stack([x.mean((1, 2, 3)), torch.full((len(x),), 0.5)], dim=1)
     >>> x = torch.tensor([0.9, 0.65, 0.1]).view(3, 1, 1, 1)
-    >>> found = masking_probe(bright, x, torch.tensor([0, 0, 0]), PGD(eps=0.2, step_size=0.05, steps=8))
-    >>> {name: right.sum().item() for name, right in found.items()}
+    >>> probes = masking_probe(bright, x, torch.tensor([0, 0, 0]), PGD(eps=0.2, step_size=0.05, steps=8))
+    >>> {name: right.sum().item() for name, right in probes.items()}
     {'one_step': 1, 'many_step': 1, 'long': 1, 'restarts': 1, 'unbounded': 0}
 
     Source: Athalye, Carlini and Wagner 2018, "Obfuscated gradients give a false sense of security", section 3.1;
@@ -197,7 +186,7 @@ def masking_probe(
     """
     check_model(model)
     check_batch(x, label)
-    check_counts(chunk=chunk)
+    at_least(1, chunk=chunk)
     if restarts < 2:
         raise InputError(f"restarts must be at least 2, to be more than one attack, got {restarts}")
     correct = clean_logits(model, x, label, chunk).argmax(dim=1) == label
@@ -206,11 +195,11 @@ def masking_probe(
         clean_logits(transfer, x, label, chunk)
     attacks = probe_attacks(attack, x[0].numel())
 
-    def survivors(one: PGD, alive: Tensor, starts: range = range(1), **source: Any) -> Tensor:
-        return _survivors(model, x, label, one, alive, starts, generator, chunk, **source)
+    def survivors(probe: PGD, alive: Tensor, starts: range = range(1), **source: Any) -> Tensor:
+        return _survivors(model, x, label, probe, alive, starts, generator, chunk, **source)
 
     many_step = survivors(attack, correct)
-    found = {
+    right = {
         "one_step": survivors(attacks["one_step"], correct),
         "many_step": many_step,
         "long": survivors(attacks["long"], correct),
@@ -218,8 +207,8 @@ def masking_probe(
         "unbounded": survivors(attacks["unbounded"], correct),
     }
     if transfer is not None:
-        found["transfer"] = survivors(attack, correct, attacked=transfer)
-    return found
+        right["transfer"] = survivors(attack, correct, attacked=transfer)
+    return right
 
 
 def probe_attacks(attack: PGD, pixels: int) -> dict[str, PGD]:

@@ -6,13 +6,14 @@ A saliency method whose maps stay the same when the weights are random explains 
 import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.core import randomness
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.types import Attribution, Image, Label, PerSample
 from pellucid.metrics.chunks import attribution_of
@@ -42,12 +43,12 @@ def reset_parameters(layer: nn.Module) -> None:
     Raises:
         InputError: the layer has none.
     """
-    own = getattr(layer, "reset_parameters", None)
-    if not callable(own):
+    reset = getattr(layer, "reset_parameters", None)
+    if not callable(reset):
         raise InputError(
             f"{type(layer).__name__} has parameters but no reset_parameters(); give randomise a reset of your own"
         )
-    own()
+    reset()
 
 
 def randomise(
@@ -82,8 +83,7 @@ def randomise(
 
     Source: Adebayo et al. 2018, "Sanity checks for saliency maps", sections 3.1 and 3.2.
     """
-    if order not in ("cascading", "independent"):
-        raise InputError(f"order must be cascading or independent, got {order!r}")
+    one_of(get_args(Randomisation), order=order)
     names = [name for name, layer in model.named_modules() if next(layer.parameters(recurse=False), None) is not None]
     if not names:
         raise InputError(f"{type(model).__name__} has no layer with parameters to randomise")
@@ -171,50 +171,38 @@ def baseline_similarity(
 ) -> dict[str, PerSample]:
     """What to read `randomisation_similarity` beside: similarities in which nothing that was learned plays a part.
 
-    Args:
-        model: network in eval mode; it is not changed.
-        x: (n, c, h, w) images in [0, 1].
-        target: (n,) class that is explained, of every network.
-        saliency: as in `randomisation_similarity`, as are the arguments that follow.
-        channels: how an attribution becomes one value per pixel.
-        seed: of the first random network; the other's is one larger.
-        reset: as in `randomise`.
-        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
-            it but for rounding.
-        generator: source of the saliency's own draws and of the random map.
+    Arguments and errors are those of `randomisation_similarity`; ``seed`` is of the first random network, the other's
+    is one larger, and ``generator`` draws the random map too.
 
     Returns:
         Rank correlations, (n,) each, in [-1, 1]: ``edge_map`` of the network's map with `edge_map`, ``random_map`` with
         `random_map`, ``random_networks`` between the maps of two fully random networks, the share that image and
         architecture alone decide.
 
-    Raises:
-        InputError: as in `randomisation_similarity`.
-
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).eval()
-    >>> found = baseline_similarity(network, torch.rand(2, 1, 4, 4), torch.tensor([0, 1]), edge_map)
-    >>> found["edge_map"], found["random_networks"]
+    >>> likeness = baseline_similarity(network, torch.rand(2, 1, 4, 4), torch.tensor([0, 1]), edge_map)
+    >>> likeness["edge_map"], likeness["random_networks"]
     (tensor([1., 1.]), tensor([1., 1.]))
 
     Source: the edge detector of Adebayo et al. 2018, figure 1; Yona and Greenfeld 2021 for what images alone explain.
     """
     explained = explainer([model], x, target, saliency, chunk=chunk, generator=generator)
     noise = randomness.of(generator, "sanity/random_map")
-    own, edges, drawn, *random = (
+    trained, edges, drawn, *random = (
         heatmap(attribution, channels=channels)
         for attribution in (
             explained(model),
             edge_map(model, x, target),
             random_map(model, x, target, generator=noise),
-            *(explained(_random_network(model, seed=one, reset=reset)) for one in (seed, seed + 1)),
+            *(explained(_random_network(model, seed=fresh, reset=reset)) for fresh in (seed, seed + 1)),
         )
     )
-    found = {
-        "edge_map": rank_correlation(own, edges),
-        "random_map": rank_correlation(own, drawn),
+    similarity = {
+        "edge_map": rank_correlation(trained, edges),
+        "random_map": rank_correlation(trained, drawn),
         "random_networks": rank_correlation(*random),
     }
-    return {name: value.to(x.dtype) for name, value in found.items()}
+    return {name: value.to(x.dtype) for name, value in similarity.items()}
 
 
 def _random_network(model: nn.Module, *, seed: int, reset: Callable[[nn.Module], None]) -> nn.Module:
@@ -235,19 +223,11 @@ def explainer(
 ) -> Callable[[nn.Module], Attribution]:
     """What gives the attribution of the same images for any network, with the same draws for each.
 
-    Args:
-        models: networks in eval mode, at least one; those that are checked before anything is explained.
-        x: (n, c, h, w) images in [0, 1].
-        target: (n,) class that is explained, of every network.
-        saliency: as in `randomisation_similarity`.
-        chunk: largest number of images in one forward or backward pass; all by default.
-        generator: source of the saliency's own draws.
+    The ``models``, networks in eval mode and at least one, are checked before anything is explained; all other
+    arguments and errors are those of `randomisation_similarity`.
 
     Returns:
         Function from a network to its detached attribution, (n, channels, h, w).
-
-    Raises:
-        InputError: as in `randomisation_similarity`.
     """
     check_batch(x, target)
     for model in models:

@@ -10,7 +10,7 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Label, PerSample
 from pellucid.metrics.families.sensitivity import LocalLipschitz
-from pellucid.metrics.perturbation import Observation, observations
+from pellucid.metrics.perturbation import NoisyCopies, Observation
 
 __all__ = ["box", "local_lipschitz", "max_sensitivity", "worst_change"]
 
@@ -57,10 +57,8 @@ def local_lipschitz(
 
     Source: Alvarez-Melis and Jaakkola 2018, "On the robustness of interpretability methods", equation 1 (sampled).
     """
-    seen = observations(
-        model, x, target, saliency, **box(radius), draws=draws, predict=False, chunk=chunk, generator=generator
-    )
-    return worst_change(seen, relative=False)
+    copies = NoisyCopies(model, x, target, saliency, chunk=chunk, generator=generator, keep=False)
+    return worst_change(copies.observe(**box(radius), draws=draws, predict=False), relative=False)
 
 
 def max_sensitivity(
@@ -77,25 +75,10 @@ def max_sensitivity(
     """The largest relative change of the attribution near the image: max ||e(x) - e(x')||_2 / ||e(x)||_2.
 
     x' = clip(x + U(-radius, radius)) to [0, 1]; changed predictions are not left out. As in Captum, the change of an
-    all-zero attribution is divided by 1.
-
-    Args:
-        model: network in eval mode, or any function, from images (n, c, h, w) to logits (n, classes).
-        x: (n, c, h, w) images in [0, 1].
-        target: (n,) class that is explained.
-        saliency: whatever `pellucid.saliency.as_saliency` accepts; one that draws gets the same numbers every time.
-        radius: largest change of a pixel, above 0.
-        draws: number of noisy images; draw i is from ``randomness.of(generator, f"stability/{i}")``.
-        chunk: largest number of images in one forward or backward pass; all by default. The numbers do not depend on
-            it but for rounding.
-        generator: source of the noise.
+    all-zero attribution is divided by 1. Arguments and errors are those of `local_lipschitz`.
 
     Returns:
         (n,) >= 0 in the dtype of ``x``, lower is more stable.
-
-    Raises:
-        InputError: wrong shapes, pixels outside [0, 1], a class the network lacks, a network in training mode, with
-            non-finite logits or attributions, numbers out of range.
 
     >>> score = lambda x: x.flatten(1)[:, :2]
     >>> constant_map = lambda model, x, target: torch.ones_like(x)
@@ -105,10 +88,8 @@ def max_sensitivity(
     Source: Yeh et al. 2019, "On the (in)fidelity and sensitivity of explanations", definition 3, divided by the
     attribution's norm as in Captum's ``sensitivity_max``.
     """
-    seen = observations(
-        model, x, target, saliency, **box(radius), draws=draws, predict=False, chunk=chunk, generator=generator
-    )
-    return worst_change(seen, relative=True)
+    copies = NoisyCopies(model, x, target, saliency, chunk=chunk, generator=generator, keep=False)
+    return worst_change(copies.observe(**box(radius), draws=draws, predict=False), relative=True)
 
 
 def box(radius: float) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.families.similarity import MapSimilarity
-from pellucid.metrics.perturbation import Noise, Observation, observations
+from pellucid.metrics.inputs import wide
+from pellucid.metrics.perturbation import Noise, NoisyCopies, Observation
 from pellucid.saliency import Channels, heatmap
 
 __all__ = ["map_similarity", "rank_correlation", "similarity_of", "ssim"]
@@ -131,10 +132,8 @@ def map_similarity(
 
     Source: Bhusal, Alam and Rastogi 2026 (SSIM); Ghorbani, Abid and Zou 2019 (rank correlation).
     """
-    seen = observations(
-        model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, chunk=chunk,
-        generator=generator,
-    )  # fmt: skip
+    copies = NoisyCopies(model, x, target, saliency, chunk=chunk, generator=generator, keep=False)
+    seen = copies.observe(noise=noise, sigma=sigma, between=between, draws=draws)
     return similarity_of(seen, channels=channels, normalise=normalise, window=window, data_range=data_range)
 
 
@@ -150,10 +149,10 @@ def similarity_of(
 
     Args:
         seen: the clean images first, then their noisy copies, with their logits.
-        channels: how an attribution becomes a map, see `pellucid.heatmap`.
+        channels: as there, as are all other arguments.
         normalise: divide each map by its own largest magnitude.
-        window: side of SSIM's squares in pixels, odd, at least 3, no larger than the image.
-        data_range: range of a map's values that SSIM assumes, above 0.
+        window: side of SSIM's squares.
+        data_range: range of a map's values.
     """
     copies = iter(seen)
     clean = next(copies)
@@ -194,7 +193,7 @@ def _window_mean(value: Tensor, window: int) -> Tensor:
 
 
 def _pooled(heatmap: Heatmap, window: int) -> _Pooled:
-    value = _wide(heatmap)[:, None]
+    value = wide(heatmap)[:, None]
     mean, sample = _window_mean(value, window), window**2 / (window**2 - 1)
     return _Pooled(value, mean, sample * (_window_mean(value * value, window) - mean**2))
 
@@ -229,7 +228,7 @@ def _ranked(value: Tensor) -> _Ranked:
     first = torch.where(starts, place, 0).cummax(dim=1).values
     last = torch.where(ends, place, pixels).flip(1).cummin(dim=1).values.flip(1)
     # Equal pixels share their mean rank; exact in halves, so that a flat map has ranks of exactly 0.
-    mean = _wide(first + last - (pixels - 1)) / 2
+    mean = wide(first + last - (pixels - 1)) / 2
     ranks = torch.empty_like(mean).scatter_(1, order, mean)
     return _Ranked(ranks, ranks.norm(dim=1))
 
@@ -239,11 +238,6 @@ def _correlation(one: _Ranked, other: _Ranked) -> Tensor:
     both_flat = (one.length == 0) & (other.length == 0)
     value = (one.ranks * other.ranks).sum(dim=1) / torch.where(size == 0, 1, size)
     return torch.where(both_flat, 1, value.clamp(-1, 1))
-
-
-def _wide(value: Tensor) -> Tensor:
-    """In float64, as variances are differences of squares; Apple's GPUs have no float64."""
-    return value.to(torch.float32 if value.device.type == "mps" else torch.float64)
 
 
 def _check_maps(one: Tensor, other: Tensor) -> None:

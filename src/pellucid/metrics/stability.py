@@ -10,7 +10,8 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Label, PerSample
 from pellucid.metrics.families.stability import Noise, RelativeStability
-from pellucid.metrics.perturbation import Observation, observations
+from pellucid.metrics.inputs import wide
+from pellucid.metrics.perturbation import NoisyCopies, Observation
 
 __all__ = ["relative_stability", "stability_of"]
 
@@ -90,10 +91,8 @@ def relative_stability(
     Source: Agarwal et al. 2022, "Rethinking stability for attribution-based explanations", equations 2, 3 and 5: the
     elementwise form, with the conventions of Quantus 0.6; the norm form of OpenXAI (Agarwal et al. 2022).
     """
-    seen = observations(
-        model, x, target, saliency, noise=noise, sigma=sigma, between=between, draws=draws, layer=layer,
-        chunk=chunk, generator=generator,
-    )  # fmt: skip
+    copies = NoisyCopies(model, x, target, saliency, chunk=chunk, generator=generator, keep=False)
+    seen = copies.observe(noise=noise, sigma=sigma, between=between, draws=draws, layer=layer)
     return stability_of(seen, form=form, eps_min=eps_min)
 
 
@@ -104,8 +103,8 @@ def stability_of(
 
     Args:
         seen: the clean images first, then their noisy copies, with their logits and, for RRS, the layer's output.
-        form: ``norm``, ``elementwise`` or ``both``.
-        eps_min: floor of the denominators of the norm form, above 0; stand-in for 0 in the elementwise form.
+        form: as there, as is ``eps_min``.
+        eps_min: floor of the denominators.
     """
     if form not in get_args(Form):
         raise InputError(f"form must be {', '.join(get_args(Form))}, got {form!r}")
@@ -152,7 +151,7 @@ def _elementwise_form(clean: Observation, noisy: Observation, *, eps_min: float)
     change = _elementwise_change(clean.attribution, noisy.attribution, eps_min)
     causes = {
         "ris_elementwise": _elementwise_change(clean.image, noisy.image, eps_min),
-        "ros_elementwise": (_wide(clean.logits) - _wide(noisy.logits)).norm(dim=1),
+        "ros_elementwise": (wide(clean.logits) - wide(noisy.logits)).norm(dim=1),
     }
     if clean.hidden.numel():
         causes["rrs_elementwise"] = _elementwise_change(clean.hidden, noisy.hidden, eps_min)
@@ -160,12 +159,7 @@ def _elementwise_form(clean: Observation, noisy: Observation, *, eps_min: float)
 
 
 def _elementwise_change(reference: Tensor, changed: Tensor, eps_min: float) -> Tensor:
-    divisor = _wide(reference)
-    ratio = (divisor - _wide(changed)) / torch.where(divisor == 0, eps_min, divisor)
+    divisor = wide(reference)
+    ratio = (divisor - wide(changed)) / torch.where(divisor == 0, eps_min, divisor)
     size: Tensor = ratio.flatten(1).norm(dim=1)
     return size
-
-
-def _wide(value: Tensor) -> Tensor:
-    """In float64, as the square of a change over a pixel near zero leaves float32; Apple's GPUs have no float64."""
-    return value if value.device.type == "mps" else value.double()

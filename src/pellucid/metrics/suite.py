@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from importlib import import_module
 
 from pellucid.config import import_name
 from pellucid.core.errors import InputError
@@ -56,7 +55,7 @@ ALL: dict[str, tuple[Metric, ...]] = {
     ),
     "faithfulness": (
         faithfulness.PerturbationCurves(orders=("morf", "lerf", "random"), between=True),
-        faithfulness.ROAD(),
+        faithfulness.ROAD(orders=("morf", "lerf", "random")),
         faithfulness.InsertionDeletion(),
     ),
     "stability": tuple(
@@ -83,8 +82,16 @@ FAMILIES = {
 }
 """Families of metrics, each with what it asks; those from sparsity on are of a map."""
 
-EXTRA = ("autoattack_correct", "masking_transfer")
-"""What needs a further package or network, so that ``all`` and families leave it out."""
+QUESTIONS = FAMILIES | {
+    "prediction": "Are the predictions right?",
+    "robustness": "Are the predictions right?",
+    "faithfulness": "Does the map tell the truth?",
+    "stability": "Is the map steady?",
+}
+"""What the numbers of a family answer, for someone who has read no paper; numbers of one question stand together."""
+
+EXTRA = ("autoattack_correct", "masking_transfer", "road_random", "road_random_curve")
+"""What ``all`` and families leave out: what needs a further package or network, and the random order of ROAD."""
 
 DEFAULT = (
     *("robust_correct", "gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve"),
@@ -94,7 +101,7 @@ DEFAULT = (
 
 
 def _completed(column: Column, metric: Metric, family: str) -> Column:
-    question = column.question or import_module(f"pellucid.metrics.families.{family}").QUESTION
+    question = column.question or QUESTIONS[family]
     return replace(column, family=family, question=question, of_map=metric.about != "network")
 
 
@@ -120,12 +127,12 @@ def split(name: str) -> tuple[str, str]:
     >>> split("gini/smoothgrad"), split("gini")
     (('gini', 'smoothgrad'), ('gini', 'vanilla_gradient'))
     """
-    own, _, method = name.partition("/")
-    return own, method or BARE
+    measure, _, method = name.partition("/")
+    return measure, method or BARE
 
 
 def column_name(measure: str, saliency: str = BARE) -> str:
-    """Name of a measure's column for one saliency method: bare for the vanilla gradient, else with a suffix.
+    """Name of a measure's column for one saliency method: bare for the vanilla gradient, with a suffix for others.
 
     Args:
         measure: such as ``gini``.
@@ -151,7 +158,8 @@ def select(names: Iterable[str | Metric] = ("default",)) -> tuple[Metric, ...]:
     Args:
         names: columns, derived numbers, families (keys of `FAMILIES`), ``default`` or ``all``; import paths of your
             own metrics, such as ``my_package.Peak``; or metrics themselves, with their settings. Families and ``all``
-            leave out what needs a further package or network (AutoAttack, attacks transferred from another network).
+            leave out what needs a further package or network (AutoAttack, attacks transferred from another network),
+            and the random order of ROAD.
 
     Raises:
         InputError: an unknown name, with the closest known ones; an import path that leads to no metric; two metrics

@@ -81,7 +81,7 @@ def survives(
     r"""Flag a saliency method whose maps stay the same when every layer of the network is random.
 
     The verdict is ``survives`` where the interval of the mean rank correlation after the last layer lies above the
-    threshold, ``falls`` where it does not reach above it, else ``unclear``. The interval speaks about other images,
+    threshold, ``falls`` where it does not reach above it, ``unclear`` between. The interval speaks about other images,
     not about other random networks.
 
     Why 0.5. Write the ranks of the map as s + a, those of a random network's map as s + b, where s is what image and
@@ -145,13 +145,13 @@ def survives(
 
 
 def _correlations(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    found = np.asarray(values, dtype=np.float64)
-    if found.ndim != 1:
-        raise InputError(f"the values of {name} must be (n,), one for each image, got shape {found.shape}")
-    wrong = found[np.abs(found) > 1 + 1e-6]
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1:
+        raise InputError(f"the values of {name} must be (n,), one for each image, got shape {numbers.shape}")
+    wrong = numbers[np.abs(numbers) > 1 + 1e-6]
     if len(wrong):
         raise InputError(f"the values of {name} must be correlations in [-1, 1], got {wrong[0]:g}")
-    return found
+    return numbers
 
 
 def _written(interval: Interval) -> str:

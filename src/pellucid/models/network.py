@@ -130,10 +130,8 @@ def build(
     source, colon, name = network.name.partition(":")
     if not colon:
         net = _own(network, classes, shape)
-    elif source == "timm":
-        net = _timm(name, network.options, classes, shape)
-    elif source == "torchvision":
-        net = _torchvision(name, network.options, classes, shape)
+    elif source in ("timm", "torchvision"):
+        net = _packaged(source, name, network.options, classes, shape)
     else:
         net = _imported(network, source, name, classes, shape)
     normalize = Normalize(mean, std) if network.normalize else nn.Identity()
@@ -161,26 +159,21 @@ def _own(network: Network, classes: int, shape: tuple[int, int, int]) -> nn.Modu
     return factory(classes=classes, shape=shape, **network.options)
 
 
-def _timm(name: str, options: Mapping[str, Any], classes: int, shape: tuple[int, int, int]) -> nn.Module:
-    timm = _extra("timm")
+def _packaged(
+    source: str, name: str, options: Mapping[str, Any], classes: int, shape: tuple[int, int, int]
+) -> nn.Module:
+    """A network of timm or torchvision."""
+    if source == "timm":
+        make, known = _extra("timm").create_model, {"num_classes": classes, "in_chans": shape[0]}
+    else:
+        make, known = _extra("torchvision.models").get_model, {"num_classes": classes}
+        if shape[0] != 3:
+            raise InputError(f"torchvision:{name} takes images of 3 channels, the data have {shape[0]}")
     try:
-        net: nn.Module = timm.create_model(name, **{"num_classes": classes, "in_chans": shape[0], **options})
+        net: nn.Module = make(name, **{**known, **options})
     except (RuntimeError, ValueError, TypeError) as error:
         raise InputError(
-            f"timm cannot make network {name!r} with options {dict(options)}: {_first_line(error)}"
-        ) from error
-    return net
-
-
-def _torchvision(name: str, options: Mapping[str, Any], classes: int, shape: tuple[int, int, int]) -> nn.Module:
-    models = _extra("torchvision.models")
-    if shape[0] != 3:
-        raise InputError(f"torchvision:{name} takes images of 3 channels, the data have {shape[0]}")
-    try:
-        net: nn.Module = models.get_model(name, **{"num_classes": classes, **options})
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise InputError(
-            f"torchvision cannot make network {name!r} with options {dict(options)}: {_first_line(error)}"
+            f"{source} cannot make network {name!r} with options {dict(options)}: {_first_line(error)}"
         ) from error
     return net
 

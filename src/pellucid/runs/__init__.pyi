@@ -5,10 +5,7 @@ from .directory import (
     read_run as read_run,
     read_runs as read_runs,
 )
-from .evaluation import (
-    Evaluation as Evaluation,
-    evaluate as evaluate,
-)
+from .evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .facts import DataFacts as DataFacts
 from .predictions import predict as predict
 from .settings import (
@@ -17,8 +14,5 @@ from .settings import (
     Schedule as Schedule,
     read_experiment as read_experiment,
 )
-from .trained import (
-    load_network as load_network,
-    open_run as open_run,
-)
+from .trained import load_network as load_network, open_run as open_run
 from .training import fit as fit

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from pellucid.config import read_yaml
 from pellucid.core.errors import InputError
 from pellucid.runs.comparability import check_comparable
 from pellucid.runs.facts import DataFacts, read_facts
@@ -285,10 +285,7 @@ def read_run(path: str | Path) -> Run:
         raise InputError(f"no run directory {path}; a run is the directory that pellucid train wrote")
     name, directory = path.name, RunDirectory(path)
     experiment = _existing(directory.experiment, name)
-    try:
-        config = yaml.safe_load(experiment.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{experiment} is no YAML ({' '.join(str(error).split())})") from error
+    config = read_yaml(experiment)
     method = config.get("method") if isinstance(config, dict) else None
     if not isinstance(method, dict) or "class_path" not in method:
         raise InputError(f"{experiment} names no method; it must be the file that pellucid train wrote")

@@ -15,7 +15,9 @@ from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor
 from torch.multiprocessing.spawn import ProcessRaisedException
+from tqdm import tqdm
 
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.runs.directory import RunDirectory
 
@@ -27,6 +29,7 @@ __all__ = [
     "launch",
     "make_fabric",
     "make_loggers",
+    "progress_bar",
     "stop_signals",
 ]
 
@@ -62,20 +65,20 @@ def make_fabric(
     loggers: Sequence[Logger] = (),
 ) -> Fabric:
     """Fabric for one process or replicas on many."""
-    if strategy not in STRATEGIES:
-        raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
+    one_of(STRATEGIES, strategy=strategy)
     try:
         return Fabric(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=num_nodes,
-            strategy=strategy,
-            precision=cast(Any, precision),
-            loggers=list(loggers),
-        )
+            accelerator=accelerator, devices=devices, num_nodes=num_nodes, strategy=strategy,
+            precision=cast(Any, precision), loggers=list(loggers),
+        )  # fmt: skip
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"accelerator {accelerator!r} with devices {devices!r}: {reason}") from None
+
+
+def progress_bar(fabric: Fabric, progress: bool, **settings: Any) -> Any:
+    """A bar of tqdm's, which the first process shows on a terminal where progress is asked for."""
+    return tqdm(dynamic_ncols=True, disable=None if progress and fabric.is_global_zero else True, **settings)
 
 
 def make_loggers(log: Log | None, directory: RunDirectory) -> list[Logger]:
@@ -90,8 +93,7 @@ def make_loggers(log: Log | None, directory: RunDirectory) -> list[Logger]:
     """
     if log is None:
         return []
-    if log not in get_args(Log):
-        raise InputError(f"log must be one of {', '.join(get_args(Log))}, got {log!r}")
+    one_of(get_args(Log), log=log)
     folder = directory.logs
     try:
         match log:

@@ -13,13 +13,12 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import yaml
 from lightning_fabric import Fabric
 from safetensors.torch import save
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from pellucid.config import from_config, to_config, write_yaml
+from pellucid.config import from_config, read_yaml, to_config, write_yaml
+from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.core.randomness import seed_of
@@ -31,11 +30,11 @@ from pellucid.metrics.families.faithfulness import Fill
 from pellucid.metrics.metric import Images
 from pellucid.metrics.suite import ALL, select
 from pellucid.runs.directory import RunDirectory
-from pellucid.runs.engine import launch, make_fabric
+from pellucid.runs.engine import launch, make_fabric, progress_bar
 from pellucid.runs.measurement import Measurement
 from pellucid.runs.settings import read_experiment
 from pellucid.runs.trained import load_network, open_run
-from pellucid.saliency import Channels, Explain, as_saliency, saliency_name
+from pellucid.saliency import Channels, Explain, as_saliency, by_name
 
 __all__ = ["Evaluation", "evaluate", "measurement_of"]
 
@@ -110,27 +109,22 @@ class Evaluation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.split not in ("test", "validation"):
-            raise InputError(f"split must be test or validation, got {self.split!r}")
-        if self.target not in ("predicted", "true"):
-            raise InputError(f"target must be predicted or true, got {self.target!r}")
-        if self.channels not in get_args(Channels):
-            raise InputError(f"channels must be one of {', '.join(get_args(Channels))}, got {self.channels!r}")
-        for name in ("images", "gallery", "batch_size", "chunk"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.saliency:
-            raise InputError("saliency must name at least one method, got none")
+        one_of(("test", "validation"), split=self.split)
+        one_of(("predicted", "true"), target=self.target)
+        one_of(get_args(Channels), channels=self.channels)
+        at_least(1, images=self.images, gallery=self.gallery, batch_size=self.batch_size, chunk=self.chunk)
         if not self.metrics:
             raise InputError("metrics must name at least one; `pellucid metrics` lists them")
-        given = {name: getattr(self, name) for name in SETTINGS}
         for metric in (metric for metrics in ALL.values() for metric in metrics):
-            metric.overridden(given)  # refuses a bad setting, also where nothing that is asked for follows it
+            metric.overridden(self._settings)  # refuses a bad setting, also where nothing that is asked for follows it
         self.chosen(Images((1, 1, 1)))
-        unknown = set(self.stability or ()) - set(self.methods())
-        if unknown:
-            measured = ", ".join(self.methods())
-            raise InputError(f"stability must be among the measured methods {measured}, got {sorted(unknown)[0]!r}")
+        measured = self.methods()
+        if unknown := sorted(set(self.stability or ()) - set(measured)):
+            raise InputError(f"stability must be among the measured methods {', '.join(measured)}, got {unknown[0]!r}")
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in SETTINGS}
 
     def chosen(self, images: Images | None = None) -> tuple[Metric, ...]:
         """The metrics with this evaluation's settings in place of their own.
@@ -141,8 +135,8 @@ class Evaluation:
         Raises:
             InputError: a metric that is not known, or a setting that it refuses.
         """
-        given = {name: getattr(self, name) for name in SETTINGS}
-        metrics = [metric if metric in self.metrics else metric.overridden(given) for metric in select(self.metrics)]
+        settings = self._settings
+        metrics = [metric if metric in self.metrics else metric.overridden(settings) for metric in select(self.metrics)]
         return tuple(metric if images is None else metric.fitted(images) for metric in metrics)
 
     def stable(self) -> tuple[str, ...]:
@@ -154,11 +148,7 @@ class Evaluation:
 
     def methods(self) -> dict[str, Saliency]:
         """The saliency functions by the names of their columns."""
-        names = [saliency_name(explain) for explain in self.saliency]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise InputError(f"saliency must name each kind of map once, got {twice[0]} {len(twice)} times")
-        return {name: as_saliency(explain) for name, explain in zip(names, self.saliency, strict=True)}
+        return {name: as_saliency(explain) for name, explain in by_name(self.saliency).items()}
 
 
 def evaluate(
@@ -182,10 +172,10 @@ def evaluate(
         run: a finished run directory.
         evaluation: what is measured.
         resume: keep the rows that an interrupted evaluation with the same settings has left; a finished one is left.
-        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        devices: processes on this machine, one device each.
-        num_nodes: machines; the run directory is on a disk that all of them share.
-        strategy: ``auto``, ``ddp``, ``ddp_spawn`` or ``ddp_fork``.
+        accelerator: as in `pellucid.runs.training.fit`, as are the arguments that follow.
+        devices: processes on this machine.
+        num_nodes: machines.
+        strategy: how processes work together.
         progress: show a bar on a terminal.
 
     Returns:
@@ -211,9 +201,9 @@ def _is_finished(run: RunDirectory, evaluation: Evaluation) -> bool:
         return False
     try:
         metadata = pq.read_schema(run.rows).metadata or {}
-        config = yaml.safe_load(run.evaluation.read_text(encoding="utf-8"))
+        config = read_yaml(run.evaluation)
         made = from_config(config, Evaluation)
-    except (pa.ArrowInvalid, OSError, yaml.YAMLError, InputError):  # truncated, or of metrics that are not here
+    except (pa.ArrowInvalid, OSError, InputError):  # truncated, or of metrics that are not here
         return False
     same_key = metadata.get(b"pellucid.key") == _key(run.path, config, made.transfer).encode()
     return same_key and _meaning(made) == _meaning(evaluation)
@@ -253,14 +243,8 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     fabric.barrier()
     batches = [chosen[i : i + evaluation.batch_size] for i in range(0, len(chosen), evaluation.batch_size)]
     mine = range(fabric.global_rank, len(batches), fabric.world_size)
-    bar = tqdm(
-        total=sum(len(batches[i]) for i in mine),
-        desc=f"{run.name}: measuring",
-        unit="image",
-        dynamic_ncols=True,
-        disable=None if progress and fabric.is_global_zero else True,
-    )
-    with bar:
+    total = sum(len(batches[i]) for i in mine)
+    with progress_bar(fabric, progress, total=total, desc=f"{run.name}: measuring", unit="image") as bar:
         for number in mine:
             file = parts / f"{number:06d}.parquet"
             if not file.exists():
@@ -324,15 +308,10 @@ def measurement_of(
         device: where it is measured.
     """
     return Measurement(
-        metrics=evaluation.chosen(Images(dataset.shape, name)),
-        saliency=evaluation.methods(),
-        stability=evaluation.stable(),
-        channels=evaluation.channels,
-        target=evaluation.target,
-        transfer=transfer,
-        seed=evaluation.seed,
-        chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
-    )
+        metrics=evaluation.chosen(Images(dataset.shape, name)), saliency=evaluation.methods(),
+        stability=evaluation.stable(), channels=evaluation.channels, target=evaluation.target, transfer=transfer,
+        seed=evaluation.seed, chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
+    )  # fmt: skip
 
 
 def _images(dataset: Dataset, index: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label, Saliency
 from pellucid.metrics import Case, Column, Metric, Randomisation, randomise
 from pellucid.metrics.measure import measured
-from pellucid.metrics.suite import BARE, column_name, is_foreign, meanings
+from pellucid.metrics.suite import BARE, column_name, is_foreign, meanings, split
 from pellucid.saliency import Channels, VanillaGradient
 
 __all__ = ["Measurement"]
@@ -71,16 +71,10 @@ class Measurement:
         for first in range(0, len(x), self.chunk):
             part = slice(first, first + self.chunk)
             yield Case(
-                model=model,
-                x=x[part],
-                label=label[part],
-                index=torch.tensor(list(index[part])),
-                explained=label[part] if self.target == "true" else None,
-                seed=self.seed,
-                channels=self.channels,
-                chunk=self.chunk,
+                model=model, x=x[part], label=label[part], index=torch.tensor(list(index[part])), seed=self.seed,
+                explained=label[part] if self.target == "true" else None, channels=self.channels, chunk=self.chunk,
                 transfer=self.transfer,
-            )
+            )  # fmt: skip
 
     def _measured(self, case: Case) -> dict[str, Tensor]:
         values = {"index": case.index, "label": case.label, "prediction": case.prediction, "score": case.score}
@@ -88,10 +82,10 @@ class Measurement:
             if metric.about == "network":
                 values |= self._of(metric, case, BARE)
         for name, saliency in self.saliency.items():
-            own = dataclasses.replace(case, saliency=saliency, name=name, explained=case.target)
+            of_method = dataclasses.replace(case, saliency=saliency, name=name, explained=case.target)
             for metric in self.metrics:
                 if metric.about == "map" or (metric.about == "noisy maps" and name in self.stability):
-                    values |= self._of(metric, own, name)
+                    values |= self._of(metric, of_method, name)
         return values
 
     def _of(self, metric: Metric, case: Case, method: str) -> dict[str, Tensor]:
@@ -114,8 +108,8 @@ class Measurement:
         table = meanings(self.metrics, saliency=tuple(self.saliency), stability=self.stability)
         complete = {}
         for name, (metric, column) in table.items():
-            method = name.partition("/")[2] or BARE
-            settings = {**column.parameters, **metric.settings(name.partition("/")[0], model, self.seed)}
+            measure, method = split(name)
+            settings = {**column.parameters, **metric.settings(measure, model, self.seed)}
             if column.of_map or metric.explains:
                 settings["target"] = self.target
             if column.of_map:
@@ -138,29 +132,25 @@ class Measurement:
         """
         cases = list(self._cases(model, x, label, index))
 
-        def each(number: Callable[[Case], Tensor]) -> Tensor:
-            return torch.cat([number(case) for case in cases])
-
         def maps(network: nn.Module, name: str) -> Heatmap:
-            def of(case: Case) -> Heatmap:
-                target = case.target  # the trained network's, whichever network is explained
-                own = dataclasses.replace(
-                    case, model=network, saliency=self.saliency[name], name=name, explained=target
-                )
-                return own.signed_heatmap
+            # The target is the trained network's, whichever network is explained.
+            method: dict[str, Any] = {"model": network, "saliency": self.saliency[name], "name": name}
+            parts = [dataclasses.replace(case, explained=case.target, **method) for case in cases]
+            return torch.cat([part.signed_heatmap for part in parts])
 
-            return each(of)
-
-        found = {"prediction": each(lambda case: case.prediction), "score": each(lambda case: case.score)}
-        found |= {f"heatmap/{name}": maps(model, name) for name in self.saliency}
+        seen = {
+            "prediction": torch.cat([case.prediction for case in cases]),
+            "score": torch.cat([case.score for case in cases]),
+            **{f"heatmap/{name}": maps(model, name) for name in self.saliency},
+        }
         checks = [metric for metric in self.metrics if isinstance(metric, Randomisation)]
         if checks:
             random: dict[str, list[Heatmap]] = {name: [] for name in self.saliency}
             for _, network in randomise(model, order=checks[0].order, seed=self.seed):  # one copy at a time
                 for name in self.saliency:
                     random[name].append(maps(network, name))
-            found |= {f"randomised/{name}": torch.stack(layers, dim=1) for name, layers in random.items()}
-        return found
+            seen |= {f"randomised/{name}": torch.stack(layers, dim=1) for name, layers in random.items()}
+        return seen
 
 
 def _settings_of(saliency: Any) -> dict[str, str]:

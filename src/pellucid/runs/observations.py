@@ -67,11 +67,7 @@ def write_snapshot(directory: RunDirectory, epoch: int, model: nn.Module, watche
         with torch.no_grad():
             prediction = model(x).argmax(1)
         maps = heatmap(VanillaGradient()(model, x, prediction)).detach()
-    new = {
-        "epoch": torch.tensor([epoch]),
-        "prediction": prediction[None].cpu(),
-        "heatmap": maps[None].float().cpu(),
-    }
+    new = {"epoch": torch.tensor([epoch]), "prediction": prediction[None].cpu(), "heatmap": maps[None].float().cpu()}
     file = directory.snapshots
     if file.exists():
         try:

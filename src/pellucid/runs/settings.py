@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import yaml
 from torch import nn
 
-from pellucid.config import from_config
-from pellucid.core.checks import at_least, not_negative, positive
+from pellucid.config import from_config, read_yaml
+from pellucid.core.checks import at_least, not_negative, one_of, positive
 from pellucid.core.errors import InputError
 from pellucid.data import Data
 from pellucid.edits.smoothing import Smoothing
@@ -40,8 +39,7 @@ class Optimizer:
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        if self.name not in ("adam", "adamw", "sgd"):
-            raise InputError(f"optimizer must be adam, adamw or sgd, got {self.name!r}")
+        one_of(("adam", "adamw", "sgd"), optimizer=self.name)
         positive(lr=self.lr)
         not_negative(weight_decay=self.weight_decay)
         if not 0 <= self.momentum < 1:
@@ -80,8 +78,7 @@ class Schedule:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.name not in ("one-cycle", "cosine", "steps", "constant"):
-            raise InputError(f"schedule must be one-cycle, cosine, steps or constant, got {self.name!r}")
+        one_of(("one-cycle", "cosine", "steps", "constant"), schedule=self.name)
         if not 0 < self.warmup < 1:
             raise InputError(f"warmup must be in (0, 1), got {self.warmup:g}")
 
@@ -157,11 +154,7 @@ def read_experiment(run: str | Path) -> Experiment:
     file = RunDirectory(run).experiment
     if not file.is_file():
         raise InputError(f"{run} is not a run directory: it has no {file.name}; `pellucid train` makes one")
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from None
-    return typing.cast(Experiment, from_config(config, Experiment))
+    return typing.cast(Experiment, from_config(read_yaml(file), Experiment))
 
 
 def count_parameters(model: nn.Module) -> int:

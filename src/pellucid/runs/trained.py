@@ -24,8 +24,8 @@ def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "t
     """The trained network of a run directory and the images of a split, which belong together.
 
     The images are held against what the run recorded when it was trained: their labels are numbered in the order of
-    the network's classes, and images that the network was not made for are refused. A run made before runs recorded
-    this is opened as it is.
+    the network's classes, and images that the network was not made for are refused; no training image is read where the
+    split is stored by itself. A run made before runs recorded this is opened as it is.
 
     Args:
         run: a finished run directory.
@@ -39,10 +39,10 @@ def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "t
             or its images have another size or other channels.
     """
     run = Path(run)
-    dataset = load(read_experiment(run).dataset, split)
+    facts = RunDirectory(run).facts
+    dataset = load(read_experiment(run).dataset, split, alone=facts is not None)
     if len(dataset) == 0:
         raise InputError(f"{run} has no {split} images; it was trained with dataset.validation 0")
-    facts = RunDirectory(run).facts
     if facts is not None:
         _check_shape(run, facts, dataset)
         try:
@@ -105,11 +105,7 @@ def build_network(experiment: Experiment, data: Dataset | DataFacts) -> nn.Modul
     """
     with fork(experiment.seed, "init"):
         model = build(
-            experiment.network,
-            classes=len(data.classes),
-            shape=data.shape,
-            mean=data.mean or (),
-            std=data.std or (),
+            experiment.network, classes=len(data.classes), shape=data.shape, mean=data.mean or (), std=data.std or ()
         )
         if experiment.smoothing is not None:
             model = smooth(model, experiment.smoothing, example=torch.zeros(1, *data.shape))

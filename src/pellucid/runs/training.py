@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from pellucid.config import to_config
 from pellucid.core.errors import InputError
@@ -26,6 +25,7 @@ from pellucid.runs.engine import (
     launch,
     make_fabric,
     make_loggers,
+    progress_bar,
     stop_signals,
 )
 from pellucid.runs.settings import Experiment, read_experiment
@@ -142,17 +142,10 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
 
     def loader(dataset: Dataset, *, shuffle: bool) -> Loader:
         return Loader(
-            dataset,
-            batch_size=experiment.batch_size,
-            device=fabric.device,
-            shuffle=shuffle,
-            seed=experiment.seed,
-            augmentation=experiment.dataset.augmentation if shuffle else "none",
-            rank=fabric.global_rank,
-            world=fabric.world_size,
-            drop_last=shuffle,
-            workers=experiment.dataset.workers,
-        )
+            dataset, batch_size=experiment.batch_size, device=fabric.device, shuffle=shuffle, seed=experiment.seed,
+            augmentation=experiment.dataset.augmentation if shuffle else "none", rank=fabric.global_rank,
+            world=fabric.world_size, drop_last=shuffle, workers=experiment.dataset.workers,
+        )  # fmt: skip
 
     batches = loader(train, shuffle=True)
     objective = Objective(model, experiment.method, len(train), experiment.epochs * len(batches), seed=experiment.seed)
@@ -162,30 +155,17 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
     schedule = experiment.schedule.build(optimizer, steps_per_epoch=len(batches), epochs=experiment.epochs)
     wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
     checkpoint = Checkpoint(
-        fabric,
-        experiment,
-        directory,
-        facts_of(experiment, train),
-        objective,
-        optimizer,
-        schedule,
-        snapshots=snapshots,
-        watched=validation if len(validation) else train,
-    )
+        fabric, experiment, directory, facts_of(experiment, train), objective, optimizer, schedule,
+        snapshots=snapshots, watched=validation if len(validation) else train,
+    )  # fmt: skip
     checkpoint.restore()
     sample_names = list(checkpoint.sample_numbers())
     if fabric.is_global_zero:
         directory.remove_half_written(sample_names)
     fabric.barrier()
 
-    bar = tqdm(
-        total=experiment.epochs * len(batches),
-        initial=checkpoint.epoch * len(batches) + checkpoint.batch,
-        desc=directory.path.name,
-        unit="step",
-        dynamic_ncols=True,
-        disable=None if progress and fabric.is_global_zero else True,
-    )
+    done, total = checkpoint.epoch * len(batches) + checkpoint.batch, experiment.epochs * len(batches)
+    bar = progress_bar(fabric, progress, total=total, initial=done, desc=directory.path.name, unit="step")
     with bar, stop_signals() as stop:
         while checkpoint.epoch < experiment.epochs:
             clock = time.perf_counter() - checkpoint.seconds

@@ -92,7 +92,7 @@ def of_share(interval: Interval, *, confidence: float = 0.95) -> Interval:
         confidence: probability that the interval covers, in (0, 1).
 
     Returns:
-        With Clopper and Pearson's end where all values are 0 or all are 1; else as it was.
+        With Clopper and Pearson's end where all values are 0 or all are 1, and as it was otherwise.
 
     >>> of_share(mean_interval([0.0] * 200)).high
     0.0182...
@@ -118,15 +118,9 @@ def ratio_interval(
 ) -> Interval:
     """Ratio of two means over the same images, ``mean(numerator) / max(mean(denominator), floor)``.
 
-    Not the mean of the images' ratios, which explodes where one denominator is nearly zero.
-
-    Args:
-        numerator: (n,) one value per image.
-        denominator: (n,) values of the same images; an image with a NaN on either side is dropped.
-        floor: the smallest denominator, > 0.
-        confidence: probability that the interval covers, in (0, 1).
-        resamples: number of bootstrap resamples of images.
-        seed: of the resamples.
+    Not the mean of the images' ratios, which explodes where one denominator is nearly zero. Both are (n,), one value
+    per image; an image with a NaN on either side is dropped. ``floor``, above 0, is the smallest denominator; all other
+    arguments are those of `mean_interval`.
 
     Returns:
         The ratio with its percentile bootstrap interval; n as in `mean_interval`.
@@ -147,14 +141,8 @@ def paired_difference(
     """Mean of ``a - b`` over the images both have: how much a run differs from another on the same images.
 
     The two cannot be told apart at this confidence where the interval contains 0. Pairing removes what the images have
-    in common, so this can tell runs apart whose own intervals overlap.
-
-    Args:
-        a: (n,) one value per image.
-        b: (n,) values of the same images; an image with a NaN on either side is dropped.
-        confidence: probability that the interval covers, in (0, 1).
-        resamples: number of bootstrap resamples of images.
-        seed: of the resamples.
+    in common, so this can tell runs apart whose own intervals overlap. Both are (n,), one value per image; an image
+    with a NaN on either side is dropped. All other arguments are those of `mean_interval`.
 
     Returns:
         The mean difference with its percentile bootstrap interval; n as in `mean_interval`.
@@ -175,15 +163,10 @@ def paired_ratio_difference(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Difference of two ratios of means (see `ratio_interval`) over the same images.
+    """Difference of two ratios of means over the same images.
 
-    Args:
-        a: numerator and denominator of the one run, (n,) each.
-        b: numerator and denominator of the other on the same images; an image with a NaN anywhere is dropped.
-        floor: the smallest denominator, > 0.
-        confidence: probability that the interval covers, in (0, 1).
-        resamples: number of bootstrap resamples of images.
-        seed: of the resamples.
+    ``a`` holds numerator and denominator of one run, (n,) each, ``b`` those of the other; an image with a NaN anywhere
+    is dropped. All other arguments are those of `ratio_interval`.
 
     Returns:
         ``ratio(a) - ratio(b)`` with its percentile bootstrap interval; n as in `mean_interval`.
@@ -232,13 +215,10 @@ def weighted_interval(
 def mean_band(
     curves: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> tuple[Floats, Floats, Floats]:
-    """Mean curve over images with its pointwise percentile bootstrap band.
+    """Mean curve over images with its percentile bootstrap band, which covers each point alone.
 
-    Args:
-        curves: (n, k) one curve of k values per image, n >= 1, without NaN.
-        confidence: probability that the band covers at each point alone, in (0, 1).
-        resamples: number of bootstrap resamples of images.
-        seed: of the resamples.
+    The curves are (n, k), k values for each of at least one image, without NaN; all other arguments are those of
+    `mean_interval`.
 
     Returns:
         Mean, lower and upper curve, (k,) each.
@@ -253,7 +233,7 @@ def mean_band(
 
 
 EMPTY = Interval(float("nan"), float("nan"), float("nan"), 0)
-"""Of no image."""
+"""The interval of a number that no image has."""
 
 
 def _floats(values: Values) -> Floats:

@@ -120,15 +120,9 @@ def hierarchical_ratio(
 ) -> Interval:
     """One recipe's number by another's, with the factors k for which ``run - k * baseline`` may be 0.
 
-    So the interval excludes 1 exactly where that of the difference excludes 0.
-
-    Args:
-        run: for each seed, the statistic as in `weighted_interval`.
-        baseline: of as many seeds.
-        n: number of images.
-        confidence: probability that the interval covers, in (0, 1).
-        resamples: number of bootstrap resamples of images.
-        seed: of the resamples.
+    So the interval excludes 1 exactly where that of the difference excludes 0. ``run`` and ``baseline`` hold, for each
+    of as many seeds, the statistic as in `weighted_interval`; all other arguments are those of
+    `hierarchical_statistic`.
 
     Returns:
         The ratio with its interval; empty where the baseline's own interval reaches 0, so that any factor would do.

@@ -1,24 +1,35 @@
 """How fast does the gradient turn around the image?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import About, Metric
+from pellucid.metrics.metric import About, Case, Metric, Numbers
 
-if TYPE_CHECKING:
-    from torch import Tensor
+__all__ = ["GradientVariation", "HessianTrace", "TopHessianEigenvalue"]
 
-    from pellucid.metrics.case import Case
 
-__all__ = ["QUESTION", "GradientVariation", "HessianTrace", "TopHessianEigenvalue"]
+class Curvature(Metric):
+    """One number of the network around an image: the metric's settings are the arguments of its formula.
 
-QUESTION = "How fast does the gradient turn around the image?"
+    Attributes:
+        formula: name of the function in `pellucid.metrics.curvature`, from network, images and classes to (n,); it is
+            the name of the column too.
+    """
+
+    about: ClassVar[About] = "network"
+    formula: ClassVar[str]
+
+    def __call__(self, case: Case) -> Numbers:
+        from pellucid.metrics import curvature
+
+        formula, classes = getattr(curvature, self.formula), case.target if self.explains else case.label
+        settings = self.settings(self.formula)
+        return {self.formula: formula(case.model, case.x, classes, **settings, chunk=case.chunk, generator=case.draws)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientVariation(Metric):
+class GradientVariation(Curvature):
     """`pellucid.metrics.gradient_variation`.
 
     Args:
@@ -26,31 +37,21 @@ class GradientVariation(Metric):
         draws: directions that are averaged.
     """
 
-    about: ClassVar[About] = "network"
+    formula = "gradient_variation"
     explains: ClassVar[bool] = True
     radius: float = 0.1
     draws: int = 10
     columns = {
         "gradient_variation": Column(
-            title="Gradient variation",
-            definition="Mean change of the input gradient of the explained class's logit per length of a random step.",
-            direction="lower",
+            title="Gradient variation", direction="lower",
             source="Bhusal, Alam and Rastogi 2026, by finite differences",
+            definition="Mean change of the input gradient of the explained class's logit per length of a random step.",
         )
-    }
-
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        from pellucid.metrics.curvature import gradient_variation
-
-        value = gradient_variation(
-            case.model, case.x, case.target, radius=self.radius, draws=self.draws, chunk=case.chunk,
-            generator=case.draws,
-        )  # fmt: skip
-        return {"gradient_variation": value}
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class TopHessianEigenvalue(Metric):
+class TopHessianEigenvalue(Curvature):
     """`pellucid.metrics.top_hessian_eigenvalue`.
 
     Args:
@@ -58,30 +59,19 @@ class TopHessianEigenvalue(Metric):
         method: ``exact`` second derivatives, or the ``difference`` of gradients.
     """
 
-    about: ClassVar[About] = "network"
+    formula = "top_hessian_eigenvalue"
     iterations: int = 20
     method: Literal["exact", "difference"] = "exact"
     columns = {
         "top_hessian_eigenvalue": Column(
-            title="Top Hessian eigenvalue",
+            title="Top Hessian eigenvalue", direction="lower", source="Bhusal, Alam and Rastogi 2026; power iteration",
             definition="Largest eigenvalue in size of the Hessian of the cross-entropy with respect to the pixels.",
-            direction="lower",
-            source="Bhusal, Alam and Rastogi 2026; power iteration",
         )
-    }
-
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        from pellucid.metrics.curvature import top_hessian_eigenvalue
-
-        value = top_hessian_eigenvalue(
-            case.model, case.x, case.label, iterations=self.iterations, method=self.method, chunk=case.chunk,
-            generator=case.draws,
-        )  # fmt: skip
-        return {"top_hessian_eigenvalue": value}
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class HessianTrace(Metric):
+class HessianTrace(Curvature):
     """`pellucid.metrics.hessian_trace`.
 
     Args:
@@ -89,22 +79,12 @@ class HessianTrace(Metric):
         method: ``exact`` second derivatives, or the ``difference`` of gradients.
     """
 
-    about: ClassVar[About] = "network"
+    formula = "hessian_trace"
     draws: int = 20
     method: Literal["exact", "difference"] = "exact"
     columns = {
         "hessian_trace": Column(
-            title="Hessian trace",
+            title="Hessian trace", source="Hutchinson 1990",
             definition="Trace of the Hessian of the cross-entropy with respect to the pixels, estimated.",
-            source="Hutchinson 1990",
         )
-    }
-
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        from pellucid.metrics.curvature import hessian_trace
-
-        value = hessian_trace(
-            case.model, case.x, case.label, draws=self.draws, method=self.method, chunk=case.chunk,
-            generator=case.draws,
-        )  # fmt: skip
-        return {"hessian_trace": value}
+    }  # fmt: skip

@@ -2,96 +2,59 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from pellucid.core.errors import InputError
-from pellucid.metrics.column import Column
-from pellucid.metrics.metric import Images, Metric
+from pellucid.core.checks import at_least, one_of, some_of
+from pellucid.metrics.column import Column, Direction
+from pellucid.metrics.metric import Case, Images, Metric, Numbers
 
-if TYPE_CHECKING:
-    from torch import Tensor
+__all__ = ["ROAD", "Fill", "InsertionDeletion", "Order", "PerturbationCurves"]
 
-    from pellucid.metrics.case import Case
-
-__all__ = ["QUESTION", "ROAD", "Fill", "InsertionDeletion", "Order", "PerturbationCurves"]
-
-QUESTION = "Does the map tell the truth?"
 Fill = Literal["uniform", "mean", "blur", "linear"]
 Order = Literal["morf", "lerf", "random"]
 SAMEK = "Samek et al. 2017; protocol of Xu et al. 2023 (SCAAT)"
 RONG = "Rong et al. 2022"
 PETSIUK = "Petsiuk, Das and Saenko 2018"
 
+_AOPC: dict[str, Any] = {"source": SAMEK, "scale": 1000, "unit": "×10⁻³"}
+_CURVE: dict[str, Any] = {"source": SAMEK, "curve": True}
 _CURVES = {
     "aopc_morf": Column(
-        title="MoRF",
+        title="MoRF", direction="higher", main=True, **_AOPC,
         plain="Most relevant first: the confidence lost while noise covers the pixels that the map calls relevant. "
         "If the map is true, much is lost.",
         contest="Which loses most when the pixels that its map calls relevant are destroyed?",
         definition="Mean loss of the target's probability while the most relevant regions are replaced first.",
-        direction="higher",
-        source=SAMEK,
-        scale=1000,
-        unit="×10⁻³",
-        main=True,
     ),
     "aopc_lerf": Column(
-        title="LeRF",
+        title="LeRF", direction="lower", main=True, **_AOPC,
         plain="Least relevant first: the confidence lost while noise covers the pixels that the map calls "
         "irrelevant. If the map is true, hardly any is lost.",
         contest="Which minds least when the pixels that its map calls irrelevant are destroyed?",
         definition="Mean loss of the target's probability while the least relevant regions are replaced first.",
-        direction="lower",
-        source=SAMEK,
-        scale=1000,
-        unit="×10⁻³",
-        main=True,
     ),
     "aopc_random": Column(
-        title="AOPC random",
+        title="AOPC random", **_AOPC,
         definition="Mean loss of the target's probability while regions are replaced in random order: what a map that"
         " knows nothing would have.",
-        source=SAMEK,
-        scale=1000,
-        unit="×10⁻³",
     ),
     "area_between": Column(
-        title="Area between curves",
+        title="Area between curves", direction="higher", **_AOPC | {"source": "Schulz et al. 2020; Samek et al. 2017"},
         definition="AOPC MoRF minus AOPC LeRF.",
-        direction="higher",
-        source="Schulz et al. 2020; Samek et al. 2017",
-        scale=1000,
-        unit="×10⁻³",
     ),
     "morf_curve": Column(
-        title="MoRF curve",
+        title="MoRF curve", direction="higher", **_CURVE,
         definition="Loss of the target's probability after each step, most relevant regions first; step 0 is 0.",
-        direction="higher",
-        source=SAMEK,
-        curve=True,
     ),
     "lerf_curve": Column(
-        title="LeRF curve",
+        title="LeRF curve", direction="lower", **_CURVE,
         definition="Loss of the target's probability after each step, least relevant regions first; step 0 is 0.",
-        direction="lower",
-        source=SAMEK,
-        curve=True,
     ),
     "random_curve": Column(
-        title="Random curve",
+        title="Random curve", **_CURVE,
         definition="Loss of the target's probability after each step, regions in random order; step 0 is 0.",
-        source=SAMEK,
-        curve=True,
     ),
-}
-
-
-def _ordered(orders: Collection[Order]) -> tuple[Order, ...]:
-    unknown = set(orders) - set(get_args(Order))
-    if unknown or not orders:
-        got = sorted(unknown)[0] if unknown else "none"
-        raise InputError(f"orders must be among {', '.join(get_args(Order))}, got {got!r}")
-    return tuple(order for order in get_args(Order) if order in orders)
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,28 +82,21 @@ class PerturbationCurves(Metric):
     fill: Fill = "uniform"
     aggregates = {
         "aopc_rel": Column(
-            title="MoRF / LeRF",
+            title="MoRF / LeRF", direction="higher", aggregate="ratio of means", of=("aopc_morf", "aopc_lerf"),
+            source="Xu et al. 2023 (SCAAT)", parameters={"floor": 1e-6}, main=True,
             plain="How many times more the relevant pixels count than the irrelevant ones. Read it beside the other "
             "two: a network that ignores small changes anywhere scores well too, and where LeRF is about 0 the ratio "
             "says nothing.",
             definition="Mean AOPC MoRF over all images divided by mean AOPC LeRF, the latter at least 1e-6.",
-            direction="higher",
-            parameters={"floor": 1e-6},
-            source="Xu et al. 2023 (SCAAT)",
-            aggregate="ratio of means",
-            of=("aopc_morf", "aopc_lerf"),
-            main=True,
         )
-    }
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
-        if self.fill not in get_args(Fill):
-            raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {self.fill!r}")
-        for name in ("steps", "repeats"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        needed = ("morf", "lerf") if self.between else ()
-        object.__setattr__(self, "orders", _ordered({*self.orders, *needed}))
+        one_of(get_args(Fill), fill=self.fill)
+        at_least(1, steps=self.steps, repeats=self.repeats)
+        some_of(get_args(Order), orders=self.orders)
+        needed = {*self.orders, "morf", "lerf"} if self.between else {*self.orders}
+        object.__setattr__(self, "orders", tuple(order for order in get_args(Order) if order in needed))
 
     @property
     def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # they depend on the orders
@@ -158,7 +114,7 @@ class PerturbationCurves(Metric):
 
         return self if self.region is not None else replace(self, region=default_region(images.side))
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.faithfulness import aopc, area_between, perturbation_curves
 
         curves = perturbation_curves(
@@ -177,42 +133,24 @@ class PerturbationCurves(Metric):
         return {name: getattr(self, name) for name in names} | {"score": "probability"}
 
 
+_GONE: dict[Order, str] = {"morf": "most relevant pixels", "lerf": "least relevant pixels", "random": "pixels"}
+_TITLES: dict[Order, str] = {"morf": "MoRF", "lerf": "LeRF", "random": "random"}
+_BETTER: dict[Order, Direction] = {"morf": "lower", "lerf": "higher", "random": "none"}
 _ROAD = {
-    "road_morf": Column(
-        title="ROAD MoRF",
-        definition="Share of the removal steps after which the explained class is still predicted, most relevant pixels"
-        " removed first by noisy linear imputation.",
-        direction="lower",
-        source=RONG,
-        scale=100,
-        unit="%",
-    ),
-    "road_lerf": Column(
-        title="ROAD LeRF",
-        definition="Share of the removal steps after which the explained class is still predicted, least relevant"
-        " pixels removed first by noisy linear imputation.",
-        direction="higher",
-        source=RONG,
-        scale=100,
-        unit="%",
-    ),
-    "road_morf_curve": Column(
-        title="ROAD MoRF curve",
-        definition="Whether the explained class is still predicted after each share of the most relevant pixels is"
-        " removed.",
-        direction="lower",
-        source=RONG,
-        curve=True,
-    ),
-    "road_lerf_curve": Column(
-        title="ROAD LeRF curve",
-        definition="Whether the explained class is still predicted after each share of the least relevant pixels is"
-        " removed.",
-        direction="higher",
-        source=RONG,
-        curve=True,
-    ),
-}
+    f"road_{order}": Column(
+        title=f"ROAD {_TITLES[order]}", unit="%", scale=100, direction=_BETTER[order], source=RONG,
+        definition=f"Share of the removal steps after which the explained class is still predicted, {_GONE[order]}"
+        f" removed {'in random order' if order == 'random' else 'first'} by noisy linear imputation.",
+    )
+    for order in get_args(Order)
+} | {
+    f"road_{order}_curve": Column(
+        title=f"ROAD {_TITLES[order]} curve", direction=_BETTER[order], source=RONG, curve=True,
+        definition=f"Whether the explained class is still predicted after each share of the {_GONE[order]} is removed"
+        f"{' in random order' if order == 'random' else ''}.",
+    )
+    for order in get_args(Order)
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,14 +158,17 @@ class ROAD(Metric):
     """`pellucid.metrics.road`: pixels removed by noisy linear imputation.
 
     Args:
-        orders: ``morf`` or ``lerf`` or both.
+        orders: which pixels go first, as in `PerturbationCurves`; the random order is measured on request alone.
         shares: of the pixels that are removed, each in [0, 1].
         noise: standard deviation of the noise on removed pixels, in pixel units.
     """
 
-    orders: tuple[Literal["morf", "lerf"], ...] = ("morf", "lerf")
+    orders: tuple[Order, ...] = ("morf", "lerf")
     shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     noise: float = 0.01
+
+    def __post_init__(self) -> None:
+        some_of(get_args(Order), orders=self.orders)
 
     @property
     def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # they depend on the orders
@@ -235,10 +176,10 @@ class ROAD(Metric):
         return {name: column for name, column in _ROAD.items() if name in wanted}
 
     def only(self, wanted: Collection[str]) -> Metric:
-        orders: tuple[Literal["morf", "lerf"], ...] = ("morf", "lerf")
-        return replace(self, orders=tuple(o for o in orders if {f"road_{o}", f"road_{o}_curve"} & set(wanted)))
+        orders = [order for order in get_args(Order) if {f"road_{order}", f"road_{order}_curve"} & set(wanted)]
+        return replace(self, orders=tuple(orders))
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.removal import road
 
         kept = road(
@@ -254,18 +195,14 @@ class ROAD(Metric):
 
 _APPEARING = {
     "insertion": Column(
-        title="Insertion",
+        title="Insertion", direction="higher", source=PETSIUK,
         definition="Area under the target's probability while the most relevant pixels appear on a blurred image.",
-        direction="higher",
-        source=PETSIUK,
     ),
     "deletion": Column(
-        title="Deletion",
+        title="Deletion", direction="lower", source=PETSIUK,
         definition="Area under the target's probability while the most relevant pixels are blackened.",
-        direction="lower",
-        source=PETSIUK,
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,7 +237,7 @@ class InsertionDeletion(Metric):
         region = default_region(images.side) if self.region is None else self.region
         return replace(self, region=region, sigma=images.side / 10 if self.sigma is None else self.sigma)
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.faithfulness import area_under
         from pellucid.metrics.removal import insertion_deletion
 

@@ -3,21 +3,16 @@
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pellucid.core.checks import some_of
 from pellucid.core.errors import InputError
 from pellucid.metrics.column import Column
 from pellucid.metrics.families.robustness import Attacked, told_attack
-from pellucid.metrics.metric import Images, Metric
+from pellucid.metrics.metric import Case, Images, Metric, Numbers
 
-if TYPE_CHECKING:
-    from torch import Tensor
+__all__ = ["MaskingProbes"]
 
-    from pellucid.metrics.case import Case
-
-__all__ = ["QUESTION", "MaskingProbes"]
-
-QUESTION = "Could the attack have been too weak, so that robustness only looks high?"
 PROBES = {
     "one_step": ("One-step attack", "an attack of one step of the whole radius"),
     "many_step": ("Many-step attack", "the attack that the other probes are held against"),
@@ -28,14 +23,11 @@ PROBES = {
 }
 _COLUMNS = {
     f"masking_{probe}": Column(
-        title=title,
+        title=title, unit="%", scale=100, source="Athalye, Carlini and Wagner 2018; Carlini et al. 2019",
         definition=f"Whether the prediction is the label on the image and after {attack}.",
-        source="Athalye, Carlini and Wagner 2018; Carlini et al. 2019",
-        scale=100,
-        unit="%",
     )
     for probe, (title, attack) in PROBES.items()
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +49,7 @@ class MaskingProbes(Attacked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unknown = set(self.probes) - set(PROBES)
-        if unknown:
-            raise InputError(f"probes must be among {', '.join(PROBES)}, got {sorted(unknown)[0]!r}")
+        some_of(tuple(PROBES), probes=self.probes)
 
     @property
     def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # they depend on the probes
@@ -73,7 +63,7 @@ class MaskingProbes(Attacked):
             raise InputError("masking_transfer needs --transfer RUN, the network that the attack is computed on")
         return replace(super().fitted(images), pixels=math.prod(images.shape))  # type: ignore[type-var]
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.robustness import masking_probe
 
         right = masking_probe(

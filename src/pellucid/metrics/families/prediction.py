@@ -1,20 +1,12 @@
 """What the network says, and whether that is right: measured of every image, whatever else is asked for."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import About, Metric
+from pellucid.metrics.metric import About, Case, Metric, Numbers
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
-
-__all__ = ["QUESTION", "Prediction"]
-
-QUESTION = "Are the predictions right?"
+__all__ = ["Prediction"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,55 +22,29 @@ class Prediction(Metric):
     }
     aggregates = {
         "clean_accuracy": Column(
-            title="Accuracy",
+            title="Accuracy", unit="%", scale=100, direction="higher", aggregate="share", of=("prediction", "label"),
+            main=True,
             plain="How many of the test pictures the network names correctly.",
             contest="Which network names the most pictures correctly?",
             definition="Share of images whose prediction is the label.",
-            direction="higher",
-            aggregate="share",
-            of=("prediction", "label"),
-            scale=100,
-            unit="%",
-            main=True,
         ),
         "balanced_accuracy": Column(
-            title="Balanced accuracy",
+            title="Balanced accuracy", unit="%", scale=100, direction="higher", aggregate="statistic",
+            of=("prediction", "label"), source="Brodersen et al. 2010",
             definition="Mean over the classes of the share of a class's images whose prediction is the label.",
-            direction="higher",
-            source="Brodersen et al. 2010",
-            aggregate="statistic",
-            of=("prediction", "label"),
-            scale=100,
-            unit="%",
         ),
         "auc": Column(
-            title="AUC",
+            title="AUC", unit="%", scale=100, direction="higher", aggregate="statistic",
+            of=("prediction", "label", "score"), source="Hanley and McNeil 1982",
             definition="Area under the ROC curve of class 1's probability, of networks with two classes.",
-            direction="higher",
-            source="Hanley and McNeil 1982",
-            aggregate="statistic",
-            of=("prediction", "label", "score"),
-            scale=100,
-            unit="%",
         ),
         "calibration_error": Column(
-            title="Calibration error",
+            title="Calibration error", unit="%", scale=100, direction="lower", aggregate="statistic",
+            of=("prediction", "label", "score"), source="Guo et al. 2017, equation 3", parameters={"bins": 15},
             definition="Mean distance of the predicted class's probability from the accuracy, over 15 bins of equal"
             " width.",
-            direction="lower",
-            parameters={"bins": 15},
-            source="Guo et al. 2017, equation 3",
-            aggregate="statistic",
-            of=("prediction", "label", "score"),
-            scale=100,
-            unit="%",
         ),
-    }
+    }  # fmt: skip
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
-        return {
-            "index": case.index,
-            "label": case.label,
-            "prediction": case.prediction,
-            "score": case.score,
-        }
+    def __call__(self, case: Case) -> Numbers:
+        return {"index": case.index, "label": case.label, "prediction": case.prediction, "score": case.score}

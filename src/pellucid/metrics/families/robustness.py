@@ -4,20 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.data.config import usual_eps
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import About, Images, Metric
+from pellucid.metrics.metric import About, Case, Images, Metric, Numbers
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from pellucid.attacks import PGD
-    from pellucid.metrics.case import Case
 
-__all__ = ["QUESTION", "Attacked", "AutoAttack", "RobustAccuracy", "RobustnessCurve"]
+__all__ = ["Attacked", "AutoAttack", "RobustAccuracy", "RobustnessCurve"]
 
-QUESTION = "Are the predictions right?"
 FACTORS = (0.25, 0.5, 1, 2, 3)  # of the usual radius, on a robustness curve
 MADRY = "Madry et al. 2018"
 
@@ -41,9 +38,7 @@ class Attacked(Metric):
     def __post_init__(self) -> None:
         if self.eps is not None and not 0 <= self.eps <= 1:
             raise InputError(f"robust_eps must be in [0, 1], the range of pixels, got {self.eps}")
-        for name in ("steps", "restarts"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        at_least(1, steps=self.steps, restarts=self.restarts)
 
     def fitted(self, images: Images) -> Metric:
         return self if self.eps is not None else replace(self, eps=usual_eps(images.dataset))
@@ -76,30 +71,21 @@ class RobustAccuracy(Attacked):
 
     columns = {
         "robust_correct": Column(
-            title="Robustly correct",
+            title="Robustly correct", direction="higher", source=MADRY, shown=False,
             definition="Whether the prediction is the label on the image and after the attack on its cross-entropy.",
-            direction="higher",
-            source=MADRY,
-            shown=False,
         )
-    }
+    }  # fmt: skip
     aggregates = {
         "robust_accuracy": Column(
-            title="Robust accuracy",
+            title="Robust accuracy", unit="%", scale=100, direction="higher", aggregate="share", of=("robust_correct",),
+            source=MADRY, main=True,
             plain="How many it still names correctly after an attacker changed every pixel a little to mislead it.",
             contest="Which holds out best against an attacker?",
             definition="Share of images predicted as labelled both before and after the attack.",
-            direction="higher",
-            source=MADRY,
-            aggregate="share",
-            of=("robust_correct",),
-            scale=100,
-            unit="%",
-            main=True,
         )
-    }
+    }  # fmt: skip
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.robustness import robust_correct
 
         right = robust_correct(
@@ -121,13 +107,10 @@ class RobustnessCurve(Attacked):
     grid: tuple[float, ...] | None = None
     columns = {
         "robust_curve": Column(
-            title="Robustness curve",
+            title="Robustness curve", direction="higher", source=MADRY, curve=True,
             definition="Whether the prediction is the label on the image and after every attack up to each radius.",
-            direction="higher",
-            source=MADRY,
-            curve=True,
         )
-    }
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -142,7 +125,7 @@ class RobustnessCurve(Attacked):
             return self.grid
         return tuple(self.radius * factor for factor in FACTORS if self.radius * factor <= 1)
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.robustness import robustness_curve
 
         curve = robustness_curve(
@@ -167,16 +150,12 @@ class AutoAttack(Attacked):
     version: Literal["standard", "plus", "rand"] = "standard"
     columns = {
         "autoattack_correct": Column(
-            title="AutoAttack",
+            title="AutoAttack", unit="%", scale=100, direction="higher", source="Croce and Hein 2020",
             definition="Whether the prediction is the label on the image and after each of the attacks of AutoAttack.",
-            direction="higher",
-            source="Croce and Hein 2020",
-            scale=100,
-            unit="%",
         )
-    }
+    }  # fmt: skip
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.autoattack import autoattack_correct
 
         right = autoattack_correct(

@@ -2,19 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import Metric
+from pellucid.metrics.metric import Case, Metric, Numbers
 
-if TYPE_CHECKING:
-    from torch import Tensor
+__all__ = ["Randomisation", "RandomisationBaselines"]
 
-    from pellucid.metrics.case import Case
-
-__all__ = ["QUESTION", "Randomisation", "RandomisationBaselines"]
-
-QUESTION = "Does the map depend on what the network has learned?"
 ADEBAYO = "Adebayo et al. 2018"
 
 
@@ -29,21 +23,17 @@ class Randomisation(Metric):
     order: Literal["cascading", "independent"] = "cascading"
     columns = {
         "randomisation": Column(
-            title="Randomised layers",
+            title="Randomised layers", source=ADEBAYO, curve=True,
             definition="Rank correlation of the map with that of the network whose layers are made random one after the"
             " other, from the last to the first.",
-            source=ADEBAYO,
-            curve=True,
         ),
         "randomisation_last": Column(
-            title="Fully randomised",
+            title="Fully randomised", direction="lower", source=ADEBAYO,
             definition="Rank correlation of the map with that of the network whose every layer is random.",
-            direction="lower",
-            source=ADEBAYO,
         ),
-    }
+    }  # fmt: skip
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         import torch
 
         from pellucid.metrics.sanity import randomisation_similarity
@@ -64,17 +54,15 @@ class Randomisation(Metric):
 
 _BASELINES = {
     "randomisation_edges": Column(
-        title="Likeness to edges",
+        title="Likeness to edges", source=ADEBAYO,
         definition="Rank correlation of the map with the image's edges, which know nothing of the network.",
-        source=ADEBAYO,
     ),
     "randomisation_networks": Column(
-        title="Two random networks",
+        title="Two random networks", source="Yona and Greenfeld 2021",
         definition="Rank correlation of the maps of two networks whose every layer is random: what image and"
         " architecture alone decide.",
-        source="Yona and Greenfeld 2021",
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +83,7 @@ class RandomisationBaselines(Metric):
         both: tuple[Literal["edges", "networks"], ...] = ("edges", "networks")
         return replace(self, baselines=tuple(name for name in both if f"randomisation_{name}" in wanted))
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.sanity import baseline_similarity
 
         baseline = baseline_similarity(

@@ -1,20 +1,12 @@
 """What is the largest change of the map in a small box around the image?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import About, Metric
+from pellucid.metrics.metric import About, Case, Metric, Numbers
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
-
-__all__ = ["QUESTION", "LocalLipschitz", "MaxSensitivity"]
-
-QUESTION = "What is the largest change of the map in a small box around the image?"
+__all__ = ["LocalLipschitz", "MaxSensitivity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +25,12 @@ class LocalLipschitz(Metric):
     draws: int = 10
     columns = {
         "local_lipschitz": Column(
-            title="Local Lipschitz estimate",
+            title="Local Lipschitz estimate", direction="lower", source="Alvarez-Melis and Jaakkola 2018, equation 1",
             definition="Largest change of the map per change of the image within a small box.",
-            direction="lower",
-            source="Alvarez-Melis and Jaakkola 2018, equation 1",
         )
-    }
+    }  # fmt: skip
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.sensitivity import box, worst_change
 
         (name,) = self.columns
@@ -50,19 +40,12 @@ class LocalLipschitz(Metric):
 
 @dataclass(frozen=True, kw_only=True)
 class MaxSensitivity(LocalLipschitz):
-    """`pellucid.metrics.max_sensitivity`.
-
-    Args:
-        radius: largest change of a pixel, above 0.
-        draws: noisy copies of an image.
-    """
+    """`pellucid.metrics.max_sensitivity`, with the settings of `LocalLipschitz`."""
 
     relative: ClassVar[bool] = True
     columns = {
         "max_sensitivity": Column(
-            title="Max-sensitivity",
+            title="Max-sensitivity", direction="lower", source="Yeh et al. 2019, as in Captum",
             definition="Largest relative change of the map within a small box around the image.",
-            direction="lower",
-            source="Yeh et al. 2019, as in Captum",
         )
-    }
+    }  # fmt: skip

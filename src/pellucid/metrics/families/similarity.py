@@ -2,37 +2,27 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.families.stability import Noise, RelativeStability, coverage_column, stability_column
-from pellucid.metrics.metric import About, Metric
+from pellucid.metrics.families.stability import Noise, RelativeStability, coverage_column, stability_column, told_noise
+from pellucid.metrics.metric import About, Case, Metric, Numbers
 
-if TYPE_CHECKING:
-    from torch import Tensor
+__all__ = ["MapSimilarity"]
 
-    from pellucid.metrics.case import Case
-
-__all__ = ["QUESTION", "MapSimilarity"]
-
-QUESTION = "Do the maps of an image and its noisy copies look alike?"
 Measure = Literal["ssim", "rank_correlation"]
 _COLUMNS = {
     "map_ssim": Column(
-        title="SSIM of noisy maps",
+        title="SSIM of noisy maps", direction="higher", source="Bhusal, Alam and Rastogi 2026; Wang et al. 2004",
         definition="Mean structural similarity of the map and that of each noisy image of the same prediction; empty"
         " where there is none.",
-        direction="higher",
-        source="Bhusal, Alam and Rastogi 2026; Wang et al. 2004",
     ),
     "map_rank_correlation": Column(
-        title="Rank correlation of noisy maps",
+        title="Rank correlation of noisy maps", direction="higher", source="Ghorbani, Abid and Zou 2019",
         definition="Mean Spearman correlation of the map and that of each noisy image of the same prediction; empty"
         " where there is none.",
-        direction="higher",
-        source="Ghorbani, Abid and Zou 2019",
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +60,7 @@ class MapSimilarity(Metric):
         measures = tuple(measure for measure in get_args(Measure) if f"map_{measure}" in wanted)
         return replace(self, measures=measures or get_args(Measure))
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.similarity import similarity_of
 
         seen = case.noisy(noise=self.noise, sigma=self.sigma, between=self.between, draws=self.draws)
@@ -81,9 +71,5 @@ class MapSimilarity(Metric):
         return {f"map_{measure}": values[measure] for measure in self.measures} | {coverage: values["coverage"]}
 
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:
-        told: dict[str, Any] = {"noise": self.noise}
-        told |= {"between": self.between} if self.noise == "one-sided" else {"sigma": self.sigma}
-        told["draws"] = self.draws
-        if column in _COLUMNS:
-            told["normalise"] = self.normalise
+        told = told_noise(self) | ({"normalise": self.normalise} if column in _COLUMNS else {})
         return told | ({"window": self.window, "data_range": self.data_range} if column == "map_ssim" else {})

@@ -1,19 +1,12 @@
 """Is the map concentrated? Numbers of the map alone."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pellucid.metrics.case import Case
+from pellucid.metrics.metric import Case, Metric, Numbers
 
 __all__ = [
-    "QUESTION",
     "CompressedSize",
     "EffectiveComplexity",
     "Entropy",
@@ -23,8 +16,6 @@ __all__ = [
     "MapMetric",
     "PixelEntropy",
 ]
-
-QUESTION = "Is the map concentrated?"
 
 
 class MapMetric(Metric):
@@ -36,7 +27,7 @@ class MapMetric(Metric):
 
     formula: ClassVar[str]
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid import metrics
 
         (name,) = self.columns
@@ -50,15 +41,12 @@ class Gini(MapMetric):
     formula = "gini"
     columns = {
         "gini": Column(
-            title="Gini index",
+            title="Gini index", direction="higher", source="Hurley and Rickard 2009", main=True,
             plain="How unequally the map is shared out: 0 when all pixels matter alike, near 1 when a few hold it all.",
             contest="Which has the most concentrated maps?",
             definition="Concentration of the map: 0 when all pixels weigh the same, near 1 when few hold everything.",
-            direction="higher",
-            source="Hurley and Rickard 2009",
-            main=True,
         )
-    }
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +56,12 @@ class Entropy(MapMetric):
     formula = "entropy"
     columns = {
         "entropy": Column(
-            title="Entropy",
+            title="Entropy", unit="bit", direction="lower", source="Xu et al. 2023 (SCAAT), table 1",
+            parameters={"bins": 256}, main=True,
             plain="How many different grey levels the map uses: noise uses many, a clean shape few.",
             definition="Entropy of the 256 grey levels of the map scaled to its own maximum.",
-            unit="bit",
-            direction="lower",
-            parameters={"bins": 256},
-            source="Xu et al. 2023 (SCAAT), table 1",
-            main=True,
         )
-    }
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +71,12 @@ class CompressedSize(MapMetric):
     formula = "compressed_size"
     columns = {
         "size_kb": Column(
-            title="JPEG size",
+            title="JPEG size", unit="KiB", direction="lower", source="Xu et al. 2023 (SCAAT), table 1",
+            parameters={"codec": "JPEG", "quality": 75}, main=True,
             plain="How large the map is as a compressed picture: a tidy map compresses well.",
             definition="Size of the map as a grey JPEG at native size, beyond that of a flat image.",
-            unit="KiB",
-            direction="lower",
-            parameters={"codec": "JPEG", "quality": 75},
-            source="Xu et al. 2023 (SCAAT), table 1",
-            main=True,
         )
-    }
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +86,11 @@ class LosslessSize(MapMetric):
     formula = "png_size"
     columns = {
         "png_kb": Column(
-            title="Lossless size",
+            title="Lossless size", unit="KiB", direction="lower",
+            source="lossless companion of Xu et al. 2023 (SCAAT), table 1", parameters={"codec": "PNG"},
             definition="Size of the map as a grey PNG at native size, beyond that of a flat image.",
-            unit="KiB",
-            direction="lower",
-            parameters={"codec": "PNG"},
-            source="lossless companion of Xu et al. 2023 (SCAAT), table 1",
         )
-    }
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +100,10 @@ class PixelEntropy(MapMetric):
     formula = "pixel_entropy"
     columns = {
         "pixel_entropy": Column(
-            title="Pixel entropy",
+            title="Pixel entropy", unit="bit", direction="lower", source="Bhatt, Weller and Moura 2020 (complexity)",
             definition="Entropy of the map divided by its sum, as a distribution over pixels.",
-            unit="bit",
-            direction="lower",
-            source="Bhatt, Weller and Moura 2020 (complexity)",
         )
-    }
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,12 +113,10 @@ class Hoyer(MapMetric):
     formula = "hoyer"
     columns = {
         "hoyer": Column(
-            title="Hoyer sparsity",
+            title="Hoyer sparsity", direction="higher", source="Hoyer 2004",
             definition="Sparsity by the ratio of the map's L1 and L2 norms: 0 when flat, 1 when one pixel holds all.",
-            direction="higher",
-            source="Hoyer 2004",
         )
-    }
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,10 +131,7 @@ class EffectiveComplexity(MapMetric):
     threshold: float = 0.1
     columns = {
         "effective_complexity": Column(
-            title="Effective complexity",
+            title="Effective complexity", unit="pixels", direction="lower", source="Nguyen and Martínez 2020",
             definition="Number of pixels above a share of the map's maximum, the threshold.",
-            unit="pixels",
-            direction="lower",
-            source="Nguyen and Martínez 2020",
         )
-    }
+    }  # fmt: skip

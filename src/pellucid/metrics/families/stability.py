@@ -2,20 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
-from pellucid.core.errors import InputError
+from pellucid.core.checks import at_least, one_of, some_of
 from pellucid.metrics.column import Column
-from pellucid.metrics.metric import About, Metric
+from pellucid.metrics.metric import About, Case, Metric, Numbers
 
-if TYPE_CHECKING:
-    from torch import Tensor
+__all__ = ["NOISES", "Form", "Noise", "RelativeStability", "stability_column"]
 
-    from pellucid.metrics.case import Case
-
-__all__ = ["NOISES", "QUESTION", "Form", "Noise", "RelativeStability", "stability_column"]
-
-QUESTION = "Is the map steady?"
 Noise = Literal["gaussian", "uniform", "one-sided"]
 Form = Literal["norm", "elementwise"]
 Measure = Literal["ris", "ros", "rrs"]
@@ -92,6 +86,13 @@ def coverage_column(noise: Noise) -> Column:
     )
 
 
+def told_noise(metric: Any) -> dict[str, Any]:
+    """The noise of a metric that has noise, sigma, between and draws, as the meaning of a column tells it."""
+    one_sided = metric.noise == "one-sided"
+    width = {"between": metric.between} if one_sided else {"sigma": metric.sigma}
+    return {"noise": metric.noise, **width, "draws": metric.draws}
+
+
 @dataclass(frozen=True, kw_only=True)
 class RelativeStability(Metric):
     """`pellucid.metrics.relative_stability`: RIS, ROS and RRS over noisy copies of the image.
@@ -120,15 +121,10 @@ class RelativeStability(Metric):
     eps_min: float = 1e-6
 
     def __post_init__(self) -> None:
-        if self.noise not in NOISES:
-            raise InputError(f"noise must be {', '.join(NOISES)}, got {self.noise!r}")
-        for name, known in (("measures", MEASURES), ("forms", FORMS)):
-            unknown = set(getattr(self, name)) - set(known)
-            if unknown or not getattr(self, name):
-                got = sorted(unknown)[0] if unknown else "none"
-                raise InputError(f"{name} must be among {', '.join(known)}, got {got!r}")
-        if self.draws < 1:
-            raise InputError(f"draws must be at least 1, got {self.draws}")
+        one_of(tuple(NOISES), noise=self.noise)
+        some_of(MEASURES, measures=self.measures)
+        some_of(FORMS, forms=self.forms)
+        at_least(1, draws=self.draws)
 
     @property
     def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # they depend on measures, forms and noise
@@ -152,7 +148,7 @@ class RelativeStability(Metric):
         forms = tuple(form for form in FORMS if any(has(measure, form) for measure in MEASURES))
         return replace(self, measures=measures or ("ris",), forms=forms or ("norm",))
 
-    def __call__(self, case: "Case") -> "Mapping[str, Tensor]":
+    def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.stability import stability_of
 
         seen = case.noisy(
@@ -167,9 +163,5 @@ class RelativeStability(Metric):
         }
 
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:
-        told: dict[str, Any] = {"noise": self.noise}
-        told |= {"between": self.between} if self.noise == "one-sided" else {"sigma": self.sigma}
-        told["draws"] = self.draws
-        if column != self._coverage:
-            told["eps_min"] = self.eps_min
+        told = told_noise(self) | ({} if column == self._coverage else {"eps_min": self.eps_min})
         return told | ({"layer": self.layer} if column.startswith("rrs") else {})
