@@ -11,6 +11,7 @@ from typing import Literal
 
 from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import AdversarialTraining, Regular
+from pellucid.metrics.suite import split
 from pellucid.papers.claim import Claim
 from pellucid.papers.setting import Setting
 from pellucid.papers.table import Table
@@ -148,7 +149,7 @@ def _setting(at: Setting) -> Setting:
     few = 200 if at.base.network.name == "lenet5" else 100
     evaluation = replace(
         at.evaluation,
-        metrics=tuple(dict.fromkeys(name.partition("/")[0] for name in METRICS)),
+        metrics=tuple(dict.fromkeys(split(name)[0] for name in METRICS)),
         saliency=(gradient, integrated),
         stability=("vanilla_gradient", "integrated_gradients"),
         # Integrated gradients under ten draws of three kinds of noise are 1500 gradients an image.

@@ -17,6 +17,7 @@ from pellucid.papers.cost import duration, estimated_cost
 from pellucid.papers.front_figure import draw
 from pellucid.papers.grids import grid
 from pellucid.papers.measured import plain
+from pellucid.papers.pellucid import BASELINE
 from pellucid.papers.plan import Selection, source
 from pellucid.papers.reproduce import write
 from pellucid.papers.search_page import page
@@ -30,7 +31,6 @@ from pellucid.statistics.pareto import Criterion, best_or_tied, front, recommend
 
 __all__ = ["Selection", "forecast", "select"]
 
-BASELINE = "regular"
 IMAGES = 1000
 
 

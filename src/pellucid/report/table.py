@@ -9,10 +9,10 @@ from pellucid.core.errors import InputError
 from pellucid.metrics.suite import COLUMNS, DERIVED, FAMILIES, split
 from pellucid.report.caveats import caveats
 from pellucid.runs.directory import Run, check_comparable
-from pellucid.runs.measures import Measure, Statistic, columns_of, measures_of
+from pellucid.runs.measures import Measure, columns_of, measures_of
 from pellucid.statistics import Interval
 
-__all__ = ["compare", "definitions", "difference", "plain", "statistic", "summarise"]
+__all__ = ["compare", "definitions", "plain", "summarise"]
 
 
 def summarise(run: Run) -> dict[str, Interval]:
@@ -28,30 +28,6 @@ def summarise(run: Run) -> dict[str, Interval]:
         Interval by metric name; metrics of other saliency maps than the vanilla gradient have a suffix.
     """
     return {name: measure.interval(run) for name, measure in run.measures.items()}
-
-
-def difference(run: Run, baseline: Run, name: str) -> Interval:
-    """A metric of ``run`` minus that of ``baseline``, paired over the images, with its 95 % interval.
-
-    Args:
-        run: an evaluated run.
-        baseline: another, over the same images.
-        name: a metric that both have.
-    """
-    return run.measures[name].difference(run, baseline)
-
-
-def statistic(run: Run, name: str) -> Statistic:
-    """A metric of a run as a function of how often each image counts, for a bootstrap over several runs together.
-
-    Args:
-        run: an evaluated run.
-        name: one of its metrics.
-
-    Returns:
-        Function of weights (resamples, n) to (resamples,); NaN where no image that counts has a value.
-    """
-    return run.measures[name].statistic(run)
 
 
 def compare(

@@ -13,7 +13,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label, Saliency
 from pellucid.metrics import Case, Column, Metric, Randomisation, randomise
 from pellucid.metrics.measure import measured
-from pellucid.metrics.suite import BARE, column_name, is_foreign, meanings
+from pellucid.metrics.suite import BARE, column_name, is_foreign, meanings, split
 from pellucid.saliency import Channels, VanillaGradient
 
 __all__ = ["Measurement"]
@@ -114,8 +114,8 @@ class Measurement:
         table = meanings(self.metrics, saliency=tuple(self.saliency), stability=self.stability)
         complete = {}
         for name, (metric, column) in table.items():
-            method = name.partition("/")[2] or BARE
-            settings = {**column.parameters, **metric.settings(name.partition("/")[0], model, self.seed)}
+            own_name, method = split(name)
+            settings = {**column.parameters, **metric.settings(own_name, model, self.seed)}
             if column.of_map or metric.explains:
                 settings["target"] = self.target
             if column.of_map:
