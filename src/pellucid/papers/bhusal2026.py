@@ -20,7 +20,6 @@ from pellucid.runs.settings import Experiment
 __all__ = ["DATASETS", "TABLES", "runs"]
 
 DATASETS = ("fashion-mnist", "cifar10", "imagenette")
-PAPER = "bhusal2026"
 FILTERS = ("gaussian", "gaussian-wide", "none", "mean", "median", "non-local")
 """Of the smoothing block; ``gaussian-wide`` has the σ of the authors' code, ``none`` is the 1×1 convolution alone."""
 METRICS = (
@@ -176,10 +175,7 @@ def main(at: Setting) -> Table:
     at, eps = _setting(at), _radius(at.dataset)
     chosen = runs(at, eps, filters=("gaussian", "none"))
     return Table(
-        paper=PAPER,
-        number="main",
         group="tables",
-        dataset=at.dataset,
         title=f"Adversarial training at ε {eps:.2g} with feature-map smoothing",
         runs=chosen,
         evaluation=replace(at.evaluation, robust_eps=eps),
@@ -197,7 +193,6 @@ def filters(at: Setting) -> Table:
     del chosen["natural"]
     return replace(
         main(at),
-        number="filters",
         title=f"The smoothing block's filters under adversarial training at ε {eps:.2g}",
         runs=chosen,
         claims=_smoothing_lowers(eps, [kind for kind in FILTERS if kind != "none"]),
@@ -213,9 +208,6 @@ def sweep(at: Setting) -> Table:
     for eps in radii:
         chosen |= runs(at, eps)
     return Table(
-        paper=PAPER,
-        number="eps",
-        dataset=at.dataset,
         title="Adversarial training with and without smoothing, by radius",
         runs=chosen,
         evaluation=at.evaluation,

@@ -219,9 +219,6 @@ def front(at: Setting) -> Table:
         runs = {name: made[name] for name in wanted}
         title = "Those of the Pareto front that are best or tied on an axis"
     return Table(
-        paper=PAPER,
-        number="front",
-        dataset=at.dataset,
         title=title,
         runs=runs,
         evaluation=evaluation(at),

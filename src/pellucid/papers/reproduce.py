@@ -110,7 +110,7 @@ def forecast(plan: Reproduction) -> None:
     wanted = tables(plan)
     stages = stages_of(plan, wanted)
     for table in wanted:
-        print(f"{table.paper}, {table.number}: {table.title} ({table.dataset}, {network(table)}, {plan.scale})")
+        print(f"{plan.paper}, {table.number}: {table.title} ({plan.dataset}, {network(table)}, {plan.scale})")
     left, whole = 0.0, 0.0
     here = len(load(stages[0].experiment.dataset, "train"))
     every = TRAINING_IMAGES[plan.dataset]

@@ -47,10 +47,10 @@ def summarise(plan: Reproduction, table: Table, facts: Mapping[str, Any]) -> dic
     }
     return {
         "name": table_name(plan, table),
-        "paper": table.paper,
+        "paper": plan.paper,
         "table": table.number,
         "title": table.title,
-        "dataset": source(table.dataset, plan.path),
+        "dataset": source(plan.dataset, plan.path),
         "scale": plan.scale,
         "network": network(table),
         "training_images": trained.dataset.limit or len(load(trained.dataset, "train")),
