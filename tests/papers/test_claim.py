@@ -9,7 +9,7 @@ import pytest
 
 from pellucid.papers import claim as claims, measured
 from pellucid.papers.claim import Claim, checked
-from pellucid.papers.table_page import _fewer_images, found_of, verdicts
+from pellucid.papers.table_page import _fewer_images, claim_number, verdicts
 from pellucid.runs.directory import Run
 
 
@@ -37,6 +37,12 @@ def test_a_typical_factor_is_the_geometric_mean_over_images_that_both_have(monke
 BASE = np.array([[1.0], [1.01], [0.99], [1.0], [1.0]]) + 0.01 * np.sin(np.arange(40))
 
 
+def _means(**columns):
+    """A run of which each number is the mean of some images' values."""
+    statistics = {name: SimpleNamespace(statistic=lambda _, of=of: measured.mean(of)) for name, of in columns.items()}
+    return SimpleNamespace(measures=statistics, rows=SimpleNamespace(column_names=()))
+
+
 @pytest.mark.parametrize(
     ("run", "baseline", "bounds", "verdict"),
     [
@@ -56,12 +62,10 @@ BASE = np.array([[1.0], [1.01], [0.99], [1.0], [1.0]]) + 0.01 * np.sin(np.arange
         (0.005 * BASE, -0.001 * BASE, {"kind": "factor", "high": 0.2}, "cannot be told"),
     ],
 )
-def test_verdicts_follow_the_interval(monkeypatch, run, baseline, bounds, verdict) -> None:
-    monkeypatch.setattr(
-        measured, "statistic", lambda values, metric: lambda weight: weight @ values / weight.sum(axis=1)
-    )
-    claim = Claim(text="t", metric="gini", run="one", baseline="other", **bounds)
-    assert checked(claim, {"one": list(run), "other": list(baseline)}, 40)["verdict"] == verdict
+def test_verdicts_follow_the_interval(run, baseline, bounds, verdict) -> None:
+    claim = Claim(text="t", metric="gini", run="run", baseline="baseline", **bounds)
+    runs = {"run": [_means(gini=seed) for seed in run], "baseline": [_means(gini=seed) for seed in baseline]}
+    assert checked(claim, runs, 40)["verdict"] == verdict
 
 
 def test_what_masking_loses_counts_from_the_whole_image() -> None:
@@ -73,33 +77,31 @@ def test_what_masking_loses_counts_from_the_whole_image() -> None:
 
     runs = {"good": [run([1, 1, 1, 1], [0.5, 0.5, 0.5, 0.5])], "bad": [run([1, 0, 0, 0], [1, 0, 0, 0])]}
     claim = Claim(text="", metric="road_morf", run="good", baseline="bad", high=0, from_clean=True)
-    found = claims._found(claim, runs, 4)
+    found = claims._interval(claim, runs, 4)
     assert (found.mean, found.low, found.high) == (-0.5, -0.5, -0.5)
     assert checked(claim, runs, 4)["verdict"] == "confirmed"
 
 
-def test_a_ratio_of_what_may_be_nothing_is_not_told(monkeypatch) -> None:
-    tables_of = {"aopc_morf": 0.3 * BASE, "aopc_lerf": 0.003 * BASE}
-    monkeypatch.setattr(
-        measured, "statistic", lambda seed, metric: lambda weight: weight @ tables_of[metric][seed] / 40
-    )
-    seeds = range(5)
-    assert measured.interval(seeds, "aopc_rel", 40).mean == pytest.approx(100)
-    tables_of["aopc_lerf"] = BASE * np.array([[0.001], [-0.001], [0.0], [0.002], [-0.002]])
-    assert measured.interval(seeds, "aopc_rel", 40).n == 0
+def test_a_ratio_of_what_may_be_nothing_is_not_told() -> None:
+    morf, lerf = 0.3 * BASE, 0.003 * BASE
+    runs = [_means(aopc_morf=morf[seed], aopc_lerf=lerf[seed]) for seed in range(5)]
+    assert measured.interval(runs, "aopc_rel", 40).mean == pytest.approx(100)
+    lerf = BASE * np.array([[0.001], [-0.001], [0.0], [0.002], [-0.002]])
+    runs = [_means(aopc_morf=morf[seed], aopc_lerf=lerf[seed]) for seed in range(5)]
+    assert measured.interval(runs, "aopc_rel", 40).n == 0
 
 
 def test_a_difference_that_is_rounding_is_none() -> None:
     values = {"mean": -2.2e-16, "low": -0.02, "high": 0.02}
-    found = found_of({"found": values, "kind": "difference", "metric": "robust_accuracy"})
+    found = claim_number({"found": values, "kind": "difference", "metric": "robust_accuracy"})
     assert found == "+0 [−2, +2] points"
 
 
 def test_a_typical_factor_says_of_how_many_images_it_is() -> None:
     values = {"mean": 0.5, "low": 0.25, "high": 1.0, "n": 47}
     claim = {"found": values, "kind": "typical", "metric": "ris"}
-    assert found_of(claim) == "0.5× [0.25, 1], 47 images"
-    assert found_of(claim | {"kind": "factor"}) == "0.5× [0.25, 1]"
+    assert claim_number(claim) == "0.5× [0.25, 1], 47 images"
+    assert claim_number(claim | {"kind": "factor"}) == "0.5× [0.25, 1]"
 
 
 def test_a_page_says_how_many_images_have_a_value() -> None:

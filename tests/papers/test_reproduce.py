@@ -34,7 +34,7 @@ from pellucid.papers.stages import stages_of
 from pellucid.papers.table import table_name, tables
 from pellucid.papers.table_page import figure_file, page
 from pellucid.report import read_run, summarise
-from pellucid.report.measures import measure_of
+from pellucid.runs.measures import Measure
 
 RESULTS = Path(__file__).parents[2] / "results"
 MAIN = {"xu2023": "1", "bhusal2026": "main", "guesmi2024": "main", "ismail2021": "main", "pellucid": "front"}
@@ -68,7 +68,7 @@ def test_every_recipe_runs(smoke, paper) -> None:
     judged = page(result | {"scale": "cpu"})
     assert judged.count("| **") == len(result["claims"]) and "no verdict is shown" not in judged
     told = judged.partition("What the numbers are:")[2]
-    assert all(f"- {measure_of(name).title}: " in told for name in result["metrics"] if name != "time")
+    assert all(f"- {Measure.named(name).title}: " in told for name in result["metrics"] if name != "time")
     (table,) = tables(plan)
     assert list(result["measured"]) == list(table.runs)
     for run, values in result["measured"].items():

@@ -14,6 +14,7 @@ from pellucid.report.formats import render
 from pellucid.report.measures import written
 from pellucid.report.table import compare
 from pellucid.runs.directory import read_runs
+from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 
 NASTY = r"a_b & 50% $x$ #1 {y} ~^\ <b>|*`"
@@ -33,7 +34,7 @@ def _cells(comparison) -> list[str]:
     found = []
     for run in comparison.values():
         for name, values in run["metrics"].items():
-            mean, low, high = written(Interval(**values), name)
+            mean, low, high = written(Interval(**values), Measure.named(name))
             found.append(f"{mean} [{low}, {high}]")
     return found
 
@@ -154,7 +155,7 @@ def test_differences_are_rows_of_their_own(six_runs, form) -> None:
     assert f"scaat {sign} regular" in text and f"regular {sign} regular" not in text
     assert f"scaat {sign} regular" not in render(compare(runs, metrics=["gini"]), form)
     values = against["scaat"]["differences"]["gini"]
-    mean, low, high = written(Interval(**values), "gini")
+    mean, low, high = written(Interval(**values), Measure.named("gini"))
     cells = {"csv": [str(values["mean"])], "latex": [f" & {mean} ", f"[{low}, {high}]"]}
     assert all(cell in text for cell in cells.get(form, [f"{mean} [{low}, {high}]"]))
 

@@ -21,7 +21,7 @@ from pellucid.report.gate import (
     table,
     write_junit,
 )
-from pellucid.report.table import difference, summarise
+from pellucid.report.table import summarise
 from pellucid.runs.directory import read_run
 
 GOOD = (0.89, 0.10, 0.56, 13e-3, 0.20, 1.9, 8.0)
@@ -59,7 +59,7 @@ def test_a_worse_network_fails_and_an_equal_one_passes(three, tmp_path) -> None:
 
 def test_verdicts_follow_the_paired_interval(three) -> None:
     baseline, _, worse = map(read_run, three)
-    found = difference(worse, baseline, "gini")
+    found = worse.measures["gini"].difference(worse, baseline)
     inside, below, above = found.mean, found.low - 1e-6, found.high + 1e-6
     expected = {
         (">=", below): "pass",

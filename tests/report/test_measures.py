@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pellucid.metrics.suite import COLUMNS, DERIVED
-from pellucid.report.measures import measure_of, written
+from pellucid.report.measures import written
 from pellucid.runs.measures import KNOWN, Measure, ordered
 from pellucid.statistics import Interval
 
@@ -28,14 +28,14 @@ from pellucid.statistics import Interval
     ],
 )
 def test_digits_follow_the_interval(interval: Interval, name: str, expected: tuple[str, str, str]) -> None:
-    assert written(interval, name) == expected
+    assert written(interval, Measure.named(name)) == expected
 
 
 @given(st.floats(1e-6, 1e6), st.floats(1e-6, 1.0), st.sampled_from(sorted(KNOWN)))
 def test_what_is_written_is_the_number_within_the_interval(mean: float, share: float, name: str) -> None:
     half = share * mean
-    texts = written(Interval(mean, mean - half, mean + half, 9), name)
-    scale = measure_of(name).scale
+    texts = written(Interval(mean, mean - half, mean + half, 9), Measure.named(name))
+    scale = Measure.named(name).scale
     for text, value in zip(texts, (mean, mean - half, mean + half), strict=True):
         # Half a unit of the last digit: at most a quarter of the half width, or of four digits.
         assert abs(float(text.replace("−", "-")) / scale - value) <= max(0.17 * half, 0.06 * value)
@@ -58,7 +58,7 @@ def test_every_number_of_an_image_can_be_shown() -> None:
 @given(st.floats(), st.floats(), st.floats(), st.integers(0, 3), st.sampled_from(sorted(KNOWN)))
 def test_any_interval_can_be_written(mean: float, low: float, high: float, n: int, name: str) -> None:
     low, high = sorted((low, high))
-    texts = written(Interval(mean, low, high, n), name)
+    texts = written(Interval(mean, low, high, n), Measure.named(name))
     numbers = [text for text in texts if text != "–"]
     assert len(numbers) in (0, 3)
     assert all(math.isfinite(float(text.replace("−", "-"))) for text in numbers)
@@ -68,4 +68,4 @@ def test_any_interval_can_be_written(mean: float, low: float, high: float, n: in
 def test_coverages_of_all_noises_are_percentages() -> None:
     share = Interval(0.5, 0.4, 0.6, 9)
     for name in ("stability_coverage", "stability_coverage_uniform", "stability_coverage_one_sided"):
-        assert (written(share, name), measure_of(name).unit) == (("50", "40", "60"), "%")
+        assert (written(share, Measure.named(name)), Measure.named(name).unit) == (("50", "40", "60"), "%")

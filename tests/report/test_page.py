@@ -71,7 +71,7 @@ def test_every_number_of_the_table_is_compares(page: Page, six_runs: list[Path])
     expected = {(name, metric): values for name, run in comparison.items() for metric, values in run["metrics"].items()}
     assert shown.keys() == expected.keys()
     for where, values in expected.items():
-        mean, low, high = written(Interval(**values), where[1])
+        mean, low, high = written(Interval(**values), Measure.named(where[1]))
         assert shown[where]["data"] == list(values.values())
         assert (shown[where]["mean"], shown[where]["interval"]) == (mean, f"[{low}, {high}]")
 

@@ -9,7 +9,7 @@ import pytest
 
 from pellucid.core.errors import InputError
 from pellucid.report.formats import render
-from pellucid.report.table import _plain, compare, definitions, difference, summarise
+from pellucid.report.table import compare, definitions, interval_data, summarise
 from pellucid.runs.directory import read_run, read_runs
 from pellucid.statistics import Interval
 
@@ -84,10 +84,10 @@ def test_a_metric_without_any_value_is_null(make_run) -> None:
 def test_difference_is_of_the_means_and_paired(six_runs) -> None:
     regular, *_, scaat, _ = read_runs(six_runs)
     for name in ("clean_accuracy", "gini", "aopc_lerf", "aopc_rel"):
-        apart = difference(scaat, regular, name)
+        apart = scaat.measures[name].difference(scaat, regular)
         assert apart.mean == pytest.approx(summarise(scaat)[name].mean - summarise(regular)[name].mean)
-    assert difference(scaat, scaat, "aopc_rel") == Interval(0.0, 0.0, 0.0, 200)
-    gini = difference(scaat, regular, "gini")
+    assert scaat.measures["aopc_rel"].difference(scaat, scaat) == Interval(0.0, 0.0, 0.0, 200)
+    gini = scaat.measures["gini"].difference(scaat, regular)
     alone = summarise(scaat)["gini"]
     assert gini.high - gini.low < alone.high - alone.low
 
@@ -107,7 +107,7 @@ def test_differences_from_a_baseline_stand_beside_the_metrics(six_runs) -> None:
     found = against["scaat"]
     assert found["baseline"] == "regular" and list(found["differences"]) == list(found["metrics"])
     for name in ("gini", "clean_accuracy", "aopc_rel", "ris"):
-        expected = difference(scaat, baseline, name)
+        expected = scaat.measures[name].difference(scaat, baseline)
         values = found["differences"][name]
         assert Interval(**values) == expected
     assert list(compare(runs, metrics=["gini"], baseline=baseline)["scaat"]["differences"]) == ["gini"]
@@ -145,8 +145,8 @@ def test_infinite_values_are_left_out_and_counted(make_run, form) -> None:
 
 def test_plain_numbers_are_what_json_can_hold() -> None:
     nan, inf = float("nan"), float("inf")
-    assert _plain(Interval(nan, -inf, inf, 3)) == {"mean": None, "low": None, "high": None, "n": 3}
-    assert _plain(Interval(1.0, 0.5, inf, 3)) == {"mean": 1.0, "low": 0.5, "high": None, "n": 3}
+    assert interval_data(Interval(nan, -inf, inf, 3)) == {"mean": None, "low": None, "high": None, "n": 3}
+    assert interval_data(Interval(1.0, 0.5, inf, 3)) == {"mean": 1.0, "low": 0.5, "high": None, "n": 3}
 
 
 @pytest.mark.parametrize(

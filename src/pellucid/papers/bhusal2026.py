@@ -11,6 +11,7 @@ from typing import Literal
 
 from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import AdversarialTraining, Regular
+from pellucid.metrics.suite import split
 from pellucid.papers.claim import Claim
 from pellucid.papers.setting import Setting
 from pellucid.papers.table import Table
@@ -19,7 +20,6 @@ from pellucid.runs.settings import Experiment
 __all__ = ["DATASETS", "TABLES", "runs"]
 
 DATASETS = ("fashion-mnist", "cifar10", "imagenette")
-PAPER = "bhusal2026"
 FILTERS = ("gaussian", "gaussian-wide", "none", "mean", "median", "non-local")
 """Of the smoothing block; ``gaussian-wide`` has the σ of the authors' code, ``none`` is the 1×1 convolution alone."""
 METRICS = (
@@ -148,7 +148,7 @@ def _setting(at: Setting) -> Setting:
     few = 200 if at.base.network.name == "lenet5" else 100
     evaluation = replace(
         at.evaluation,
-        metrics=tuple(dict.fromkeys(name.partition("/")[0] for name in METRICS)),
+        metrics=tuple(dict.fromkeys(split(name)[0] for name in METRICS)),
         saliency=(gradient, integrated),
         stability=("vanilla_gradient", "integrated_gradients"),
         # Integrated gradients under ten draws of three kinds of noise are 1500 gradients an image.
@@ -175,10 +175,7 @@ def main(at: Setting) -> Table:
     at, eps = _setting(at), _radius(at.dataset)
     chosen = runs(at, eps, filters=("gaussian", "none"))
     return Table(
-        paper=PAPER,
-        number="main",
         group="tables",
-        dataset=at.dataset,
         title=f"Adversarial training at ε {eps:.2g} with feature-map smoothing",
         runs=chosen,
         evaluation=replace(at.evaluation, robust_eps=eps),
@@ -196,7 +193,6 @@ def filters(at: Setting) -> Table:
     del chosen["natural"]
     return replace(
         main(at),
-        number="filters",
         title=f"The smoothing block's filters under adversarial training at ε {eps:.2g}",
         runs=chosen,
         claims=_smoothing_lowers(eps, [kind for kind in FILTERS if kind != "none"]),
@@ -212,9 +208,6 @@ def sweep(at: Setting) -> Table:
     for eps in radii:
         chosen |= runs(at, eps)
     return Table(
-        paper=PAPER,
-        number="eps",
-        dataset=at.dataset,
         title="Adversarial training with and without smoothing, by radius",
         runs=chosen,
         evaluation=at.evaluation,

@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from pellucid.metrics.suite import column_name
 from pellucid.papers.table import Figure
-from pellucid.report.measures import measure_of, saliency_title
+from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
+from pellucid.runs.measures import Measure
 from pellucid.statistics import mean_band
 from pellucid.statistics.seeds import hierarchical_interval
 
@@ -85,7 +86,7 @@ def _radius(runs: Runs) -> dict[str, Any]:
 
 def _distribution(runs: Runs, metric: str, kind: str) -> dict[str, Any]:
     """A number of the single maps, figure 2a of Xu et al. 2023."""
-    name, measure = column_name(metric, kind), measure_of(metric)
+    name, measure = column_name(metric, kind), Measure.named(metric)
     values = {key: np.concatenate([run.values(name) for run in seeds]) for key, seeds in runs.items()}
     values = {run: measure.scale * maps[np.isfinite(maps)] for run, maps in values.items()}
     everything = np.concatenate(list(values.values()))

@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 
 from pellucid.core.files import whole_file
 from pellucid.papers.pellucid import CRITERIA
-from pellucid.papers.table_page import head
-from pellucid.report.measures import measure_of
+from pellucid.report.drawing import PALETTE
+from pellucid.runs.measures import Measure
 from pellucid.statistics.pareto import Criterion
 
 __all__ = ["draw"]
 
 INK, FAINT = "#1a1d21", "#b9bfc6"
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
+METRICS = [criterion.metric for criterion in CRITERIA]
 STYLE: Any = {"svg.hashsalt": "pellucid", "svg.fonttype": "none", "font.size": 9, "text.parse_math": False}
 
 
@@ -35,50 +35,51 @@ def draw(trace: Mapping[str, Any], out: Path) -> list[Path]:
     Returns:
         The SVG and the PNG.
     """
-    rows = [row for row in trace["rows"] if all(row["measured"][each.metric]["mean"] is not None for each in CRITERIA)]
-    places = {each.metric: _places(each, [row["measured"][each.metric]["mean"] for row in rows]) for each in CRITERIA}
+    rows = [row for row in trace["rows"] if all(row["measured"][metric]["mean"] is not None for metric in METRICS)]
+    values = {metric: [row["measured"][metric]["mean"] for row in rows] for metric in METRICS}
+    places = {criterion.metric: _places(criterion, values[criterion.metric]) for criterion in CRITERIA}
     shown = [row for row in rows if row["front"]]
     with rc_context(STYLE):
         figure = Figure(figsize=(11, max(4.2, 0.24 * len(shown) + 1.6)), dpi=150, layout="constrained")
         axes = figure.subplots()
         for row in sorted(rows, key=lambda row: (row["front"], row["run"] == trace["recommended"])):
             number = shown.index(row) if row["front"] else None
-            colour = FAINT if number is None else COLOURS[number % len(COLOURS)]
-            heights = [places[each.metric][rows.index(row)] for each in CRITERIA]
+            colour = FAINT if number is None else PALETTE[number % len(PALETTE)]
+            heights = [places[metric][rows.index(row)] for metric in METRICS]
             axes.plot(
-                range(len(CRITERIA)),
+                range(len(METRICS)),
                 heights,
                 color=colour,
-                linestyle="-" if number is None else DASHES[number // len(COLOURS) % len(DASHES)],
+                linestyle="-" if number is None else DASHES[number // len(PALETTE) % len(DASHES)],
                 linewidth=3 if row["run"] == trace["recommended"] else 1.5 if row["front"] else 0.8,
                 zorder=2 if row["front"] else 1,
             )
-            for x, (each, height) in enumerate(zip(CRITERIA, heights, strict=True)):
-                hollow = each.metric == "aopc_lerf" and not row["morf_not_below"]
+            for x, (metric, height) in enumerate(zip(METRICS, heights, strict=True)):
+                hollow = metric == "aopc_lerf" and not row["morf_not_below"]
                 axes.plot(
                     x, height, "o", markersize=4, color=colour, markerfacecolor="white" if hollow else colour, zorder=3
                 )
-        last = {row["run"]: places[CRITERIA[-1].metric][rows.index(row)] for row in shown}
+        last = {row["run"]: places[METRICS[-1]][rows.index(row)] for row in shown}
         for number, (name, height) in enumerate(_spread(last, 0.055 * 17 / max(17, len(shown)))):
             index = [row["run"] for row in shown].index(name)
             axes.annotate(
                 name,
-                (len(CRITERIA) - 1, last[name]),
-                xytext=(len(CRITERIA) - 0.8, height),
+                (len(METRICS) - 1, last[name]),
+                xytext=(len(METRICS) - 0.8, height),
                 verticalalignment="center",
-                color=COLOURS[index % len(COLOURS)],
+                color=PALETTE[index % len(PALETTE)],
                 fontweight="bold" if name == trace["recommended"] else "normal",
                 arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "relpos": (0, 0.5)},
                 zorder=number,
             )
-        for x, each in enumerate(CRITERIA):
+        for x, criterion in enumerate(CRITERIA):
             axes.vlines(x, 0, 1, color=INK, linewidth=0.8, zorder=0)
-            values = [row["measured"][each.metric]["mean"] for row in rows]
-            worst, best = (min(values), max(values)) if each.higher else (max(values), min(values))
+            low, high = min(values[criterion.metric]), max(values[criterion.metric])
+            worst, best = (low, high) if criterion.higher else (high, low)
             for height, value, side in ((1.035, best, "bottom"), (-0.035, worst, "top")):
-                axes.text(x, height, _number(value, each.metric), ha="center", va=side, color=INK)
-        axes.set_xticks(range(len(CRITERIA)), [head(each.metric) for each in CRITERIA])
-        axes.set(xlim=(-0.3, len(CRITERIA) + 0.7), ylim=(-0.12, 1.12), yticks=[])
+                axes.text(x, height, _number(value, criterion.metric), ha="center", va=side, color=INK)
+        axes.set_xticks(range(len(METRICS)), [Measure.named(metric).head for metric in METRICS])
+        axes.set(xlim=(-0.3, len(METRICS) + 0.7), ylim=(-0.12, 1.12), yticks=[])
         axes.tick_params(axis="x", length=0, pad=4)
         axes.spines[:].set_visible(False)
         axes.set_title(
@@ -117,4 +118,4 @@ def _spread(heights: Mapping[str, float], gap: float) -> list[tuple[str, float]]
 
 
 def _number(value: float, metric: str) -> str:
-    return f"{value * measure_of(metric).scale:.3g}".replace("-", "−")
+    return f"{value * Measure.named(metric).scale:.3g}".replace("-", "−")

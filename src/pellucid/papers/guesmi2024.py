@@ -16,7 +16,6 @@ from pellucid.runs.settings import Experiment
 __all__ = ["DATASETS", "TABLES", "runs"]
 
 DATASETS = ("mnist", "cifar10", "fashion-mnist")
-PAPER = "guesmi2024"
 RADII = (0.25, 0.5, 0.75, 1, 1.25, 1.5)
 """Of the sweep, as multiples of the radius that is trained with."""
 
@@ -51,9 +50,6 @@ def main(at: Setting) -> Table:
         images={"smoke": 6, "cpu": 200, "full": 1000}[at.scale],
     )
     return Table(
-        paper=PAPER,
-        number="main",
-        dataset=at.dataset,
         title=f"Saliency-guided and adversarial training under attack, ε {eps:g}",
         runs=runs(at, eps),
         evaluation=evaluation,

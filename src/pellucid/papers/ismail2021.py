@@ -18,7 +18,6 @@ from pellucid.papers.tuned_settings import saliency_guided
 __all__ = ["DATASETS", "TABLES"]
 
 DATASETS = ("mnist", "fashion-mnist", "cifar10")
-PAPER = "ismail2021"
 _TENTH = SaliencyGuided(fraction=0.1, fill="channel_mean", ranking="signed")
 """What the authors' code does on CIFAR-10."""
 
@@ -31,9 +30,6 @@ def main(at: Setting) -> Table:
     columns = (name if kind == "vanilla_gradient" else f"{name}/{kind}" for kind in maps for name in names)
     tenth = (("sgt-tenth", ", on a tenth of the pixels,"),) if at.dataset == "cifar10" else ()
     return Table(
-        paper=PAPER,
-        number="main",
-        dataset=at.dataset,
         title="Accuracy while pixels are masked in the order of the map, mean over the masks",
         runs={
             "regular": replace(at.base, method=Regular()),

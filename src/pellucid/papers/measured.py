@@ -1,26 +1,23 @@
 """A number of a table with its interval, over all seeds and images of a training."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pellucid.report.measures import measure_of
-from pellucid.report.table import statistic
+from pellucid.metrics.suite import column_name, split
 from pellucid.runs.directory import Run
+from pellucid.runs.measures import Measure, Statistic
 from pellucid.statistics import Interval, of_share
 from pellucid.statistics.seeds import hierarchical_statistic
 
-__all__ = ["FloatArray", "Statistic", "interval", "mean", "plain", "predictions", "robust_eps", "statistics"]
+__all__ = ["FloatArray", "interval", "mean", "predictions", "robust_eps", "statistics"]
 
 FloatArray = npt.NDArray[np.float64]
-Statistic = Callable[[FloatArray], FloatArray]
-"""A network's number as a function of how often each image counts, (resamples, n) to (resamples,)."""
 
 
 def interval(runs: Sequence[Run], metric: str, n: int) -> Interval:
@@ -31,20 +28,19 @@ def interval(runs: Sequence[Run], metric: str, n: int) -> Interval:
         metric: name, as in `pellucid compare`.
         n: measured images.
     """
-    bare, slash, method = metric.partition("/")
-    if bare == "aopc_rel":
-        return _ratio(runs, slash + method, n)
+    if split(metric)[0] == "aopc_rel":
+        return _ratio(runs, metric, n)
     statistics_of, n = statistics([runs], metric, n)
     over_all = hierarchical_statistic(statistics_of, n)
     if metric in runs[0].rows.column_names:  # each network's mean is over the images that have a value
         over_all = replace(over_all, n=min(int(np.isfinite(run.values(metric)).sum()) for run in runs))
-    return of_share(over_all) if measure_of(metric).unit == "%" else over_all
+    return of_share(over_all) if Measure.named(metric).unit == "%" else over_all
 
 
 def statistics(groups: Sequence[Sequence[Run]], metric: str, n: int) -> tuple[list[list[Statistic]], int]:
     """The metric of every network as a `Statistic`, and how many images it is of; accuracy is of the whole split."""
     if metric != "clean_accuracy":
-        return [[statistic(run, metric) for run in runs] for runs in groups], n
+        return [[run.measures[metric].statistic(run) for run in runs] for runs in groups], n
     right = [[_right(run) for run in runs] for runs in groups]
     return [[mean(values) for values in group] for group in right], len(right[0][0])
 
@@ -65,21 +61,16 @@ def robust_eps(run: Run) -> float | None:
     return None if column is None else float(column["parameters"]["eps"])
 
 
-def plain(value: Interval) -> dict[str, Any]:
-    """An interval for JSON; a number that does not exist is None."""
-    numbers = {"mean": value.mean, "low": value.low, "high": value.high}
-    return {key: None if math.isnan(number) else number for key, number in numbers.items()} | {"n": value.n}
-
-
 def _right(run: Run) -> FloatArray:
     """Whether each image of the whole split is classified rightly, (n,)."""
     table = predictions(run)
     return np.asarray(table["prediction"].to_numpy() == table["label"].to_numpy(), dtype=np.float64)
 
 
-def _ratio(runs: Sequence[Run], suffix: str, n: int) -> Interval:
+def _ratio(runs: Sequence[Run], metric: str, n: int) -> Interval:
     """Mean MoRF over mean LeRF, both over seeds and images; none where LeRF may be 0 and the ratio anything."""
-    morf, lerf = ([statistic(run, f"aopc_{order}{suffix}") for run in runs] for order in ("morf", "lerf"))
+    names = (column_name(f"aopc_{order}", split(metric)[1]) for order in ("morf", "lerf"))
+    morf, lerf = ([run.measures[name].statistic(run) for run in runs] for name in names)
     if not hierarchical_statistic([lerf], n).low > 0:
         return Interval(math.nan, math.nan, math.nan, 0)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -4,15 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pellucid.papers.pellucid import CRITERIA, told_step
+from pellucid.papers.pellucid import BASELINE, CRITERIA, told_step
 from pellucid.papers.plan import SEARCHES
-from pellucid.papers.table_page import cell, head
-from pellucid.report.measures import measure_of
+from pellucid.papers.table_page import cell
 from pellucid.runs.environment import told_commit
+from pellucid.runs.measures import Measure
 
 __all__ = ["page"]
-
-BASELINE = "regular"
 
 
 def page(trace: Mapping[str, Any]) -> str:
@@ -51,8 +49,8 @@ def _chosen_lines(trace: Mapping[str, Any]) -> Iterator[str]:
         if row["stage"] != stage:
             stage = row["stage"]
             yield from ("", f"## {stage}", "")
-            heads = [*names, f"validation accuracy (%, n {trace['validation_images']})", *map(head, metrics)]
-            yield "| " + " | ".join(heads) + " | passed by for |"
+            accuracy = f"validation accuracy (%, n {trace['validation_images']})"
+            yield "| " + " | ".join([*names, accuracy, *map(_head, metrics)]) + " | passed by for |"
             yield "| " + "--- | " * len(names) + "---: | " * (1 + len(metrics)) + "--- |"
         settings = row["settings"] or dict.fromkeys(names, "")
         cells = [str(settings[name]) for name in names]
@@ -67,7 +65,7 @@ def _chosen_lines(trace: Mapping[str, Any]) -> Iterator[str]:
 
 def _front_lines(trace: Mapping[str, Any]) -> Iterator[str]:
     criteria = [replace(criterion, step=trace["steps"][criterion.metric]) for criterion in CRITERIA]
-    steps = ", ".join(f"{measure_of(each.metric).title} {told_step(each)}" for each in criteria)
+    steps = ", ".join(f"{Measure.named(criterion.metric).title} {told_step(criterion)}" for criterion in criteria)
     everywhere = trace["wins_everywhere"]
     yield f"# Compositions of {SEARCHES['pellucid']}: {trace['dataset']}"
     yield ""
@@ -82,9 +80,9 @@ def _front_lines(trace: Mapping[str, Any]) -> Iterator[str]:
     else:
         row = next(row for row in trace["rows"] if row["run"] == trace["recommended"])
         others = [
-            each["run"]
-            for each in trace["rows"]
-            if each["front"] and len(each["best_or_tied"]) == len(row["best_or_tied"]) and each is not row
+            other["run"]
+            for other in trace["rows"]
+            if other["front"] and len(other["best_or_tied"]) == len(row["best_or_tied"]) and other is not row
         ]
         also = f"; so are {', '.join(others)}, with a worse mean rank over all numbers" if others else ""
         yield (
@@ -98,7 +96,7 @@ def _front_lines(trace: Mapping[str, Any]) -> Iterator[str]:
         rows = [row for row in trace["rows"] if row["front"] is on]
         if rows:
             yield from ("", f"## {title}", "")
-            yield "| run | " + " | ".join(head(metric) for metric in metrics) + " | best or tied on |"
+            yield "| run | " + " | ".join(map(_head, metrics)) + " | best or tied on |"
             yield "| --- |" + " ---: |" * len(metrics) + " --- |"
         for row in rows:
             cells = [cell(row["measured"][metric], metric) for metric in metrics]
@@ -106,6 +104,10 @@ def _front_lines(trace: Mapping[str, Any]) -> Iterator[str]:
                 cells[-1] = f"({cells[-1]})"
             name = f"**{row['run']}**" if row["run"] == trace["recommended"] else row["run"]
             yield f"| {name} | " + " | ".join(cells) + f" | {', '.join(row['best_or_tied'])} |"
+
+
+def _head(metric: str) -> str:
+    return Measure.named(metric).head
 
 
 def _counted(number: float, noun: str) -> str:

@@ -31,9 +31,6 @@ class Table:
     """One table or figure of a paper.
 
     Args:
-        paper: name of the paper's module.
-        number: such as ``1``, or ``ablation-eps``.
-        dataset: one of `pellucid.papers.setting.DATASETS`.
         title: what it shows.
         runs: experiments by name; the seed of each is replaced.
         evaluation: what is measured of every network.
@@ -48,11 +45,9 @@ class Table:
             distribution; ``masking``, accuracy while pixels are masked; ``radius``, accuracy under attack by radius;
             ``maps``, a few test pictures under every network; ``q``, the training pictures with the extremes of q.
         notes: sentences that its numbers need, such as where the runs depart from the paper.
+        number: its name among the paper's tables, such as ``1`` or ``ablation-eps``; `tables` fills it in.
     """
 
-    paper: str
-    number: str
-    dataset: str
     title: str
     runs: Mapping[str, Experiment]
     evaluation: Evaluation
@@ -65,6 +60,7 @@ class Table:
     time: bool = False
     figures: tuple[Figure, ...] = ()
     notes: tuple[str, ...] = ()
+    number: str = ""
 
 
 def tables(plan: Reproduction) -> list[Table]:
@@ -81,15 +77,15 @@ def tables(plan: Reproduction) -> list[Table]:
     if plan.table is not None:
         known(f"table of {plan.paper}", plan.table, paper.TABLES)
     at = setting(plan.dataset, plan.scale, path=plan.path, network=plan.network, trace=plan.trace)
-    wanted: list[Table] = [make(at) for number, make in paper.TABLES.items() if plan.table in (None, number)]
-    if plan.table is None:
-        wanted = [table for table in wanted if not table.on_request]
-    if plan.network is None:
-        return wanted
-    others = f"{plan.dataset}, the paper's network"
-    return [replace(table, published_on=table.published_on or others) for table in wanted]
+    made = {number: make(at) for number, make in paper.TABLES.items() if plan.table in (None, number)}
+    others = "" if plan.network is None else f"{plan.dataset}, the paper's network"
+    return [
+        replace(table, number=number, published_on=table.published_on or others)
+        for number, table in made.items()
+        if plan.table is not None or not table.on_request
+    ]
 
 
 def table_name(plan: Reproduction, table: Table) -> str:
     """The name of a table's files, without their ending."""
-    return f"{table.paper}-{table.number}-{plan.where}"
+    return f"{plan.paper}-{table.number}-{plan.where}"

@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pellucid.metrics.column import Column
 from pellucid.papers.figures import CAPTIONS
-from pellucid.report.measures import ARROWS, direction, measure_of, saliency_of, saliency_title, written
+from pellucid.report.measures import saliency_title, written
 from pellucid.report.words import number
 from pellucid.runs.environment import told_commit
+from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 
-__all__ = ["cell", "columns", "figure_file", "found_of", "head", "page", "verdicts"]
+__all__ = ["cell", "claim_number", "columns", "figure_file", "page", "verdicts"]
 
 _SAID_ABOVE = ("saliency", "target")
+TIME = Measure("time", Column(title="Time of a training step", direction="lower"))
+"""The number of a table that no evaluation stores: a training step's time, as a multiple of the first run's."""
 
 
 def page(result: Mapping[str, Any]) -> str:
@@ -33,7 +37,7 @@ def page(result: Mapping[str, Any]) -> str:
     ]
     sections: dict[str | None, list[str]] = {}
     for metric in metrics:
-        sections.setdefault(None if metric == "time" else saliency_of(metric), []).append(metric)
+        sections.setdefault(_measure(metric).saliency, []).append(metric)
     for method, names in sections.items():
         if method:
             lines += [f"{saliency_title(method)} maps{_settings(result, names)}:", ""]
@@ -72,7 +76,7 @@ def page(result: Mapping[str, Any]) -> str:
 
 def columns(result: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
     """Lines of a Markdown table of some of a table's numbers, published ones below ours."""
-    yield "| run | " + " | ".join(head(name) for name in names) + " |"
+    yield "| run | " + " | ".join(_measure(name).head for name in names) + " |"
     yield "| --- |" + " ---: |" * len(names)
     for run, values in result["measured"].items():
         yield f"| {run} | " + " | ".join(cell(values[name], name) for name in names) + " |"
@@ -80,22 +84,19 @@ def columns(result: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
         if any(name in there for name in names):
             yield (
                 "| *published* | "
-                + " | ".join(_one(there[name], name) if name in there else "" for name in names)
+                + " | ".join(_published(there[name], name) if name in there else "" for name in names)
                 + " |"
             )
 
 
 def verdicts(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Lines of a Markdown table of claims: the paper's own, and bounds and controls of ours."""
-    of_maps = any(
-        claim["metric"] != "time" and claim["kind"] != "correlation" and saliency_of(claim["metric"])
-        for claim in claims
-    )
+    of_maps = any(claim["kind"] != "correlation" and _measure(claim["metric"]).saliency for claim in claims)
     yield f"| claim{', of vanilla gradient maps where none are named' if of_maps else ''} | whose | found | verdict |"
     yield "| --- | --- | ---: | --- |"
     for claim in claims:
         doubt = ", not so under all attacks" if claim["attack_too_weak"] else ""
-        yield f"| {claim['text']} | {claim['whose']} | {found_of(claim)} | **{claim['verdict']}**{doubt} |"
+        yield f"| {claim['text']} | {claim['whose']} | {claim_number(claim)} | **{claim['verdict']}**{doubt} |"
 
 
 def figure_file(result: Mapping[str, Any], name: str) -> str:
@@ -128,7 +129,7 @@ def _fewer_images(result: Mapping[str, Any]) -> list[str]:
     for metric in result["metrics"]:
         if metric != "time":
             images = [values[metric]["n"] for values in result["measured"].values()]
-            counts.setdefault(measure_of(metric).title, []).extend(images)
+            counts.setdefault(_measure(metric).title, []).extend(images)
     titles: dict[str, list[str]] = {}
     for title, images in counts.items():
         least, most = min(images), max(images)
@@ -151,9 +152,9 @@ def _settings(result: Mapping[str, Any], metrics: Sequence[str]) -> str:
 
 def _defined(result: Mapping[str, Any]) -> Iterator[str]:
     """A line for each number, once for all kinds of map, with the settings it was measured with."""
-    told = dict.fromkeys(measure_of(metric).title for metric in result["metrics"] if metric != "time")
+    told = dict.fromkeys(_measure(metric).title for metric in result["metrics"] if metric != "time")
     for metric, column in result["definitions"].items():
-        title = measure_of(metric).title
+        title = _measure(metric).title
         if title not in told:
             continue
         del told[title]
@@ -174,17 +175,8 @@ def _over(result: Mapping[str, Any]) -> str:
     return "seeds and images" if result["seeds"] > 1 else "images, of one seed"
 
 
-def head(metric: str) -> str:
-    """A number's title, unit and better direction, as a column's head.
-
-    >>> head("aopc_lerf")
-    'LeRF (×10⁻³) ↓'
-    """
-    if metric == "time":
-        return "Time of a training step ↓"
-    measure = measure_of(metric)
-    parts = (measure.title, f"({measure.unit})" if measure.unit else "", ARROWS[direction(metric)])
-    return " ".join(part for part in parts if part)
+def _measure(metric: str) -> Measure:
+    return TIME if metric == TIME.name else Measure.named(metric)
 
 
 def cell(values: Mapping[str, Any], metric: str) -> str:
@@ -193,15 +185,15 @@ def cell(values: Mapping[str, Any], metric: str) -> str:
         return "–"
     if metric == "time":
         return f"{values['mean']:.2f}× [{values['low']:.2f}, {values['high']:.2f}]"
-    mean, low, high = written(Interval(**values), metric)
+    mean, low, high = written(Interval(**values), _measure(metric))
     return f"{mean} [{low}, {high}]"
 
 
-def _one(value: float, metric: str) -> str:
-    return f"*{value:g}×*" if metric == "time" else f"*{value * measure_of(metric).scale:.4g}*"
+def _published(value: float, metric: str) -> str:
+    return f"*{value:g}×*" if metric == "time" else f"*{value * _measure(metric).scale:.4g}*"
 
 
-def found_of(claim: Mapping[str, Any]) -> str:
+def claim_number(claim: Mapping[str, Any]) -> str:
     """A claim's number with its interval, as a table says it."""
     values = claim["found"]
     if values["mean"] is None:
@@ -212,7 +204,8 @@ def found_of(claim: Mapping[str, Any]) -> str:
     if claim["kind"] == "correlation":
         words = "ρ {:.2f} [{:.2f}, {:.2f}]".format(*(values[key] for key in ("mean", "low", "high")))
         return words.replace("-", "−")
-    scale, unit = measure_of(claim["metric"]).scale, measure_of(claim["metric"]).unit
+    measure = _measure(claim["metric"])
+    scale, unit = measure.scale, measure.unit
     of_one_run = claim["kind"] == "value"
     # Means of equal numbers differ by rounding.
     scaled = [scale * values[key] if abs(values[key]) > 1e-12 else 0.0 for key in ("mean", "low", "high")]

@@ -1,15 +1,21 @@
 """SCAAT, Xu, Qin, Huang, Wang and Luo 2023 (arXiv 2311.05143): its three tables, its figures' data, its ablations.
 
 Neither eps, λ, q's start, step and range nor region sizes stand in the paper, and there is no code. What was found on
-validation images stands in `pellucid.papers.tuned_settings`; the rest are this package's defaults.
+validation images stands in `pellucid.papers.tuned_settings`; the rest are this package's defaults. The paper's numbers
+stand in ``xu2023.yaml``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import yaml
 
 from pellucid.attacks import PGD, fgsm
 from pellucid.methods import SCAAT, Regular
+from pellucid.metrics.suite import column_name
 from pellucid.papers.claim import Claim
 from pellucid.papers.setting import DATASETS, GREY, Setting
 from pellucid.papers.table import BACKGROUND, NOISE, Table
@@ -27,60 +33,12 @@ from pellucid.saliency import SmoothGrad
 
 __all__ = ["DATASETS", "TABLES", "runs"]
 
-MAPS = {
-    "vanilla_gradient": "",
-    "smoothgrad": " (SmoothGrad)",
-    "integrated_gradients": " (integrated gradients)",
-}
+MAPS = {"vanilla_gradient": "", "smoothgrad": " (SmoothGrad)", "integrated_gradients": " (integrated gradients)"}
 """Table 1's maps, as claims name them."""
-PAPER = "xu2023"
 NOTES = (
     "The paper defines neither entropy nor size, and names neither eps, λ, q nor regions: compare runs, not levels.",
     NOISE,
 )
-
-# Table 1, ResNet-18: for each dataset and run (vanilla gradient, SmoothGrad, integrated gradients) of entropy in bits,
-# size in KB, LeRF and the ratio.
-_TABLE_1: Mapping[str, Mapping[str, Mapping[str, tuple[float, float, float]]]] = {
-    "cifar10": {
-        "regular": {"entropy": (5.89, 5.86, 5.56), "size_kb": (3.30, 3.14, 2.84), "aopc_lerf": (0.220, 0.180, 0.220),
-                    "aopc_rel": (2.18, 2.72, 2.18)},
-        "sgt": {"entropy": (5.60, 5.69, 5.40), "size_kb": (2.93, 2.91, 2.63), "aopc_lerf": (0.0146, 0.0117, 0.0384),
-                "aopc_rel": (17.1, 22.2, 6.25)},
-        "scaat": {"entropy": (4.69, 4.71, 4.34), "size_kb": (1.95, 1.92, 1.80),
-                  "aopc_lerf": (0.00018, 0.00032, 0.00036), "aopc_rel": (960, 917, 801)},
-    },
-    "pcam": {
-        "regular": {"entropy": (5.61, 5.60, 4.93), "size_kb": (2.48, 2.45, 2.23),
-                    "aopc_lerf": (0.00320, 0.00289, 0.00894), "aopc_rel": (78.1, 90.0, 24.6)},
-        "sgt": {"entropy": (5.30, 5.43, 4.72), "size_kb": (2.34, 2.33, 2.04),
-                "aopc_lerf": (0.00625, 0.00629, 0.00765), "aopc_rel": (38.4, 38.1, 28.8)},
-        "scaat": {"entropy": (4.56, 4.54, 4.43), "size_kb": (1.61, 1.61, 1.52),
-                  "aopc_lerf": (0.00023, 0.00023, 0.00021), "aopc_rel": (1030, 982, 938)},
-    },
-    "imagenet": {
-        "regular": {"entropy": (5.49, 5.12, 4.98), "size_kb": (13.2, 12.9, 12.8), "aopc_lerf": (0.0852, 0.0725, 0.0432),
-                    "aopc_rel": (3.84, 4.66, 4.21)},
-        "sgt": {"entropy": (5.21, 5.01, 4.85), "size_kb": (11.9, 12.7, 12.4), "aopc_lerf": (0.0421, 0.0569, 0.0218),
-                "aopc_rel": (5.13, 6.56, 7.93)},
-        "scaat": {"entropy": (4.45, 4.23, 4.15), "size_kb": (7.12, 6.94, 6.80),
-                  "aopc_lerf": (0.00098, 0.00093, 0.00121), "aopc_rel": (321, 346, 305)},
-    },
-}  # fmt: skip
-# Table 2: (accuracy, or AUC of PCAM; ratio) of regular, SGT, fixed q, adaptive q.
-_TABLE_2: Mapping[tuple[str, str], tuple[tuple[float, float], ...]] = {
-    ("cifar10", "resnet18"): ((0.910, 2.18), (0.892, 17.1), (0.890, 871), (0.905, 960)),
-    ("cifar10", "vgg16"): ((0.904, 2.35), (0.889, 15.2), (0.893, 896), (0.901, 921)),
-    ("pcam", "resnet18"): ((0.928, 78.1), (0.911, 38.4), (0.926, 987), (0.933, 1030)),
-    ("pcam", "vgg16"): ((0.935, 85.3), (0.929, 78.4), (0.931, 801), (0.939, 956)),
-    ("imagenet", "resnet18"): ((0.687, 3.84), (0.653, 5.13), (0.671, 215), (0.682, 321)),
-    ("imagenet", "vgg16"): ((0.744, 4.29), (0.684, 6.05), (0.721, 266), (0.738, 368)),
-}
-_TABLE_3 = {  # ImageNet, ResNet-18
-    "regular": {"clean_accuracy": 0.687, "gini": 0.455, "time": 1.0},
-    "scaat": {"clean_accuracy": 0.683, "gini": 0.601, "time": 2.5},
-    "scaat-one-step": {"clean_accuracy": 0.684, "gini": 0.578, "time": 1.4},
-}
 
 _RUNS = ("regular", "sgt", "scaat-fixed", "scaat")
 """In table 2's order."""
@@ -92,32 +50,28 @@ UNCRITICAL = (
 )
 
 
+@cache
+def _paper() -> dict[str, Any]:
+    """The paper's own numbers by dataset, network, run and metric; table 3 by run and metric."""
+    known: dict[str, Any] = yaml.safe_load(files("pellucid.papers").joinpath("xu2023.yaml").read_text(encoding="utf-8"))
+    return known
+
+
 def _published(
     dataset: str, metrics: Sequence[str], names: Sequence[str] = _RUNS, network: str = "resnet18"
 ) -> dict[str, dict[str, float]]:
     """What the paper has of these numbers and runs, on one dataset and network; of another dataset, CIFAR-10's."""
-    where = dataset if dataset in _TABLE_1 else "cifar10"
-    score = "auc" if where == "pcam" else "clean_accuracy"
-    known = {
-        run: {score: numbers[0], "aopc_rel": numbers[1]}
-        for run, numbers in zip(_RUNS, _TABLE_2[where, network], strict=True)
-    }
-    if network == "resnet18":
-        for run, of in _TABLE_1[where].items():
-            for name, values in of.items():
-                known[run] |= {_of(name, kind): value for kind, value in zip(MAPS, values, strict=True)}
-    if (where, network) == ("imagenet", "resnet18"):
-        for run in ("regular", "scaat"):
-            known[run]["gini"] = _TABLE_3[run]["gini"]
+    known = _paper()[_dataset(dataset)][network]
     return {run: {name: known[run][name] for name in metrics if name in known[run]} for run in names if run in known}
 
 
-def _of(name: str, kind: str) -> str:
-    return name if kind == "vanilla_gradient" else f"{name}/{kind}"
+def _dataset(dataset: str) -> str:
+    """The dataset of the paper's that stands beside one of ours."""
+    return dataset if dataset in _paper() else "cifar10"
 
 
 def _published_on(dataset: str, networks: str = "ResNet-18") -> str:
-    return f"{dataset if dataset in _TABLE_1 else 'cifar10'}, {networks}"
+    return f"{_dataset(dataset)}, {networks}"
 
 
 def _notes(dataset: str) -> tuple[str, ...]:
@@ -161,12 +115,9 @@ def table_1(at: Setting) -> Table:
 def _quality(at: Setting) -> Table:
     chosen = {name: run for name, run in runs(at).items() if name in ("regular", "sgt", "scaat")}
     measured = ("entropy", "size_kb", "aopc_morf", "aopc_lerf", "aopc_rel")
-    metrics = ("clean_accuracy", *(_of(name, kind) for kind in MAPS for name in measured), "gini")
+    metrics = ("clean_accuracy", *(column_name(name, kind) for kind in MAPS for name in measured), "gini")
     return Table(
-        paper=PAPER,
-        number="1",
         group="tables",
-        dataset=at.dataset,
         title="Quality of saliency maps",
         runs=chosen,
         evaluation=replace(at.evaluation, saliency=at.maps),
@@ -175,8 +126,8 @@ def _quality(at: Setting) -> Table:
         published_on=_published_on(at.dataset),
         claims=(
             *(
-                Claim(f"SCAAT's {words} is lower than {baseline_words}{map_words}", _of(name, kind), "scaat", baseline,
-                      high=0, whose="paper")
+                Claim(f"SCAAT's {words} is lower than {baseline_words}{map_words}", column_name(name, kind), "scaat",
+                      baseline, high=0, whose="paper")
                 for kind, map_words in MAPS.items()
                 for name, words in (("entropy", "entropy"), ("size_kb", "size"), ("aopc_lerf", "LeRF"))
                 for baseline, baseline_words in (("regular", "regular training's"), ("sgt", "SGT's"))
@@ -209,7 +160,7 @@ def table_1_again(at: Setting) -> Table:
     method = scaat(at, search="xu2023-again")
     same = table.runs["scaat"]
     title = "Quality of saliency maps, SCAAT's settings searched once more"
-    table = replace(table, number="1-again", title=title, on_request=True)
+    table = replace(table, title=title, on_request=True)
     if method == same.method:
         return table
     return replace(
@@ -229,7 +180,6 @@ def table_1_longer(at: Setting) -> Table:
     runs = {**table.runs, "scaat": replace(same, method=method), **others}
     return replace(
         table,
-        number="1-longer",
         group="1-longer",
         on_request=True,
         title="Quality of saliency maps, in four times the epochs",
@@ -269,10 +219,7 @@ def table_2(at: Setting) -> Table:
         ]  # fmt: skip
     networks = "VGG-16" if "vgg16" in other else "ResNet-18"
     return Table(
-        paper=PAPER,
-        number="2",
         group="tables",
-        dataset=at.dataset,
         title="Fixed and adaptive q",
         runs=chosen,
         evaluation=replace(at.evaluation, saliency=at.maps),
@@ -288,9 +235,6 @@ def table_2_moving(at: Setting) -> Table:
     """Table 2 where q moves by .1 an epoch: the found step is too small for q to get far in a few epochs."""
     moving, fixed = (replace(at.base, method=method) for method in moving_q(at))
     return Table(
-        paper=PAPER,
-        number="2-moving",
-        dataset=at.dataset,
         title="Fixed and adaptive q of the same mean, with a q that moves by .1 an epoch",
         runs={"q-fixed": fixed, "q-moving": moving},
         evaluation=replace(at.evaluation, metrics=("gini", "aopc_morf", "aopc_lerf"), saliency=at.maps[:1]),
@@ -319,15 +263,12 @@ def table_3(at: Setting) -> Table:
     """Accuracy, Gini index and time of four steps and of one."""
     names = ("regular", "scaat", "scaat-one-step", "scaat-one-step-eighth")
     return Table(
-        paper=PAPER,
-        number="3",
         group="tables",
-        dataset=at.dataset,
         title="Cost of SCAAT with four steps and with one",
         runs={name: runs(at)[name] for name in names},
         evaluation=replace(at.evaluation, saliency=at.maps),
         metrics=("clean_accuracy", "gini", "aopc_lerf"),
-        published=_TABLE_3,
+        published=_paper()["table-3"],
         published_on="" if at.dataset == "imagenet" else "imagenet, ResNet-18",
         time=True,
         notes=(
@@ -362,10 +303,9 @@ def table_3(at: Setting) -> Table:
 def figure_2(at: Setting) -> Table:
     """The distributions of the maps' entropies, and the confidence that is lost while regions are replaced."""
     table = _quality(at)
-    metrics = tuple(_of(name, kind) for kind in MAPS for name in ("entropy", "aopc_morf", "aopc_lerf"))
+    metrics = tuple(column_name(name, kind) for kind in MAPS for name in ("entropy", "aopc_morf", "aopc_lerf"))
     return replace(
         table,
-        number="figure-2",
         title="Entropy of the maps, and confidence while regions are replaced",
         metrics=metrics,
         published=_published(at.dataset, metrics, tuple(table.runs)),
@@ -379,7 +319,6 @@ def figure_3(at: Setting) -> Table:
     table = _quality(at)
     return replace(
         table,
-        number="figure-3",
         title="Maps, and what q tells apart",
         runs={name: table.runs[name] for name in ("regular", "scaat")},
         metrics=("gini", "entropy"),
@@ -395,17 +334,12 @@ def _ablation(name: str, title: str, vary: Callable[[SCAAT, Setting], dict[str, 
     def table(at: Setting) -> Table:
         methods = {"regular": Regular(), **vary(scaat(at), at)}
         return Table(
-            paper=PAPER,
-            number=f"ablation-{name}",
-            dataset=at.dataset,
             title=title,
             on_request=True,
             runs={run: replace(at.base, method=method) for run, method in methods.items()},
             # An ablation chooses, so it is held against validation images, where the dataset has some.
             evaluation=replace(
-                at.evaluation,
-                saliency=at.maps[:1],
-                split="validation" if at.base.dataset.validation else "test",
+                at.evaluation, saliency=at.maps[:1], split="validation" if at.base.dataset.validation else "test"
             ),
             metrics=("clean_accuracy", "gini", "entropy", "aopc_morf", "aopc_lerf"),
         )

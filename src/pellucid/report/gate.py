@@ -13,22 +13,12 @@ import numpy as np
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.report.formats import padded
 from pellucid.runs.directory import Run, check_comparable, read_run
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval, ratio_interval
 
-__all__ = [
-    "FEWEST",
-    "Outcome",
-    "Requirement",
-    "Verdict",
-    "check",
-    "github",
-    "is_met",
-    "parse",
-    "table",
-    "write_junit",
-]
+__all__ = ["FEWEST", "Outcome", "Requirement", "Verdict", "check", "github", "is_met", "parse", "table", "write_junit"]
 
 Verdict = Literal["pass", "fail", "not enough images to tell"]
 Form = Literal["text", "markdown", "json"]
@@ -63,7 +53,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the images say of one requirement.
+    """What the images say about one requirement.
 
     Attributes:
         requirement: the requirement.
@@ -71,7 +61,7 @@ class Outcome:
         run: mean of the run.
         baseline: mean of the baseline.
         found: difference or multiple with its paired 95 % interval.
-        reason: why it cannot be told; empty else.
+        reason: why the images cannot tell; empty where they can.
     """
 
     requirement: Requirement
@@ -218,16 +208,11 @@ def table(outcomes: Sequence[Outcome], form: Form = "text") -> str:
     if form == "markdown":
         lines = [head, ["---", "---:", "---:", "---:", "---:", "---"], *rows]
         return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
-    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
-    aligned = [
-        "  ".join(
-            cell.ljust(width) if i in (0, len(head) - 1) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in [head, *rows]
-    ]
+    columns = list(zip(head, *rows, strict=True))
+    aligned = [padded(texts, str.ljust if texts[0] in (head[0], head[-1]) else str.rjust) for texts in columns]
+    first, *lines = ("  ".join(cells) for cells in zip(*aligned, strict=True))
     notes = [f"{outcome.requirement}: {outcome.reason}." for outcome in outcomes if outcome.reason]
-    return "\n".join([aligned[0], "─" * (sum(widths) + 2 * (len(widths) - 1)), *aligned[1:], *notes])
+    return "\n".join([first.rstrip(), "─" * len(first), *(line.rstrip() for line in lines), *notes])
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:

@@ -1,38 +1,11 @@
-"""How measures are written, and measures by name alone for pages that know a number by its name."""
+"""How measures and saliency methods are written for people."""
 
 import math
 
-from pellucid.runs.measures import ARROWS, Measure
+from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 
-__all__ = ["ARROWS", "direction", "measure_of", "saliency_of", "saliency_title", "written"]
-
-
-def measure_of(name: str) -> Measure:
-    """The measure of a metric name, with or without a saliency method's suffix.
-
-    >>> measure_of("gini/smoothgrad").title
-    'Gini index'
-    """
-    return Measure.named(name)
-
-
-def saliency_of(name: str) -> str | None:
-    """The saliency method of a metric name; None for those that need no map, such as the accuracies.
-
-    >>> saliency_of("gini"), saliency_of("gini/smoothgrad"), saliency_of("clean_accuracy")
-    ('vanilla_gradient', 'smoothgrad', None)
-    """
-    return Measure.named(name).saliency
-
-
-def direction(name: str) -> str:
-    """Which way is better: ``higher``, ``lower`` or ``none``.
-
-    >>> direction("gini/smoothgrad"), direction("aopc_lerf"), direction("aopc_rel")
-    ('higher', 'lower', 'higher')
-    """
-    return Measure.named(name).column.direction
+__all__ = ["saliency_title", "written"]
 
 
 def saliency_title(method: str) -> str:
@@ -44,7 +17,7 @@ def saliency_title(method: str) -> str:
     return {"smoothgrad": "SmoothGrad"}.get(method, method.replace("_", " ").capitalize())
 
 
-def written(interval: Interval, measure: Measure | str) -> tuple[str, str, str]:
+def written(interval: Interval, measure: Measure) -> tuple[str, str, str]:
     """Mean, low and high in the measure's unit, with as many digits as the interval supports.
 
     The half width gets one digit, or two where the first is 1 or 2, and decides for all three; none gets more than four
@@ -53,17 +26,16 @@ def written(interval: Interval, measure: Measure | str) -> tuple[str, str, str]:
 
     Args:
         interval: of stored numbers.
-        measure: what they are, or its name.
+        measure: what they are.
 
-    >>> written(Interval(0.86123, 0.8393, 0.8831, 1000), "clean_accuracy")
+    >>> written(Interval(0.86123, 0.8393, 0.8831, 1000), Measure.named("clean_accuracy"))
     ('86.1', '83.9', '88.3')
-    >>> written(Interval(0.86123, 0.8231, 0.8993, 100), "clean_accuracy")
+    >>> written(Interval(0.86123, 0.8231, 0.8993, 100), Measure.named("clean_accuracy"))
     ('86', '82', '90')
-    >>> written(Interval(963.4, 812.0, 1120.0, 1000), "aopc_rel")
+    >>> written(Interval(963.4, 812.0, 1120.0, 1000), Measure.named("aopc_rel"))
     ('960', '810', '1120')
     """
-    scale = (Measure.named(measure) if isinstance(measure, str) else measure).scale
-    mean, low, high = (value * scale for value in (interval.mean, interval.low, interval.high))
+    mean, low, high = (value * measure.scale for value in (interval.mean, interval.low, interval.high))
     if not interval.n or not all(map(math.isfinite, (mean, low, high))):
         return "–", "–", "–"
     if high > 10 * low > 0 and mean > 0:

@@ -9,10 +9,10 @@ from pellucid.core.errors import InputError
 from pellucid.metrics.suite import COLUMNS, DERIVED, FAMILIES, split
 from pellucid.report.caveats import caveats
 from pellucid.runs.directory import Run, check_comparable
-from pellucid.runs.measures import Measure, Statistic, columns_of, measures_of
+from pellucid.runs.measures import Measure, columns_of, measures_of
 from pellucid.statistics import Interval
 
-__all__ = ["compare", "definitions", "difference", "plain", "statistic", "summarise"]
+__all__ = ["compare", "definitions", "interval_data", "plain", "summarise"]
 
 
 def summarise(run: Run) -> dict[str, Interval]:
@@ -28,30 +28,6 @@ def summarise(run: Run) -> dict[str, Interval]:
         Interval by metric name; metrics of other saliency maps than the vanilla gradient have a suffix.
     """
     return {name: measure.interval(run) for name, measure in run.measures.items()}
-
-
-def difference(run: Run, baseline: Run, name: str) -> Interval:
-    """A metric of ``run`` minus that of ``baseline``, paired over the images, with its 95 % interval.
-
-    Args:
-        run: an evaluated run.
-        baseline: another, over the same images.
-        name: a metric that both have.
-    """
-    return run.measures[name].difference(run, baseline)
-
-
-def statistic(run: Run, name: str) -> Statistic:
-    """A metric of a run as a function of how often each image counts, for a bootstrap over several runs together.
-
-    Args:
-        run: an evaluated run.
-        name: one of its metrics.
-
-    Returns:
-        Function of weights (resamples, n) to (resamples,); NaN where no image that counts has a value.
-    """
-    return run.measures[name].statistic(run)
 
 
 def compare(
@@ -85,7 +61,7 @@ def _told(run: Run, baseline: Run | None, wanted: Sequence[Measure]) -> dict[str
     comparison = plain(run, {measure.name: measure.interval(run) for measure in wanted}, caveats(run))
     if baseline is not None and run.name != baseline.name:
         both = [measure for measure in wanted if measure.name in baseline.measures]
-        against = {measure.name: _plain(measure.difference(run, baseline)) for measure in both}
+        against = {measure.name: interval_data(measure.difference(run, baseline)) for measure in both}
         comparison |= {"baseline": baseline.name, "differences": against}
     return comparison
 
@@ -103,7 +79,7 @@ def plain(run: Run, intervals: Mapping[str, Interval], said: Sequence[str]) -> d
     return {
         "method": run.method,
         "smoothing": run.smoothing,
-        "metrics": {name: _plain(interval) for name, interval in intervals.items()},
+        "metrics": {name: interval_data(interval) for name, interval in intervals.items()},
         "caveats": list(said),
         **({"columns": foreign} if foreign else {}),
     }
@@ -164,6 +140,7 @@ def _not_there(metric: str, there: Sequence[Measure], runs: Sequence[Run]) -> st
     return f"no run has the metric {metric!r}; {hint}"
 
 
-def _plain(interval: Interval) -> dict[str, float | int | None]:
+def interval_data(interval: Interval) -> dict[str, float | int | None]:
+    """An interval as plain data, ready for JSON; a number that does not exist is None."""
     numbers = {"mean": interval.mean, "low": interval.low, "high": interval.high}
     return {key: value if math.isfinite(value) else None for key, value in numbers.items()} | {"n": interval.n}

@@ -36,8 +36,8 @@ def training_words(config: Mapping[str, Any]) -> str:
         if "reading" in options:
             parts.append(f"reading {options['reading']}")
     if kind not in _TITLES:  # somebody's own method: its settings by their names
-        own = {key: value for key, value in options.items() if isinstance(value, int | float | str)}
-        parts += [f"{key} {number(value)}" for key, value in own.items()]
+        settings = {key: value for key, value in options.items() if isinstance(value, int | float | str)}
+        parts += [f"{key} {number(value)}" for key, value in settings.items()]
         options = {}
     if kind == "SaliencyGuided":
         parts.append(f"lowest {number(options.get('fraction', 0.5))} replaced")
@@ -66,7 +66,7 @@ def training_words(config: Mapping[str, Any]) -> str:
 
 
 def number(value: Any) -> str:
-    """A parameter as people write it: eighths and 255ths as fractions, else at most four digits.
+    """A parameter as people write it: eighths and 255ths as fractions, others with at most four digits.
 
     >>> number(8 / 255), number(0.125), number(0.3), number(4), number("linf")
     ('8/255', '1/8', '0.3', '4', 'linf')
