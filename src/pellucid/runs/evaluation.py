@@ -29,7 +29,7 @@ from pellucid.metrics import Metric
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.families.faithfulness import Fill
 from pellucid.metrics.metric import Images
-from pellucid.metrics.suite import ALL, select
+from pellucid.metrics.suite import ALL, check_twice, select
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import launch, make_fabric
 from pellucid.runs.measurement import Measurement
@@ -143,6 +143,7 @@ class Evaluation:
         """
         given = {name: getattr(self, name) for name in SETTINGS}
         metrics = [metric if metric in self.metrics else metric.overridden(given) for metric in select(self.metrics)]
+        check_twice(metrics)  # once more, as a setting may have changed one of two that gave a column alike
         return tuple(metric if images is None else metric.fitted(images) for metric in metrics)
 
     def stable(self) -> tuple[str, ...]:

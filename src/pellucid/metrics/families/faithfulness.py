@@ -136,8 +136,8 @@ class PerturbationCurves(Metric):
     def __post_init__(self) -> None:
         if self.fill not in get_args(Fill):
             raise InputError(f"fill must be one of {', '.join(get_args(Fill))}, got {self.fill!r}")
-        for name in ("steps", "repeats"):
-            if getattr(self, name) < 1:
+        for name in ("steps", "repeats", "region"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         needed = ("morf", "lerf") if self.between else ()
         object.__setattr__(self, "orders", _ordered({*self.orders, *needed}))
