@@ -19,6 +19,7 @@ from pellucid.metrics import (
     ROAD,
     LocalLipschitz,
     MapSimilarity,
+    MaskingProbes,
     MaxSensitivity,
     PerturbationCurves,
     RelativeStability,
@@ -207,6 +208,14 @@ def test_a_setting_that_parts_two_metrics_of_one_column_is_told() -> None:
     with pytest.raises(InputError, match="both have the column 'stability_coverage'; ask for one"):
         Evaluation(metrics=metrics, sigma=0.3)
     assert Evaluation(metrics=("ris", "map_ssim"), sigma=0.3).chosen()[1].sigma == 0.3
+
+
+def test_probes_transfer_from_the_network_of_the_evaluation() -> None:
+    probes = MaskingProbes(probes=("transfer",), transfer="runs/other")
+    assert Evaluation(metrics=(probes,), transfer="runs/other").chosen() == (probes,)
+    for transfer in (None, "runs/third"):
+        with pytest.raises(InputError, match=f"is the evaluation's transfer {transfer}, got runs/other"):
+            Evaluation(metrics=(probes,), transfer=transfer)
 
 
 def test_a_column_is_made_of_as_many_as_its_aggregate_takes() -> None:

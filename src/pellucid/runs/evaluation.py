@@ -28,6 +28,7 @@ from pellucid.data import Dataset
 from pellucid.metrics import Metric
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.families.faithfulness import Fill
+from pellucid.metrics.families.masking import MaskingProbes
 from pellucid.metrics.metric import Images
 from pellucid.metrics.suite import ALL, check_twice, select
 from pellucid.runs.directory import RunDirectory
@@ -143,6 +144,11 @@ class Evaluation:
         """
         given = {name: getattr(self, name) for name in SETTINGS}
         metrics = [metric if metric in self.metrics else metric.overridden(given) for metric in select(self.metrics)]
+        other = next((metric.transfer for metric in metrics if isinstance(metric, MaskingProbes)), None)
+        if other not in (None, self.transfer):
+            raise InputError(
+                f"the network of masking_transfer is the evaluation's transfer {self.transfer}, got {other}"
+            )
         check_twice(metrics)  # once more, as a setting may have changed one of two that gave a column alike
         return tuple(metric if images is None else metric.fitted(images) for metric in metrics)
 
