@@ -447,6 +447,21 @@ class Broken(Peak):
         return {"broken": case.heatmap.sum((1, 2)) if self.repaired else case.heatmap}
 
 
+class Careless(Peak):
+    columns = {"careless": pellucid.Column(title="Careless")}
+
+    def __call__(self, case):
+        return {"careless": case.heatmap.mul_(2).amax((1, 2))}
+
+
+class Noisy(Peak):
+    about = "noisy maps"
+    columns = {"noisy": pellucid.Column(title="Noisy")}
+
+    def __call__(self, case):
+        return {"noisy": max(seen.attribution.abs_().sum() for seen in case.noisy(draws=1)).expand(len(case))}
+
+
 class Settled(Peak):
     columns = {"settled": pellucid.Column(title="Settled")}
 
@@ -496,6 +511,15 @@ def test_a_metric_that_fails_does_not_lose_the_others(run, tmp_path, own_package
     assert str(caught.value) == f"{reason}; all other measures are in {folder / 'rows.parquet'}"
     assert capsys.readouterr().err == f"pellucid: {reason}\n"
     assert rows(folder).column_names[4:] == ["gini", "peak", "gini/smoothgrad", "peak/smoothgrad"]
+
+
+@pytest.mark.parametrize("careless", ["Careless", "Noisy"])
+def test_no_metric_may_change_what_all_share(run, tmp_path, own_package, careless):
+    folder = copied(run, tmp_path / "careless")
+    names = ("gini", "ris", f"own_metrics.{careless}", "own_metrics.Peak")
+    sentence = f"^{careless} changes a tensor of the case in place, which all metrics share; change a copy$"
+    with pytest.raises(InputError, match=sentence):
+        evaluate(folder, Evaluation(metrics=names, draws=1, **FEW))
 
 
 def test_what_failed_is_measured_when_the_evaluation_is_resumed(run, tmp_path, own_package, monkeypatch):

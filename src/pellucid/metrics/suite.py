@@ -223,8 +223,8 @@ def _check_columns(metric: Metric) -> None:
         raise InputError(f"{kind} must name its columns, such as columns = {{'peak': pellucid.Column(title='Peak')}}")
     if metric.about not in get_args(About):
         raise InputError(f"about of {kind} must be one of {', '.join(get_args(About))}, got {metric.about!r}")
-    settings = [field.name for field in fields(metric)] if is_dataclass(metric) else []
-    lacking = set(metric.follows.values()) - set(settings)
+    settings = {field.name for field in fields(metric)} if is_dataclass(metric) else set[str]()
+    lacking = set(metric.follows.values()) - settings
     if lacking:
         raise InputError(f"{kind} follows a setting by its field {min(lacking)!r}, but has no such field")
     inherited = {name for name in metric.aggregates.keys() & DERIVED if metric.aggregates[name].of == DERIVED[name].of}

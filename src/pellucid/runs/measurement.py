@@ -62,7 +62,7 @@ class Measurement:
             Column by name, (n,) or, of a curve, (n, k); NaN where a measure is undefined.
 
         Raises:
-            InputError: settings that one of pellucid's metrics refuses.
+            InputError: settings that one of pellucid's metrics refuses; a metric that changes what all share.
         """
         parts = [self._measured(case) for case in self._cases(model, x, label, index)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0] if all(name in p for p in parts)}
@@ -99,6 +99,7 @@ class Measurement:
         kind, key = type(metric).__name__, " ".join(metric.columns)
         if key in self.failed:
             return {}
+        before = _versions(case)
         try:
             values = measured(metric, case)
         except Exception as error:
@@ -108,6 +109,12 @@ class Measurement:
             self.failed[key] = " ".join(f"{kind} was left out: {said}".split())[:500]
             print(f"pellucid: {self.failed[key]}", file=sys.stderr)
             return {}
+        finally:
+            after = _versions(case)
+            if any(after[tensor] != version for tensor, version in before.items()):
+                raise InputError(
+                    f"{kind} changes a tensor of the case in place, which all metrics share; change a copy"
+                )
         return {column_name(name, method): value for name, value in values.items()}
 
     def columns(self, model: nn.Module) -> dict[str, Column]:
@@ -162,6 +169,14 @@ class Measurement:
                     random[name].append(maps(network, name))
             found |= {f"randomised/{name}": torch.stack(layers, dim=1) for name, layers in random.items()}
         return found
+
+
+def _versions(case: Case) -> dict[int, int]:
+    """How often each tensor that a case keeps was changed in place, by its identity."""
+    copies = vars(case).get("_copies")
+    versions = [] if copies is None else [vars(version) for version in copies.versions]
+    kept = [tensor for kept in (vars(case), *versions) for tensor in kept.values()]
+    return {id(tensor): tensor._version for tensor in kept if isinstance(tensor, Tensor)}
 
 
 def _settings_of(saliency: Any) -> dict[str, str]:
