@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 from pellucid import PGD, SCAAT, AdversarialTraining, Evaluation, Experiment, InputError, Regular, SmoothGrad, fgsm
@@ -46,6 +48,7 @@ class Everything:
     size: Literal["small", "large", 5] = "small"
     whole: bool = False
     open: int | Literal["auto"] | None = None
+    answer: Literal["true", "predicted"] = "predicted"
 
 
 WHERE = f"{__name__}."
@@ -76,6 +79,8 @@ def test_names_and_objects_stand_in_one_list():
     [
         ({"point": {"x": "far"}}, "^point.x must be a number, got 'far'$"),
         ({"point": {"x": True}}, "^point.x must be a number, got True$"),
+        ({"point": {"x": "1/0"}}, "^point.x must be a number, got '1/0'$"),
+        ({"answer": False}, "^answer must be true or predicted, got False$"),
         ({"point": {"y": 1.5}}, "^point.y must be a whole number, got 1.5$"),
         ({"point": {"z": 1}}, r"^point \(Point\) has no field 'z'; it has x, y$"),
         ({"points": [{"x": 1}, {"y": 1}]}, r"^points\[1\] lacks the field x$"),
@@ -172,6 +177,7 @@ def test_nor_where_a_callable_is_accepted(named):
             Everything(shapes=("a", Square(side=2))),
         ),
         ({"words": "{en: [a, b]}"}, Everything(words={"en": ("a", "b")})),
+        ({"answer": "true"}, Everything(answer="true")),
     ],
 )
 def test_words_of_the_command_line(words, value):
@@ -184,6 +190,17 @@ def test_words_of_the_command_line(words, value):
 
 def test_text_that_yaml_takes_for_a_number():
     assert from_config(yaml.safe_load("point: {x: 1e-3}"), Everything).point.x == 1e-3
+
+
+def test_text_that_yaml_takes_for_a_truth_value():
+    assert from_config(yaml.safe_load("answer: true"), Everything) == Everything(answer="true")
+    assert from_config({"target": Text("true")}, Evaluation).target == "true"
+
+
+def test_what_no_file_can_hold_is_refused():
+    with pytest.raises(InputError, match=r"^tensor\(1\) cannot be written to a file; give numbers, text, lists"):
+        to_config({"settings": [torch.tensor(1)]})
+    assert type(to_config(np.float64(0.5))) is float
 
 
 def test_a_class_or_a_name_where_both_are_accepted():

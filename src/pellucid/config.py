@@ -170,7 +170,11 @@ def _plain(value: Any, declared: Any) -> Any:
         return {key: _plain(item, kind) for key, item in value.items()}
     if isinstance(value, Path):
         return str(value)
-    return _path_of(value, value) if callable(value) else value
+    if callable(value):
+        return _path_of(value, value)
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise InputError(f"{value!r:.80} cannot be written to a file; give numbers, text, lists, mappings or choices")
+    return float(value) if isinstance(value, float) else value  # a NumPy number, too
 
 
 def _path_of(value: Any, named: Any) -> str:
@@ -195,6 +199,8 @@ def _built(value: Any, declared: Any, where: str, default: Any) -> Any:
         value = _read(value, options, where)
     if Any in options or isinstance(value, tuple(classes)) or (value is None and type(None) in options):
         return value
+    if isinstance(value, bool) and bool not in options and str(value).lower() in literals:
+        return str(value).lower()  # YAML reads the word true as a truth value
     if any(value == literal and type(value) is type(literal) for literal in literals):
         return value
     if classes and (isinstance(value, Mapping) or (isinstance(value, str) and _names_class(value, options, classes))):
@@ -205,7 +211,7 @@ def _built(value: Any, declared: Any, where: str, default: Any) -> Any:
         number = NUMBER.fullmatch(value) if isinstance(value, str) else None
         if isinstance(value, int):
             return float(value)
-        if number is not None:  # YAML reads 1e-3 as text
+        if number is not None and float(number[2] or 1):  # YAML reads 1e-3 as text
             return float(number[1]) / float(number[2] or 1)
     if isinstance(value, list | tuple) and (many := _of(tuple, options)) is not None:
         length = len(get_args(many))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pellucid import PGD, SCAAT, AdversarialTraining, Evaluation, Experiment, InputError, Regular, SmoothGrad, Smoothing
-from pellucid.cli.options import Parser
+from pellucid.cli import main
+from pellucid.cli.options import Parser, add_engine, engine
 
 
 def parse(*words: str, settings: str = "pellucid.Experiment"):
@@ -69,6 +70,27 @@ def test_lists_and_texts():
     assert made == Evaluation(metrics=("gini", "ris"), saliency=("smoothgrad",), layer="a,,b")
 
 
+def test_a_file_may_hold_the_commands_own_options(tmp_path):
+    (tmp_path / "old.yaml").write_text("epochs: 3\ndevices: 2\nsnapshots: 4\nresume: true\nlog: null\n")
+    parser = Parser("train", "Train.", settings="pellucid.Experiment", config=True)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--log")
+    parser.add_argument("--snapshots", default=0, type=int)
+    add_engine(parser)
+    experiment, parsed = parser.parse(["run", "--snapshots", "5", "--config", str(tmp_path / "old.yaml")])
+    assert (experiment.epochs, parsed.snapshots, parsed.resume, parsed.log) == (3, 5, True, None)
+    assert engine(parsed)["devices"] == 2
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_settings_are_printed_of_no_run(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--print_config"])
+    assert "\nseed: 0\n" in capsys.readouterr().out
+    assert main([command]) == 2
+
+
 def test_what_is_printed_is_a_config(capsys, tmp_path):
     with pytest.raises(SystemExit) as done:
         parse("--method=SCAAT", "--method.attack.eps=0.1", "--print_config")
@@ -87,6 +109,7 @@ def test_what_is_printed_is_a_config(capsys, tmp_path):
         (["more"], "unrecognized arguments: more; see `pellucid train --help`"),
         (["--method.attack.eps", "0.1"], r"method \(Regular\) has no field 'attack'"),
         (["--method", "os.system"], "method must be a pellucid.Method, got os.system"),
+        (["--config"], "--config needs the path of a file, got none"),
         (["--config", "."], "cannot read the file of --config, .: Is a directory"),
         (["--optimizer", "sgd"], "optimizer must be given by its fields name, lr, .*, got 'sgd'"),
     ],

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import pellucid.metrics
-from pellucid import Case, Column, InputError, Metric
+from pellucid import Case, Column, Evaluation, InputError, Metric
 from pellucid.metrics import (
     COLUMNS,
     DERIVED,
@@ -19,6 +19,7 @@ from pellucid.metrics import (
     ROAD,
     LocalLipschitz,
     MapSimilarity,
+    MaskingProbes,
     MaxSensitivity,
     PerturbationCurves,
     RelativeStability,
@@ -151,6 +152,26 @@ class Taken(Peak):
     columns = {"gini": Column(title="Mine")}
 
 
+class Nowhere(Peak):
+    about = "maps"
+
+
+class Follower(Peak):
+    follows = {"sigma": "noise"}
+
+
+class Together(Peak):
+    columns = {"peak": Column(title="Peak", aggregate="statistic")}
+
+
+class Apart(Peak):
+    aggregates = {"peak_by_level": Column(title="Ratio", aggregate="ratio of means", of=("peak", "level"))}
+
+
+class Accurate(Peak):
+    aggregates = {"clean_accuracy": Column(title="Mine", of=("peak",))}
+
+
 @pytest.mark.parametrize(
     ("choice", "sentence"),
     [
@@ -161,6 +182,11 @@ class Taken(Peak):
         ),
         (NoColumns(), "NoColumns must name its columns, such as"),
         (Taken(), "the column 'gini' of Taken is one of pellucid's own; give it another name"),
+        (Nowhere(), "about of Nowhere must be one of network, map, noisy maps, got 'maps'"),
+        (Follower(), "Follower follows a setting by its field 'noise', but has no such field"),
+        (Together(), "the column 'peak' of Together is a statistic, which only pellucid's own can be; its aggregate"),
+        (Apart(), "'peak_by_level' of Apart is made of 'level', which is none of its columns"),
+        (Accurate(), "the column 'clean_accuracy' of Accurate is one of pellucid's own; give it another name"),
         (3, "metrics must be names or pellucid.Metric objects, got 3"),
     ],
 )
@@ -173,6 +199,29 @@ def test_what_is_no_metric_is_told(choice, sentence: str) -> None:
 def test_two_metrics_of_one_column_are_told() -> None:
     with pytest.raises(InputError, match="both have the column 'aopc_morf'; ask for one"):
         select([PerturbationCurves(), PerturbationCurves(fill="mean")])
+
+
+def test_a_setting_that_parts_two_metrics_of_one_column_is_told() -> None:
+    # Coverage is a column of both. The setting changes the metric that was named, not the one that was given.
+    metrics = ("ris", MapSimilarity())
+    assert Evaluation(metrics=metrics).chosen()[0].columns.keys() & MapSimilarity().columns.keys()
+    with pytest.raises(InputError, match="both have the column 'stability_coverage'; ask for one"):
+        Evaluation(metrics=metrics, sigma=0.3)
+    assert Evaluation(metrics=("ris", "map_ssim"), sigma=0.3).chosen()[1].sigma == 0.3
+
+
+def test_probes_transfer_from_the_network_of_the_evaluation() -> None:
+    probes = MaskingProbes(probes=("transfer",), transfer="runs/other")
+    assert Evaluation(metrics=(probes,), transfer="runs/other").chosen() == (probes,)
+    for transfer in (None, "runs/third"):
+        with pytest.raises(InputError, match=f"is the evaluation's transfer {transfer}, got runs/other"):
+            Evaluation(metrics=(probes,), transfer=transfer)
+
+
+def test_a_column_is_made_of_as_many_as_its_aggregate_takes() -> None:
+    assert Column(title="Right", aggregate="share", of=("a", "b")).of == ("a", "b")
+    with pytest.raises(InputError, match=r"^a mean is made of at most 1 columns in `of`, got \['a', 'b'\]$"):
+        Column(title="Peak", of=("a", "b"))
 
 
 def test_a_metric_with_settings_takes_the_place_of_its_name() -> None:

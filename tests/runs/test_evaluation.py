@@ -300,6 +300,7 @@ def test_any_explanation_is_measured(run, tmp_path):
         ({"images": 0}, "images must be at least 1, got 0"),
         ({"robust_eps": float("nan")}, r"robust_eps must be in \[0, 1\], the range of pixels, got nan"),
         ({"robust_eps": 8}, r"robust_eps must be in \[0, 1\], the range of pixels, got 8"),
+        ({"region": 0}, "region must be at least 1, got 0"),
         ({"saliency": ()}, "saliency must name at least one method, got none"),
         ({"saliency": ("vanilla",)}, "saliency must be vanilla_gradient, smoothgrad, .*, got 'vanilla'"),
         ({"stability": ("lime",)}, "stability must be among the measured methods vanilla_gradient.*, got 'lime'"),
@@ -424,6 +425,7 @@ def test_noisy_maps_are_made_once_for_all_metrics(run, monkeypatch):
 
 PEAK = """
 from dataclasses import dataclass
+from pathlib import Path
 
 import pellucid
 
@@ -439,9 +441,35 @@ class Peak(pellucid.Metric):
 
 class Broken(Peak):
     columns = {"broken": pellucid.Column(title="Broken")}
+    repaired = False
 
     def __call__(self, case):
-        return {"broken": case.heatmap}
+        return {"broken": case.heatmap.sum((1, 2)) if self.repaired else case.heatmap}
+
+
+class Careless(Peak):
+    columns = {"careless": pellucid.Column(title="Careless")}
+
+    def __call__(self, case):
+        return {"careless": case.heatmap.mul_(2).amax((1, 2))}
+
+
+class Noisy(Peak):
+    about = "noisy maps"
+    columns = {"noisy": pellucid.Column(title="Noisy")}
+
+    def __call__(self, case):
+        return {"noisy": max(seen.attribution.abs_().sum() for seen in case.noisy(draws=1)).expand(len(case))}
+
+
+class Settled(Peak):
+    columns = {"settled": pellucid.Column(title="Settled")}
+
+    def __call__(self, case):
+        return {"settled": case.heatmap.sum((1, 2))}
+
+    def settings(self, column, model=None, seed=0):
+        return {"file": Path("a"), "peak": Peak(), "odd": object() if self.scale == 2 else 1}
 """
 
 
@@ -483,6 +511,62 @@ def test_a_metric_that_fails_does_not_lose_the_others(run, tmp_path, own_package
     assert str(caught.value) == f"{reason}; all other measures are in {folder / 'rows.parquet'}"
     assert capsys.readouterr().err == f"pellucid: {reason}\n"
     assert rows(folder).column_names[4:] == ["gini", "peak", "gini/smoothgrad", "peak/smoothgrad"]
+
+
+@pytest.mark.parametrize("careless", ["Careless", "Noisy"])
+def test_no_metric_may_change_what_all_share(run, tmp_path, own_package, careless):
+    folder = copied(run, tmp_path / "careless")
+    names = ("gini", "ris", f"own_metrics.{careless}", "own_metrics.Peak")
+    sentence = f"^{careless} changes a tensor of the case in place, which all metrics share; change a copy$"
+    with pytest.raises(InputError, match=sentence):
+        evaluate(folder, Evaluation(metrics=names, draws=1, **FEW))
+
+
+def test_what_failed_is_measured_when_the_evaluation_is_resumed(run, tmp_path, own_package, monkeypatch):
+    folder = copied(run, tmp_path / "broken")
+    choice = Evaluation(metrics=("gini", "own_metrics.Broken"), batch_size=2, **FEW)
+    with monkeypatch.context() as patch:  # stopped before its parts are put together
+        patch.setattr(pellucid.runs.evaluation, "write_yaml", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(folder, choice)
+    assert len(list(folder.glob(".rows-*/*.parquet"))) == 2
+    with pytest.raises(InputError, match="all other measures are in"):
+        evaluate(folder, choice, resume=True)
+    import own_metrics
+
+    monkeypatch.setattr(own_metrics.Broken, "repaired", True)
+    evaluate(folder, choice, resume=True)
+    assert "broken" in rows(folder).column_names
+
+
+def test_a_part_in_which_a_metric_failed_is_measured_again(run, tmp_path, own_package, monkeypatch):
+    folder = copied(run, tmp_path / "broken")
+    choice = Evaluation(metrics=("gini", "own_metrics.Broken"), batch_size=2, **FEW)
+    with monkeypatch.context() as patch:
+        patch.setattr(pellucid.runs.evaluation, "write_yaml", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(folder, choice)
+    import own_metrics
+
+    monkeypatch.setattr(own_metrics.Broken, "repaired", True)
+    evaluate(folder, choice, resume=True)
+    assert rows(folder)["broken"].null_count == 0
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_settings_that_a_file_can_hold_are_told_and_others_refused_at_once(run, tmp_path, own_package, monkeypatch):
+    from own_metrics import Settled
+
+    folder = copied(run, tmp_path / "settled")
+    evaluate(folder, Evaluation(metrics=(Settled(),), **FEW))
+    told = json.loads(rows(folder).schema.metadata[b"pellucid"])["columns"]["settled"]["parameters"]
+    assert told["file"] == "a" and told["peak"]["class_path"] == "own_metrics.Peak"
+    monkeypatch.setattr(Settled, "__call__", interrupt)
+    with pytest.raises(InputError, match="cannot be written to a file"):
+        evaluate(folder, Evaluation(metrics=(Settled(scale=2),), **FEW))
 
 
 def test_a_setting_that_is_the_default_is_the_same_evaluation(run, tmp_path):

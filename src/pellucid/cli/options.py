@@ -9,7 +9,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import yaml
 
@@ -70,14 +70,21 @@ class Parser(argparse.ArgumentParser):
             InputError: a mistake in either, in one sentence.
         """
         words, settings = self._split(arguments)
+        files = [_read_config(value) if name == "config" else {} for name, value in settings]
+        for config in files:
+            self._take_own_options(config)
+        if "--print_config" in words:  # a file of settings is of no run
+            for action in self._actions:
+                if not action.option_strings:
+                    action.nargs, action.required = "*" if action.nargs == "+" else "?", False
         parsed = self.parse_args(words)
         kind = import_name(self.settings)
         options, fields = vars(parsed), {field.name for field in dataclasses.fields(kind)}
         parsed.given = bool(settings)
         data: dict[str, Any] = {name: options[name] for name in fields & set(options)}
-        for name, value in settings:
+        for (name, value), config in zip(settings, files, strict=True):
             if name == "config":
-                _merge(data, _read_config(value))
+                _merge(data, config)
                 continue
             path = [part.replace("-", "_") for part in name.split(".") if part != "init_args"]
             if path[0] not in fields:
@@ -92,6 +99,14 @@ class Parser(argparse.ArgumentParser):
             print(yaml.safe_dump(to_config(made), sort_keys=False, allow_unicode=True), end="")
             raise SystemExit(0)
         return made, parsed
+
+    def _take_own_options(self, config: dict[str, Any]) -> None:
+        """Take what a file says of the command's own options, such as ``devices``, which flags override."""
+        for action in self._actions:
+            if action.option_strings and action.dest in config.keys() - {"config", "print_config", "help"}:
+                value = config.pop(action.dest)
+                if value is not None:
+                    self.set_defaults(**{action.dest: value if action.nargs == 0 else str(value)})
 
     def _split(self, arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, Any]]]:
         """The words for argparse, and names with values of settings in the order in which they were given."""
@@ -192,7 +207,9 @@ def _foreign(path: str) -> Class:
         raise InputError(f"{path} is no class whose source can be read") from None
 
 
-def _read_config(path: str) -> dict[str, Any]:
+def _read_config(path: str | Literal[True]) -> dict[str, Any]:
+    if path is True:
+        raise InputError("--config needs the path of a file, got none")
     try:
         config = read_yaml(path)
     except OSError as error:

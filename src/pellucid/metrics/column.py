@@ -71,6 +71,9 @@ class Column:
             raise InputError(f"aggregate must be one of {', '.join(get_args(Aggregate))}, got {self.aggregate!r}")
         if self.aggregate == "ratio of means" and len(self.of) != 2:
             raise InputError(f"a ratio of means needs two columns in `of`, got {list(self.of)}")
+        most = {"mean": 1, "share": 2}.get(self.aggregate, len(self.of))
+        if len(self.of) > most:
+            raise InputError(f"a {self.aggregate} is made of at most {most} columns in `of`, got {list(self.of)}")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON; `column_from` reads it."""

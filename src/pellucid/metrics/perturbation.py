@@ -156,6 +156,11 @@ class NoisyCopies:
 
             yield self._observed((noise, sigma, between, draw), image, layer=layer, predict=predict)
 
+    @property
+    def versions(self) -> "list[_Version]":
+        """What is kept of every version of the images."""
+        return list(self._versions.values())
+
     def _observed(self, key: Any, image: Callable[[], Image], *, layer: str | None, predict: bool) -> Observation:
         version = self._versions.get(key) or _Version(image().detach())
         if self.keep:

@@ -1,8 +1,9 @@
 """Which metrics a choice of names asks for, and what every number means. Imports no torch."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
+from typing import get_args
 
 from pellucid.config import import_name
 from pellucid.core.errors import InputError
@@ -19,7 +20,7 @@ from pellucid.metrics.families import (
     sparsity,
 )
 from pellucid.metrics.families.stability import FORMS, MEASURES, NOISES, RelativeStability
-from pellucid.metrics.metric import Metric
+from pellucid.metrics.metric import About, Metric
 
 __all__ = [
     "ALL",
@@ -29,6 +30,7 @@ __all__ = [
     "DERIVED",
     "EXTRA",
     "FAMILIES",
+    "check_twice",
     "column_name",
     "is_foreign",
     "meanings",
@@ -200,7 +202,7 @@ def select(names: Iterable[str | Metric] = ("default",)) -> tuple[Metric, ...]:
             if columns and not any(columns <= set(metric.columns) for metric in chosen):
                 chosen.append(whole.only(columns))
     chosen += given
-    _check_twice(chosen)
+    check_twice(chosen)
     return tuple(chosen)
 
 
@@ -227,16 +229,41 @@ def _check_columns(metric: Metric) -> None:
     columns = getattr(metric, "columns", None)
     if not isinstance(columns, Mapping) or not columns:
         raise InputError(f"{kind} must name its columns, such as columns = {{'peak': pellucid.Column(title='Peak')}}")
-    for name, column in columns.items():
+    if metric.about not in get_args(About):
+        raise InputError(f"about of {kind} must be one of {', '.join(get_args(About))}, got {metric.about!r}")
+    settings = {field.name for field in fields(metric)} if is_dataclass(metric) else set[str]()
+    lacking = set(metric.follows.values()) - settings
+    if lacking:
+        raise InputError(f"{kind} follows a setting by its field {min(lacking)!r}, but has no such field")
+    inherited = {name for name in metric.aggregates.keys() & DERIVED if metric.aggregates[name].of == DERIVED[name].of}
+    for name, column in [*columns.items(), *metric.aggregates.items()]:
+        if name in inherited:
+            continue
         if not isinstance(column, Column):
             raise InputError(f"the column {name!r} of {kind} must be a pellucid.Column, got {column!r:.80}")
         if not isinstance(name, str) or not name.isidentifier():
             raise InputError(f"a column's name must be a Python name such as 'peak', got {name!r} in {kind}")
         if is_foreign(metric) and name in COLUMNS | DERIVED:
             raise InputError(f"the column {name!r} of {kind} is one of pellucid's own; give it another name")
+        if is_foreign(metric) and column.aggregate == "statistic":
+            raise InputError(
+                f"the column {name!r} of {kind} is a statistic, which only pellucid's own can be; its aggregate must "
+                "be mean, share or ratio of means"
+            )
+        unknown = set(column.of) - set(columns)
+        if unknown and is_foreign(metric):
+            raise InputError(f"{name!r} of {kind} is made of {min(unknown)!r}, which is none of its columns")
 
 
-def _check_twice(metrics: Sequence[Metric]) -> None:
+def check_twice(metrics: Sequence[Metric]) -> None:
+    """Refuse two metrics that give one column with different settings.
+
+    Args:
+        metrics: with the settings that they are measured with.
+
+    Raises:
+        InputError: two of them do; it names both and the column.
+    """
     homes: dict[str, Metric] = {}
     for metric in metrics:
         for name in metric.columns:

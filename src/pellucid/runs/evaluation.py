@@ -27,8 +27,9 @@ from pellucid.data import Dataset
 from pellucid.metrics import Metric
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.families.faithfulness import Fill
+from pellucid.metrics.families.masking import MaskingProbes
 from pellucid.metrics.metric import Images
-from pellucid.metrics.suite import ALL, select
+from pellucid.metrics.suite import ALL, check_twice, select
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import launch, make_fabric, progress_bar
 from pellucid.runs.measurement import Measurement
@@ -137,6 +138,12 @@ class Evaluation:
         """
         settings = self._settings
         metrics = [metric if metric in self.metrics else metric.overridden(settings) for metric in select(self.metrics)]
+        other = next((metric.transfer for metric in metrics if isinstance(metric, MaskingProbes)), None)
+        if other not in (None, self.transfer):
+            raise InputError(
+                f"the network of masking_transfer is the evaluation's transfer {self.transfer}, got {other}"
+            )
+        check_twice(metrics)  # once more, as a setting may have changed one of two that gave a column alike
         return tuple(metric if images is None else metric.fitted(images) for metric in metrics)
 
     def stable(self) -> tuple[str, ...]:
@@ -232,6 +239,7 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     if evaluation.transfer is not None:
         transfer = fabric.to_device(load_network(evaluation.transfer, dataset))
     measurement = measurement_of(evaluation, name, dataset, transfer=transfer, device=fabric.device)
+    columns = measurement.columns(model)  # before anything is measured, as it refuses what no file can hold
     chosen = _choose(len(dataset), evaluation)
     key = _key(run, to_config(evaluation), evaluation.transfer)
     parts = directory.parts(key)
@@ -247,7 +255,7 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     with progress_bar(fabric, progress, total=total, desc=f"{run.name}: measuring", unit="image") as bar:
         for number in mine:
             file = parts / f"{number:06d}.parquet"
-            if not file.exists():
+            if not file.exists() or _failed(pq.read_schema(file)):
                 x, label = _images(dataset, batches[number], fabric.device)
                 rows = measurement(model, x, label, batches[number])
                 table = pa.table({name: _column(value) for name, value in rows.items()})
@@ -261,11 +269,9 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     tables = [pq.read_table(parts / f"{i:06d}.parquet") for i in range(len(batches))]
     failed: dict[str, str] = {}
     for part in tables:
-        failed |= json.loads((part.schema.metadata or {}).get(b"pellucid.failed", b"{}"))
+        failed |= _failed(part.schema)
     meaning = {
-        name: column.as_dict()
-        for name, column in measurement.columns(model).items()
-        if all(name in part.column_names for part in tables)
+        name: column.as_dict() for name, column in columns.items() if all(name in part.column_names for part in tables)
     }
     table = pa.concat_tables([part.select(list(meaning)) for part in tables])
     metadata = {
@@ -277,7 +283,8 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
         "columns": meaning,
         "aggregates": {name: column.as_dict() for name, column in measurement.aggregates().items()},
     }
-    table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), "pellucid.key": key})
+    finished = {} if failed else {"pellucid.key": key}  # rows without a metric that was asked for are resumed
+    table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), **finished})
     maps = _gallery(model, dataset, _shown(dataset, chosen, evaluation.gallery), measurement, fabric.device)
     directory.rows.unlink(missing_ok=True)  # never old rows beside new maps
     write_yaml(evaluation, directory.evaluation)
@@ -317,6 +324,12 @@ def measurement_of(
 def _images(dataset: Dataset, index: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
     position = torch.tensor(index)
     return dataset.take(position).to(device).float() / 255, dataset.labels[position].to(device)
+
+
+def _failed(schema: pa.Schema) -> dict[str, str]:
+    """Why metrics are missing among the rows of a part, by the names of their columns."""
+    reasons: dict[str, str] = json.loads((schema.metadata or {}).get(b"pellucid.failed", b"{}"))
+    return reasons
 
 
 def _choose(size: int, evaluation: Evaluation) -> list[int]:

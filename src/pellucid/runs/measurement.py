@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from pellucid.config import to_config
 from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image, Label, Saliency
 from pellucid.metrics import Case, Column, Metric, Randomisation, randomise
@@ -32,7 +33,7 @@ class Measurement:
         transfer: the network on which the transferred attack is computed.
         seed: of every draw.
         chunk: images in one forward pass, and in one case, which bounds memory.
-        failed: why a metric was left out, by its name; filled while measuring.
+        failed: why a metric was left out, by the names of its columns; filled while measuring.
     """
 
     metrics: tuple[Metric, ...]
@@ -61,7 +62,7 @@ class Measurement:
             Column by name, (n,) or, of a curve, (n, k); NaN where a measure is undefined.
 
         Raises:
-            InputError: settings that one of pellucid's metrics refuses.
+            InputError: settings that one of pellucid's metrics refuses; a metric that changes what all share.
         """
         parts = [self._measured(case) for case in self._cases(model, x, label, index)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0] if all(name in p for p in parts)}
@@ -89,18 +90,25 @@ class Measurement:
         return values
 
     def _of(self, metric: Metric, case: Case, method: str) -> dict[str, Tensor]:
-        kind = type(metric).__name__
-        if kind in self.failed:
+        kind, key = type(metric).__name__, " ".join(metric.columns)
+        if key in self.failed:
             return {}
+        before = _versions(case)
         try:
             values = measured(metric, case)
         except Exception as error:
             if isinstance(error, InputError) and not is_foreign(metric):
                 raise
             said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-            self.failed[kind] = " ".join(f"{kind} was left out: {said}".split())[:500]
-            print(f"pellucid: {self.failed[kind]}", file=sys.stderr)
+            self.failed[key] = " ".join(f"{kind} was left out: {said}".split())[:500]
+            print(f"pellucid: {self.failed[key]}", file=sys.stderr)
             return {}
+        finally:
+            after = _versions(case)
+            if any(after[tensor] != version for tensor, version in before.items()):
+                raise InputError(
+                    f"{kind} changes a tensor of the case in place, which all metrics share; change a copy"
+                )
         return {column_name(name, method): value for name, value in values.items()}
 
     def columns(self, model: nn.Module) -> dict[str, Column]:
@@ -115,7 +123,7 @@ class Measurement:
             if column.of_map:
                 settings |= {} if metric.signed else {"channels": self.channels}
                 settings |= _settings_of(self.saliency[method])
-            complete[name] = dataclasses.replace(column, parameters=_plain(settings))
+            complete[name] = dataclasses.replace(column, parameters=to_config(settings))
         return complete
 
     def aggregates(self) -> dict[str, Column]:
@@ -153,6 +161,14 @@ class Measurement:
         return seen
 
 
+def _versions(case: Case) -> dict[int, int]:
+    """How often each tensor that a case keeps was changed in place, by its identity."""
+    copies = vars(case).get("_copies")
+    versions = [] if copies is None else [vars(version) for version in copies.versions]
+    kept = [tensor for kept in (vars(case), *versions) for tensor in kept.values()]
+    return {id(tensor): tensor._version for tensor in kept if isinstance(tensor, Tensor)}
+
+
 def _settings_of(saliency: Any) -> dict[str, str]:
     """How a saliency method with settings is set, but for its ``chunk``, which changes no number."""
     if isinstance(saliency, VanillaGradient) and saliency.score == VanillaGradient.score:
@@ -162,8 +178,3 @@ def _settings_of(saliency: Any) -> dict[str, str]:
     names = [field.name for field in dataclasses.fields(saliency) if field.repr and field.name != "chunk"]
     settings = ", ".join(f"{name}={getattr(saliency, name)!r}" for name in names)
     return {"saliency": f"{type(saliency).__name__}({settings})"}
-
-
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings as JSON gives them back."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}

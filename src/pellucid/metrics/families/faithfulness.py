@@ -94,6 +94,8 @@ class PerturbationCurves(Metric):
     def __post_init__(self) -> None:
         one_of(get_args(Fill), fill=self.fill)
         at_least(1, steps=self.steps, repeats=self.repeats)
+        if self.region is not None:
+            at_least(1, region=self.region)
         some_of(get_args(Order), orders=self.orders)
         needed = {*self.orders, "morf", "lerf"} if self.between else {*self.orders}
         object.__setattr__(self, "orders", tuple(order for order in get_args(Order) if order in needed))
