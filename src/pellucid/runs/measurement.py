@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, raised
 from pellucid.core.types import Heatmap, Image, Label, Saliency
 from pellucid.metrics import Case, Column, Metric, Randomisation, randomise
 from pellucid.metrics.measure import measured
@@ -103,8 +103,7 @@ class Measurement:
         except Exception as error:
             if isinstance(error, InputError) and not is_foreign(metric):
                 raise
-            said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-            self.failed[kind] = " ".join(f"{kind} was left out: {said}".split())[:500]
+            self.failed[kind] = f"{kind} was left out: {raised(error)}"[:500]
             print(f"pellucid: {self.failed[kind]}", file=sys.stderr)
             return {}
         return {column_name(name, method): value for name, value in values.items()}
