@@ -221,7 +221,11 @@ def test_a_metric_that_needs_a_network_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("ginni", "did you mean gini?"), ("qqqqqq", "`pellucid metrics` lists them")]
+    ("name", "hint"),
+    [
+        ("ginni", "did you mean gini?"),
+        ("qqqqqq", "`pellucid metrics` lists them; your own is named as package.module.Name"),
+    ],
 )
 def test_an_unknown_metric_is_one_sentence(name: str, hint: str) -> None:
     with pytest.raises(InputError) as caught:
