@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from pellucid import PGD, SCAAT, AdversarialTraining, Evaluation, Experiment, InputError, Regular, SmoothGrad, fgsm
-from pellucid.config import Text, from_config, read_yaml, to_config, write_yaml
+from pellucid.config import Text, from_config, import_name, read_yaml, to_config, write_yaml
 
 
 class Shape(ABC):
@@ -142,7 +142,7 @@ class Dangerous:
 )
 def test_nothing_is_called_that_is_not_of_the_declared_kind(monkeypatch, kind, place, named):
     monkeypatch.setattr("os.system", dangerous)
-    with pytest.raises(InputError, match=f"^{place} must be a .*, got {named}, which is none$"):
+    with pytest.raises(InputError, match=f"^{place} must be a .*, got {named}, which is not one$"):
         from_config({place: {"class_path": named, "init_args": {}}}, kind)
     assert CALLED == []
 
@@ -208,3 +208,24 @@ def test_a_class_or_a_name_where_both_are_accepted():
     evaluation = from_config({"saliency": words}, Evaluation)
     assert evaluation.saliency == (SmoothGrad(), "vanilla_gradient", "pellucid.metrics.gini")
     assert from_config({"method": {"class_path": "Regular"}}, Experiment).method == Regular()
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("x = (", "SyntaxError: '(' was never closed"),
+        ("import no_such_package", "No module named 'no_such_package'; give it as package.module.name"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_one_sentence(tmp_path, monkeypatch, source, reason):
+    (tmp_path / "broken_module.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    for path in ("broken_module.Peak", "broken_module:Peak"):
+        with pytest.raises(InputError) as caught:
+            import_name(path)
+        assert str(caught.value).startswith(f"cannot import '{path}': {reason}")
+
+
+def test_a_colon_lets_a_name_be_within_a_class():
+    assert import_name("pathlib:Path.cwd") == Path.cwd

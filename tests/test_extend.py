@@ -1,78 +1,60 @@
-"""docs/extend.md: every example runs, in one module of a user's own, from training to the report."""
+"""The five own things of docs/extend.md, in a package of somebody's own, from training to the report."""
 
 import re
 import sys
 from importlib import import_module
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-import yaml
 
-import pellucid
-from pellucid.config import from_config
-from pellucid.report import compare, read_runs, write_report
+from pellucid import Data, Evaluation, Experiment, Network, evaluate, fit
+from pellucid.report import write_report
+from pellucid.runs.directory import read_run
 
-TEXT = (Path(__file__).parents[1] / "docs" / "extend.md").read_text(encoding="utf-8")
-IMAGES = '''
-import torch
-from dataclasses import dataclass
-import pellucid
-
-
+GUIDE = Path(__file__).parents[1] / "docs" / "extend.md"
+REST = """
 class MyImages(torch.utils.data.Dataset):
-    """Two kinds of pictures, bright above or below."""
-
-    classes = ["above", "below"]
+    classes = ("dark", "bright")
 
     def __init__(self, root, train):
-        self.labels = [i % 2 for i in range(64 if train else 16)]
+        self.images = torch.linspace(0, 1, 40 if train else 20)
 
     def __len__(self):
-        return len(self.labels)
+        return len(self.images)
 
     def __getitem__(self, i):
-        image = torch.rand(1, 28, 28, generator=torch.Generator().manual_seed(i)) / 4
-        image[:, 14 * self.labels[i] : 14 + 14 * self.labels[i]] += 0.5
-        return image, self.labels[i]
-'''
+        return self.images[i].expand(1, 8, 8), int(self.images[i] > 0.5)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+def make_network(num_classes, in_channels, width):
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(in_channels, width, 3), torch.nn.Flatten(), torch.nn.Linear(36 * width, num_classes)
+    )
+"""
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """The examples as one importable module called my_package."""
-    (tmp_path / "my_package.py").write_text("\n".join([IMAGES, *blocks("python")]), encoding="utf-8")
+@pytest.mark.parametrize("method", ["LabelSmoothing", "Remembering"])
+def test_what_the_guide_shows_runs(tmp_path, monkeypatch, method):
+    examples = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "guide_package.py").write_text("\n\n".join([*examples, REST]))
     monkeypatch.syspath_prepend(tmp_path)
-    yield import_module("my_package")
-    sys.modules.pop("my_package", None)
+    monkeypatch.delitem(sys.modules, "guide_package", raising=False)
+    guide_package = import_module("guide_package")
 
-
-def test_the_examples_train_and_measure_each_other(package, tmp_path):
-    experiment = pellucid.Experiment(
-        dataset=pellucid.Data(name="my_package:make_dataset", validation=16, channels=1),
-        network=pellucid.Network(name="lenet5"),
-        method=package.LabelSmoothing(share=0.2),
+    experiment = Experiment(
+        dataset=Data(name="guide_package:make_dataset", channels=1, validation=8),
+        network=Network(name="guide_package.make_network", options={"width": 2}),
+        method=getattr(guide_package, method)(),
         epochs=1,
-        batch_size=16,
+        batch_size=8,
     )
-    run = pellucid.fit(experiment, tmp_path / "mine", progress=False)
-    (settings,) = blocks("yaml")
-    evaluation = from_config(
-        yaml.safe_load(settings) | {"images": 8, "saliency": ["vanilla_gradient"]}, pellucid.Evaluation
+    saliency = ("vanilla_gradient", "guide_package.my_saliency")
+    metrics = guide_package.evaluation.metrics
+    run = evaluate(
+        fit(experiment, tmp_path / "run"), Evaluation(metrics=metrics, saliency=saliency, images=6, gallery=2)
     )
-    assert evaluation.metrics == package.evaluation.metrics == ("gini", package.Peak(scale=2.0))
-    pellucid.evaluate(run, evaluation, progress=False)
-    rows = pq.read_table(run / "rows.parquet")
-    shown = compare(read_runs([run]))["mine"]["metrics"]
-    assert shown["peak"]["mean"] == pytest.approx(sum(rows["peak"].to_pylist()) / 8)
-    assert "How bright is the brightest pixel of the map?" in write_report([run], tmp_path / "page.html").read_text()
-
-
-def test_every_name_of_the_case_exists(package):
-    names = set(re.findall(r"`case\.(\w+)", TEXT))
-    known = set(dir(pellucid.Case)) | set(pellucid.Case.__dataclass_fields__)
-    assert names and names <= known
+    assert list(read_run(run).measures)[-4:] == ["gini", "peak", "gini/my_saliency", "peak/my_saliency"]
+    assert list(read_run(run).per_sample) == (["last_loss"] if method == "Remembering" else [])
+    page = write_report([run], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "peak/my_saliency" in page and "What happens when pixels are destroyed" not in page
+    del sys.modules["guide_package"]

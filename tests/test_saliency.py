@@ -258,3 +258,25 @@ def test_lowest_limits():
 def test_bad_settings(make, sentence):
     with pytest.raises(InputError, match=sentence):
         make()
+
+
+def test_a_function_of_your_own_may_differentiate_where_gradients_are_off(network, x):
+    def own(model, x, target):
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(model(x).gather(1, target[:, None]).sum(), x)[0]
+
+    expected = own(network, x, TARGET)
+    with torch.no_grad():
+        assert torch.equal(as_saliency(own)(network, x, TARGET), expected)
+    with torch.inference_mode():
+        assert torch.equal(as_saliency(own)(network, x.clone(), TARGET.clone()), expected)
+
+
+def test_a_function_that_raises_is_one_sentence(network, x):
+    def broken(model, x, target):
+        raise RuntimeError("no such\nlayer")
+
+    with pytest.raises(InputError, match=r"^saliency broken raised RuntimeError: no such layer$"):
+        as_saliency(broken)(network, x, TARGET)
+    with pytest.raises(InputError, match=r"^saliency _lambda_ raised TypeError|^saliency lambda raised TypeError"):
+        as_saliency(lambda model, x: x)(network, x, TARGET)

@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING
 from difflib import get_close_matches
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
 from pellucid.core.checks import among
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, raised
 from pellucid.core.files import whole_file
 
 __all__ = ["Text", "from_config", "import_name", "read_yaml", "to_config", "write_json", "write_yaml"]
@@ -44,16 +45,18 @@ def import_name(path: str) -> Any:
     """The object at ``package.module.name`` or ``package.module:name``.
 
     Raises:
-        InputError: no such module or name.
+        InputError: no such module or name, or a module that raises while it is imported.
 
     >>> import_name("pellucid.methods.Regular").__name__
     'Regular'
     """
-    module, _, name = path.replace(":", ".").rpartition(".")
+    module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"cannot import {path!r}: {error}; give it as package.module.name") from None
+        return attrgetter(name)(import_module(module))
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise InputError(f"cannot import {path!r}: {error}; give it as package.module.name") from error
+    except Exception as error:  # a user's module may raise anything
+        raise InputError(f"cannot import {path!r}: {raised(error)}") from error
 
 
 def to_config(value: Any) -> Any:
@@ -324,7 +327,7 @@ def _class(path: str, options: tuple[Any, ...], classes: list[type], where: str)
         callable_choice = dataclasses.is_dataclass(made) and any("__call__" in vars(base) for base in made.__mro__)
         if issubclass(made, tuple(classes)) or (callable_choice and _of(Callable, options) is not None):
             return kind
-    raise InputError(f"{where} must be a {_public(classes[0])}, got {path}, which is none")
+    raise InputError(f"{where} must be a {_public(classes[0])}, got {path}, which is not one")
 
 
 def _instance(kind: Any, values: Mapping[str, Any], where: str, default: Any) -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pellucid.config import import_name
 from pellucid.core.checks import among, at_least, in_unit, not_negative
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, raised
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.randomness import Generator, normal, of
 from pellucid.core.types import Attribution, Heatmap, Image, Label, Logits, Mask, PerSample, Saliency
@@ -366,7 +366,14 @@ def as_saliency(explain: Any) -> Saliency:
         keywords = {key: value for key, value in given.items() if takes_any or key in accepted}
         if create_graph and "create_graph" not in keywords:
             raise InputError(f"{saliency_name(explain)} takes no create_graph, so its maps cannot be differentiated")
-        return _checked(explain(model, x, target, **keywords), x, explain)
+        # A metric of another library may call this where gradients are switched off.
+        with torch.inference_mode(False), torch.enable_grad():
+            given_x, given_target = (value.clone() if value.is_inference() else value for value in (x, target))
+            try:
+                attribution = explain(model, given_x, given_target, **keywords)
+            except Exception as error:  # a user's function may raise anything
+                raise InputError(f"saliency {saliency_name(explain)} raised {raised(error)}") from error
+        return _checked(attribution, x, explain)
 
     call.__name__ = saliency_name(explain)
     return call

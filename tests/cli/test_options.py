@@ -135,3 +135,7 @@ def test_settings_of_a_users_own_class(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     made, _ = parse("--method=own_settings:Mine", "--method.amount=1e-3")
     assert type(made.method).__name__ == "Mine" and made.method.amount == 1e-3
+    file = tmp_path / "settings.yaml"
+    file.write_text("method: {class_path: 'own_settings:Mine', init_args: {amount: 0.5}}\n")
+    made, _ = parse("--config", str(file), "--method=own_settings.Mine")
+    assert made.method.amount == 0.5, "the same class, named again, keeps its settings"

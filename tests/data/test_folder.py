@@ -61,6 +61,13 @@ def test_moments_are_those_of_the_training_pixels(tmp_path):
     assert load(data(tmp_path), "test").mean == train.mean
 
 
+def test_a_file_that_is_no_image_is_named_without_an_address_in_memory(tmp_path):
+    write(tmp_path)
+    (tmp_path / "train" / "dog" / "notes.png").write_text("no picture")
+    with pytest.raises(InputError, match=r"notes.png is no image that can be read: its format is unknown$"):
+        _ = load(data(tmp_path), "train").images
+
+
 def test_sizes_must_agree_unless_one_is_given(tmp_path):
     write(tmp_path)
     Image.new("RGB", (10, 30)).save(tmp_path / "train" / "dog" / "odd.png")

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,7 @@ from pellucid import (
     AdversarialTraining,
     Batch,
     InputError,
+    Method,
     Objective,
     Regular,
     SaliencyGuided,
@@ -364,6 +367,39 @@ def test_pixels_outside_the_unit_interval_are_refused(network, batch):
         objective(batch.image * 2 - 1, batch.label, batch.index)
     with pytest.raises(InputError, match="got nan"):
         objective(batch.image * torch.nan, batch.label, batch.index)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrong(Method):
+    """A method of a user's that gives something else than it promises."""
+
+    state: object = None
+    losses: object = None
+
+    def init(self, num_samples, total_steps):
+        return self.state
+
+    def loss(self, model, batch, state, *, generator=None):
+        return self.losses
+
+
+@pytest.mark.parametrize(
+    ("losses", "sentence"),
+    [
+        ({"loss": torch.zeros(12, 3)}, r"the 'loss' of Wrong.loss must be a tensor of one number, got shape \(12, 3\)"),
+        ({"loss": 0.5}, "the 'loss' of Wrong.loss must be a tensor of one number, got float"),
+        (torch.zeros(()), "Wrong.loss must return a dictionary with 'loss', got tensor"),
+    ],
+)
+def test_a_loss_that_is_no_number_is_one_sentence(network, batch, losses, sentence):
+    objective = Objective(network, Wrong(state=nn.Module(), losses=losses), 12, 100)
+    with pytest.raises(InputError, match=sentence):
+        objective(*batch)
+
+
+def test_a_state_that_is_no_module_is_one_sentence(network):
+    with pytest.raises(InputError, match=r"^Wrong.init must return an nn.Module, got None$"):
+        Objective(network, Wrong(), 12, 100)
 
 
 @settings(max_examples=20)

@@ -291,7 +291,11 @@ def test_road_of_a_random_order_is_measured_on_request_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("ginni", "did you mean gini?"), ("qqqqqq", "`pellucid metrics` lists them")]
+    ("name", "hint"),
+    [
+        ("ginni", "did you mean gini?"),
+        ("qqqqqq", "`pellucid metrics` lists them; your own is named as package.module.Name"),
+    ],
 )
 def test_an_unknown_metric_is_one_sentence(name: str, hint: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -103,6 +103,15 @@ def test_negative_curves_are_left_out_of_the_logarithm(make_run) -> None:
     assert len(perturbation([run], styles([run], run), "vanilla_gradient")) == 2
 
 
+def test_curves_that_were_not_measured_are_not_drawn(make_run) -> None:
+    run = read_run(make_run())
+    style = styles([run], run)
+    assert perturbation([run], style, "no_such_method") == []
+    morf_alone = replace(run, rows=run.rows.drop_columns(["lerf_curve", "aopc_morf", "aopc_lerf"]))
+    (panel,) = perturbation([morf_alone], style, "vanilla_gradient")
+    assert "MoRF" in panel.alt
+
+
 def _with(run, **columns):
     """The run with columns more, or others."""
     rows = run.rows

@@ -106,6 +106,8 @@ def test_compare_has_it_in_every_form(measured, capsys) -> None:
     assert list(definitions(runs, ["own"])) == OWN
     with pytest.raises(InputError, match="no run has the metric 'peek'; did you mean peak"):
         compare(runs, metrics=["peek"])
+    with pytest.raises(InputError, match="`pellucid metrics` lists them, and these runs also have peak, peak_by_level"):
+        compare(runs, metrics=["someones_metrics.Zq"])
 
 
 def test_a_number_of_which_nothing_is_told_stands_under_its_name() -> None:

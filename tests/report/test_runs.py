@@ -145,6 +145,13 @@ def test_other_datasets_are_not_compared(make_run) -> None:
         read_runs([one, other])
 
 
+def test_an_import_path_with_a_dot_is_that_with_a_colon(make_run) -> None:
+    one, other = make_run("one"), make_run("other")
+    _change_info(one, dataset="my_package:make_dataset")
+    _change_info(other, dataset="my_package.make_dataset")
+    assert len(read_runs([one, other])) == 2
+
+
 def test_other_images_are_not_compared(make_run) -> None:
     with pytest.raises(InputError, match=r"'one' \(60 images\) and 'other' \(50\).*index differs"):
         read_runs([make_run("one"), make_run("other", images=50)])

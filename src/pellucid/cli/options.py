@@ -260,7 +260,10 @@ def _put(data: dict[str, Any], path: list[str], value: Any) -> None:
     there = data.get(name)
     named = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.:]*", value) and value != "null"
     if isinstance(there, dict) and named:
-        if str(there.get("class_path", value)).rpartition(".")[2] == value.replace(":", ".").rpartition(".")[2]:
+        if (
+            str(there.get("class_path", value)).replace(":", ".").rpartition(".")[2]
+            == value.replace(":", ".").rpartition(".")[2]
+        ):
             value = {"class_path": value, "init_args": there.get("init_args", {}) if "class_path" in there else there}
         else:
             value = {"class_path": value, "init_args": {}}

@@ -1,6 +1,6 @@
 """The one error class for a user's mistake. Imports nothing, so that every module may raise it."""
 
-__all__ = ["InputError"]
+__all__ = ["InputError", "raised"]
 
 
 class InputError(ValueError):
@@ -14,3 +14,15 @@ class InputError(ValueError):
     """
 
     __module__ = "pellucid"  # where users find it, and what a traceback says
+
+
+def raised(error: Exception) -> str:
+    """What an exception says in one line: its class and its message, or the sentence alone of an `InputError`.
+
+    >>> raised(KeyError("width")), raised(InputError("width must be at least 1, got 0"))
+    ("KeyError: 'width'", 'width must be at least 1, got 0')
+    """
+    message = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

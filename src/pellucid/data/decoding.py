@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from pellucid.core.errors import InputError
@@ -65,7 +65,8 @@ class Decoded:
             raise
         # Pillow's readers raise all of these on damaged files.
         except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-            raise InputError(f"{where} is no image that can be read: {error}") from error
+            reason = "its format is unknown" if isinstance(error, UnidentifiedImageError) else error
+            raise InputError(f"{where} is no image that can be read: {reason}") from error
 
 
 def pixels(image: Any, *, size: int | None, channels: int, where: object) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pellucid.config import import_name
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, raised
 from pellucid.data.config import DATASETS
 from pellucid.data.decoding import Decoded
 from pellucid.data.splits import check_labels
@@ -39,10 +39,9 @@ def reader(path: str) -> Callable[..., "Examples | None"]:
     """
     try:
         factory = import_name(path)
-    except Exception as error:  # a user's module may raise anything
-        reason = error if isinstance(error, InputError) else f"cannot import {path!r}: {_told(error)}"
+    except InputError as error:
         raise InputError(
-            f"{reason}; a dataset is one of {', '.join(DATASETS)}, or the import path of your own, such as "
+            f"{error}; a dataset is one of {', '.join(DATASETS)}, or the import path of your own, such as "
             "my_package:make_dataset"
         ) from error
     if not callable(factory):
@@ -58,7 +57,7 @@ def reader(path: str) -> Callable[..., "Examples | None"]:
         except Exception as error:  # a user's factory may raise anything
             if split == "validation" and isinstance(error, KeyError | ValueError | NotImplementedError):
                 return None
-            raise InputError(f"{place} raised {_told(error)}") from error
+            raise InputError(f"{place} raised {raised(error)}") from error
         return None if items.dataset is None else Examples(items, size, channels, classes)
 
     return read
@@ -92,7 +91,7 @@ class _Items:
             with self.lock:
                 item = self.dataset[i]
         except Exception as error:  # a user's dataset may raise anything
-            raise InputError(f"{where} cannot be read: {_told(error)}") from error
+            raise InputError(f"{where} cannot be read: {raised(error)}") from error
         if isinstance(item, tuple | list) and len(item) == 2:
             return item[0], item[1]
         got = f"of type {type(item).__name__}"
@@ -162,10 +161,6 @@ class Examples:
             bar = tqdm(range(n), desc=f"{items.place}: labels", unit="image", dynamic_ncols=True, disable=None)
             labels = torch.tensor([items.label(i) for i in bar])
         return check_labels(labels, len(self.classes), items.place)
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _integers(values: Any, n: int) -> Tensor | None:

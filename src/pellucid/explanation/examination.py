@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pellucid.config import to_config
 from pellucid.core.checks import at_least, one_of
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, raised
 from pellucid.core.types import Attribution, Image, Saliency
 from pellucid.explanation.card import FIGURES
 from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness, region_means
@@ -329,8 +329,7 @@ def _measured(case: Case, examination: Examination, notes: dict[str, None], *, o
             except Exception as error:
                 if metric not in examination.metrics:
                     raise
-                reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-                notes[" ".join(f"{type(metric).__name__} was left out: {reason}".split())[:300]] = None
+                notes[f"{type(metric).__name__} was left out: {raised(error)}"[:300]] = None
                 values |= dict.fromkeys(metric.columns, torch.full((len(case.x),), torch.nan))
     return values
 

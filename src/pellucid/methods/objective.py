@@ -40,6 +40,8 @@ class Objective(nn.Module):
         self.model = model
         self.method = method
         self.state = method.init(num_samples, total_steps)
+        if not isinstance(self.state, nn.Module):
+            raise InputError(f"{type(method).__name__}.init must return an nn.Module, got {self.state!r:.80}")
         self.seed = seed
         self.step = 0
         self._checked = False  # the first batch is looked at; every one would cost a GPU a wait each
@@ -71,6 +73,12 @@ class Objective(nn.Module):
         if not isinstance(losses, dict) or "loss" not in losses:
             raise InputError(
                 f"{type(self.method).__name__}.loss must return a dictionary with 'loss', got {losses!r:.80}"
+            )
+        loss = losses["loss"]
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+            raise InputError(
+                f"the 'loss' of {type(self.method).__name__}.loss must be a tensor of one number, got {got}"
             )
         if self.training:
             self.step += 1

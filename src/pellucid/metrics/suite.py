@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
+from inspect import isabstract
 from typing import get_args
 
 from pellucid.config import import_name
@@ -212,6 +213,8 @@ def _imported(path: str) -> Metric:
         return kind
     if not (isinstance(kind, type) and issubclass(kind, Metric)):
         raise InputError(f"{path!r} is no metric: it must be a subclass of pellucid.Metric, got {kind!r:.80}")
+    if isabstract(kind):
+        raise InputError(f"{path!r} is no metric yet: give it a method __call__(self, case)")
     try:
         return kind()
     except TypeError as error:
@@ -220,7 +223,11 @@ def _imported(path: str) -> Metric:
 
 def _unknown(name: str) -> str:
     close = get_close_matches(name, ["default", "all", *FAMILIES, *COLUMNS, *DERIVED], n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else "`pellucid metrics` lists them"
+    hint = (
+        f"did you mean {' or '.join(close)}?"
+        if close
+        else "`pellucid metrics` lists them; your own is named as package.module.Name"
+    )
     return f"unknown metric {name!r}; {hint}"
 
 

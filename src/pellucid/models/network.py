@@ -12,7 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from pellucid.core.errors import InputError
+from pellucid.config import import_name
+from pellucid.core.errors import InputError, raised
 from pellucid.core.modes import evaluating
 from pellucid.core.types import Image
 from pellucid.models.lenet import LeNet5, SGTNet
@@ -46,8 +47,9 @@ class Network:
     Args:
         name: one of pellucid's own (lenet5, sgt-mnist, resnet18, vgg16, vgg16-bn, wrn28-10; resnet18-224, vgg16-224 and
             vgg16-bn-224 have torchvision's stem and head), ``timm:NAME``, ``torchvision:NAME``, or
-            ``package.module:factory``, a callable that returns a module giving (n, classes) logits. A factory is given
-            ``num_classes`` and ``in_channels`` where its signature accepts them.
+            ``package.module:factory`` (a dot instead of the colon is the same), a callable that returns a module giving
+            (n, classes) logits. A factory is given ``num_classes`` and ``in_channels`` where its signature accepts
+            them.
         weights: file to start from, .safetensors or PyTorch's; a fresh network if left out.
         options: keyword arguments of the network, such as ``width`` of resnet18.
         normalize: subtract the mean and divide by the deviation of the data set as the first layer.
@@ -128,15 +130,15 @@ def build(
     if network.normalize and len(mean) != shape[0]:
         raise InputError(f"mean and std need one number for each of the {shape[0]} channels, got {len(mean)}")
     source, colon, name = network.name.partition(":")
-    if not colon:
+    if not (colon or "." in source):
         net = _own(network, classes, shape)
     elif source in ("timm", "torchvision"):
         net = _packaged(source, name, network.options, classes, shape)
     else:
-        net = _imported(network, source, name, classes, shape)
+        net = _imported(network, classes, shape)
     normalize = Normalize(mean, std) if network.normalize else nn.Identity()
     model = nn.Sequential(OrderedDict(normalize=normalize, network=net))
-    if colon:
+    if colon or "." in source:
         _check_logits(network.name, model, classes, shape)
     if network.weights is not None:
         load_weights(model, network.weights, head=network.head)
@@ -190,15 +192,8 @@ def _extra(module: str) -> Any:
         ) from error
 
 
-def _imported(network: Network, module: str, name: str, classes: int, shape: tuple[int, int, int]) -> nn.Module:
-    try:
-        factory = importlib.import_module(module)
-        for part in name.split("."):
-            factory = getattr(factory, part)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise InputError(
-            f"network {network.name!r} cannot be imported ({_first_line(error)}): give package.module:factory"
-        ) from error
+def _imported(network: Network, classes: int, shape: tuple[int, int, int]) -> nn.Module:
+    factory = import_name(network.name)
     if not callable(factory) or isinstance(factory, nn.Module):
         raise InputError(
             f"network {network.name!r} must name a callable that returns an nn.Module, got {type(factory).__name__}"
@@ -214,7 +209,10 @@ def _imported(network: Network, module: str, name: str, classes: int, shape: tup
         raise InputError(
             f"network {network.name!r} takes {signature} and cannot be called with {keywords}: {error}"
         ) from error
-    net = factory(**keywords)
+    try:
+        net = factory(**keywords)
+    except Exception as error:  # a user's factory may raise anything
+        raise InputError(f"network {network.name!r} called with {keywords} raised {raised(error)}") from error
     if not isinstance(net, nn.Module):
         raise InputError(f"network {network.name!r} must return an nn.Module, got {type(net).__name__}")
     return net

@@ -29,16 +29,21 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
     Where it was measured, a thin dotted line shows each network's mean for a random order.
     """
     random_curve = column_name("random_curve", method)
-    having = [run for run in runs if column_name("morf_curve", method) in run.rows.column_names]
     panels = []
     for order, title in (("morf", "Most relevant first (MoRF)"), ("lerf", "Least relevant first (LeRF)")):
+        name = column_name(f"{order}_curve", method)
+        having = [run for run in runs if name in run.rows.column_names]
+        if not having:
+            continue
 
-        def draw(axes: Axes, order: str = order, title: str = title) -> str:
+        def draw(
+            axes: Axes, order: str = order, title: str = title, name: str = name, having: list[Run] = having
+        ) -> str:
             ends, least = [], []
             for run in having:
-                mean, low, high = mean_band(run.curves(column_name(f"{order}_curve", method)))
+                mean, low, high = mean_band(run.curves(name))
                 last = mean[-1]
-                fraction = run.columns[column_name(f"aopc_{order}", method)]["parameters"]["fraction"]
+                fraction = run.columns[name]["parameters"]["fraction"]
                 x = 100 * fraction * np.arange(len(mean)) / (len(mean) - 1)
                 if order == "lerf":  # what is 0 or less lies below a logarithmic axis
                     mean, low, high = (np.maximum(curve, BELOW) for curve in (mean, low, high))

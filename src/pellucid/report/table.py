@@ -136,7 +136,9 @@ def _not_there(metric: str, there: Sequence[Measure], runs: Sequence[Run]) -> st
     if split(metric)[0] in COLUMNS | DERIVED or metric in FAMILIES:
         return f"no run has the metric {metric!r}; `pellucid evaluate --metrics {split(metric)[0]}` measures it"
     close = get_close_matches(metric, [*(measure.name for measure in there), *FAMILIES], n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else "`pellucid metrics` lists them"
+    foreign = dict.fromkeys(measure.own_name for measure in there if measure.is_foreign)
+    lists = "`pellucid metrics` lists them" + (f", and these runs also have {', '.join(foreign)}" if foreign else "")
+    hint = f"did you mean {' or '.join(close)}?" if close else lists
     return f"no run has the metric {metric!r}; {hint}"
 
 

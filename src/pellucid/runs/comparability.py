@@ -36,7 +36,10 @@ def check_comparable(runs: Sequence["Run"]) -> None:
 
 def _check_same_images(first: "Run", run: "Run") -> None:
     for key in ("dataset", "split", "classes"):
-        if run.info.get(key) != first.info.get(key):
+        ours, theirs = first.info.get(key), run.info.get(key)
+        if key == "dataset":  # my_package:make_dataset is my_package.make_dataset
+            ours, theirs = (str(name).replace(":", ".") for name in (ours, theirs))
+        if ours != theirs:
             raise InputError(
                 f"runs {first.name!r} and {run.name!r} were evaluated on different data: {key} "
                 f"{first.info.get(key)!r} and {run.info.get(key)!r}; only runs on the same images can be compared"

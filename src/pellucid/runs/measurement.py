@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.config import to_config
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, raised
 from pellucid.core.types import Heatmap, Image, Label, Saliency
 from pellucid.metrics import Case, Column, Metric, Randomisation, randomise
 from pellucid.metrics.measure import measured
@@ -99,8 +99,7 @@ class Measurement:
         except Exception as error:
             if isinstance(error, InputError) and not is_foreign(metric):
                 raise
-            said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-            self.failed[key] = " ".join(f"{kind} was left out: {said}".split())[:500]
+            self.failed[key] = f"{kind} was left out: {raised(error)}"[:500]
             print(f"pellucid: {self.failed[key]}", file=sys.stderr)
             return {}
         finally:
