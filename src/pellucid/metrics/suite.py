@@ -3,24 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
+from importlib import import_module
 from inspect import isabstract
 from typing import get_args
 
 from pellucid.config import import_name
 from pellucid.core.errors import InputError
 from pellucid.metrics.column import Column
-from pellucid.metrics.families import (
-    curvature,
-    faithfulness,
-    masking,
-    prediction,
-    robustness,
-    sanity,
-    sensitivity,
-    similarity,
-    sparsity,
-)
-from pellucid.metrics.families.stability import FORMS, MEASURES, NOISES, RelativeStability
+from pellucid.metrics.families import prediction
 from pellucid.metrics.metric import About, Metric
 
 __all__ = [
@@ -42,35 +32,6 @@ __all__ = [
 BARE = "vanilla_gradient"
 """The saliency method whose columns carry no suffix."""
 
-ALL: dict[str, tuple[Metric, ...]] = {
-    "prediction": (prediction.Prediction(),),
-    "robustness": (robustness.RobustAccuracy(), robustness.RobustnessCurve(), robustness.AutoAttack()),
-    "masking": (masking.MaskingProbes(probes=tuple(masking.PROBES)),),
-    "curvature": (curvature.GradientVariation(), curvature.TopHessianEigenvalue(), curvature.HessianTrace()),
-    "sparsity": (
-        sparsity.Gini(),
-        sparsity.Entropy(),
-        sparsity.CompressedSize(),
-        sparsity.LosslessSize(),
-        sparsity.PixelEntropy(),
-        sparsity.Hoyer(),
-        sparsity.EffectiveComplexity(),
-    ),
-    "faithfulness": (
-        faithfulness.PerturbationCurves(orders=("morf", "lerf", "random"), between=True),
-        faithfulness.ROAD(orders=("morf", "lerf", "random")),
-        faithfulness.InsertionDeletion(),
-    ),
-    "stability": tuple(
-        RelativeStability(noise=noise, measures=MEASURES, forms=FORMS)  # type: ignore[arg-type]  # the keys of NOISES
-        for noise in NOISES
-    ),
-    "similarity": (similarity.MapSimilarity(),),
-    "sensitivity": (sensitivity.LocalLipschitz(), sensitivity.MaxSensitivity()),
-    "sanity": (sanity.Randomisation(), sanity.RandomisationBaselines()),
-}
-"""Every metric of pellucid with all its columns, by family, in the order of every table."""
-
 FAMILIES = {
     "prediction": "What the network says, and whether that is right.",
     "robustness": "Does the prediction survive an attack?",
@@ -84,6 +45,11 @@ FAMILIES = {
     "sanity": "Does the map depend on what the network has learned?",
 }
 """Families of metrics, each with what it asks; those from sparsity on are of a map."""
+
+ALL: dict[str, tuple[Metric, ...]] = {
+    family: import_module(f"pellucid.metrics.families.{family}").METRICS for family in FAMILIES
+}
+"""Every metric of pellucid with all its columns, by family, in the order of every table."""
 
 QUESTIONS = FAMILIES | {
     "prediction": "Are the predictions right?",

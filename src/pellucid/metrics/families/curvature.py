@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pellucid.metrics.column import Column
 from pellucid.metrics.metric import About, Case, Metric, Numbers
 
-__all__ = ["GradientVariation", "HessianTrace", "TopHessianEigenvalue"]
+__all__ = ["METRICS", "GradientVariation", "HessianTrace", "TopHessianEigenvalue"]
 
 
 class Curvature(Metric):
@@ -88,3 +88,7 @@ class HessianTrace(Curvature):
             definition="Trace of the Hessian of the cross-entropy with respect to the pixels, estimated.",
         )
     }  # fmt: skip
+
+
+METRICS: tuple[Metric, ...] = (GradientVariation(), TopHessianEigenvalue(), HessianTrace())
+"""With all their columns, in the order of every table."""

@@ -8,7 +8,7 @@ from pellucid.core.checks import at_least, one_of, some_of
 from pellucid.metrics.column import Column, Direction
 from pellucid.metrics.metric import Case, Images, Metric, Numbers
 
-__all__ = ["ROAD", "Fill", "InsertionDeletion", "Order", "PerturbationCurves"]
+__all__ = ["METRICS", "ROAD", "Fill", "InsertionDeletion", "Order", "PerturbationCurves"]
 
 Fill = Literal["uniform", "mean", "blur", "linear"]
 Order = Literal["morf", "lerf", "random"]
@@ -252,3 +252,11 @@ class InsertionDeletion(Metric):
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:
         used = ("steps", "region", "sigma") if column == "insertion" else ("steps", "blank", "region")
         return {name: getattr(self, name) for name in used}
+
+
+METRICS: tuple[Metric, ...] = (
+    PerturbationCurves(orders=("morf", "lerf", "random"), between=True),
+    ROAD(orders=("morf", "lerf", "random")),
+    InsertionDeletion(),
+)
+"""With all their columns, in the order of every table."""

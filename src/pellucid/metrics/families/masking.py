@@ -11,7 +11,7 @@ from pellucid.metrics.column import Column
 from pellucid.metrics.families.robustness import Attacked, told_attack
 from pellucid.metrics.metric import Case, Images, Metric, Numbers
 
-__all__ = ["MaskingProbes"]
+__all__ = ["METRICS", "MaskingProbes"]
 
 PROBES = {
     "one_step": ("One-step attack", "an attack of one step of the whole radius"),
@@ -78,3 +78,7 @@ class MaskingProbes(Attacked):
         probe = column.removeprefix("masking_")
         starts = self.starts if probe == "restarts" else 1
         return told_attack(probe_attacks(self.attack, self.pixels)[probe]) | {"restarts": starts}
+
+
+METRICS: tuple[Metric, ...] = (MaskingProbes(probes=tuple(PROBES)),)
+"""With all their columns, in the order of every table."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pellucid.metrics.column import Column
 from pellucid.metrics.metric import About, Case, Metric, Numbers
 
-__all__ = ["Prediction"]
+__all__ = ["METRICS", "Prediction"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +48,7 @@ class Prediction(Metric):
 
     def __call__(self, case: Case) -> Numbers:
         return {"index": case.index, "label": case.label, "prediction": case.prediction, "score": case.score}
+
+
+METRICS: tuple[Metric, ...] = (Prediction(),)
+"""With all their columns, in the order of every table."""

@@ -13,7 +13,7 @@ from pellucid.metrics.metric import About, Case, Images, Metric, Numbers
 if TYPE_CHECKING:
     from pellucid.attacks import PGD
 
-__all__ = ["Attacked", "AutoAttack", "RobustAccuracy", "RobustnessCurve"]
+__all__ = ["METRICS", "Attacked", "AutoAttack", "RobustAccuracy", "RobustnessCurve"]
 
 FACTORS = (0.25, 0.5, 1, 2, 3)  # of the usual radius, on a robustness curve
 MADRY = "Madry et al. 2018"
@@ -166,3 +166,7 @@ class AutoAttack(Attacked):
 
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:
         return {"norm": "linf", "eps": self.radius, "version": self.version}
+
+
+METRICS: tuple[Metric, ...] = (RobustAccuracy(), RobustnessCurve(), AutoAttack())
+"""With all their columns, in the order of every table."""

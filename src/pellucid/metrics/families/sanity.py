@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pellucid.metrics.column import Column
 from pellucid.metrics.metric import Case, Metric, Numbers
 
-__all__ = ["Randomisation", "RandomisationBaselines"]
+__all__ = ["METRICS", "Randomisation", "RandomisationBaselines"]
 
 ADEBAYO = "Adebayo et al. 2018"
 
@@ -95,3 +95,7 @@ class RandomisationBaselines(Metric):
 
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:
         return {"seeds": (seed, seed + 1)} if column == "randomisation_networks" else {}
+
+
+METRICS: tuple[Metric, ...] = (Randomisation(), RandomisationBaselines())
+"""With all their columns, in the order of every table."""

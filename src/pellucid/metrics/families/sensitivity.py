@@ -6,7 +6,7 @@ from typing import ClassVar
 from pellucid.metrics.column import Column
 from pellucid.metrics.metric import About, Case, Metric, Numbers
 
-__all__ = ["LocalLipschitz", "MaxSensitivity"]
+__all__ = ["METRICS", "LocalLipschitz", "MaxSensitivity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +49,7 @@ class MaxSensitivity(LocalLipschitz):
             definition="Largest relative change of the map within a small box around the image.",
         )
     }  # fmt: skip
+
+
+METRICS: tuple[Metric, ...] = (LocalLipschitz(), MaxSensitivity())
+"""With all their columns, in the order of every table."""

@@ -8,7 +8,7 @@ from pellucid.metrics.column import Column
 from pellucid.metrics.families.stability import Noise, RelativeStability, coverage_column, stability_column, told_noise
 from pellucid.metrics.metric import About, Case, Metric, Numbers
 
-__all__ = ["MapSimilarity"]
+__all__ = ["METRICS", "MapSimilarity"]
 
 Measure = Literal["ssim", "rank_correlation"]
 _COLUMNS = {
@@ -73,3 +73,7 @@ class MapSimilarity(Metric):
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:
         told = told_noise(self) | ({"normalise": self.normalise} if column in _COLUMNS else {})
         return told | ({"window": self.window, "data_range": self.data_range} if column == "map_ssim" else {})
+
+
+METRICS: tuple[Metric, ...] = (MapSimilarity(),)
+"""With all their columns, in the order of every table."""

@@ -7,6 +7,7 @@ from pellucid.metrics.column import Column
 from pellucid.metrics.metric import Case, Metric, Numbers
 
 __all__ = [
+    "METRICS",
     "CompressedSize",
     "EffectiveComplexity",
     "Entropy",
@@ -135,3 +136,15 @@ class EffectiveComplexity(MapMetric):
             definition="Number of pixels above a share of the map's maximum, the threshold.",
         )
     }  # fmt: skip
+
+
+METRICS: tuple[Metric, ...] = (
+    Gini(),
+    Entropy(),
+    CompressedSize(),
+    LosslessSize(),
+    PixelEntropy(),
+    Hoyer(),
+    EffectiveComplexity(),
+)
+"""With all their columns, in the order of every table."""

@@ -8,7 +8,7 @@ from pellucid.core.checks import at_least, one_of, some_of
 from pellucid.metrics.column import Column
 from pellucid.metrics.metric import About, Case, Metric, Numbers
 
-__all__ = ["NOISES", "Form", "Noise", "RelativeStability", "stability_column"]
+__all__ = ["METRICS", "NOISES", "Form", "Noise", "RelativeStability", "stability_column"]
 
 Noise = Literal["gaussian", "uniform", "one-sided"]
 Form = Literal["norm", "elementwise"]
@@ -165,3 +165,9 @@ class RelativeStability(Metric):
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:
         told = told_noise(self) | ({} if column == self._coverage else {"eps_min": self.eps_min})
         return told | ({"layer": self.layer} if column.startswith("rrs") else {})
+
+
+METRICS: tuple[Metric, ...] = tuple(
+    RelativeStability(noise=noise, measures=MEASURES, forms=FORMS) for noise in get_args(Noise)
+)
+"""With all their columns, in the order of every table."""
