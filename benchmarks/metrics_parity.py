@@ -51,8 +51,8 @@ NOT_MEASURES = {
     "random_map": "noise: a map to compare with, without a number",
 }
 """Functions of `pellucid.metrics` that need no row."""
-COUNTED = ("index", "label", "prediction", "score", "clean_accuracy")
-"""Columns that need no row: they are what the network says, and a mean of that."""
+COUNTED = ("index", "label", "prediction", "score", "clean_accuracy", "road_random", "road_random_curve")
+"""Columns that need no row: what the network says, a mean of that, and ROAD, which is compared, in a random order."""
 
 
 def flat(value: Any) -> np.ndarray:
