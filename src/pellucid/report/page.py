@@ -14,22 +14,13 @@ from markupsafe import Markup
 
 from pellucid.core.files import whole_file
 from pellucid.metrics.suite import column_name
-from pellucid.metrics.survival import Survival
-from pellucid.report import drawing, figures as drawn, verdict
+from pellucid.report import drawing, verdict
 from pellucid.report.caveats import caveats, merged, survivals
+from pellucid.report.figures import seconds_per_step
 from pellucid.report.formats import render
-from pellucid.report.gallery import (
-    COLORMAP,
-    Gallery,
-    color_bar,
-    extremes,
-    gallery,
-    orders,
-    palette,
-    snapshots,
-    strips,
-)
+from pellucid.report.gallery import COLORMAP, Gallery, color_bar, gallery, orders, palette
 from pellucid.report.measures import saliency_title, written
+from pellucid.report.sections import sections
 from pellucid.report.table import plain, summarise
 from pellucid.report.words import number, training_words
 from pellucid.runs.directory import Run, read_runs
@@ -149,7 +140,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "example": _example(runs, baseline, pictures, summaries),
         "color_bar": color_bar(),
         "colormap": COLORMAP,
-        "figures": _figures(runs, summaries, style, baseline, methods, measures, survived),
+        "figures": sections(runs, summaries, style, baseline, measures, survived),
         "details": [_details(run) for run in runs],
         "command": shlex.join(["pellucid", "report", *(run.name for run in runs), "--out", "report.html"]),
         "pellucid": baseline.environment.get("pellucid"),
@@ -232,132 +223,9 @@ def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, summaries: S
 
 def _cost(runs: Sequence[Run], baseline: Run) -> str:
     """Time per training step against the baseline, in one sentence; empty for one run."""
-    unit = drawn.seconds_per_step(baseline)
-    factors = [f"{run.name} {drawn.seconds_per_step(run) / unit:.1f}×" for run in runs if run is not baseline]
+    unit = seconds_per_step(baseline)
+    factors = [f"{run.name} {seconds_per_step(run) / unit:.1f}×" for run in runs if run is not baseline]
     return f"Time per training step, as a multiple of {baseline.name}’s: {', '.join(factors)}." * bool(factors)
-
-
-def _figures(
-    runs: Sequence[Run],
-    summaries: Summaries,
-    style: drawing.Styles,
-    baseline: Run,
-    methods: Sequence[str],
-    measures: Sequence[Measure],
-    survived: Mapping[str, Mapping[str, Survival]],
-) -> list[dict[str, Any]]:
-    shown = {"robust_accuracy", "gini", "aopc_lerf", "ris"}
-    shown |= {measure.own_name for measure in measures if measure.is_foreign and measure.column.contest}
-    trade_offs = [measure for measure in measures if measure.own_name in shown]
-    kept = list(dict.fromkeys(name for run in runs for name in run.per_sample if name != "q"))
-    sections: list[dict[str, Any]] = [
-        {
-            "id": "curves",
-            "title": "What happens when pixels are destroyed",
-            "text": "Noise replaces the picture bit by bit, in the order of the map, and the network’s confidence in "
-            "its answer is followed. Most relevant first (MoRF): the pixels that the map calls relevant go first; a "
-            "true map makes the curve climb fast. Least relevant first (LeRF): a true map keeps the curve near zero; "
-            "the axis is logarithmic, and a curve that is not drawn there has lost nothing. Thin dotted lines, where "
-            "measured, are a random order’s: what a map that knows nothing would have. Bands are 95 % bootstrap "
-            "intervals over the pictures.",
-            "panels": [panel for method in methods for panel in drawn.perturbation(runs, style, method)],
-        },
-        {
-            "id": "distributions",
-            "title": "How concentrated the maps are, picture by picture",
-            "text": "Each row shows how one network’s maps spread over the pictures; the tick is the median. What lies "
-            "beyond the axis, the most extreme hundredth at either end, is counted in the outermost bars.",
-            "panels": [panel for method in methods for panel in drawn.distributions(runs, style, method)],
-        },
-        {
-            "id": "stability",
-            "title": "How steady the maps are, picture by picture",
-            "text": "Each point is one picture under one network. Further left, its map changes less for the same "
-            "change of the picture (RIS); further down, less for the same change of the output (ROS). Both axes are "
-            f"logarithmic. At most {drawn.POINTS:,} points are drawn, evenly taken from all pictures.",
-            "panels": [panel for method in methods for panel in drawn.stability(runs, style, method)],
-        },
-        {
-            "id": "randomised",
-            "title": "Do the maps depend on what was learned?",
-            "text": "The network’s layers are replaced by random ones, one after the other from the last to the first, "
-            "and each map is compared with the one before. A map that speaks about the network falls to where it has "
-            "nothing left in common; one that stays the same speaks about the picture alone, as an edge detector "
-            "does. Bands are 95 % bootstrap intervals over the pictures.",
-            "panels": [panel for method in methods for panel in drawn.randomisation(runs, style, method)],
-            "notes": _survivals(survived),
-            "strips": [strip for method in methods for strip in strips(runs, method)],
-        },
-        {
-            "id": "robustness",
-            "title": "How the predictions stand up to stronger attacks",
-            "text": "An attacker changes every pixel by at most the radius, so that the network errs. Bands are 95 % "
-            "bootstrap intervals over the pictures.",
-            "panels": drawn.robustness(runs, style),
-        },
-        {
-            "id": "curvature",
-            "title": "How fast the gradient turns around the pictures",
-            "text": "A gradient that turns fast belongs to its pixel values alone; a slightly different picture has "
-            "another map. Each row shows one network; the tick is the median, and the outermost bars hold what lies "
-            "beyond the axis.",
-            "panels": drawn.curvature(runs, style),
-        },
-        {
-            "id": "trade-offs",
-            "title": "What better maps cost in accuracy",
-            "text": "Each point is one network, with its 95 % intervals. Further right is more accurate; the arrow at "
-            "the vertical axis points to the better maps. The dashed line joins the networks that no other one beats "
-            "in both (the Pareto front), by their means.",
-            "panels": drawn.trade_offs(runs, summaries, style, trade_offs),
-        },
-        {
-            "id": "q",
-            "title": "How much of each picture SCAAT may perturb",
-            "text": "SCAAT perturbs only the share q of a picture that the map calls irrelevant, and adapts q to each "
-            "training picture: up while the network still answers correctly, down when it does not. So hard pictures "
-            "end with a small q. In the course, the line is the median, the dark band holds half of the pictures and "
-            "the light band nine in ten. The pictures below are a few of those with the smallest and the largest q, "
-            "where training kept them; many more may share a value.",
-            "panels": drawn.sample_panels(runs, style),
-            "extremes": extremes(runs),
-        },
-        {
-            "id": "sample-numbers",
-            "title": "What else a method keeps of each training picture",
-            "text": "Some methods keep numbers of every training picture while they train. In the course, the line is "
-            "the median, the dark band holds half of the pictures and the light band nine in ten. The pictures below "
-            "are a few of those with the smallest and the largest number, where training kept them.",
-            "panels": [panel for name in kept for panel in drawn.sample_panels(runs, style, name)],
-            "extremes": [row for name in kept for row in extremes(runs, name)],
-        },
-        {
-            "id": "snapshots",
-            "title": "How the maps came about",
-            "text": "The same pictures after several epochs of training: what swayed the network then, and what it "
-            "answered. Each map has its own colour scale.",
-            "panels": [],
-            "strips": snapshots(runs),
-        },
-        {
-            "id": "training",
-            "title": "Training",
-            "text": "Losses of different methods add different terms and cannot be compared with each other. Times are "
-            "wall-clock times on the machine of each run.",
-            "panels": drawn.training(runs, style, baseline),
-        },
-    ]
-    whole = [{"notes": [], "strips": [], "extremes": []} | section for section in sections]
-    return [section for section in whole if section["panels"] or section["strips"]]
-
-
-def _survivals(survived: Mapping[str, Mapping[str, Survival]]) -> list[dict[str, Any]]:
-    """By run and saliency method, whether the maps survived when all layers were random."""
-    return [
-        {"method": method, "name": name, "verdict": survival.verdict, "text": survival.sentence()}
-        for name, of_run in survived.items()
-        for method, survival in of_run.items()
-    ]
 
 
 def _copies(runs: Sequence[Run], summaries: Summaries, warned: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
