@@ -14,13 +14,11 @@ from pellucid.report.figures import (
     curvature,
     distributions,
     perturbation,
-    sample_panels,
-    seconds_per_step,
     stability,
     trade_offs,
-    training,
 )
 from pellucid.report.table import summarise
+from pellucid.report.training import sample_panels, training
 from pellucid.runs.directory import read_run, read_runs
 from pellucid.statistics import Interval
 
@@ -98,15 +96,6 @@ def test_names_are_escaped(make_run) -> None:
         ET.fromstring(panel.svg)
         assert "<script" not in panel.svg
     assert name in {text.text for text in ET.fromstring(panel.svg).iter(f"{SVG}text")}
-
-
-def test_step_time_is_seconds_by_steps(runs) -> None:
-    assert seconds_per_step(runs[0]) == pytest.approx(8 / 430)
-    assert seconds_per_step(runs[4]) / seconds_per_step(runs[0]) == pytest.approx(115 / 8)
-
-
-def test_no_q_no_figure(runs) -> None:
-    assert sample_panels(runs[:4], styles(runs, runs[0])) == []
 
 
 def test_negative_curves_are_left_out_of_the_logarithm(make_run) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pellucid.core.files import whole_file
-from pellucid.report.drawing import INK, RC, Styles, line, styles_of
+from pellucid.report.drawing import INK, RC, Styles, draw_band, line, styles_of
 
 __all__ = ["CAPTIONS", "draw"]
 
@@ -66,8 +66,8 @@ def draw(name: str, panels: Sequence[Mapping[str, Any]], out: Path) -> Path:
 def _curves(axes: Axes, panel: Mapping[str, Any], style: Styles) -> None:
     x = panel["x"]
     for run, band in panel["runs"].items():
-        axes.fill_between(x, band["low"], band["high"], color=style[run].color, alpha=0.15, linewidth=0)
-        axes.plot(x, band["mean"], markevery=max(1, len(x) // 5), **line(style[run]))
+        ends = [band[end] for end in ("mean", "low", "high")]
+        draw_band(axes, x, ends, style[run], markevery=max(1, len(x) // 5))
     if "%" in panel["y_label"]:
         axes.set_ylim(0, 100)
     axes.set_ylabel(panel["y_label"])

@@ -27,6 +27,7 @@ __all__ = [
     "Panel",
     "Style",
     "Styles",
+    "draw_band",
     "draw_panel",
     "key",
     "line",
@@ -158,6 +159,13 @@ def write_figures(panels: Sequence[Panel], style: Styles, folder: str | Path) ->
 def line(style: Style) -> dict[str, Any]:
     """How matplotlib draws a run's line."""
     return {"color": style.color, "marker": style.marker, "linestyle": style.dashes}
+
+
+def draw_band(axes: Axes, x: Any, band: Sequence[Any], style: Style, **options: Any) -> None:
+    """A run's curve of means in its band; ``band`` is mean, low and high."""
+    mean, low, high = band
+    axes.fill_between(x, low, high, color=style.color, alpha=0.15, linewidth=0)
+    axes.plot(x, mean, **options, **line(style))
 
 
 def draw_panel(draw: Callable[[Axes], str], name: str, *, method: str | None = None, height: float = 3.0) -> Panel:

@@ -1,4 +1,4 @@
-"""Figures as SVG text that stands inside the page: text stays text, ink follows the page's light or dark mode."""
+"""Figures of what was measured of the networks: curves, distributions, and one number against another."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from pellucid.metrics.suite import column_name
-from pellucid.report.drawing import INK, Panel, Styles, draw_panel, line
+from pellucid.report.drawing import INK, Panel, Styles, draw_band, draw_panel, line
 from pellucid.report.verdict import with_unit
 from pellucid.runs.directory import Floats, Run
 from pellucid.runs.measures import Measure
@@ -21,11 +21,8 @@ __all__ = [
     "perturbation",
     "randomisation",
     "robustness",
-    "sample_panels",
-    "seconds_per_step",
     "stability",
     "trade_offs",
-    "training",
 ]
 
 BELOW = 1e-12
@@ -55,8 +52,7 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
                     mean, low, high = (np.maximum(curve, BELOW) for curve in (mean, low, high))
                     least.append(mean[mean > BELOW].min(initial=0.1))
                 ends.append(f"{run.name} {last:.2g}")
-                axes.fill_between(x, low, high, color=style[run.name].color, alpha=0.15, linewidth=0)
-                axes.plot(x, mean, markevery=max(1, len(x) // 5), **line(style[run.name]))
+                draw_band(axes, x, (mean, low, high), style[run.name], markevery=max(1, len(x) // 5))
                 if random_curve in run.rows.column_names:
                     chance = np.nanmean(run.curves(random_curve), axis=0)
                     chance = np.maximum(chance, BELOW) if order == "lerf" else chance
@@ -65,8 +61,7 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
                 # Less than a thousandth of the largest is nothing, however small the logarithm makes it.
                 axes.set_ylim(bottom=max(min(least) / 2, axes.get_ylim()[1] / 3000))
                 _logarithmic(axes)
-            axes.set_title(title)
-            axes.set_xlabel("replaced share of the picture (%)")
+            axes.set(title=title, xlabel="replaced share of the picture (%)")
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.set_ylabel("lost confidence" + (", logarithmic" if order == "lerf" else ""))
             return f"{title}: mean lost confidence once the largest share is replaced: {', '.join(ends)}."
@@ -88,16 +83,17 @@ def randomisation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel
             mean, low, high = mean_band(run.curves(name))
             x = np.arange(1, len(mean) + 1)
             most = max(most, len(mean))
-            axes.fill_between(x, low, high, color=style[run.name].color, alpha=0.15, linewidth=0)
-            axes.plot(x, mean, **line(style[run.name]))
+            draw_band(axes, x, (mean, low, high), style[run.name])
             ends.append(f"{run.name} {mean[-1]:.2f}")
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_ylim(top=1)
         axes.set_xlim(0.8, most + 0.2)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_title("Random layers, from the last on")
-        axes.set_xlabel("layers made random")
-        axes.set_ylabel("rank correlation with the map before")
+        axes.set(
+            title="Random layers, from the last on",
+            xlabel="layers made random",
+            ylabel="rank correlation with the map before",
+        )
         return f"Mean rank correlation with the trained network's map once all layers are random: {', '.join(ends)}."
 
     return [draw_panel(draw, f"randomisation-{method}", method=method)]
@@ -114,130 +110,17 @@ def robustness(runs: Sequence[Run], style: Styles) -> list[Panel]:
         for run in having:
             radius = np.array([0, *run.columns["robust_curve"]["parameters"]["eps"]])
             clean = run.values("prediction") == run.values("label")
-            mean, low, high = mean_band(np.column_stack([clean, run.curves("robust_curve")]))
-            axes.fill_between(radius, 100 * low, 100 * high, color=style[run.name].color, alpha=0.15, linewidth=0)
-            axes.plot(radius, 100 * mean, **line(style[run.name]))
-            ends.append(f"{run.name} {100 * mean[-1]:.0f} %")
+            band = mean_band(np.column_stack([clean, run.curves("robust_curve")]))
+            mean, low, high = (100 * curve for curve in band)
+            draw_band(axes, radius, (mean, low, high), style[run.name])
+            ends.append(f"{run.name} {mean[-1]:.0f} %")
         axes.set_ylim(0, 100)
-        axes.set_title("Accuracy under attack")
-        axes.set_xlabel("largest change of a pixel (pixels are 0 to 1)")
-        axes.set_ylabel("accuracy (%)")
+        axes.set(
+            title="Accuracy under attack", xlabel="largest change of a pixel (pixels are 0 to 1)", ylabel="accuracy (%)"
+        )
         return f"Accuracy by radius of the attack; at the largest: {', '.join(ends)}."
 
     return [draw_panel(draw, "robustness")]
-
-
-def sample_panels(runs: Sequence[Run], style: Styles, name: str = "q") -> list[Panel]:
-    """Distribution of q over training pictures at the end, and its course, for the runs that have it.
-
-    Args:
-        runs: runs of one report.
-        style: of each run.
-        name: of another number that a method keeps for every training picture.
-    """
-    having = [(run, run.per_sample[name]) for run in runs if name in run.per_sample]
-    having = [(run, epochs) for run, epochs in having if all(np.isfinite(values).any() for values in epochs.values())]
-    if not having:
-        return []
-
-    # q moves in steps, 0.05 by default: bins lie around its values, not between them.
-    edges = np.linspace(-0.025, 1.025, 22)
-    if name != "q":
-        edges = np.histogram_bin_edges(np.concatenate([_finite(q[max(q)]) for _, q in having]), bins=21)
-
-    def draw_end(axes: Axes) -> str:
-        medians = []
-        for run, q in having:
-            last = _finite(q[max(q)])
-            share = 100 * np.histogram(last, bins=edges)[0] / len(last)
-            color, dashes = style[run.name].color, style[run.name].dashes
-            axes.stairs(share, edges, fill=True, color=color, alpha=0.15)
-            axes.stairs(share, edges, color=color, linestyle=dashes, linewidth=1.5)
-            medians.append(f"{run.name} {np.median(last):.2f}")
-        axes.set_title(f"{name} at the end of training")
-        axes.set_xlabel("q: share of the picture that may be perturbed" if name == "q" else name)
-        axes.set_ylabel("training pictures (%)")
-        return f"Distribution of {name} at the end of training; medians: {', '.join(medians)}."
-
-    panels = [draw_panel(draw_end, f"{name}-end")]
-    for number, (run, q) in enumerate(having):
-
-        def draw_course(axes: Axes, run: Run = run, q: Mapping[int, Floats] = q) -> str:
-            epochs = sorted(q)
-            low, lower, middle, upper, high = np.array(
-                [np.quantile(_finite(q[e]), (0.05, 0.25, 0.5, 0.75, 0.95)) for e in epochs]
-            ).T
-            x, color = np.array(epochs) + 1, style[run.name].color
-            axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
-            axes.fill_between(x, lower, upper, color=color, alpha=0.3, linewidth=0)
-            axes.plot(x, middle, **line(style[run.name]))
-            if name == "q":
-                axes.set_ylim(0, 1)
-            axes.set_title(f"{name} during training: {run.name}")
-            axes.set_ylabel(name)
-            _epochs(axes)
-            return f"{name} of {run.name} by epoch: median from {middle[0]:.2f} to {middle[-1]:.2f}."
-
-        panels.append(draw_panel(draw_course, f"{name}-course-{number}"))
-    return panels
-
-
-def training(runs: Sequence[Run], style: Styles, baseline: Run) -> list[Panel]:
-    """Loss, validation accuracy and seconds by epoch, and seconds a step against the baseline."""
-    panels = []
-    for column, title, label, scale in (
-        ("loss", "Training loss", "loss (each method's own)", 1),
-        ("validation_accuracy", "Validation accuracy", "accuracy (%)", 100),
-        ("seconds", "Time per epoch", "seconds", 1),
-    ):
-        having = [run for run in runs if column in run.training]
-
-        def draw(
-            axes: Axes,
-            having: Sequence[Run] = having,
-            column: str = column,
-            title: str = title,
-            label: str = label,
-            scale: int = scale,
-        ) -> str:
-            ends = []
-            for run in having:
-                y = scale * run.training[column]
-                axes.plot(np.arange(1, len(y) + 1), y, **line(style[run.name]))
-                ends.append(f"{run.name} {y[-1]:.3g}")
-            axes.set_title(title)
-            axes.set_ylabel(label)
-            _epochs(axes)
-            if column == "seconds":
-                axes.set_ylim(bottom=0)
-            return f"{title} by epoch; last epoch: {', '.join(ends)}."
-
-        if having:  # a run without validation images has no validation accuracy
-            panels.append(draw_panel(draw, column))
-
-    def draw_steps(axes: Axes) -> str:
-        of_baseline = seconds_per_step(baseline)
-        factors = [seconds_per_step(run) / of_baseline for run in runs]
-        places = np.arange(len(runs))[::-1]
-        axes.barh(places, factors, color=[style[run.name].color for run in runs], height=0.6)
-        for place, factor in zip(places, factors, strict=True):
-            axes.annotate(f"{factor:.1f}×", (factor, place), (4, 0), textcoords="offset points", va="center")
-        axes.set_yticks(places, [run.name for run in runs])
-        axes.set_xlim(0, 1.2 * max(factors))
-        axes.grid(axis="y", visible=False)
-        axes.set_title("Time per training step")
-        axes.set_xlabel(f"times that of {baseline.name}")
-        pairs = (f"{run.name} {factor:.1f}" for run, factor in zip(runs, factors, strict=True))
-        return f"Seconds per training step as a multiple of {baseline.name}: {', '.join(pairs)}."
-
-    panels.append(draw_panel(draw_steps, "steps", height=max(3.0, 0.32 * len(runs) + 1)))
-    return panels
-
-
-def seconds_per_step(run: Run) -> float:
-    """Median over the epochs of an epoch's seconds divided by its steps."""
-    steps = np.diff(run.training["step"], prepend=0)
-    return float(np.median(run.training["seconds"] / steps))
 
 
 def trade_offs(
@@ -272,9 +155,7 @@ def trade_offs(
                 axes.step(100 * x, measure.scale * y, where="pre", color=INK, linestyle="--", linewidth=1, alpha=0.6)
             if measure.own_name == "aopc_lerf" and min(summaries[run.name][name].low for run in having) > 0:
                 _logarithmic(axes)
-            axes.set_title(f"Accuracy and {measure.title}")
-            axes.set_xlabel("accuracy (%) ↑")
-            axes.set_ylabel(measure.head)
+            axes.set(title=f"Accuracy and {measure.title}", xlabel="accuracy (%) ↑", ylabel=measure.head)
             best = f" No run is better in both than {', '.join(run.name for run in front)}." if front else ""
             return f"Accuracy and {measure.title} of each run: {'; '.join(said)}.{best}"
 
@@ -322,8 +203,7 @@ def _all_ridges(runs: Sequence[Run], style: Styles, names: Sequence[str]) -> lis
 
         def draw(axes: Axes, measure: Measure = measure, values: Mapping[str, Floats] = values) -> str:
             _ridges(axes, {key: measure.scale * numbers for key, numbers in values.items()}, style)
-            axes.set_title(measure.title)
-            axes.set_xlabel(measure.head)
+            axes.set(title=measure.title, xlabel=measure.head)
             medians = (f"{key} {measure.scale * np.median(numbers):.3g}" for key, numbers in values.items())
             return f"Distribution of {measure.title} over the pictures; medians: {', '.join(medians)}."
 
@@ -382,9 +262,11 @@ def stability(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]:
         if said:
             _logarithmic(axes)
             _logarithmic(axes, "x")
-        axes.set_title("Stability, picture by picture")
-        axes.set_xlabel("RIS: change of the map by change of the picture ↓")
-        axes.set_ylabel("ROS: by change of the output ↓")
+        axes.set(
+            title="Stability, picture by picture",
+            xlabel="RIS: change of the map by change of the picture ↓",
+            ylabel="ROS: by change of the output ↓",
+        )
         return f"RIS and ROS of single pictures; medians: {'; '.join(said) or 'none was measured'}."
 
     return [draw_panel(draw, f"stability-{method}", method=method)]
@@ -402,13 +284,3 @@ def _logarithmic(axes: Axes, which: Literal["x", "y"] = "y") -> None:
 
 def _bars(interval: Interval, scale: float) -> list[list[float]]:
     return [[scale * (interval.mean - interval.low)], [scale * (interval.high - interval.mean)]]
-
-
-def _finite(values: Floats) -> Floats:
-    return values[np.isfinite(values)]
-
-
-def _epochs(axes: Axes) -> None:
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.yaxis.get_major_formatter().set_useOffset(False)  # type: ignore[attr-defined]

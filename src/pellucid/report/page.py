@@ -16,12 +16,12 @@ from pellucid.core.files import whole_file
 from pellucid.metrics.suite import column_name
 from pellucid.report import drawing, verdict
 from pellucid.report.caveats import caveats, merged, survivals
-from pellucid.report.figures import seconds_per_step
 from pellucid.report.formats import render
 from pellucid.report.gallery import COLORMAP, Gallery, color_bar, gallery, orders, palette
 from pellucid.report.measures import saliency_title, written
 from pellucid.report.sections import sections
 from pellucid.report.table import plain, summarise
+from pellucid.report.training import seconds_per_step
 from pellucid.report.words import number, training_words
 from pellucid.runs.directory import Run, read_runs
 from pellucid.runs.measures import Measure, measures_of

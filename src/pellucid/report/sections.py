@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from pellucid.metrics.survival import Survival
-from pellucid.report import figures
+from pellucid.report import figures, training
 from pellucid.report.drawing import Styles
 from pellucid.report.gallery import extremes, snapshots, strips
 from pellucid.runs.directory import Run
@@ -68,13 +68,13 @@ def sections(
         "robustness": {"panels": figures.robustness(runs, style)},
         "curvature": {"panels": figures.curvature(runs, style)},
         "trade-offs": {"panels": figures.trade_offs(runs, summaries, style, trade_offs)},
-        "q": {"panels": figures.sample_panels(runs, style), "extremes": extremes(runs)},
+        "q": {"panels": training.sample_panels(runs, style), "extremes": extremes(runs)},
         "sample-numbers": {
-            "panels": [panel for name in further for panel in figures.sample_panels(runs, style, name)],
+            "panels": [panel for name in further for panel in training.sample_panels(runs, style, name)],
             "extremes": [row for name in further for row in extremes(runs, name)],
         },
         "snapshots": {"panels": [], "strips": snapshots(runs)},
-        "training": {"panels": figures.training(runs, style, baseline)},
+        "training": {"panels": training.training(runs, style, baseline)},
     }
     words = yaml.safe_load(files("pellucid.report").joinpath("sections.yaml").read_text(encoding="utf-8"))
     return [
