@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, Page
 
 from pellucid.explanation.card import FIGURES, Card, Figure, MapCard
 from pellucid.explanation.card_page import card_page, index_page
-from pellucid.explanation.drawing import coloured, overlay, png
+from pellucid.explanation.drawing import overlay, png
 from pellucid.explanation.trust_rules import LEVELS, judge
+from pellucid.report.colours import coloured, level
 
 from .conftest import SHOWN
 
@@ -201,6 +202,6 @@ def test_the_overlay_shows_the_map_where_it_is_and_the_picture_where_it_is_not()
     heatmap[0, 0] = 1
     image = np.full((4, 4, 3), 200, np.uint8)
     over = np.asarray(overlay(heatmap, image)).astype(int)
-    alone = np.asarray(coloured(heatmap).convert("RGB")).astype(int)
+    alone = np.asarray(coloured(level(heatmap)).convert("RGB")).astype(int)
     assert np.abs(over[0, 0] - alone[0, 0]).max() < 20
     assert (over[1:, 1:] == 150).all()

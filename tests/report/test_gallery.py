@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from pellucid.core.errors import InputError
-from pellucid.report.gallery import COLUMNS, extremes, gallery, orders, palette, snapshots, strips
+from pellucid.report.gallery import COLUMNS, extremes, gallery, orders, snapshots, strips
 from pellucid.runs.directory import Run, read_run
 
 
@@ -111,11 +111,6 @@ def test_a_map_says_what_its_brightest_is(make_run) -> None:
     run = read_run(make_run(gallery=1))
     picture = gallery([run], ["vanilla_gradient"]).rows[0].heatmaps["vanilla_gradient"][0]
     assert picture.top == pytest.approx(np.percentile(run.maps["heatmap/vanilla_gradient"][0], 99))
-
-
-def test_the_palette_can_be_read_back() -> None:
-    colors = [palette()[6 * i : 6 * i + 6] for i in range(256)]
-    assert len(set(colors)) == 256 and len(palette()) == 6 * 256
 
 
 def _snapshots(run: Run, *, size: int = 28, epochs: int = 12, pictures: int = 2) -> None:

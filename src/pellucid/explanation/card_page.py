@@ -1,7 +1,5 @@
 """A card as one self-contained HTML page, and the page that lists the cards of a batch."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -13,7 +11,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from pellucid.explanation.card import Card, percentile_words, share, written
-from pellucid.explanation.drawing import MARKS, coloured, veil
+from pellucid.explanation.drawing import MARKS, veil
+from pellucid.report.colours import coloured, level, uri
 from pellucid.report.measures import saliency_title
 from pellucid.report.words import number
 
@@ -35,8 +34,8 @@ def card_page(card: Card) -> str:
     maps = [
         {
             "card": map_,
-            "heatmap": _uri(coloured(map_.heatmap)),
-            "veil": _uri(veil(map_.heatmap)),
+            "heatmap": uri(coloured(level(map_.heatmap))),
+            "veil": uri(veil(map_.heatmap)),
         }
         for map_ in card.maps
     ]
@@ -47,7 +46,7 @@ def card_page(card: Card) -> str:
             card=card,
             maps=maps,
             name=Path(card.source).name,
-            image=_uri(Image.fromarray(card.image)),
+            image=uri(Image.fromarray(card.image)),
             pixels="pixels" if width < 64 else "smooth",
             agreement=[(saliency_title(a), saliency_title(b), value) for (a, b), value in card.agreement.items()],
             words=[figure.column for figure in card.maps[0].figures.values()],
@@ -91,9 +90,3 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {"style": Markup(style), "marks": MARKS, "kinds": CLASSES}
     environment.globals |= {"share": share, "written": written, "percentile_words": percentile_words}
     return environment
-
-
-def _uri(picture: Image.Image) -> str:
-    out = io.BytesIO()
-    picture.save(out, "PNG")
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()

@@ -8,15 +8,14 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
 from pellucid.explanation.card import Card, MapCard, percentile_words, share, written
 from pellucid.explanation.trust_rules import Level
-from pellucid.report.gallery import COLORMAP
+from pellucid.report.colours import coloured, level
 
-__all__ = ["COLORS", "MARKS", "coloured", "overlay", "png", "veil"]
+__all__ = ["COLORS", "MARKS", "overlay", "png", "veil"]
 
 PAPER, INK, FAINT, LINE, BAND = "#ffffff", "#1a1d21", "#565d66", "#d5d9de", "#f4f6f8"
 COLORS: dict[Level, tuple[str, str]] = {
@@ -66,7 +65,7 @@ def png(card: Card) -> bytes:
     for number, map_ in enumerate(card.maps):
         x = GAP + (number + 1) * (SIDE + GAP)
         draw.text((x, panels), _clipped(map_.title, 15, SIDE, bold=True), INK, _font(15, bold=True))
-        canvas.paste(_scaled(coloured(map_.heatmap).convert("RGB"), (width, height)), (x, panels + 26))
+        canvas.paste(_scaled(coloured(level(map_.heatmap)).convert("RGB"), (width, height)), (x, panels + 26))
         over = _scaled(overlay(map_.heatmap, card.image), (width, height))
         canvas.paste(over, (x, panels + 26 + height + 8))
         _figures(draw, map_, x, figures)
@@ -140,20 +139,6 @@ def _figures(draw: ImageDraw.ImageDraw, map_: MapCard, x: int, y: int) -> None:
         draw.line((x, line + 32, x + SIDE, line + 32), LINE)
 
 
-def level(heatmap: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The map from 0 to its 99th percentile as 0 to 1, so that one extreme pixel does not darken the rest."""
-    top = float(np.percentile(heatmap, 99)) or float(heatmap.max()) or 1.0
-    scaled: npt.NDArray[np.float32] = np.clip(heatmap / top, 0, 1).astype(np.float32)
-    return scaled
-
-
-def coloured(heatmap: npt.NDArray[np.float32]) -> Image.Image:
-    """The map in the report's colours, which rise in lightness: for the colour-blind, and for printing in grey."""
-    picture = Image.fromarray((255 * level(heatmap)).round().astype(np.uint8)).convert("P")
-    picture.putpalette(_palette())
-    return picture
-
-
 def veil(heatmap: npt.NDArray[np.float32]) -> Image.Image:
     """The map with an opacity that rises with it, to be laid over the image.
 
@@ -161,8 +146,9 @@ def veil(heatmap: npt.NDArray[np.float32]) -> Image.Image:
     """
     side = max(heatmap.shape)
     smooth: npt.NDArray[np.float32] = gaussian_filter(heatmap, side / 112) if side > 64 else heatmap
-    picture = coloured(smooth).convert("RGB")
-    picture.putalpha(Image.fromarray((255 * 0.9 * level(smooth)).round().astype(np.uint8)))
+    levels = level(smooth)
+    picture = coloured(levels).convert("RGB")
+    picture.putalpha(Image.fromarray((255 * 0.9 * levels).round().astype(np.uint8)))
     return picture
 
 
@@ -171,11 +157,6 @@ def overlay(heatmap: npt.NDArray[np.float32], image: npt.NDArray[np.uint8]) -> I
     over = veil(heatmap)
     grey = Image.fromarray(image).convert("L").point(lambda value: round(0.75 * value))
     return Image.composite(over.convert("RGB"), grey.convert("RGB"), over.getchannel("A"))
-
-
-@cache
-def _palette() -> bytes:
-    return (255 * colormaps[COLORMAP](np.arange(256))[:, :3]).round().astype(np.uint8).tobytes()
 
 
 def _scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

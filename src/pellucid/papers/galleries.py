@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from pellucid.core.errors import InputError
 from pellucid.data import load
-from pellucid.report.gallery import extremes_of
 from pellucid.report.picture import bare, draw_heatmap, draw_image, save, write_picture
 from pellucid.runs.directory import Run
 from pellucid.runs.settings import read_experiment
@@ -49,7 +48,7 @@ def write_extremes(run: Run, out: str | Path) -> Path:
 
     Source: Xu et al. 2023 (SCAAT), figure 3b.
     """
-    kept = extremes_of(run)
+    kept = run.extremes()
     if not kept:
         raise InputError(f"run {run.name!r} kept no extremes of q; train it with SCAAT")
     dataset = load(read_experiment(run.path).dataset, "train")

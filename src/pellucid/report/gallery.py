@@ -1,41 +1,34 @@
 """The same pictures under every network: heatmaps as small PNG pictures inside the page."""
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import colormaps
 from PIL import Image
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.suite import column_name
+from pellucid.report.colours import brightest, coloured, level, photograph, uri
 from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure, measures_of
 
 __all__ = [
-    "COLORMAP",
     "Gallery",
     "Picture",
     "Row",
     "Strip",
     "color_bar",
     "extremes",
-    "extremes_of",
     "gallery",
     "orders",
-    "palette",
     "snapshots",
     "strips",
 ]
 
-COLORMAP = "inferno"
 LARGEST = 128
 """Longest side in pixels of a picture in the page."""
 PIXELS = {"gallery": 4_500_000, "strips": 1_500_000, "snapshots": 700_000, "extremes": 700_000}
@@ -253,16 +246,6 @@ def extremes(runs: Sequence[Run], name: str = "q") -> list[tuple[str, str, list[
     return found
 
 
-def extremes_of(run: Run) -> dict[str, npt.NDArray[Any]]:
-    """What `extremes` shows: ``images``, ``index``, ``label`` and ``q``; empty where none were kept."""
-    return run.extremes()
-
-
-def palette() -> str:
-    """The 256 colours of the scale, six hexadecimal digits each."""
-    return _palette().hex()
-
-
 def _evenly(count: int, most: int) -> list[int]:
     """At most ``most`` of ``range(count)``, the first and the last among them."""
     places: list[int] = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
@@ -271,9 +254,8 @@ def _evenly(count: int, most: int) -> list[int]:
 
 def color_bar() -> Picture:
     """The colour scale from 0 to the 99th percentile, left to right."""
-    return Picture(
-        _heatmap(np.linspace(0, 1, 256)[None], None), "Colour scale from black over purple and orange to yellow"
-    )
+    scale = coloured(level(np.linspace(0, 1, 256)[None]))
+    return Picture(uri(scale, optimize=True), "Colour scale from black over purple and orange to yellow")
 
 
 def _map_of(method: str, run: Run) -> str:
@@ -281,35 +263,12 @@ def _map_of(method: str, run: Run) -> str:
 
 
 def _drawn(heatmap: npt.NDArray[Any], size: tuple[int, int], alt: str) -> Picture:
-    return Picture(_heatmap(heatmap, size), alt, _top(heatmap))
-
-
-def _top(heatmap: npt.NDArray[Any]) -> float:
-    return float(np.percentile(heatmap, 99)) or float(heatmap.max()) or 1.0
-
-
-def _heatmap(heatmap: npt.NDArray[Any], size: tuple[int, int] | None) -> str:
-    level = np.clip(heatmap.astype(np.float32) / _top(heatmap), 0, 1)
-    if size is not None and size != heatmap.shape[::-1]:
-        level = np.asarray(Image.fromarray(level).resize(size, Image.Resampling.BOX))
-    picture = Image.fromarray((255 * level).round().astype(np.uint8)).convert("P")
-    picture.putpalette(_palette())
-    return _uri(picture)
+    levels = level(heatmap)
+    if size != heatmap.shape[::-1]:
+        levels = np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.BOX))
+    return Picture(uri(coloured(levels), optimize=True), alt, brightest(heatmap))
 
 
 def _photograph(image: npt.NDArray[Any], size: tuple[int, int]) -> str:
-    """(c, h, w) uint8 with one channel or three."""
-    pixels = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    return _uri(picture if picture.size == size else picture.resize(size, Image.Resampling.BOX))
-
-
-@cache
-def _palette() -> bytes:
-    return (255 * colormaps[COLORMAP](np.arange(256))[:, :3]).round().astype(np.uint8).tobytes()
-
-
-def _uri(picture: Image.Image) -> str:
-    out = io.BytesIO()
-    picture.save(out, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    picture = photograph(image)
+    return uri(picture if picture.size == size else picture.resize(size, Image.Resampling.BOX), optimize=True)

@@ -16,8 +16,9 @@ from pellucid.core.files import whole_file
 from pellucid.metrics.suite import column_name
 from pellucid.report import drawing, verdict
 from pellucid.report.caveats import caveats, merged, survivals
+from pellucid.report.colours import COLORMAP, palette
 from pellucid.report.formats import render
-from pellucid.report.gallery import COLORMAP, Gallery, color_bar, gallery, orders, palette
+from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.measures import saliency_title, written
 from pellucid.report.sections import sections
 from pellucid.report.table import plain, summarise
@@ -259,7 +260,7 @@ def _gallery_data(sorted_by: Mapping[Measure, list[list[float | None]]]) -> Mark
     for measure, rows in sorted_by.items():
         values.setdefault(measure.own_name, {})[measure.saliency or ""] = rows
     better = {measure.own_name: measure.column.direction for measure in sorted_by}
-    text = json.dumps({"palette": palette(), "better": better, "values": values}, separators=(",", ":"))
+    text = json.dumps({"palette": palette().tobytes().hex(), "better": better, "values": values}, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
-from pellucid.report.gallery import COLORMAP
+from pellucid.report.colours import COLORMAP
 from pellucid.runs.directory import read_runs
 
 __all__ = ["bare", "draw_heatmap", "draw_image", "save", "write_picture"]

@@ -5,17 +5,15 @@ import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import colormaps
 from PIL import Image
 
 from pellucid.core.errors import InputError
-from pellucid.report.gallery import COLORMAP
+from pellucid.report.colours import brightest, palette, photograph
 from pellucid.runs.directory import Run, read_runs
 from pellucid.study.allocation import shuffled
 from pellucid.study.design import Anchors, Check, Consent, Expertise, PlannedTest, Question, Study
@@ -167,12 +165,8 @@ def render(image: npt.NDArray[Any], heatmap: npt.NDArray[Any]) -> bytes:
         image: (c, h, w) uint8, one channel or three.
         heatmap: (h, w), non-negative.
     """
-    pixels = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
-    photograph = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
-    top = float(np.percentile(heatmap, 99)) or float(heatmap.max()) or 1.0
-    level = (255 * np.clip(heatmap.astype(np.float64) / top, 0, 1)).round().astype(np.uint8)
-    coloured = Image.fromarray(_colours()[level])
-    both = [_enlarged(half) for half in (photograph, coloured)]
+    level = (255 * np.clip(heatmap.astype(np.float64) / brightest(heatmap), 0, 1)).round().astype(np.uint8)
+    both = [_enlarged(half) for half in (photograph(image).convert("RGB"), Image.fromarray(palette()[level]))]
     width, height = both[0].size
     picture = Image.new("RGBA", (2 * width + GAP, height))  # transparent between the two, on light and dark pages
     picture.paste(both[0], (0, 0))
@@ -190,12 +184,6 @@ def _enlarged(picture: Image.Image) -> Image.Image:
     scale = SIDE / longest
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
-
-
-@cache
-def _colours() -> npt.NDArray[Any]:
-    colours: npt.NDArray[Any] = (255 * colormaps[COLORMAP](np.arange(256))[:, :3]).round().astype(np.uint8)
-    return colours
 
 
 def _stimulus(run: Run, place: int, condition: str, saliency: str, folder: Path) -> Stimulus:
