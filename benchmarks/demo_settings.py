@@ -8,7 +8,6 @@ Every candidate is trained as the demo trains (LeNet-5, Fashion-MNIST, 5 epochs,
 """
 
 import argparse
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -49,14 +48,13 @@ def main() -> None:
             run = options.runs / f"{group}-{words}".replace(", ", "-").replace(" ", "-").replace("/", "-of-")
             fit(replace(base, method=method), run, resume=True)
             evaluate(run, measured, resume=True)
-            with (run / "train.csv").open() as file:
-                log = list(csv.DictReader(file))
-            means = {name: interval.mean for name, interval in summarise(read_run(run)).items()}
+            measured_run = read_run(run)
+            means = {name: interval.mean for name, interval in summarise(measured_run).items()}
             rows.append(
                 {
                     "network": group,
                     "setting": words,
-                    "validation_accuracy": float(log[-1]["validation_accuracy"]),
+                    "validation_accuracy": float(measured_run.training["validation_accuracy"][-1]),
                     "aopc_lerf": means["aopc_lerf"],
                     "aopc_morf": means["aopc_morf"],
                     "gini": means["gini"],
@@ -71,7 +69,7 @@ def main() -> None:
         )["setting"]
         for group in candidates()
     ]
-    facts = json.loads((options.runs / "regular-regular" / "environment.json").read_text())
+    facts = read_run(options.runs / "regular-regular").environment
     options.out.parent.mkdir(parents=True, exist_ok=True)
     result = {"environment": facts, "seed": base.seed, "chosen": chosen, "rows": rows}
     options.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")

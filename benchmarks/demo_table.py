@@ -4,7 +4,6 @@ pellucid demo && python benchmarks/demo_table.py      writes results/demo.{json,
 """
 
 import argparse
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -38,15 +37,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/demo"))
     options = parser.parse_args()
-    names = list(experiments())
-    seconds = {}
-    for name in names:
-        with (options.runs / name / "train.csv").open() as file:
-            seconds[name] = sum(float(row["seconds"]) for row in csv.DictReader(file))
+    runs = read_runs([options.runs / name for name in experiments()])
     result = {
-        "environment": json.loads((options.runs / names[-1] / "environment.json").read_text()),
-        "training_seconds": seconds,
-        "runs": compare(read_runs([options.runs / name for name in names])),
+        "environment": runs[-1].environment,
+        "training_seconds": {run.name: float(run.training["seconds"].sum()) for run in runs},
+        "runs": compare(runs),
     }
     results = Path("results")
     results.mkdir(exist_ok=True)

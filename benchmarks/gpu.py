@@ -37,6 +37,7 @@ from pellucid import (
     evaluate,
     fit,
 )
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.environment import environment
 
 ATTACK = PGD(eps=8 / 255, step_size=4 / 255, steps=2)
@@ -71,7 +72,7 @@ def draw_shapes(folder: Path, *, images: int, size: int = 32) -> Path:
 
 
 def losses(run: Path) -> list[float]:
-    with (run / "train.csv").open() as file:
+    with RunDirectory(run).training.open() as file:
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
@@ -115,8 +116,8 @@ def main() -> int:
                 cpu=losses(here),
                 seconds=round(seconds, 1),
             )
-            one, two = load_file(there / "model.safetensors"), load_file(again / "model.safetensors")
-            apart = max((one[key].float() - two[key].float()).abs().max().item() for key in one)
+            first, second = (load_file(RunDirectory(run).weights) for run in (there, again))
+            apart = max((first[key].float() - second[key].float()).abs().max().item() for key in first)
             check(f"{name}: twice the same", apart < 1e-2, largest_difference=apart)
             for precision in ("bf16-mixed", "16-mixed") if device == "cuda" else ("bf16-mixed",):
                 mixed = replace(experiment, precision=precision)
@@ -124,7 +125,8 @@ def main() -> int:
                 check(f"{name}: {precision}", np.allclose(losses(run), losses(there), rtol=0.25), losses=losses(run))
             clock = time.perf_counter()
             evaluate(there, Evaluation(images=200), accelerator=device)
-            check(f"{name}: measured", (there / "rows.parquet").exists(), seconds=round(time.perf_counter() - clock, 1))
+            seconds = round(time.perf_counter() - clock, 1)
+            check(f"{name}: measured", RunDirectory(there).is_evaluated, seconds=seconds)
     facts = environment(torch.device(device))
     (options.out / "gpu.json").write_text(json.dumps({"environment": facts, "checks": checks}, indent=1) + "\n")
     if not options.no_cost:
@@ -132,7 +134,7 @@ def main() -> int:
             script = str(Path(__file__).with_name(f"{name}.py"))
             out = str(options.out / f"{name.replace('_', '-')}-{device}")
             subprocess.run([sys.executable, script, "--device", device, "--out", out, "--seconds", "40"], check=True)
-    return 0 if all(one["passed"] for one in checks) else 1
+    return 0 if all(made["passed"] for made in checks) else 1
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pellucid import Experiment, fit
 from pellucid.core.files import whole_file
 from pellucid.papers.plan import source
 from pellucid.papers.setting import TRAINING_IMAGES, setting
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.settings import Optimizer
 
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02)
@@ -26,14 +27,14 @@ RATES = (0.001, 0.002, 0.005, 0.01, 0.02)
 
 def base(dataset: str, path: str | None) -> Experiment:
     """Regular training as the recipes have it, with 5 000 training images kept for validation."""
-    found = setting(dataset, "cpu", path=path).base
-    return replace(found, dataset=replace(found.dataset, validation=5000))
+    usual = setting(dataset, "cpu", path=path).base
+    return replace(usual, dataset=replace(usual.dataset, validation=5000))
 
 
 def trained(experiment: Experiment, run: Path) -> dict[str, float]:
     """Accuracy and loss on the validation images after the last epoch."""
     fit(experiment, run, resume=True)
-    with (run / "train.csv").open() as file:
+    with RunDirectory(run).training.open() as file:
         last = list(csv.DictReader(file))[-1]
     return {name: float(last[f"validation_{name}"]) for name in ("accuracy", "loss")}
 
@@ -78,14 +79,14 @@ def main() -> None:
     usual, images = base(options.dataset, options.path), source(options.dataset, options.path)
     rows = []
     for lr in RATES:
-        found = []
+        scores = []
         for seed in range(options.seeds):
             run = options.runs / images / f"lr-{lr:g}-seed{seed}"
-            found.append(trained(replace(usual, optimizer=Optimizer(lr=lr), seed=seed), run))
-        rows.append({"lr": lr} | {name: [one[name] for one in found] for name in ("accuracy", "loss")})
+            scores.append(trained(replace(usual, optimizer=Optimizer(lr=lr), seed=seed), run))
+        rows.append({"lr": lr} | {name: [score[name] for score in scores] for name in ("accuracy", "loss")})
         print(rows[-1], flush=True)
     folder = " --path FOLDER" if options.path else ""
-    facts = json.loads((run / "environment.json").read_text())
+    facts = json.loads(RunDirectory(run).environment.read_text())
     del facts["command"]  # it may hold a path of this machine
     result = {
         "environment": facts,

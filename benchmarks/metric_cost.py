@@ -34,8 +34,13 @@ from torch import Tensor, nn
 from pellucid import PGD, IntegratedGradients, Network, SmoothGrad, VanillaGradient, heatmap, metrics
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.randomness import SampleDraws, fork
+from pellucid.metrics import Case
+from pellucid.metrics.measure import measured
+from pellucid.metrics.metric import Images
+from pellucid.metrics.suite import select
 from pellucid.models import build
 from pellucid.runs.environment import environment
+from pellucid.saliency import as_saliency
 
 NETWORKS = {
     "LeNet-5, 1×28×28": (Network(name="lenet5", normalize=False), (1, 28, 28), 100, "network.conv2"),
@@ -45,6 +50,7 @@ NETWORKS = {
 }  # fmt: skip
 TARGETS = {"passes": 1.15, "Quantus": 1 / 3, "Captum": 1.02}
 DRAWS, STEPS = 10, 20
+FAMILIES = ("sparsity", "stability", "similarity", "sensitivity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +209,28 @@ def without_network(s: Setting) -> dict[str, Measured]:
     return found
 
 
+def noisy_maps(s: Setting) -> dict[str, int]:
+    """How many maps of an image the families over noisy images make, in a case for all metrics and in one each."""
+    made: list[int] = []
+
+    def saliency(*arguments: Any, **settings: Any) -> Tensor:
+        made.append(1)
+        return VanillaGradient()(*arguments, **settings)
+
+    def case() -> Case:
+        index = torch.arange(2)
+        return Case(model=s.model, x=s.x[:2], label=s.target[:2], index=index, saliency=as_saliency(saliency))
+
+    suite = [metric.fitted(Images(tuple(s.x.shape[1:]))) for metric in select(FAMILIES)]
+    counts = {}
+    for words, cases in (("together", [case()] * len(suite)), ("each alone", [case() for _ in suite])):
+        made.clear()
+        for metric, asked in zip(suite, cases, strict=True):
+            measured(metric, asked)
+        counts[words] = len(made)
+    return counts
+
+
 # Quantus, called as it wants to be called.
 
 
@@ -302,6 +330,7 @@ def cost(name: str, options: argparse.Namespace) -> dict[str, Any]:
             })  # fmt: skip
     return {
         "batch": len(s.x),
+        "noisy_maps": noisy_maps(s),
         "milliseconds": {key: statistics.median(times[key]) for key in primitives(s)},
         "rows": rows,
     }
@@ -343,6 +372,12 @@ def page(result: dict[str, Any]) -> str:
             if row["group"] == "without network"
         ]
         lines.append("")
+        if maps_of := network.get("noisy_maps"):  # results of earlier versions have none
+            lines += [
+                f"The families {', '.join(FAMILIES)} together make {maps_of['together']} maps of an image, each metric "
+                f"alone {maps_of['each alone']}.",
+                "",
+            ]
     missing = f" Not installed, so left out: {', '.join(result['missing'])}." if result["missing"] else ""
     lines += [
         f"Aims: at most {TARGETS['passes']} times the passes; at most 1/3 of Quantus's time for the same number of"

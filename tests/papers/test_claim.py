@@ -77,7 +77,7 @@ def test_what_masking_loses_counts_from_the_whole_image() -> None:
 
     runs = {"good": [run([1, 1, 1, 1], [0.5, 0.5, 0.5, 0.5])], "bad": [run([1, 0, 0, 0], [1, 0, 0, 0])]}
     claim = Claim(text="", metric="road_morf", run="good", baseline="bad", high=0, from_clean=True)
-    found = claims._found(claim, runs, 4)
+    found = claims._interval(claim, runs, 4)
     assert (found.mean, found.low, found.high) == (-0.5, -0.5, -0.5)
     assert checked(claim, runs, 4)["verdict"] == "confirmed"
 

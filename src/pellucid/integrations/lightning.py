@@ -18,7 +18,6 @@ from torch.utils.data import Dataset
 from pellucid.core.errors import InputError
 from pellucid.core.types import Batch, Image, Logits
 from pellucid.integrations import missing
-from pellucid.methods.adaptive_q import AdaptiveQ
 from pellucid.methods.objective import Objective
 from pellucid.runs.settings import Optimizer, Schedule
 
@@ -95,11 +94,14 @@ class LightningObjective(LightningModule):
         return logits
 
     def on_train_start(self) -> None:
-        state, dataset = self.objective.state, getattr(self.trainer.train_dataloader, "dataset", None)
-        if isinstance(state, AdaptiveQ) and isinstance(dataset, Sized) and len(dataset) > len(state.q):
-            raise InputError(
-                f"the training set has {len(dataset)} images, but the Objective was made for num_samples {len(state.q)}"
-            )
+        dataset = getattr(self.trainer.train_dataloader, "dataset", None)
+        kept: dict[str, Tensor] = getattr(self.objective.state, "per_sample", dict)()
+        for numbers in kept.values():
+            if isinstance(dataset, Sized) and len(dataset) > len(numbers):
+                raise InputError(
+                    f"the training set has {len(dataset)} images, but the Objective was made for num_samples "
+                    f"{len(numbers)}"
+                )
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         image, label, index = _batch(batch)

@@ -222,18 +222,18 @@ class TorchMetric(PerImageMetric):
         rows = dict(zip(self.columns, (value.cpu() for value in self.rows().values()), strict=True))
         named = {name: self.metric.columns[name] for name in rows}
         single = [name for name, column in named.items() if column.shown and not column.curve]
-        found = {self.columns[name]: mean_interval(rows[name], **self._bootstrap) for name in single}
+        intervals = {self.columns[name]: mean_interval(rows[name], **self._bootstrap) for name in single}
         for name, column in self.metric.aggregates.items():
             parts = [rows[part] for part in column.of if part in rows]
             if column.aggregate == "statistic" or len(parts) < len(column.of):
                 continue
             if column.aggregate == "ratio of means":
                 floor = column.parameters.get("floor", 1e-6)
-                found[name] = ratio_interval(*parts, floor=floor, **self._bootstrap)
+                intervals[name] = ratio_interval(*parts, floor=floor, **self._bootstrap)
             else:
                 share = parts[0] if len(parts) == 1 else (parts[0] == parts[1]).float()
-                found[name] = mean_interval(share, **self._bootstrap)
-        return found or {
+                intervals[name] = mean_interval(share, **self._bootstrap)
+        return intervals or {
             f"{self.columns[name]}_{k}": mean_interval(point, **self._bootstrap)
             for name, values in rows.items()
             for k, point in enumerate(values.reshape(len(values), -1).T)

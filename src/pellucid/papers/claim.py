@@ -59,15 +59,15 @@ class Claim:
                 f"from_clean is of differences of road_morf or road_lerf, got {self.kind} of {self.metric}"
             )
 
-    def verdict(self, found: Interval) -> str:
-        """``confirmed`` where an interval lies within what the claim allows, ``refuted`` outside, else neither."""
+    def verdict(self, interval: Interval) -> str:
+        """``confirmed`` by an interval within what the claim allows, ``refuted`` by one outside, or ``cannot be told``."""
         verdicts = set()
         for bound, sign in ((self.low, 1), (self.high, -1)):
             if bound is not None:
-                low, high = sorted((sign * (found.low - bound), sign * (found.high - bound)))
+                low, high = sorted((sign * (interval.low - bound), sign * (interval.high - bound)))
                 verdicts.add("confirmed" if low >= 0 else "refuted" if high < 0 else "cannot be told")
         # Two networks that no image tells apart, such as two that withstand no attack, show nothing either way.
-        if not found.n or found.low == found.high in (self.low, self.high):
+        if not interval.n or interval.low == interval.high in (self.low, self.high):
             return "cannot be told"
         return next(word for word in ("refuted", "cannot be told", "confirmed") if word in verdicts)
 
@@ -83,22 +83,22 @@ def checked(claim: Claim, runs: Runs, n: int, times: Mapping[str, Interval] | No
         n: measured images.
         times: of a training step, by name.
     """
-    found = times[claim.run] if times and claim.metric == "time" else _found(claim, runs, n)
-    verdict, doubted = claim.verdict(found), False
+    interval = times[claim.run] if times and claim.metric == "time" else _interval(claim, runs, n)
+    verdict, doubted = claim.verdict(interval), False
     if verdict != "cannot be told" and _is_of_attack(claim, runs):
         names = [name for name in (claim.run, claim.baseline) if name]
         attacked = {name: [_under_every_attack(run) for run in runs[name]] for name in names}
-        doubted = verdict != claim.verdict(_found(replace(claim, eps=None), attacked, n))
+        doubted = verdict != claim.verdict(_interval(replace(claim, eps=None), attacked, n))
     told = ("text", "metric", "run", "baseline", "kind", "whose", "eps", "from_clean")
     return {name: getattr(claim, name) for name in told} | {
         "allowed": [claim.low, claim.high],
-        "found": measured.plain(found),
+        "found": measured.plain(interval),
         "verdict": "cannot be told" if doubted else verdict,
         "attack_too_weak": doubted,
     }
 
 
-def _found(claim: Claim, runs: Runs, n: int) -> Interval:
+def _interval(claim: Claim, runs: Runs, n: int) -> Interval:
     """The number that a claim is about."""
     if claim.kind == "correlation":
         return with_background(runs[claim.run], within_class=claim.metric == "q_within_class")
@@ -108,9 +108,9 @@ def _found(claim: Claim, runs: Runs, n: int) -> Interval:
         return _typical(runs[claim.run], runs[claim.baseline], claim.metric)
     both = [runs[claim.run], runs[claim.baseline]]
     if claim.from_clean:
-        run, baseline = ([measured.mean(_change_by_masking(claim.metric, each)) for each in seeds] for seeds in both)
+        run, baseline = ([measured.mean(_change_by_masking(claim.metric, seed)) for seed in seeds] for seeds in both)
     elif claim.eps is not None:
-        run, baseline = ([measured.mean(_correct_at(claim.eps, each)) for each in seeds] for seeds in both)
+        run, baseline = ([measured.mean(_correct_at(claim.eps, seed)) for seed in seeds] for seeds in both)
     else:
         (run, baseline), n = measured.statistics(both, claim.metric, n)
     if claim.kind == "difference":

@@ -46,7 +46,10 @@ class Grid:
     def variants(self, method: Method, title: str) -> dict[str, Method]:
         """A stage's candidates by their runs' names: the method that it begins with, and its variants."""
         methods = (method, *self.stages[title](method))
-        return {"-".join(f"{name}-{value}" for name, value in self.settings(each).items()): each for each in methods}
+        return {
+            "-".join(f"{name}-{value}" for name, value in self.settings(variant).items()): variant
+            for variant in methods
+        }
 
 
 def grid(search: str, at: Setting) -> Grid:

@@ -80,7 +80,7 @@ def finished(stages: Sequence[Stage], jobs: int, devices: Sequence[int] = ()) ->
                 for future in finished:
                     future.result()
                     stage = waiting.pop(future)
-                    waiting |= {pool.submit(_run, each, threads): each for each in islice(left, 1)}
+                    waiting |= {pool.submit(_run, another, threads): another for another in islice(left, 1)}
                     yield stage
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

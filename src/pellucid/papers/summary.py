@@ -90,7 +90,10 @@ def _caveats(run: Run) -> list[str]:
 def network(table: Table) -> str:
     """Names of the table's networks, with the options that make them other than usual."""
     networks = (run.network for run in table.runs.values())
-    told = (one.name + "".join(f", {key} {value}" for key, value in sorted(one.options.items())) for one in networks)
+    told = (
+        ", ".join([chosen.name, *(f"{key} {value}" for key, value in sorted(chosen.options.items()))])
+        for chosen in networks
+    )
     return "; ".join(dict.fromkeys(told))
 
 

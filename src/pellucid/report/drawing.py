@@ -100,16 +100,16 @@ def styles(runs: Sequence[Run], baseline: Run) -> dict[str, Style]:
 
 def styles_of(names: Sequence[str], baseline: str) -> dict[str, Style]:
     """`styles` by the runs' names."""
-    found, others = {}, 0
+    drawn, others = {}, 0
     for name in names:
         if name == baseline:
-            found[name] = Style(INK, "o", "-")
+            drawn[name] = Style(INK, "o", "-")
             continue
         turn, place = divmod(others, len(PALETTE))
         dashes = DASHES[(others + 1) % len(DASHES)]
-        found[name] = Style(PALETTE[place], MARKERS[(others + turn + 1) % len(MARKERS)], dashes)
+        drawn[name] = Style(PALETTE[place], MARKERS[(others + turn + 1) % len(MARKERS)], dashes)
         others += 1
-    return found
+    return drawn
 
 
 def key(style: Style, *, name: str) -> str:
@@ -138,7 +138,7 @@ def write_figures(panels: Sequence[Panel], style: Styles, folder: str | Path) ->
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
         "png": {"Software": None},
     }
-    lines = [Line2D([], [], label=name, **line(one)) for name, one in style.items()]
+    lines = [Line2D([], [], label=name, **line(drawn)) for name, drawn in style.items()]
     for panel in panels:
         if panel.figure is None:
             continue

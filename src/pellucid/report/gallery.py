@@ -170,7 +170,7 @@ def strips(runs: Sequence[Run], method: str) -> list[Strip]:
         runs: runs over the same images.
         method: saliency method.
     """
-    found = []
+    made = []
     for run in runs:
         if f"randomised/{method}" not in run.maps:
             continue
@@ -186,8 +186,8 @@ def strips(runs: Sequence[Run], method: str) -> list[Strip]:
         ]
         maps = [(title, _drawn(heatmap, size, f"{of}, {title}")) for title, heatmap in titled]
         image = Picture(_photograph(run.maps["images"][0], size), f"Test picture {run.maps['index'][0]}")
-        found.append(Strip(method, run.name, image, maps))
-    return found
+        made.append(Strip(method, run.name, image, maps))
+    return made
 
 
 def snapshots(runs: Sequence[Run]) -> list[Strip]:
@@ -196,7 +196,7 @@ def snapshots(runs: Sequence[Run]) -> list[Strip]:
     Args:
         runs: runs, of which those count that were trained with ``--snapshots``.
     """
-    found = []
+    made = []
     kept_by = {run.name: run.snapshots for run in runs}
     pictures = sum(len(kept["label"]) for kept in kept_by.values() if kept)
     for run in runs:
@@ -213,8 +213,8 @@ def snapshots(runs: Sequence[Run]) -> list[Strip]:
                 title = f"epoch {epoch}: {classes[answer]}"
                 maps.append((title, _drawn(kept["heatmap"][k, number].astype(np.float32), size, alt)))
             image = Picture(_photograph(kept["images"][number], size), f"A picture of {classes[label]}")
-            found.append(Strip("", run.name, image, maps))
-    return found
+            made.append(Strip("", run.name, image, maps))
+    return made
 
 
 def extremes(runs: Sequence[Run], name: str = "q") -> list[tuple[str, str, list[tuple[str, Picture]]]]:
@@ -229,7 +229,7 @@ def extremes(runs: Sequence[Run], name: str = "q") -> list[tuple[str, str, list[
 
     Source: Xu et al. 2023 (SCAAT), figure 3b.
     """
-    found = []
+    rows = []
     for run in runs:
         kept = run.extremes(name)
         if not kept:
@@ -242,8 +242,8 @@ def extremes(runs: Sequence[Run], name: str = "q") -> list[tuple[str, str, list[
                 said = f"{classes[int(kept['label'][k])]}, {name} {kept[name][k]:.2f}"
                 alt = f"Training picture {kept['index'][k]}, {said}"
                 shown.append((said, Picture(_photograph(kept["images"][k], size), alt)))
-            found.append((run.name, title, shown))
-    return found
+            rows.append((run.name, title, shown))
+    return rows
 
 
 def _evenly(count: int, most: int) -> list[int]:

@@ -36,8 +36,8 @@ def training_words(config: Mapping[str, Any]) -> str:
         if "reading" in options:
             parts.append(f"reading {options['reading']}")
     if kind not in _TITLES:  # somebody's own method: its settings by their names
-        own = {key: value for key, value in options.items() if isinstance(value, int | float | str)}
-        parts += [f"{key} {number(value)}" for key, value in own.items()]
+        settings = {key: value for key, value in options.items() if isinstance(value, int | float | str)}
+        parts += [f"{key} {number(value)}" for key, value in settings.items()]
         options = {}
     if kind == "SaliencyGuided":
         parts.append(f"lowest {number(options.get('fraction', 0.5))} replaced")
