@@ -60,7 +60,7 @@ class Claim:
             )
 
     def verdict(self, interval: Interval) -> str:
-        """``confirmed`` by an interval within what the claim allows, ``refuted`` by one outside, or ``cannot be told``."""
+        """``confirmed`` where all of an interval is allowed, ``refuted`` where none of it is, or ``cannot be told``."""
         verdicts = set()
         for bound, sign in ((self.low, 1), (self.high, -1)):
             if bound is not None:

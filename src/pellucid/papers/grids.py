@@ -46,10 +46,9 @@ class Grid:
     def variants(self, method: Method, title: str) -> dict[str, Method]:
         """A stage's candidates by their runs' names: the method that it begins with, and its variants."""
         methods = (method, *self.stages[title](method))
-        return {
-            "-".join(f"{name}-{value}" for name, value in self.settings(variant).items()): variant
-            for variant in methods
-        }
+        settings = [self.settings(variant) for variant in methods]
+        names = ("-".join(f"{name}-{value}" for name, value in chosen.items()) for chosen in settings)
+        return dict(zip(names, methods, strict=True))
 
 
 def grid(search: str, at: Setting) -> Grid:

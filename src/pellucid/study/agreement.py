@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.core.errors import InputError
-from pellucid.statistics import Interval
+from pellucid.statistics import Interval, interval_of
 
 __all__ = ["icc", "krippendorff_interval"]
 
@@ -50,9 +50,7 @@ def krippendorff_interval(
         return Interval(estimate, estimate, estimate, n)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     resampled = _alpha((drawn @ coincidences.reshape(n, -1)).reshape(-1, len(values), len(values)))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled[~np.isnan(resampled)], [tail, 1 - tail])
-    return Interval(estimate, float(low), float(high), n)
+    return interval_of(np.float64(estimate), resampled[~np.isnan(resampled)], confidence, n)
 
 
 def icc(ratings: npt.ArrayLike, *, average: bool = False) -> float:

@@ -228,25 +228,16 @@ def _with_equivalence(
 ) -> tuple[Result, ...]:
     """The results with equivalence tests of every pair of the questions that have a bound, corrected together."""
     tested = [(result.question, pair) for result in results if result.question in bounds for pair in result.pairs]
-    if not tested:
-        return tuple(results)
     p = []
     for question, pair in tested:
         means = ratings[question].pair(pair.against, pair.condition)
         p.append(equivalence(means[:, 1] - means[:, 0], bound=bounds[question]))
-    after = {
-        (question, pair.condition, pair.against): float(corrected)
-        for (question, pair), corrected in zip(tested, holm(p), strict=True)
-    }
+    corrected = iter(holm(p)) if p else iter(())
     return tuple(
         replace(
             result,
             pairs=tuple(
-                replace(
-                    pair,
-                    bound=bounds[result.question],
-                    equivalence_p=after[result.question, pair.condition, pair.against],
-                )
+                replace(pair, bound=bounds[result.question], equivalence_p=float(next(corrected)))
                 for pair in result.pairs
             ),
         )

@@ -93,8 +93,9 @@ def write_export(folder: str | Path, store: Store, out: str | Path, *, deidentif
     answers, participants = _tables(study, Sequences(study, manifest), rows, stored)
     schemas = {"answers": dict(ANSWERS), "participants": dict(PARTICIPANTS)}
     for asked in study.expertise:
-        words = "; ".join(f"{place}: {word}" for place, word in enumerate(asked.options[study.languages[0]]))
-        schemas["participants"][f"expertise_{asked.name}"] = (pa.int32(), "", words)
+        schemas["participants"][f"expertise_{asked.name}"] = (
+            pa.int32(), "", _numbered(asked.options[study.languages[0]])
+        )  # fmt: skip
     if deidentified:
         _deidentify(answers, participants, store.secret)
         for name, columns in IDENTIFYING.items():
@@ -224,50 +225,25 @@ def _write_codebook(study: Study, schemas: Mapping[str, Mapping[str, Any]], path
         "language": "; ".join(study.languages),
         "kind": "likert; choice; guess; attention; comprehension",
     }
-    rows: list[Row] = []
-    for name, schema in schemas.items():
+    language, rows = study.languages[0], []
+    expertise = {f"expertise_{asked.name}": asked.text[language] for asked in study.expertise}
+    for file, schema in schemas.items():
         for column, (kind, unit, meaning) in schema.items():
-            expertise = column.startswith("expertise_")
-            rows.append(
-                {
-                    "file": name,
-                    "column": column,
-                    "type": str(kind),
-                    "unit": unit,
-                    "values": meaning if expertise else values.get(column, "true; false" if kind == pa.bool_() else ""),
-                    "meaning": _expertise(study, column) if expertise else meaning,
-                }
-            )
+            accepted = values.get(column, "true; false" if kind == pa.bool_() else "")
+            told = (meaning, expertise[column]) if column in expertise else (accepted, meaning)
+            rows.append((file, column, str(kind), unit, *told))
     for question in study.questions:
-        language = study.languages[0]
         scale = ""
         if question.anchors is not None:
             low, high = question.anchors.low[language], question.anchors.high[language]
             scale = f"1: {low}; {question.points}: {high}"
-        rows.append(
-            {
-                "file": "answers",
-                "column": f"answer, question {question.name}",
-                "type": question.kind,
-                "unit": "",
-                "values": scale,
-                "meaning": question.text[language],
-            }
-        )
+        rows.append(("answers", f"answer, question {question.name}", question.kind, "", scale, question.text[language]))
     for check in study.checks:
-        options = "; ".join(f"{place}: {word}" for place, word in enumerate(check.options[study.languages[0]]))
-        rows.append(
-            {
-                "file": "answers",
-                "column": f"answer, question {check.name}",
-                "type": check.kind,
-                "unit": "",
-                "values": f"{options} (right: {check.correct})",
-                "meaning": check.text[study.languages[0]],
-            }
-        )
-    _write_csv(rows, ["file", "column", "type", "unit", "values", "meaning"], path)
+        accepted = f"{_numbered(check.options[language])} (right: {check.correct})"
+        rows.append(("answers", f"answer, question {check.name}", check.kind, "", accepted, check.text[language]))
+    heads = ["file", "column", "type", "unit", "values", "meaning"]
+    _write_csv([dict(zip(heads, row, strict=True)) for row in rows], heads, path)
 
 
-def _expertise(study: Study, column: str) -> str:
-    return next(asked.text[study.languages[0]] for asked in study.expertise if f"expertise_{asked.name}" == column)
+def _numbered(options: Sequence[str]) -> str:
+    return "; ".join(f"{place}: {word}" for place, word in enumerate(options))

@@ -110,13 +110,8 @@ def tables(analysis: Analysis) -> dict[str, list[dict[str, Any]]]:
         "exclusions": [
             {"rule": "began", "words": "began", "left_out": 0, "meeting": flow.began, "unknown": 0},
             *(
-                {
-                    "rule": step.rule,
-                    "words": step.words,
-                    "left_out": step.excluded,
-                    "meeting": step.meeting,
-                    "unknown": step.unknown,
-                }
+                {"rule": step.rule, "words": step.words, "left_out": step.excluded}
+                | {"meeting": step.meeting, "unknown": step.unknown}
                 for step in flow.steps
             ),
             {"rule": "withdrawn", "words": "withdrew, not among those who began", "left_out": flow.withdrawn},

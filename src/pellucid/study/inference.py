@@ -15,7 +15,7 @@ import numpy.typing as npt
 import scipy.stats
 
 from pellucid.core.errors import InputError
-from pellucid.statistics import Interval
+from pellucid.statistics import Interval, interval_of
 
 __all__ = [
     "Alternative",
@@ -280,9 +280,7 @@ def participant_interval(
     drawn = np.random.default_rng(seed).integers(0, len(rows), (resamples, len(rows)))
     # In parts, since the shift of m resamples takes m n^2 / 2 numbers.
     resampled = np.concatenate([statistic(rows[part]) for part in np.array_split(drawn, -(-resamples // BATCH))])
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Interval(float(statistic(rows[None])[0]), float(low), float(high), len(rows))
+    return interval_of(statistic(rows[None])[0], resampled, confidence, len(rows))
 
 
 def two_way_interval(
@@ -328,10 +326,8 @@ def two_way_interval(
     of_images = random.multinomial(images, np.full(images, 1 / images), size=resamples)
     estimate = _crossed_mean(a, b, *ones)[0]
     drawn = _crossed_mean(a, b, of_people, of_images)
-    tail = (1 - confidence) / 2
     # A resample that drew no image in common for anybody has no mean.
-    low, high = np.quantile(drawn[~np.isnan(drawn)], [tail, 1 - tail])
-    return Interval(float(estimate), float(low), float(high), people)
+    return interval_of(estimate, drawn[~np.isnan(drawn)], confidence, people)
 
 
 def _crossed_mean(a: Floats, b: Floats, of_people: npt.ArrayLike, of_images: npt.ArrayLike) -> Floats:

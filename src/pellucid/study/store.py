@@ -161,8 +161,7 @@ class Store:
     def setting(self, name: str) -> str | None:
         """A stored setting, or None."""
         with self._read() as connection:
-            value: str | None = connection.scalar(sa.select(SETTINGS.c.value).where(SETTINGS.c.name == name))
-            return value
+            return _get(connection, name)
 
     def set(self, name: str, value: str) -> None:
         """Store a setting."""
@@ -173,7 +172,7 @@ class Store:
         """The stored setting; ``value`` is stored where there was none."""
         with self._write() as connection:
             self._lock(connection)
-            there: str | None = connection.scalar(sa.select(SETTINGS.c.value).where(SETTINGS.c.name == name))
+            there = _get(connection, name)
             if there is None:
                 _set(connection, name, value)
             return there or value
@@ -188,7 +187,7 @@ class Store:
             InputError: people have answered another design.
         """
         with self._write() as connection:
-            before: str | None = connection.scalar(sa.select(SETTINGS.c.value).where(SETTINGS.c.name == "design"))
+            before = _get(connection, "design")
             count = connection.scalar(sa.select(sa.func.count()).select_from(PARTICIPANTS))
             if before not in (None, registration) and count:
                 raise InputError(
@@ -332,8 +331,7 @@ class Store:
         with self._write() as connection:
             self._lock(connection)
             deleted = connection.execute(sa.delete(PARTICIPANTS).where(PARTICIPANTS.c.id == participant.id)).rowcount
-            count = connection.scalar(sa.select(SETTINGS.c.value).where(SETTINGS.c.name == "withdrawn"))
-            _set(connection, "withdrawn", str(int(count or 0) + deleted))
+            _set(connection, "withdrawn", str(int(_get(connection, "withdrawn") or 0) + deleted))
         if self.is_sqlite:  # out of the log too, in which the deleted pages still lie
             with self._writing, self.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -357,6 +355,11 @@ class Store:
         """One at a time from here to the end of the transaction; SQLite's writers are so from its beginning."""
         if not self.is_sqlite:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": ENROLMENT})
+
+
+def _get(connection: sa.Connection, name: str) -> str | None:
+    value: str | None = connection.scalar(sa.select(SETTINGS.c.value).where(SETTINGS.c.name == name))
+    return value
 
 
 def _set(connection: sa.Connection, name: str, value: str) -> None:
