@@ -1,16 +1,6 @@
-from .batch import (
-    Summary as Summary,
-    explain as explain,
-)
-from .card import (
-    Card as Card,
-    Figure as Figure,
-    MapCard as MapCard,
-)
+from .batch import Summary as Summary, explain as explain
+from .card import Card as Card, Figure as Figure, MapCard as MapCard
 from .examination import Examination as Examination
 from .explained_network import ExplainedNetwork as ExplainedNetwork
 from .reference import Reference as Reference
-from .trust_rules import (
-    Judgement as Judgement,
-    judge as judge,
-)
+from .trust_rules import Judgement as Judgement, judge as judge

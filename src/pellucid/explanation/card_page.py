@@ -32,11 +32,7 @@ def card_page(card: Card) -> str:
     """
     width = card.image.shape[1]
     maps = [
-        {
-            "card": map_,
-            "heatmap": uri(coloured(level(map_.heatmap))),
-            "veil": uri(veil(map_.heatmap)),
-        }
+        {"card": map_, "heatmap": uri(coloured(level(map_.heatmap))), "veil": uri(veil(map_.heatmap))}
         for map_ in card.maps
     ]
     return (

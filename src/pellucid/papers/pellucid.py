@@ -218,13 +218,7 @@ def front(at: Setting) -> Table:
         }
         runs = {name: made[name] for name in wanted}
         title = "Those of the Pareto front that are best or tied on an axis"
-    return Table(
-        title=title,
-        runs=runs,
-        evaluation=evaluation(at),
-        metrics=METRICS,
-        claims=claims,
-    )
+    return Table(title=title, runs=runs, evaluation=evaluation(at), metrics=METRICS, claims=claims)
 
 
 WORDS = {

@@ -33,11 +33,7 @@ from pellucid.saliency import SmoothGrad
 
 __all__ = ["DATASETS", "TABLES", "runs"]
 
-MAPS = {
-    "vanilla_gradient": "",
-    "smoothgrad": " (SmoothGrad)",
-    "integrated_gradients": " (integrated gradients)",
-}
+MAPS = {"vanilla_gradient": "", "smoothgrad": " (SmoothGrad)", "integrated_gradients": " (integrated gradients)"}
 """Table 1's maps, as claims name them."""
 NOTES = (
     "The paper defines neither entropy nor size, and names neither eps, λ, q nor regions: compare runs, not levels.",
@@ -343,9 +339,7 @@ def _ablation(name: str, title: str, vary: Callable[[SCAAT, Setting], dict[str, 
             runs={run: replace(at.base, method=method) for run, method in methods.items()},
             # An ablation chooses, so it is held against validation images, where the dataset has some.
             evaluation=replace(
-                at.evaluation,
-                saliency=at.maps[:1],
-                split="validation" if at.base.dataset.validation else "test",
+                at.evaluation, saliency=at.maps[:1], split="validation" if at.base.dataset.validation else "test"
             ),
             metrics=("clean_accuracy", "gini", "entropy", "aopc_morf", "aopc_lerf"),
         )

@@ -15,15 +15,7 @@ from pellucid.runs.directory import Floats, Run
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval, mean_band, pareto
 
-__all__ = [
-    "curvature",
-    "distributions",
-    "perturbation",
-    "randomisation",
-    "robustness",
-    "stability",
-    "trade_offs",
-]
+__all__ = ["curvature", "distributions", "perturbation", "randomisation", "robustness", "stability", "trade_offs"]
 
 BELOW = 1e-12
 POINTS = 1200

@@ -16,18 +16,7 @@ from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure, measures_of
 
-__all__ = [
-    "Gallery",
-    "Picture",
-    "Row",
-    "Strip",
-    "color_bar",
-    "extremes",
-    "gallery",
-    "orders",
-    "snapshots",
-    "strips",
-]
+__all__ = ["Gallery", "Picture", "Row", "Strip", "color_bar", "extremes", "gallery", "orders", "snapshots", "strips"]
 
 LARGEST = 128
 """Longest side in pixels of a picture in the page."""

@@ -17,18 +17,7 @@ from pellucid.runs.directory import Run, check_comparable, read_run
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval, ratio_interval
 
-__all__ = [
-    "FEWEST",
-    "Outcome",
-    "Requirement",
-    "Verdict",
-    "check",
-    "github",
-    "is_met",
-    "parse",
-    "table",
-    "write_junit",
-]
+__all__ = ["FEWEST", "Outcome", "Requirement", "Verdict", "check", "github", "is_met", "parse", "table", "write_junit"]
 
 Verdict = Literal["pass", "fail", "not enough images to tell"]
 Form = Literal["text", "markdown", "json"]

@@ -16,15 +16,7 @@ COMMENT_LENGTH = 2000
 """Characters of a free comment."""
 
 Kind = Literal[
-    "expertise",
-    "instructions",
-    "practice",
-    "comprehension",
-    "trial",
-    "attention",
-    "break",
-    "choice",
-    "comment",
+    "expertise", "instructions", "practice", "comprehension", "trial", "attention", "break", "choice", "comment"
 ]
 
 
@@ -155,11 +147,7 @@ class Sequences:
     def _trials(self, slot: int, fields: tuple[Field, ...]) -> list[Step]:
         study = self.study
         shown = trials(
-            slot=slot,
-            conditions=len(study.conditions),
-            images=study.images,
-            seed=study.seed,
-            crossing=study.crossing,
+            slot=slot, conditions=len(study.conditions), images=study.images, seed=study.seed, crossing=study.crossing
         )
         attention = self._attention(slot, len(shown))
         steps = []

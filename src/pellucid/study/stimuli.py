@@ -243,8 +243,7 @@ def _design(runs: Sequence[Run], new: New) -> Study:
             for name, correct in (("bright", 1), ("side", 1), ("attention_1", 1), ("attention_2", 4))
         ),
         consent=Consent(
-            version="1",
-            text={key: words.replace("{minutes}", str(minutes)) for key, words in text("consent").items()},
+            version="1", text={key: words.replace("{minutes}", str(minutes)) for key, words in text("consent").items()}
         ),
         welcome=text("welcome"),
         instructions=text("instructions_guess" if guess else "instructions"),

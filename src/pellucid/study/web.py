@@ -31,12 +31,7 @@ SYNTHETIC = "X-Pellucid-Synthetic"
 
 
 def application(
-    folder: str | Path,
-    store: Store,
-    *,
-    password: str | None = None,
-    url: str | None = None,
-    rates: Rates | None = None,
+    folder: str | Path, store: Store, *, password: str | None = None, url: str | None = None, rates: Rates | None = None
 ) -> Starlette:
     """The ASGI application of a study.
 
@@ -78,12 +73,7 @@ def application(
             *(routes(site, password) if password else []),
         ],
         middleware=[Middleware(Guard, rates=site.rates, refuse=refuse, secure=site.secure)],
-        exception_handlers={
-            HTTPException: failed,
-            Unavailable: failed,
-            ClientDisconnect: failed,
-            Exception: failed,
-        },
+        exception_handlers={HTTPException: failed, Unavailable: failed, ClientDisconnect: failed, Exception: failed},
     )
     app.state.site = site
     return app
