@@ -126,7 +126,7 @@ def compared(one: Case, all_settings: dict[str, Setting], *, rounds: int) -> dic
 
 
 def definition(one: Case) -> str:
-    """What the numbers mean, in pellucid's own words: of their columns, else the function's first line."""
+    """What the numbers mean, in pellucid's own words: their columns', or the function's first line."""
     known = suite.COLUMNS | suite.DERIVED
     found = [f"*{known[name].title}*: {known[name].definition}" for name in one.columns if name in known]
     if found:

@@ -128,8 +128,8 @@ def cards(
     """The card of each source, or why there is none; sources come in their order, but unreadable ones first.
 
     Args:
-        subject: the network; it and all others as in `explain`, but that no folder is searched.
-        sources: files, or ``-`` for standard input.
+        subject: the network.
+        sources: files, or ``-`` for standard input; folders are not searched.
         examination: what is measured.
         reference: what the percentiles are of.
         target: class that is explained.
@@ -217,7 +217,7 @@ def _card(
 
 
 def _is_card(source: str, out: Path) -> bool:
-    """True for a card of an earlier call, which lies among the pictures where they are in the same folder."""
+    """True for a card that an earlier call left in the folder of the pictures."""
     path = Path(source)
     return path.stem.endswith("-card") and path.parent.resolve() == out.resolve()
 

@@ -51,7 +51,7 @@ class Examination:
         draws_of: other numbers of noisy copies by method, where a reference was measured with them.
         predictions: noisy copies of which only the prediction is looked at.
         random_maps: random maps that a map is compared with.
-        metrics: what else is measured, as in `pellucid.Evaluation`; each number, but for curves, is a figure of the
+        metrics: what else is measured, as in `pellucid.Evaluation`; each number that is no curve is a figure of the
             card after pellucid's own.
         seed: of every draw.
 

@@ -37,7 +37,7 @@ class Picture:
         pixels: (c, h, w) uint8.
         stored: width and height that it was stored with, upright.
         notes: what was done to it that its reader should know, such as the frame that was taken.
-        key: a number that depends on ``pixels`` alone, of which every draw about this picture is made.
+        key: a number that depends on ``pixels`` alone, from which every draw about this picture is made.
     """
 
     source: str
@@ -51,7 +51,7 @@ def find(words: Sequence[str | Path]) -> list[str]:
     """The pictures that the words of a command line name: files as they are, folders by what lies in them.
 
     Args:
-        words: files, folders (searched with all theirs, in the order of names) or ``-`` for standard input.
+        words: files, folders (searched with all their folders, in the order of names) or ``-`` for standard input.
 
     Returns:
         Sources, each once. A folder without a picture stands for itself, so that reading it says what is wrong.
@@ -228,7 +228,7 @@ def _tiff(content: bytes, where: str) -> npt.NDArray[Any]:
 
 
 def _dicom(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
-    """The first frame in [0, 1]: colours as they are, greys over the file's own window, or else over their range."""
+    """The first frame in [0, 1]: colours as they are, greys over the file's own window, or over their range where it has none."""
     try:
         from pydicom import dcmread
         from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut

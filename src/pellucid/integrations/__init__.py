@@ -1,8 +1,9 @@
 """pellucid in the idioms of other libraries: torchmetrics, Quantus, Lightning, Captum.
 
-A module per library, imported by its name; each needs that library and says so where it is missing, but for `quantus`,
-which only follows Quantus's conventions. Those of torchmetrics and Quantus are generated from `pellucid.Metric`: one
-adapter each, over the case of what a call has `given`. Nothing else in pellucid imports them.
+There is a module for each library, imported by its name. Each needs its library and says so where it is missing, except
+for `quantus`, which only follows Quantus's conventions. The metrics of torchmetrics and Quantus are generated from
+`pellucid.Metric` by one adapter each, which looks at the case that a call has `given`. Nothing else in pellucid imports
+these modules.
 """
 
 from pellucid.core.errors import InputError

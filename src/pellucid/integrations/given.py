@@ -96,7 +96,7 @@ def as_metric(metric: Any) -> Metric:
 
 
 def image_draws(x: Image, seed: int, index: Label | Sequence[int] | None = None) -> SampleDraws:
-    """Draws of each image, by its position in the dataset where that is known, else by its pixels.
+    """Draws of each image, by its position in the dataset where that is known, otherwise by its pixels.
 
     So the same image meets the same noise in every batch, process and call. By position the numbers are those of
     `pellucid.evaluate` with the same seed; by pixels they are others, and two equal images share theirs.

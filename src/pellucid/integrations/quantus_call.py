@@ -172,7 +172,7 @@ class QuantusMetric:
             softmax: None, or what the metric reads anyway.
             device: where to compute; by default where the network is.
             batch_size: images measured at once.
-            kwargs: must be empty, but for Quantus's ``custom_batch``.
+            kwargs: must be empty, except for Quantus's ``custom_batch``.
 
         Returns:
             One score per image; NaN only where the metric says so.

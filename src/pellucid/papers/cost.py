@@ -35,7 +35,7 @@ def estimated_cost(stage: Stage, *, steps: int = 3, images: int = 4) -> Cost:
         images: images that are measured.
 
     Raises:
-        InputError: data that is not here.
+        InputError: data that is missing.
     """
     experiment, evaluation, device = stage.experiment, stage.evaluation, _device()
     dataset = load(experiment.dataset, "train")

@@ -126,14 +126,14 @@ def candidates(at: Setting) -> list[Composition]:
 
 
 def rivals(at: Setting) -> dict[str, Experiment]:
-    """Saliency-guided training, alone and with adversarial training: no compositions of the grid, but to be beaten."""
+    """Saliency-guided training, alone and with adversarial training: outside the grid, to be compared with it."""
     attack = at.pgd(at.eps, 5, at.eps * 0.3)
     methods = {"sgt": SaliencyGuided(), "sgt-at": SaliencyGuided(attack=attack)}
     return {name: replace(at.base, method=method) for name, method in methods.items()}
 
 
 def trainings(at: Setting) -> dict[str, Experiment]:
-    """What the search trains: the candidates, and their rivals but in a smoke test."""
+    """What the search trains: the candidates and, except in a smoke test, their rivals."""
     compositions = {candidate.name: experiment(at, candidate) for candidate in candidates(at)}
     return compositions if at.scale == "smoke" else compositions | rivals(at)
 
@@ -155,11 +155,11 @@ def evaluation(at: Setting) -> Evaluation:
 def trace(at: Setting) -> dict[str, Any] | None:
     """What `pellucid select pellucid` found on these images with this network.
 
-    It is the setting's own trace, where it names one. Else it is the one that the package brings, of this scale or else
-    of ``cpu``, and None where the package brings none.
+    A trace that the setting names comes first, then the one that the package brings for this scale, then the package's
+    for scale ``cpu``; None where there is none of them.
 
     Raises:
-        InputError: a file that is not here, that is no such trace, or that is of other images.
+        InputError: the file is missing, is no such trace, or is of other images.
     """
     images = source(at.dataset, at.path)
     if at.trace is not None:

@@ -119,8 +119,8 @@ class Reproduction(Plan):
             search that the package brings for the dataset, if it brings one.
 
     Raises:
-        InputError: a paper or GPU that there is not, fewer than one seed or job, or a trace for a paper that has
-            no use for one.
+        InputError: an unknown paper, a GPU that this machine lacks, fewer than one seed or job, or a trace for a paper that
+            takes none.
     """
 
     paper: str
@@ -157,7 +157,7 @@ class Selection(Plan):
         out: folder of the run directories.
 
     Raises:
-        InputError: a search that there is not, a dataset that its paper does not have, or fewer than one job.
+        InputError: an unknown search, a dataset that its paper does not have, or fewer than one job.
     """
 
     search: str
@@ -178,7 +178,7 @@ class Selection(Plan):
 
 
 def known(what: str, value: str, names: Iterable[str]) -> None:
-    """Refuse a value that is none of the names, saying what it is of."""
+    """Refuse a value that is none of the names, with a sentence that says what it is the value of."""
     if value not in names:
         raise InputError(f"{what} must be one of {', '.join(names)}, got {value!r}")
 

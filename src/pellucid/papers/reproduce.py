@@ -41,8 +41,8 @@ def reproduce(plan: Reproduction, *, progress: bool = True) -> list[Path]:
         The Markdown files.
 
     Raises:
-        InputError: a paper, table or dataset that is not known, data that is not here, or a folder of results that
-            takes no file.
+        InputError: an unknown paper, table or dataset, data that is missing, or a folder of results that cannot be
+            written to.
     """
     wanted = tables(plan)
     stages = stages_of(plan, wanted)

@@ -48,8 +48,8 @@ def select(plan: Selection, *, progress: bool = True) -> list[Path]:
         The files, the Markdown first.
 
     Raises:
-        InputError: data that is not here, fewer training images than are kept for validation, a folder of results
-            that takes no file.
+        InputError: data that is missing, fewer training images than are kept for validation, or a folder of results
+            that cannot be written to.
     """
     at = _prepared(plan)
     check_writable(plan.results)

@@ -49,8 +49,8 @@ class Setting:
         path: folder of the dataset's files, as asked for.
         network: another network than the dataset's usual one, as asked for; None for that one.
         trace: JSON file of a user's own search, for tables that one has chosen.
-        base: the experiment but for its method and smoothing.
-        evaluation: what is measured but for the metrics.
+        base: the experiment, whose method and smoothing a table replaces.
+        evaluation: what is measured; a table chooses the metrics.
         eps: usual radius of an attack, in pixel units.
         region: side of SCAAT's regions in pixels.
         stage: name of the first stage of the network, whose output is smoothed.

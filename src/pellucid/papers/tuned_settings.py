@@ -29,7 +29,7 @@ LONGER = 4
 
 @dataclass(frozen=True, kw_only=True)
 class TunedSettings:
-    """What a search chose; None where it varied something else.
+    """What a search chose; None for the settings that it did not vary.
 
     Args:
         eps: radius of SCAAT's attack in pixel units.
@@ -56,7 +56,7 @@ class TunedSettings:
 
         Args:
             method: SCAAT or saliency-guided training.
-            at: of which the attack's number of steps is.
+            at: the setting, which limits the attack's steps.
         """
         chosen = {name: value for name, value in asdict(self).items() if value is not None and name != "mean_q"}
         if self.eps is not None:

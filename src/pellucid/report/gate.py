@@ -52,7 +52,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the images say of one requirement.
+    """What the images say about one requirement.
 
     Attributes:
         requirement: the requirement.
@@ -60,7 +60,7 @@ class Outcome:
         run: mean of the run.
         baseline: mean of the baseline.
         found: difference or multiple with its paired 95 % interval.
-        reason: why it cannot be told; empty else.
+        reason: why the images cannot tell; empty where they can.
     """
 
     requirement: Requirement

@@ -297,7 +297,7 @@ def _than(by: str) -> str:
 
 
 def amount(ours: Interval | None, theirs: Interval | None, against: Interval | None, measure: Measure) -> str:
-    """How far ``ours`` lies from ``theirs``: a factor where it is 2 or more, else the paired difference.
+    """How far ``ours`` lies from ``theirs``: a factor where it is 2 or more, otherwise the paired difference.
 
     >>> ours, theirs = Interval(2.0, 1.9, 2.1, 9), Interval(40.0, 39.0, 41.0, 9)
     >>> amount(ours, theirs, Interval(-38.0, -39.0, -37.0, 9), Measure.named("ris"))

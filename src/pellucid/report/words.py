@@ -66,7 +66,7 @@ def training_words(config: Mapping[str, Any]) -> str:
 
 
 def number(value: Any) -> str:
-    """A parameter as people write it: eighths and 255ths as fractions, else at most four digits.
+    """A parameter as people write it: eighths and 255ths as fractions, others with at most four digits.
 
     >>> number(8 / 255), number(0.125), number(0.3), number(4), number("linf")
     ('8/255', '1/8', '0.3', '4', 'linf')

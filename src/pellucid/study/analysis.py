@@ -113,7 +113,7 @@ def analyse(
 
 
 def question_test(ratings: Ratings, *, seed: int = 0) -> tuple[float, float]:
-    """Statistic and p of a question's own test: the signed-rank test of two conditions, else Friedman's.
+    """Statistic and p of a question's own test: the signed-rank test of two conditions, Friedman's of more.
 
     Args:
         ratings: of the question; at least 2 participants who rated every condition.

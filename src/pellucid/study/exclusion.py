@@ -21,7 +21,7 @@ class Step:
         words: the rule in words.
         excluded: participants whom this rule was the first to leave out.
         meeting: all participants whom it would leave out by itself.
-        unknown: participants of whom it cannot be told, who stay.
+        unknown: participants of whom the rule cannot tell; they stay.
     """
 
     rule: str

@@ -113,10 +113,10 @@ class Responses:
     Attributes:
         study: as it was exported.
         participants: all who are in the export, finished or not.
-        answers: theirs.
+        answers: what they answered.
         registration: the hash that a registration quotes; empty where the study was never frozen.
         changed: files that are not as they were frozen, such as ``study.yaml``.
-        withdrawn: how many withdrew, who are in no other place.
+        withdrawn: how many withdrew; nothing else about them is here.
     """
 
     study: Study

@@ -339,7 +339,7 @@ class Store:
     # For the researcher
 
     def participants(self) -> Sequence[Mapping[str, Any]]:
-        """Every participant's row, but for the hash of the key, in the order in which they began."""
+        """Every participant's row without the hash of the key, in the order in which they began."""
         columns = [column for column in PARTICIPANTS.c if column.name != "key_hash"]
         with self._read() as connection:
             query = sa.select(*columns).order_by(PARTICIPANTS.c.started_at, PARTICIPANTS.c.slot, PARTICIPANTS.c.id)
