@@ -228,7 +228,7 @@ def _tiff(content: bytes, where: str) -> npt.NDArray[Any]:
 
 
 def _dicom(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
-    """The first frame in [0, 1]: colours as they are, greys over the file's own window, or over their range where it has none."""
+    """The first frame in [0, 1]: colours as they are, greys over the file's window, if any, or over their range."""
     try:
         from pydicom import dcmread
         from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut

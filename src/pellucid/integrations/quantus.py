@@ -59,8 +59,8 @@ class Sparseness(QuantusMetric, of=metrics.Gini):
 class Complexity(QuantusMetric, of=metrics.PixelEntropy, factor=math.log(2)):
     """Entropy of the map as a distribution over pixels, in nats as in Quantus; lower is sparser.
 
-    Quantus 0.6 has the same number for maps of one channel, except for all-zero ones, which give NaN there and the entropy
-    of a flat map here.
+    Quantus 0.6 has the same number for maps of one channel, except for all-zero ones, which give NaN there and the
+    entropy of a flat map here.
 
     >>> import numpy as np
     >>> (score,) = Complexity()(None, np.zeros((1, 1, 2, 2)), np.array([0]), a_batch=np.ones((1, 2, 2)))

@@ -119,8 +119,8 @@ class Reproduction(Plan):
             search that the package brings for the dataset, if it brings one.
 
     Raises:
-        InputError: an unknown paper, a GPU that this machine lacks, fewer than one seed or job, or a trace for a paper that
-            takes none.
+        InputError: an unknown paper, a GPU that this machine lacks, fewer than one seed or job, or a trace for a paper
+            that takes none.
     """
 
     paper: str

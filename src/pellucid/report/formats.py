@@ -15,7 +15,7 @@ from pellucid.report.words import number
 from pellucid.runs.measures import Measure, ordered
 from pellucid.statistics import Interval
 
-__all__ = ["Format", "render"]
+__all__ = ["Format", "padded", "render"]
 
 Comparison = Mapping[str, Mapping[str, Any]]
 Format = Literal["text", "csv", "latex", "markdown", "json"]
@@ -134,13 +134,12 @@ def _csv(comparison: Comparison) -> str:
 def _text(comparison: Comparison, *, width: int = 100) -> str:
     """Blocks of columns that fit ``width``: the accuracies, then the metrics of each saliency method's maps."""
     runs = list(comparison.values())
-    keys = _padded(["Run", *map(_printable, comparison)], str.ljust)
-    trained = _padded(["Trained with", *(_printable(_trained(run)) for run in runs)], str.ljust)
+    keys = padded(["Run", *map(_printable, comparison)], str.ljust)
+    trained = padded(["Trained with", *(_printable(_trained(run)) for run in runs)], str.ljust)
     blocks = []
     for method, measures in _sections(comparison).items():
         columns = [
-            _padded([measure.head, *(_cell(run["metrics"], measure) for run in runs)], str.rjust)
-            for measure in measures
+            padded([measure.head, *(_cell(run["metrics"], measure) for run in runs)], str.rjust) for measure in measures
         ]
         waiting = columns if method else [trained, *columns]
         while waiting:
@@ -159,7 +158,8 @@ def _text(comparison: Comparison, *, width: int = 100) -> str:
     return "\n\n".join(["\n".join(block) for block in blocks] + [note])
 
 
-def _padded(texts: list[str], align: Callable[[str, int], str]) -> list[str]:
+def padded(texts: Sequence[str], align: Callable[[str, int], str]) -> list[str]:
+    """Texts of one length, by ``str.ljust`` or ``str.rjust``."""
     return [align(text, max(map(len, texts))) for text in texts]
 
 

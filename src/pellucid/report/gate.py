@@ -13,6 +13,7 @@ import numpy as np
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.report.formats import padded
 from pellucid.runs.directory import Run, check_comparable, read_run
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval, ratio_interval
@@ -207,16 +208,11 @@ def table(outcomes: Sequence[Outcome], form: Form = "text") -> str:
     if form == "markdown":
         lines = [head, ["---", "---:", "---:", "---:", "---:", "---"], *rows]
         return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
-    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
-    aligned = [
-        "  ".join(
-            cell.ljust(width) if i in (0, len(head) - 1) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in [head, *rows]
-    ]
+    columns = list(zip(head, *rows, strict=True))
+    aligned = [padded(texts, str.ljust if texts[0] in (head[0], head[-1]) else str.rjust) for texts in columns]
+    first, *lines = ("  ".join(cells) for cells in zip(*aligned, strict=True))
     notes = [f"{outcome.requirement}: {outcome.reason}." for outcome in outcomes if outcome.reason]
-    return "\n".join([aligned[0], "─" * (sum(widths) + 2 * (len(widths) - 1)), *aligned[1:], *notes])
+    return "\n".join([first.rstrip(), "─" * len(first), *(line.rstrip() for line in lines), *notes])
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:

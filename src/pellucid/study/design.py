@@ -258,30 +258,21 @@ def _check_bounds(study: Study) -> None:
 
 
 def _check_texts(study: Study) -> None:
-    texts: list[tuple[str, Mapping[str, Any]]] = [
-        ("heading", study.heading),
-        ("consent.text", study.consent.text),
-        ("welcome", study.welcome),
-        ("instructions", study.instructions),
-        ("debrief", study.debrief),
-    ]
+    named: dict[str, Mapping[str, Any]] = {
+        "heading": study.heading, "consent.text": study.consent.text, "welcome": study.welcome,
+        "instructions": study.instructions, "debrief": study.debrief,
+    }  # fmt: skip
+    texts = list(named.items())
     for question in study.questions:
         texts.append((f"question {question.name}: text", question.text))
         if question.anchors is not None:
-            texts += [
-                (f"question {question.name}: anchors", words) for words in (question.anchors.low, question.anchors.high)
-            ]
+            texts += [(f"question {question.name}: anchors", words) for words in vars(question.anchors).values()]
     asked: list[Check | Expertise] = [*study.checks, *study.expertise]
-    for question_or_check in asked:
-        texts += [
-            (f"{question_or_check.name}: text", question_or_check.text),
-            (f"{question_or_check.name}: options", question_or_check.options),
-        ]
-        if (
-            len({len(options) for options in question_or_check.options.values()}) > 1
-            or min(map(len, question_or_check.options.values()), default=0) < 2
-        ):
-            raise InputError(f"{question_or_check.name}: options must be two or more, equally many in every language")
+    for about in asked:
+        texts += [(f"{about.name}: text", about.text), (f"{about.name}: options", about.options)]
+        counts = {len(options) for options in about.options.values()} or {0}
+        if len(counts) > 1 or min(counts) < 2:
+            raise InputError(f"{about.name}: options must be two or more, equally many in every language")
     for where, text in texts:
         for language in study.languages:
             if not text.get(language):

@@ -1,8 +1,8 @@
 """Tests and effect sizes for ratings: the participant is the unit, and one participant gives one number a condition.
 
 Answers of one person are not independent of each other, so that a test over single answers would count every person
-many times. Everything here therefore takes one value per participant and condition, except for `two_way_interval`, which
-sees the single answers and resamples participants and images together.
+many times. Everything here therefore takes one value per participant and condition, except for `two_way_interval`,
+which sees the single answers and resamples participants and images together.
 """
 
 import math
@@ -85,7 +85,7 @@ def signed_rank(differences: Values, *, alternative: Alternative = "two-sided") 
     """Wilcoxon's signed-rank test with Pratt's zeros and its exact conditional distribution, ties or not.
 
     Under the hypothesis each difference that is not 0 has either sign with probability 1/2, so that the statistic is a
-    sum of independent terms; its distribution is the convolution of their distributions. p is exact: no approximation and no random number.
+    sum of independent terms; its distribution is the convolution of theirs. So p is exact.
 
     Args:
         differences: (n,) one difference per participant, n >= 1, none of them NaN.

@@ -20,7 +20,7 @@ class Pair:
         zeros: participants whose mean is the same in both.
         statistic: sum of the ranks of the positive differences.
         p: exact p-value of the signed-rank test.
-        corrected_p: after Holm's correction, over pairs where there are more than two conditions, otherwise over questions.
+        corrected_p: after Holm's correction, over pairs of three or more conditions, over questions of two.
         shift: Hodges-Lehmann estimate in points of the scale.
         effect: matched-pairs rank-biserial correlation in [-1, 1].
         difference: mean difference in points.
