@@ -9,7 +9,7 @@ import pytest
 
 from pellucid.core.errors import InputError
 from pellucid.report.formats import render
-from pellucid.report.table import _plain, compare, definitions, summarise
+from pellucid.report.table import compare, definitions, interval_data, summarise
 from pellucid.runs.directory import read_run, read_runs
 from pellucid.statistics import Interval
 
@@ -145,8 +145,8 @@ def test_infinite_values_are_left_out_and_counted(make_run, form) -> None:
 
 def test_plain_numbers_are_what_json_can_hold() -> None:
     nan, inf = float("nan"), float("inf")
-    assert _plain(Interval(nan, -inf, inf, 3)) == {"mean": None, "low": None, "high": None, "n": 3}
-    assert _plain(Interval(1.0, 0.5, inf, 3)) == {"mean": 1.0, "low": 0.5, "high": None, "n": 3}
+    assert interval_data(Interval(nan, -inf, inf, 3)) == {"mean": None, "low": None, "high": None, "n": 3}
+    assert interval_data(Interval(1.0, 0.5, inf, 3)) == {"mean": 1.0, "low": 0.5, "high": None, "n": 3}
 
 
 @pytest.mark.parametrize(

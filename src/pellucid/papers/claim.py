@@ -12,6 +12,7 @@ from pellucid.core.errors import InputError
 from pellucid.papers import measured
 from pellucid.papers.background import with_background
 from pellucid.papers.measured import FloatArray
+from pellucid.report.table import interval_data
 from pellucid.runs.directory import Run
 from pellucid.statistics import Interval, mean_interval
 from pellucid.statistics.seeds import hierarchical_interval, hierarchical_ratio, hierarchical_statistic
@@ -92,7 +93,7 @@ def checked(claim: Claim, runs: Runs, n: int, times: Mapping[str, Interval] | No
     told = ("text", "metric", "run", "baseline", "kind", "whose", "eps", "from_clean")
     return {name: getattr(claim, name) for name in told} | {
         "allowed": [claim.low, claim.high],
-        "found": measured.plain(interval),
+        "found": interval_data(interval),
         "verdict": "cannot be told" if doubted else verdict,
         "attack_too_weak": doubted,
     }

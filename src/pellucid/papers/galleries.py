@@ -1,6 +1,5 @@
-"""A paper's figures that are pictures, from the runs of its table."""
+"""The training pictures with the extremes of q, as a paper's figure."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,29 +7,13 @@ from matplotlib.figure import Figure
 
 from pellucid.core.errors import InputError
 from pellucid.data import load
-from pellucid.report.picture import bare, draw_heatmap, draw_image, save, write_picture
+from pellucid.report.picture import bare, draw_heatmap, draw_image, save
 from pellucid.runs.directory import Run
 from pellucid.runs.settings import read_experiment
 from pellucid.runs.training import load_network
 from pellucid.saliency import VanillaGradient, heatmap
 
-__all__ = ["gallery", "write_extremes"]
-
-
-def gallery(name: str, runs: Sequence[Run], out: Path) -> Path:
-    """A figure of pictures as PNG.
-
-    Args:
-        name: ``maps`` or ``q``.
-        runs: one for each training method; ``q`` is of the last that has it.
-        out: the file.
-
-    Returns:
-        ``out``.
-    """
-    if name == "maps":
-        return write_picture([run.path for run in runs], out, rows=6)
-    return write_extremes([run for run in runs if run.q][-1], out)
+__all__ = ["write_extremes"]
 
 
 def write_extremes(run: Run, out: str | Path) -> Path:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from pellucid.runs.measures import Measure, Statistic
 from pellucid.statistics import Interval, of_share
 from pellucid.statistics.seeds import hierarchical_statistic
 
-__all__ = ["FloatArray", "interval", "mean", "plain", "predictions", "robust_eps", "statistics"]
+__all__ = ["FloatArray", "interval", "mean", "predictions", "robust_eps", "statistics"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -60,12 +59,6 @@ def robust_eps(run: Run) -> float | None:
     """The radius at which robust accuracy and AutoAttack are measured."""
     column = run.columns.get("robust_correct")
     return None if column is None else float(column["parameters"]["eps"])
-
-
-def plain(value: Interval) -> dict[str, Any]:
-    """An interval for JSON; a number that does not exist is None."""
-    numbers = {"mean": value.mean, "low": value.low, "high": value.high}
-    return {key: None if math.isnan(number) else number for key, number in numbers.items()} | {"n": value.n}
 
 
 def _right(run: Run) -> FloatArray:

@@ -13,13 +13,14 @@ from pellucid.core.files import check_writable, whole_file
 from pellucid.data import load
 from pellucid.papers.cost import Cost, duration, estimated_cost
 from pellucid.papers.figures import draw
-from pellucid.papers.galleries import gallery
+from pellucid.papers.galleries import write_extremes
 from pellucid.papers.plan import Reproduction
 from pellucid.papers.setting import TRAINING_IMAGES
 from pellucid.papers.stages import Stage, finished, folder, stages_of
 from pellucid.papers.summary import network, summarise
 from pellucid.papers.table import Table, table_name, tables
 from pellucid.papers.table_page import figure_file, page
+from pellucid.report.picture import write_picture
 from pellucid.runs.directory import read_run
 from pellucid.runs.environment import environment
 from pellucid.runs.training import build_network
@@ -64,10 +65,13 @@ def reproduce(plan: Reproduction, *, progress: bool = True) -> list[Path]:
         written_to.append(write(result, page(result), plan.results / result["name"]))
         for figure, drawn in result["figures"].items():
             file = plan.results / figure_file(result, figure)
+            runs = [folder(plan, table, run, 0) for run in table.runs]
             if drawn:
                 draw(figure, drawn, file)
+            elif figure == "maps":
+                write_picture(runs, file, rows=6)
             else:
-                gallery(figure, [read_run(folder(plan, table, run, 0)) for run in table.runs], file)
+                write_extremes([run for run in map(read_run, runs) if run.q][-1], file)
     return written_to
 
 

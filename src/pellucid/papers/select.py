@@ -16,14 +16,13 @@ from pellucid.papers import pellucid as compositions
 from pellucid.papers.cost import duration, estimated_cost
 from pellucid.papers.front_figure import draw
 from pellucid.papers.grids import grid
-from pellucid.papers.measured import plain
 from pellucid.papers.pellucid import BASELINE
 from pellucid.papers.plan import Selection, source
 from pellucid.papers.reproduce import write
 from pellucid.papers.search_page import page
 from pellucid.papers.setting import Setting, setting
 from pellucid.papers.stages import Stage, finished
-from pellucid.report.table import summarise
+from pellucid.report.table import interval_data, summarise
 from pellucid.runs.directory import Run, read_run
 from pellucid.runs.environment import environment, told_commit
 from pellucid.runs.settings import Experiment
@@ -119,7 +118,7 @@ def _chosen(plan: Selection, at: Setting, measured: Measured) -> dict[str, Any]:
 
 def _numbers(run: Run) -> dict[str, Any]:
     """What is known of a candidate; of SCAAT also q over all images and epochs."""
-    measured = {name: plain(interval) for name, interval in summarise(run).items()}
+    measured = {name: interval_data(interval) for name, interval in summarise(run).items()}
     return {
         # Of all validation images after the last epoch; the measured ones are fewer.
         "validation_accuracy": float(run.training["validation_accuracy"][-1]),

@@ -12,12 +12,12 @@ from pellucid.papers.claim import checked
 from pellucid.papers.cost import step_ratios
 from pellucid.papers.curves import panels
 from pellucid.papers.expression import expression
-from pellucid.papers.measured import interval, plain, predictions, robust_eps
+from pellucid.papers.measured import interval, predictions, robust_eps
 from pellucid.papers.plan import Reproduction, source
 from pellucid.papers.stages import folder
 from pellucid.papers.table import Table, table_name
 from pellucid.report.caveats import caveats
-from pellucid.report.table import definitions
+from pellucid.report.table import definitions, interval_data
 from pellucid.runs.directory import Run, read_run
 from pellucid.runs.environment import told_commit
 
@@ -41,8 +41,8 @@ def summarise(plan: Reproduction, table: Table, facts: Mapping[str, Any]) -> dic
     n, trained = first.rows.num_rows, next(iter(table.runs.values()))
     times = step_ratios(table.runs) if table.time else {}
     measured = {
-        name: {metric: plain(interval(seeds, metric, n)) for metric in table.metrics}
-        | ({"time": plain(times[name])} if table.time else {})
+        name: {metric: interval_data(interval(seeds, metric, n)) for metric in table.metrics}
+        | ({"time": interval_data(times[name])} if table.time else {})
         for name, seeds in runs.items()
     }
     return {

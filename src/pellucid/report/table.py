@@ -12,7 +12,7 @@ from pellucid.runs.directory import Run, check_comparable
 from pellucid.runs.measures import Measure, columns_of, measures_of
 from pellucid.statistics import Interval
 
-__all__ = ["compare", "definitions", "plain", "summarise"]
+__all__ = ["compare", "definitions", "interval_data", "plain", "summarise"]
 
 
 def summarise(run: Run) -> dict[str, Interval]:
@@ -61,7 +61,7 @@ def _told(run: Run, baseline: Run | None, wanted: Sequence[Measure]) -> dict[str
     comparison = plain(run, {measure.name: measure.interval(run) for measure in wanted}, caveats(run))
     if baseline is not None and run.name != baseline.name:
         both = [measure for measure in wanted if measure.name in baseline.measures]
-        against = {measure.name: _plain(measure.difference(run, baseline)) for measure in both}
+        against = {measure.name: interval_data(measure.difference(run, baseline)) for measure in both}
         comparison |= {"baseline": baseline.name, "differences": against}
     return comparison
 
@@ -79,7 +79,7 @@ def plain(run: Run, intervals: Mapping[str, Interval], said: Sequence[str]) -> d
     return {
         "method": run.method,
         "smoothing": run.smoothing,
-        "metrics": {name: _plain(interval) for name, interval in intervals.items()},
+        "metrics": {name: interval_data(interval) for name, interval in intervals.items()},
         "caveats": list(said),
         **({"columns": foreign} if foreign else {}),
     }
@@ -140,6 +140,7 @@ def _not_there(metric: str, there: Sequence[Measure], runs: Sequence[Run]) -> st
     return f"no run has the metric {metric!r}; {hint}"
 
 
-def _plain(interval: Interval) -> dict[str, float | int | None]:
+def interval_data(interval: Interval) -> dict[str, float | int | None]:
+    """An interval as plain data, ready for JSON; a number that does not exist is None."""
     numbers = {"mean": interval.mean, "low": interval.low, "high": interval.high}
     return {key: value if math.isfinite(value) else None for key, value in numbers.items()} | {"n": interval.n}

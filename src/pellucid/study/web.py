@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -60,12 +60,12 @@ def application(
         routes=[
             Route("/", partial(_welcome, site)),
             Route("/consent", partial(_consent, site), methods=["GET"]),
-            Route("/consent", partial(_decide, site), methods=["POST"]),
+            Route("/consent", partial(_posted, _decided, site), methods=["POST"]),
             Route("/study", partial(_show, site), methods=["GET"]),
-            Route("/study", partial(_answer, site), methods=["POST"]),
+            Route("/study", partial(_posted, _answered, site), methods=["POST"]),
             Route("/resume/{key}", partial(_resume, site)),
             Route("/withdraw", partial(_ask_withdrawal, site), methods=["GET"]),
-            Route("/withdraw", partial(_withdraw, site), methods=["POST"]),
+            Route("/withdraw", partial(_posted, _withdrawn, site), methods=["POST"]),
             Route("/stimuli/{name}", partial(_stimulus, site)),
             Route("/static/{name}", partial(_static, site)),
             Route("/favicon.ico", _nothing),
@@ -77,6 +77,12 @@ def application(
     )
     app.state.site = site
     return app
+
+
+async def _posted(handle: Callable[[Site, Request, Form], Response], site: Site, request: Request) -> Response:
+    """The answer to a form, made in a thread, since it waits for the database."""
+    form = await read_form(site, request)
+    return await run_in_threadpool(handle, site, request, form)
 
 
 def _platform(given: Mapping[str, str]) -> dict[str, str]:
@@ -117,11 +123,6 @@ def _consent(site: Site, request: Request) -> Response:
     )
     site.remember(response, key)
     return response
-
-
-async def _decide(site: Site, request: Request) -> Response:
-    form = await read_form(site, request)
-    return await run_in_threadpool(_decided, site, request, form)
 
 
 def _decided(site: Site, request: Request, form: Form) -> Response:
@@ -241,11 +242,6 @@ def _page(
     )
 
 
-async def _answer(site: Site, request: Request) -> Response:
-    form = await read_form(site, request)
-    return await run_in_threadpool(_answered, site, request, form)
-
-
 def _answered(site: Site, request: Request, form: Form) -> Response:
     key = _checked(site, request, form)
     participant = _known(site, key)
@@ -295,11 +291,6 @@ def _ask_withdrawal(site: Site, request: Request) -> Response:
     if key is None or participant is None:
         return RedirectResponse("/", 303)
     return site.page("withdraw.html", site.language(participant.language), token=site.tokens.sign("form", key))
-
-
-async def _withdraw(site: Site, request: Request) -> Response:
-    form = await read_form(site, request)
-    return await run_in_threadpool(_withdrawn, site, request, form)
 
 
 def _withdrawn(site: Site, request: Request, form: Form) -> Response:
