@@ -206,8 +206,8 @@ def table(outcomes: Sequence[Outcome], form: Form = "text") -> str:
         for outcome in outcomes
     ]
     if form == "markdown":
-        table_rows = [head, ["---", "---:", "---:", "---:", "---:", "---"], *rows]
-        return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |" for cells in table_rows)
+        whole = [head, ["---", "---:", "---:", "---:", "---:", "---"], *rows]
+        return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in whole)
     columns = list(zip(head, *rows, strict=True))
     aligned = [padded(texts, str.ljust if texts[0] in (head[0], head[-1]) else str.rjust) for texts in columns]
     first, *lines = ("  ".join(cells) for cells in zip(*aligned, strict=True))
