@@ -18,8 +18,8 @@ SETTINGS = {
     "demo": "pellucid.demo.Demo",
     "train": "pellucid.Experiment",
     "evaluate": "pellucid.Evaluation",
-    "reproduce": "pellucid.reproduction.Reproduction",
-    "select": "pellucid.selection.Selection",
+    "reproduce": "pellucid.papers.plan.Reproduction",
+    "select": "pellucid.papers.plan.Selection",
     "study new": "pellucid.study.stimuli.New",
 }
 POSITIONAL = {"reproduce": {"paper"}, "select": {"search"}}
