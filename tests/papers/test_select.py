@@ -66,7 +66,7 @@ def test_no_test_image_is_measured(smoke, monkeypatch, tmp_path) -> None:
     plan, _, _ = smoke("ismail2021")
     seen = []
     for module in ("pellucid.runs.trained", "pellucid.runs.training", "pellucid.papers.select"):
-        monkeypatch.setattr(f"{module}.load", lambda data, split: seen.append(split) or load(data, split))
+        monkeypatch.setattr(f"{module}.load", lambda data, split, **k: seen.append(split) or load(data, split, **k))
     monkeypatch.setattr(search, "grid", _one)
     select(replace(plan, out=tmp_path / "runs", results=tmp_path / "results"), progress=False)
     assert set(seen) == {"train", "validation"}
