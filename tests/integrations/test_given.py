@@ -1,5 +1,7 @@
 """Draws by pixels or by position."""
 
+import sys
+
 import pytest
 import torch
 from hypothesis import given, strategies as st
@@ -33,6 +35,7 @@ def test_positions_are_those_of_an_evaluation():
 
 
 def test_the_module_has_moved():
+    sys.modules.pop("pellucid.integrations.draws", None)
     with pytest.warns(DeprecationWarning, match=r"pellucid.integrations.draws is now pellucid.integrations.given"):
         from pellucid.integrations.draws import image_draws as former
     assert former is image_draws

@@ -430,9 +430,9 @@ def test_the_large_datasets_run_in_their_real_layouts(tmp_path, dataset, make) -
         if number != MAIN[paper]
     ],
 )
-def test_every_table_runs(smoke, paper, number) -> None:
+def test_every_table_runs(smoke, tmp_path, paper, number) -> None:
     plan, _ = smoke(paper)
-    wanted = replace(plan, table=number, seeds=1)
+    wanted = replace(plan, table=number, seeds=1, results=tmp_path)
     (file,) = reproduce(wanted, progress=False)
     result = json.loads(file.with_suffix(".json").read_text())
     (table,) = tables(wanted)
