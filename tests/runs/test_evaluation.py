@@ -294,23 +294,6 @@ def test_any_explanation_is_measured(run, tmp_path):
     assert "ris" not in table.column_names
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"images": 0}, "images must be at least 1, got 0"),
-        ({"robust_eps": float("nan")}, r"robust_eps must be in \[0, 1\], the range of pixels, got nan"),
-        ({"robust_eps": 8}, r"robust_eps must be in \[0, 1\], the range of pixels, got 8"),
-        ({"region": 0}, "region must be at least 1, got 0"),
-        ({"saliency": ()}, "saliency must name at least one method, got none"),
-        ({"saliency": ("vanilla",)}, "saliency must be vanilla_gradient, smoothgrad, .*, got 'vanilla'"),
-        ({"stability": ("lime",)}, "stability must be among the measured methods vanilla_gradient.*, got 'lime'"),
-    ],
-)
-def test_bad_settings(change, sentence):
-    with pytest.raises(InputError, match=sentence):
-        Evaluation(**change)
-
-
 def test_not_a_finished_run(run, tmp_path):
     with pytest.raises(InputError, match="is not a run directory"):
         evaluate(tmp_path, QUICK)
@@ -318,24 +301,6 @@ def test_not_a_finished_run(run, tmp_path):
     (other / "model.safetensors").unlink()
     with pytest.raises(InputError, match="its training is not finished"):
         evaluate(other, QUICK)
-
-
-def test_only_the_usual_radii_are_cut_at_the_range_of_pixels():
-    dataset = load(DATA, "test")
-
-    def radii(**settings):
-        (curve,) = measurement_of(Evaluation(metrics=("robust_curve",), **settings), "mnist", dataset).metrics
-        return curve.radii
-
-    assert radii(robust_eps=0.4) == pytest.approx((0.1, 0.2, 0.4, 0.8))
-    assert radii(robust_grid=(0.3, 1.0)) == (0.3, 1.0)
-
-
-def test_without_the_vanilla_gradient_the_first_map_is_tried_for_stability():
-    assert Evaluation().stable() == ("vanilla_gradient",)
-    assert Evaluation(saliency=("smoothgrad", "vanilla_gradient")).stable() == ("vanilla_gradient",)
-    assert Evaluation(saliency=("smoothgrad", "integrated_gradients")).stable() == ("smoothgrad",)
-    assert Evaluation(stability=()).stable() == ()
 
 
 RECORDED = {
