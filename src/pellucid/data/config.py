@@ -6,12 +6,21 @@ from difflib import get_close_matches
 from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError
 
-__all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "USUAL_EPS", "Data", "usual_eps"]
+__all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "TRUTH", "USUAL_EPS", "Data", "usual_eps"]
 
-DATASETS = ("fashion-mnist", "mnist", "cifar10", "pcam", "folder", "huggingface")
+TRUTH = {
+    "truth:beside": "grey, 28 x 56: an article of clothing decides, a digit beside it does not",
+    "truth:shapes": "colour, 64 px: the one textured shape decides, among blobs, lines and strokes",
+}
+"""Sets of images that are made here, each with the mask of what decides its class, and what is on them."""
+
+DATASETS = ("fashion-mnist", "mnist", "cifar10", "pcam", *TRUTH, "folder", "huggingface")
 AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip")
 LABELS = ("true", "shuffled")
-USUAL_EPS = {"fashion-mnist": 0.1, "mnist": 0.1}
+USUAL_EPS = {
+    **dict.fromkeys(("fashion-mnist", "mnist"), 0.1),
+    **dict.fromkeys(("truth:beside", "truth:composite", "truth:decoy"), 0.1),
+}
 """Radius in pixel units of an attack on a dataset's images, where no other is asked for; 8/255 on other images."""
 
 
@@ -89,7 +98,12 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
     @property
     def is_own(self) -> bool:
         """Whether the name is the import path of a dataset of your own."""
-        return isinstance(self.name, str) and (":" in self.name or "." in self.name)
+        return isinstance(self.name, str) and not self.is_truth and (":" in self.name or "." in self.name)
+
+    @property
+    def is_truth(self) -> bool:
+        """Whether the name begins as that of a set whose images come with the mask of what decides their class."""
+        return isinstance(self.name, str) and self.name.startswith("truth:")
 
 
 def known(kind: str, name: str, names: tuple[str, ...], more: str = "") -> str:

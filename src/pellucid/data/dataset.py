@@ -17,7 +17,7 @@ from torch import Tensor
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import seed_of
 from pellucid.data import sources
-from pellucid.data.config import Data
+from pellucid.data.config import TRUTH, Data
 from pellucid.data.splits import Images, Rows, Split, Stored
 
 __all__ = ["FITS", "Dataset", "load"]
@@ -45,6 +45,7 @@ _MOMENTS = {
 }
 
 _AUGMENTATION = {"fashion-mnist": "none", "mnist": "none", "cifar10": "crop-flip", "pcam": "flips"}
+_AUGMENTATION |= dict.fromkeys(TRUTH, "none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,6 +286,10 @@ def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
         from pellucid.data import factory
 
         return partial(factory.reader(data.name), classes=data.classes, **settings), data.name
+    if data.is_truth:
+        from pellucid.data.truth import reading
+
+        return reading.reader(data), data.name
     if data.name == "folder":
         from pellucid.data import folder
 

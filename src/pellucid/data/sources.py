@@ -44,11 +44,12 @@ class Known(NamedTuple):
     place: Path | None
 
 
-_HELP = {
+HELP = {
     "fashion-mnist": "; on Debian and Ubuntu `apt install dataset-fashion-mnist` brings it, and without root "
     "scripts/fashion_mnist of pellucid's source",
     "mnist": "; where pip answers, scripts/mnist of pellucid's source brings it",
 }
+"""What else brings a dataset, to end a sentence that says where it was looked for."""
 
 
 def cache() -> Path:
@@ -168,7 +169,7 @@ def get(name: str, *, path: str | Path | None = None, progress: Callable[[str], 
         return target
     raise InputError(
         f"{name} was not found; tried {'; '.join(tried)}; put {_listed(SOURCES[name].forms[:1])} into {target}"
-        f"{_HELP.get(name, '')}"
+        f"{HELP.get(name, '')}"
     )
 
 

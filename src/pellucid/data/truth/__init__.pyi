@@ -1,0 +1,1 @@
+from .reading import IMAGES as IMAGES, reader as reader

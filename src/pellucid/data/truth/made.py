@@ -1,0 +1,97 @@
+"""What every set of ground truth makes, and the random numbers it makes it of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from pellucid.core.randomness import StepDraws
+from pellucid.data.truth.drawing import Array
+
+__all__ = ["BLOCK", "Chance", "Made", "Recipe", "make"]
+
+BLOCK = 1000
+"""Images that are made of one set of draws; the labels of each block are balanced."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """Images with the mask of what decides their class.
+
+    Attributes:
+        images: uint8 (n, c, h, w).
+        labels: int64 (n,).
+        masks: bool (n, h, w), True where what decides the class is.
+        parts: bool (n, h, w) of each named part.
+        changed: the same images with one thing exchanged or removed, by its name; empty where not asked for.
+    """
+
+    images: Array
+    labels: Array
+    masks: Array
+    parts: Mapping[str, Array] = field(default_factory=dict)
+    changed: Mapping[str, Array] = field(default_factory=dict)
+
+
+class Chance(NamedTuple):
+    """The random numbers of one block, each a function of the set, the split, the block and its purpose alone."""
+
+    draws: StepDraws
+
+    def uniform(self, purpose: str, *shape: int) -> Array:
+        """Float64 in [0, 1), each a multiple of 2⁻²⁴."""
+        drawn: Array = self.draws.of(purpose).uniform(shape).numpy()
+        return drawn.astype(np.float64)
+
+    def below(self, purpose: str, bound: int | Array, *shape: int) -> Array:
+        """Whole numbers from 0 to ``bound`` - 1; a bound for each of them where it is an array."""
+        return np.floor(self.uniform(purpose, *shape) * bound).astype(np.int64)
+
+    def labels(self, n: int, classes: int) -> Array:
+        """Class numbers, each as often as every other (once more or less where ``n`` does not divide), shuffled."""
+        return (np.arange(n) % classes)[np.argsort(self.uniform("labels", n), kind="stable")]
+
+    def others(self, purpose: str, taken: Array, classes: int) -> Array:
+        """For every class number in ``taken`` one of the other classes, all equally likely."""
+        return (taken + 1 + self.below(purpose, classes - 1, *taken.shape)) % classes
+
+
+class Recipe(Protocol):
+    """How the images of one split of a set are made."""
+
+    @property
+    def name(self) -> str:
+        """Of the set, with its version and all that its images depend on: two that differ make other images."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of every image."""
+
+    def block(self, n: int, chance: Chance, *, changed: bool) -> Made:
+        """``n`` images of these random numbers, and where ``changed`` those with one thing exchanged."""
+
+
+def make(recipe: Recipe, split: str, n: int, *, changed: bool = False) -> Made:
+    """``n`` images of one split.
+
+    Args:
+        recipe: how.
+        split: enters the random numbers, so that no split has another's.
+        n: number of images; those of a smaller number are the first of a larger, in whole blocks.
+        changed: give the changed images as well.
+    """
+    blocks = []
+    for number, first in enumerate(range(0, n, BLOCK)):
+        chance = Chance(StepDraws(seed=0, step=number, purpose=f"truth/{recipe.name.split(' ')[0]}/{split}"))
+        blocks.append(recipe.block(min(BLOCK, n - first), chance, changed=changed))
+
+    def joined(name: str) -> dict[str, Array]:
+        return {key: np.concatenate([getattr(b, name)[key] for b in blocks]) for key in getattr(blocks[0], name)}
+
+    images, labels, masks = (np.concatenate([getattr(b, k) for b in blocks]) for k in ("images", "labels", "masks"))
+    return Made(images, labels, masks, joined("parts"), joined("changed"))

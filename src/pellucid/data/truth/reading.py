@@ -1,0 +1,53 @@
+"""Sets of ground truth as every other dataset is read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pellucid.core.errors import InputError
+from pellucid.data.config import Data
+from pellucid.data.splits import Stored, Truth
+from pellucid.data.truth.kept import Changed, kept
+from pellucid.data.truth.made import Recipe
+
+__all__ = ["IMAGES", "reader"]
+
+IMAGES = {"train": 20_000, "validation": 5_000, "test": 4_000}
+"""Images of each split of a set of ground truth."""
+
+
+def reader(data: Data) -> Callable[[str], Stored]:
+    """A function from split to the images of a set of ground truth, which are made the first time.
+
+    Args:
+        data: names the set, and what it may be asked for.
+
+    Raises:
+        InputError: the pictures of which images are made are missing, or what is asked for is not to be had.
+    """
+    if data.validation > IMAGES["validation"]:
+        raise InputError(
+            f"validation must be at most the {IMAGES['validation']} validation images of {data.name}, "
+            f"got {data.validation}"
+        )
+
+    def read(split: str) -> Stored:
+        recipe = _recipe(data, split)
+        n = IMAGES[split]
+        held = kept(recipe, split, n)
+        used = data.validation if split == "validation" else n
+        parts = {name.removeprefix("part "): mask[:used] for name, mask in held.items() if name.startswith("part ")}
+        changed = {} if split == "train" else Changed(recipe, split, n, used)
+        truth = Truth(held["masks"][:used], changed, parts)
+        return Stored(held["images"][:used], held["labels"][:used], recipe.classes, recipe.shape, truth)
+
+    return read
+
+
+def _recipe(data: Data, split: str) -> Recipe:
+    # Sets are imported where they are asked for, as the readers of files are.
+    path = None if data.path is None else Path(data.path).expanduser()
+    if data.name == "truth:beside":
+        from pellucid.data.truth.beside import Beside
+
+        return Beside(split, path)
+    raise AssertionError(data.name)
