@@ -1,4 +1,4 @@
-"""``truth:composite``: an article of clothing somewhere on a canvas decides the class, what else lies there does not."""
+"""``truth:composite``: an article of clothing somewhere on a canvas decides the class, among things that do not."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""``truth:decoy``: a patch in the corner that agrees with the class of most training images, and with no test image's."""
+"""``truth:decoy``: a patch in the corner agrees with the class of most training images, and is random in a test."""
 
 from dataclasses import dataclass
 from functools import cached_property

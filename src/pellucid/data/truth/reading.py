@@ -62,4 +62,8 @@ def _recipe(data: Data, split: str) -> Recipe:
         from pellucid.data.truth.shapes import Shapes
 
         return Shapes(data.size or 64)
+    if data.name == "truth:parts":
+        from pellucid.data.truth.parts import Parts
+
+        return Parts(data.size or 64)
     raise AssertionError(data.name)
