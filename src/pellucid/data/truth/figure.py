@@ -58,8 +58,10 @@ FORMS: dict[str, tuple[Inside, ...]] = {
     "arms": (
         lambda x, y: stroke(abs(x), y, (0.5, 0), (0.62, 0.5), 0.09),
         lambda x, y: stroke(abs(x), y, (0.48, 0), (0.78, -0.5), 0.09),
-        lambda x, y: _box(abs(x), y, 0.38, 0.02, 0.66, 0.14)
-        | _disc(abs(x), y, (0.78, 0.08), 0.2) & ~_box(abs(x), y, 0.76, 0.02, 1, 0.14),
+        lambda x, y: (
+            _box(abs(x), y, 0.38, 0.02, 0.66, 0.14)
+            | _disc(abs(x), y, (0.78, 0.08), 0.2) & ~_box(abs(x), y, 0.76, 0.02, 1, 0.14)
+        ),
         lambda x, y: polygon(abs(x), y, [(0.39, -0.06), (0.95, 0.32), (0.39, 0.42)]),
         lambda x, y: _disc(abs(x), y, (0.61, 0.12), 0.21),
     ),

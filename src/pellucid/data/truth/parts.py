@@ -6,7 +6,7 @@ import numpy as np
 
 from pellucid.core.errors import InputError
 from pellucid.data.truth.drawing import Array, blend
-from pellucid.data.truth.figure import ANGLES, FORMS, PARTS, body, forms
+from pellucid.data.truth.figure import ANGLES, PARTS, body, forms
 from pellucid.data.truth.made import Chance, Made
 from pellucid.data.truth.placing import Boxes, anywhere
 from pellucid.data.truth.scenery import away, clouds, lay_marks
@@ -33,8 +33,8 @@ class Parts:
     Each part has five forms, a class is one form of each, and two classes share one part at most, so that any two
     parts tell the class. Colours, size, place, angle and ground are drawn without looking at the class, and the body is
     the same in all. The mask is where the parts are, and one pixel around; so are the masks of the named parts.
-    Changed: ``cause`` (the parts of another class), ``rest`` (another ground and another colour of the body, outside
-    the mask), ``without antenna`` and so on (that part is not drawn).
+    Changed: ``cause`` (the parts of another class), ``rest`` (the same parts on another ground and a body of
+    another colour), ``without antenna`` and so on (that part is not drawn).
 
     Args:
         size: side of the image in pixels, from 48 to 128.
@@ -52,13 +52,13 @@ class Parts:
 
     @property
     def name(self) -> str:
-        return f"parts 1 {self.size}"
+        return f"parts 2 {self.size}"
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return (3, self.size, self.size)
 
-    def block(self, n: int, chance: Chance, *, changed: bool) -> Made:
+    def block(self, n: int, chance: Chance, *, details: bool) -> Made:
         label = chance.labels(n, len(CODES))
         # 42 to 56 pixels at a canvas of 64.
         box = anywhere(chance, self.size, (self.size * (42 + chance.below("side", 15, n)) + 32) // 64)
@@ -81,7 +81,7 @@ class Parts:
 
         bare = bodies(chance.of("scenery"), ground, trunk)
 
-        def complete(labels: Array, without: str = "") -> Array:
+        def complete(labels: Array, bare: Array, without: str = "") -> Array:
             images = bare.copy()
             for i, (label, top, left, side) in enumerate(zip(*_lists(labels, *box), strict=True)):
                 for part, form in enumerate(CODES[label]):
@@ -92,29 +92,29 @@ class Parts:
                         blend(window, colour[i, part], cover)
             return images
 
-        images = complete(label)
-        masks = self._masks(label, box, angle)
-        mask = masks.any(0)
-        exchanged = {}
-        if changed:
-            exchanged["cause"] = complete(chance.others("another class", label, len(CODES)))
+        images = complete(label, bare)
+        mask = self._mask(label, box, angle, PARTS)
+        parts, exchanged = {}, {}
+        if details:
+            exchanged["cause"] = complete(chance.others("another class", label, len(CODES)), bare)
             # Colours at most 32 away, so that the parts still stand out from both.
             moved = [(c + 224 + chance.below(f"another {k}", 65, n, 3)) % 256 for k, c in enumerate((ground, trunk))]
             other = bodies(chance.of("another scenery"), *moved)
-            exchanged["rest"] = np.where(mask[:, None], images, other)
-            exchanged |= {f"without {name}": complete(label, name) for name in PARTS}
-        return Made(images, label, mask, dict(zip(PARTS, masks, strict=True)), exchanged)
+            exchanged["rest"] = complete(label, other)
+            exchanged |= {f"without {name}": complete(label, bare, name) for name in PARTS}
+            parts = {name: self._mask(label, box, angle, (name,)) for name in PARTS}
+        return Made(images, label, mask, parts, exchanged)
 
-    def _masks(self, labels: Array, box: Boxes, angle: list[int]) -> Array:
-        """Where the parts are: bool (part, n, h, w)."""
-        masks = np.zeros((len(PARTS), len(labels), self.size, self.size), dtype=bool)
+    def _mask(self, labels: Array, box: Boxes, angle: list[int], names: tuple[str, ...]) -> Array:
+        """Where the parts of these names are: bool (n, h, w)."""
+        mask = np.zeros((len(labels), self.size, self.size), dtype=bool)
+        chosen = [PARTS.index(name) for name in names]
         for i, (label, top, left, side) in enumerate(zip(*_lists(labels, *box), strict=True)):
-            for part, form in enumerate(CODES[label]):
-                near, row, column = forms(side)[part][form][angle[i]].mask
+            for part in chosen:
+                near, row, column = forms(side)[part][CODES[label][part]][angle[i]].mask
                 row, column = top + row, left + column
-                # A part at the edge of the image has its mask cut there.
-                masks[part, i, row : row + near.shape[0], column : column + near.shape[1]] |= near
-        return masks
+                mask[i, row : row + near.shape[0], column : column + near.shape[1]] |= near
+        return mask
 
 
 def _lists(*values: Array) -> list[list[int]]:

@@ -28,7 +28,7 @@ class Shapes:
     Two to four flat distractors (blobs, lines, strokes like those of letters) stand clear of it, on a cloudy ground.
     Colours, sizes, places, patterns and distractors are drawn without looking at the class. The mask is where the
     shape is, and two pixels around it. Changed: ``cause`` (another shape in the same place, size, angle, colour and
-    pattern), ``rest`` (another ground and other distractors outside the mask).
+    pattern), ``rest`` (the same object on another ground among other distractors).
 
     Args:
         size: side of the image in pixels, from 48 to 128.
@@ -44,13 +44,13 @@ class Shapes:
 
     @property
     def name(self) -> str:
-        return f"shapes 1 {self.size}"
+        return f"shapes 2 {self.size}"
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return (3, self.size, self.size)
 
-    def block(self, n: int, chance: Chance, *, changed: bool) -> Made:
+    def block(self, n: int, chance: Chance, *, details: bool) -> Made:
         label = chance.labels(n, len(self.classes))
         angle = chance.below("angle", TURNS, n).tolist()
         # 20 to 36 pixels at a canvas of 64.
@@ -61,7 +61,7 @@ class Shapes:
         fill = self._fill(chance, box.side, colour)
         tops, lefts, sides = (values.tolist() for values in box)
 
-        def shown(labels: Array) -> tuple[Array, Array]:
+        def shown(labels: Array, scenery: Array) -> tuple[Array, Array]:
             images = scenery.copy()
             masks = np.zeros((n, self.size, self.size), dtype=bool)
             for i, label in enumerate(labels.tolist()):
@@ -71,12 +71,12 @@ class Shapes:
                 masks[i, rows, columns] = covered > 0
             return images, around(masks, NEAR)
 
-        images, masks = shown(label)
+        images, masks = shown(label, scenery)
         exchanged = {}
-        if changed:
-            exchanged["cause"] = shown(chance.others("another class", label, len(self.classes)))[0]
+        if details:
+            exchanged["cause"] = shown(chance.others("another class", label, len(self.classes)), scenery)[0]
             other = self._scenery(chance.of("another scenery"), box, away(chance, "another ground", colour))
-            exchanged["rest"] = np.where(masks[:, None], images, other)
+            exchanged["rest"] = shown(label, other)[0]
         return Made(images, label, masks, changed=exchanged)
 
     def _scenery(self, chance: Chance, box: Boxes, ground: Array) -> Array:
