@@ -13,6 +13,10 @@ from .divergence import (
     kl as kl,
     symmetric_kl as symmetric_kl,
 )
+from .edits.activation import (
+    Activation as Activation,
+    swap_activations as swap_activations,
+)
 from .edits.smoothing import (
     Smoothing as Smoothing,
     insert_smoothing as insert_smoothing,
@@ -21,7 +25,9 @@ from .methods import (
     SCAAT as SCAAT,
     AdversarialSCAAT as AdversarialSCAAT,
     AdversarialTraining as AdversarialTraining,
+    GaussianAugmentation as GaussianAugmentation,
     Method as Method,
+    NoiseAugmentation as NoiseAugmentation,
     Regular as Regular,
     SaliencyGuided as SaliencyGuided,
 )

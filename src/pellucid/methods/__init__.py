@@ -4,9 +4,19 @@ Every method is one sentence with three slots: how x becomes x', what is compare
 """
 
 from pellucid.methods.adversarial import AdversarialTraining
+from pellucid.methods.controls import GaussianAugmentation, NoiseAugmentation
 from pellucid.methods.method import Method
 from pellucid.methods.regular import Regular
 from pellucid.methods.saliency_guided import SaliencyGuided
 from pellucid.methods.scaat import SCAAT, AdversarialSCAAT
 
-__all__ = ["SCAAT", "AdversarialSCAAT", "AdversarialTraining", "Method", "Regular", "SaliencyGuided"]
+__all__ = [
+    "SCAAT",
+    "AdversarialSCAAT",
+    "AdversarialTraining",
+    "GaussianAugmentation",
+    "Method",
+    "NoiseAugmentation",
+    "Regular",
+    "SaliencyGuided",
+]
