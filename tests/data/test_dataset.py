@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 
 from pellucid.core.errors import InputError
 from pellucid.data import Data, Dataset, dataset, load
-from pellucid.data.splits import Stored
+from pellucid.data.splits import Stored, Truth
 
 
 @pytest.fixture
@@ -185,3 +185,37 @@ def test_labels_follow_the_names_of_the_classes():
 def test_classes_that_do_not_fit_are_refused(classes, names, sentence):
     with pytest.raises(InputError, match=sentence):
         pets(classes=classes).with_classes(names)
+
+
+def test_the_truth_stays_with_its_images(monkeypatch):
+    def read(split):
+        if split == "validation":
+            return None
+        numbers = torch.arange(50)
+        images = numbers.to(torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
+        masks = (numbers[:, None, None] % 2 == 0).expand(-1, 2, 2)
+        truth = Truth(masks, {"cause": images + 100}, {"left": ~masks})
+        return Stored(images, numbers % 10, tuple("0123456789"), (1, 2, 2), truth)
+
+    monkeypatch.setattr(dataset, "_reader", lambda data: (read, "numbers"))
+    choice = Data(validation=20, limit=10)
+    for part in (load(choice, "train"), load(choice, "validation"), load(choice, "test")):
+        number = part.images[:, 0, 0, 0]
+        known = part.truth_of(range(len(part)))
+        assert torch.equal(known.mask[:, 0, 0], number % 2 == 0)
+        assert torch.equal(known.changed["cause"][:, 0, 0, 0], number + 100)
+        assert torch.equal(known.parts["left"], ~known.mask)
+        few = part.truth_of([3, 1])
+        assert torch.equal(few.mask, known.mask[[3, 1]])
+
+
+def test_masks_of_a_reader_are_decoded_where_they_are_looked_at():
+    class Masks:
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, i):
+            return torch.full((2, 2), i == 2)
+
+    truth = Truth(Masks()).of(torch.tensor([1, 2]))
+    assert truth.masks(torch.tensor([1, 0])).tolist() == [[[True, True], [True, True]], [[False] * 2, [False] * 2]]

@@ -67,7 +67,7 @@ def test_streamed_batches_are_those_held_in_memory(tmp_path, monkeypatch, worker
     before = torch.get_rng_state()
     for epoch, start in ((0, 0), (1, 1)):
         for a, b in zip(held.epoch(epoch, start), streamed.epoch(epoch, start), strict=True):
-            assert all(torch.equal(left, right) for left, right in zip(a, b, strict=True))
+            assert all(torch.equal(left, right) for left, right in zip(a[:3], b[:3], strict=True))
     assert torch.equal(torch.get_rng_state(), before)
 
 

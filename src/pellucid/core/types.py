@@ -31,8 +31,11 @@ class Batch(NamedTuple):
         image: (n, c, h, w) in [0, 1].
         label: (n,) class numbers.
         index: (n,) positions in the training set, the same in every epoch and process.
+        mask: (n, 1, h, w) bool, True where what decides the class is; nowhere True for an image of which that is not
+            known, and None where it is known of none.
     """
 
     image: Image
     label: Label
     index: Label  # type: ignore[assignment]  # the field hides tuple.index, which no one needs
+    mask: Mask | None = None

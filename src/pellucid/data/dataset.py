@@ -18,7 +18,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import seed_of
 from pellucid.data import sources
 from pellucid.data.config import Data
-from pellucid.data.splits import Images, Rows, Split, Stored
+from pellucid.data.splits import Images, Rows, Split, Stored, Truth
 
 __all__ = ["FITS", "Dataset", "load"]
 
@@ -61,6 +61,7 @@ class Dataset:
         training: training images by position, for ``mean`` and ``std``; those of the split where it was read alone.
         augmentation: name of the augmentation that ``Data`` asked for.
         workers: number of processes or threads that decode.
+        truth: what decides the class of each image, where that is known.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Dataset:
     training: Images
     augmentation: str = "none"
     workers: int = 0
+    truth: Truth | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -93,6 +95,13 @@ class Dataset:
         if self.__dict__.get("images") is not None:
             return self.__dict__["images"].index_select(0, rows)  # type: ignore[no-any-return]
         return _decoded(self.source, rows.tolist(), self.shape, self.workers)
+
+    def truth_of(self, indices: Sequence[int] | Tensor) -> Truth | None:
+        """The truth of the images at these positions, its masks a tensor (m, h, w); None where it is not known."""
+        if self.truth is None:
+            return None
+        rows = torch.as_tensor(indices, dtype=torch.int64, device="cpu")
+        return replace(self.truth.of(rows), mask=self.truth.masks(rows))
 
     @cached_property
     def images(self) -> Tensor | None:
@@ -235,6 +244,7 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
         training,
         augmentation=usual if data.augmentation == "default" else data.augmentation,
         workers=data.workers,
+        truth=stored.truth,
     ).with_classes(classes)
 
 
@@ -258,7 +268,7 @@ def _training(
 def _cut(data: Data, name: str, train: Split, training: Images, left: Tensor) -> Stored:
     """The training images that ``limit`` leaves, their labels in the order that ``data.labels`` asks for."""
     if data.limit is None:
-        part = Stored(training, train.labels[left], train.classes, train.shape)
+        part = Stored(training, train.labels[left], train.classes, train.shape, _truth(train, left))
     elif data.limit > len(left):
         raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
     else:
@@ -270,7 +280,11 @@ def _cut(data: Data, name: str, train: Split, training: Images, left: Tensor) ->
 
 
 def _part(split: Split, rows: Tensor) -> Stored:
-    return Stored(_images(split.images, rows), split.labels[rows], split.classes, split.shape)
+    return Stored(_images(split.images, rows), split.labels[rows], split.classes, split.shape, _truth(split, rows))
+
+
+def _truth(split: Split, rows: Tensor) -> Truth | None:
+    return None if split.truth is None else split.truth.of(rows)
 
 
 def _order(n: int, seed: int, purpose: str) -> Tensor:

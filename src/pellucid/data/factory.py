@@ -118,6 +118,8 @@ class Examples:
         InputError: it cannot be indexed, is empty, has no classes, or its first item is no (image, label).
     """
 
+    truth = None
+
     def __init__(self, items: _Items, size: int | None, channels: int, given: tuple[str, ...] | None) -> None:
         dataset, place = items.dataset, items.place
         if isinstance(dataset, Mapping) or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):

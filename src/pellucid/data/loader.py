@@ -22,7 +22,8 @@ class Loader:
     """Batches with images in [0, 1] and stable positions.
 
     A split that fits in memory is held as uint8 on ``device`` and cut there; another is decoded by worker processes.
-    Both give the same batches, bit for bit.
+    Both give the same batches, bit for bit. Where the dataset knows what decides its classes, batches have masks, which
+    are cropped and flipped with their images.
 
     Args:
         dataset: the split.
@@ -100,11 +101,17 @@ class Loader:
         images = self._decode(mine) if self._images is None else self._cut(self._images, mine)
         for step, (index, image) in enumerate(zip(mine, images, strict=True), start=number * len(self) + start):
             image = image.to(torch.float32).div_(255)
+            truth = self.dataset.truth
+            mask = None if truth is None else truth.masks(index).to(self.device)[:, None]
             if self._augments:
                 draws = StepDraws(self.seed, step, self.rank, self.world).of("augment")
-                image = self.augmentation(image, draws)
+                if mask is None:
+                    image = self.augmentation(image, draws)
+                else:  # as one more channel, so that it is cropped and flipped like the image
+                    image, moved = self.augmentation(torch.cat([image, mask.float()], 1), draws).tensor_split([-1], 1)
+                    mask = moved > 0.5
             position = index.to(self.device)
-            yield Batch(image, self._labels[position], position)
+            yield Batch(image, self._labels[position], position, mask)
 
     def _mine(self, number: int) -> list[Tensor]:
         """Positions of this process's part of every batch of an epoch."""

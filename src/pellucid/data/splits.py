@@ -1,5 +1,7 @@
 """What a reader of files returns, and the checks that every reader shares."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import torch
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 
-__all__ = ["Images", "Rows", "Split", "Stored", "check_labels"]
+__all__ = ["Images", "Rows", "Split", "Stored", "Truth", "check_labels"]
 
 
 class Images(Protocol):
@@ -39,14 +41,54 @@ class Split(Protocol):
     def shape(self) -> tuple[int, int, int]:
         """(c, h, w) of every image."""
 
+    @property
+    def truth(self) -> "Truth | None":
+        """What decides the class of each image; None where that is not known."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known of what decides the class of each image of a split, by position.
+
+    Args:
+        mask: bool (h, w) of each image, True where what decides its class is; nowhere True where that is not known.
+            A tensor (n, h, w), or a reader that decodes one at a time and can be pickled.
+        changed: the same images with one thing exchanged, uint8 (n, c, h, w), by the name of that thing: ``cause``,
+            what decides the class; ``rest``, everything beside it that could mislead; ``decoy``, a patch that only
+            seems to tell the class; ``without NAME``, where the part of that name is removed.
+        parts: bool (n, h, w), by name where each part of the object is, and the ``decoy``.
+
+    >>> Truth(torch.ones(3, 2, 2, dtype=torch.bool)).of(torch.tensor([0, 2])).mask.shape
+    torch.Size([2, 2, 2])
+    """
+
+    mask: Images
+    changed: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def of(self, rows: Tensor) -> "Truth":
+        """The truth of the images at these positions; nothing is decoded."""
+        changed = {name: images.index_select(0, rows) for name, images in self.changed.items()}
+        parts = {name: masks.index_select(0, rows) for name, masks in self.parts.items()}
+        return Truth(
+            self.mask.index_select(0, rows) if isinstance(self.mask, Tensor) else Rows(self.mask, rows), changed, parts
+        )
+
+    def masks(self, rows: Tensor) -> Tensor:
+        """The masks at these positions, bool (m, h, w), decoded where they are not in memory."""
+        if isinstance(self.mask, Tensor):
+            return self.mask.index_select(0, rows)
+        return torch.stack([self.mask[row] for row in rows.tolist()])
+
 
 class Stored(NamedTuple):
-    """A `Split` whose labels are known."""
+    """A `Split` whose labels are known, and the truth of its images where that is known."""
 
     images: Images
     labels: Tensor
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
+    truth: Truth | None = None
 
 
 class Rows:

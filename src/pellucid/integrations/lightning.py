@@ -60,9 +60,10 @@ class Indexed(Dataset[tuple[Any, Any, int]]):
 class LightningObjective(LightningModule):
     """An `Objective` for Lightning: losses, log, optimizer, schedule, and a checkpoint that holds q and the step.
 
-    Training batches are (image, label, index), validation batches may leave out the index; images are in [0, 1] and
-    the network returns logits. A step is that of `pellucid.fit`. Override ``configure_optimizers`` for an optimizer of
-    your own. With gradient accumulation ``Objective(total_steps=...)`` counts batches.
+    Training batches are (image, label, index), or these and the mask of what decides the class; validation batches may
+    leave out the index. Images are in [0, 1] and the network returns logits. A step is that of `pellucid.fit`. Override
+    ``configure_optimizers`` for an optimizer of your own. With gradient accumulation ``Objective(total_steps=...)``
+    counts batches.
 
     Logged per epoch: what the method gives (``loss``, ``clean_accuracy``, ``q``, ...), ``validation_accuracy`` and
     ``validation_loss``.
@@ -104,8 +105,8 @@ class LightningObjective(LightningModule):
                 )
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        image, label, index = _batch(batch)
-        losses = self.objective(image, label, index)
+        image, label, index, mask = _batch(batch)
+        losses = self.objective(image, label, index, mask)
         detached = {name: value.detach() for name, value in losses.items()}
         self.log_dict(detached, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(image))
         return cast(Tensor, losses["loss"])
@@ -134,7 +135,7 @@ class LightningObjective(LightningModule):
 
 
 def _batch(batch: Any) -> Batch:
-    if not isinstance(batch, (tuple, list)) or len(batch) != 3 or not isinstance(batch[2], Tensor):
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (3, 4) or not isinstance(batch[2], Tensor):
         got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
         raise InputError(
             f"a training batch must be (image, label, index), got {got}; pellucid.integrations.lightning.Indexed adds "

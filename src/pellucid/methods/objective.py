@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import StepDraws, fork
-from pellucid.core.types import Batch, Image, Label
+from pellucid.core.types import Batch, Image, Label, Mask
 from pellucid.methods.method import Method
 
 __all__ = ["Objective"]
@@ -46,13 +46,14 @@ class Objective(nn.Module):
         self.step = 0
         self._checked = False  # the first batch is looked at; every one would cost a GPU a wait each
 
-    def forward(self, image: Image, label: Label, index: Label) -> dict[str, Tensor]:
+    def forward(self, image: Image, label: Label, index: Label, mask: Mask | None = None) -> dict[str, Tensor]:
         """Losses of one batch.
 
         Args:
             image: (n, c, h, w) in [0, 1].
             label: (n,) classes.
             index: (n,) positions in the training set.
+            mask: (n, 1, h, w) bool, True where what decides the class is, for methods that use it; see `Batch`.
 
         Returns:
             ``loss``, a scalar with a graph, and detached scalars for the log.
@@ -69,7 +70,7 @@ class Objective(nn.Module):
         rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
         draws = StepDraws(self.seed, self.step, rank, world)
         with fork(self.seed, self.step, "layers", rank, device=image.device):
-            losses = self.method.loss(self.model, Batch(image, label, index), self.state, generator=draws)
+            losses = self.method.loss(self.model, Batch(image, label, index, mask), self.state, generator=draws)
         if not isinstance(losses, dict) or "loss" not in losses:
             raise InputError(
                 f"{type(self.method).__name__}.loss must return a dictionary with 'loss', got {losses!r:.80}"

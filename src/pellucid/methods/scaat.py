@@ -118,7 +118,7 @@ class SCAAT(Method):
         if regions * (self.q_max if self.adaptive else self.q) < 1 and self.q > 0:
             raise InputError(f"region must leave several regions of {height} × {width} pixels, got {self.region}")
         part = spread(len(batch.image), self.share, batch.image.device) if self.share < 1 else slice(None)
-        x, y, index = (value[part] for value in batch)
+        x, y, index = (value[part] for value in (batch.image, batch.label, batch.index))
         divergence = DIVERGENCES[self.divergence]
         q = state(index)
         with evaluating(model):

@@ -212,7 +212,7 @@ def validation_scores(fabric: Fabric, model: nn.Module, batches: Loader) -> dict
     """Accuracy and cross-entropy on the validation images, over all processes."""
     totals = torch.zeros(3, device=fabric.device)
     with evaluating(model), fabric.autocast():
-        for image, label, _ in batches.epoch(0):
+        for image, label, *_ in batches.epoch(0):
             logits = model(image)
             right = (logits.argmax(1) == label).sum()
             loss = F.cross_entropy(logits.float(), label, reduction="sum")
