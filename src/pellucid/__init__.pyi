@@ -22,11 +22,13 @@ from .methods import (
     TRADES as TRADES,
     AdversarialSCAAT as AdversarialSCAAT,
     AdversarialTraining as AdversarialTraining,
+    EnergyLoss as EnergyLoss,
     GradientAlignment as GradientAlignment,
     GradientPenalty as GradientPenalty,
     JacobianPenalty as JacobianPenalty,
     Method as Method,
     Regular as Regular,
+    RightReasons as RightReasons,
     SaliencyGuided as SaliencyGuided,
     StructuredAdversarialTraining as StructuredAdversarialTraining,
 )
