@@ -13,6 +13,10 @@ from .divergence import (
     kl as kl,
     symmetric_kl as symmetric_kl,
 )
+from .edits.activation import (
+    Activation as Activation,
+    swap_activations as swap_activations,
+)
 from .edits.smoothing import (
     Smoothing as Smoothing,
     insert_smoothing as insert_smoothing,
@@ -23,10 +27,12 @@ from .methods import (
     AdversarialSCAAT as AdversarialSCAAT,
     AdversarialTraining as AdversarialTraining,
     EnergyLoss as EnergyLoss,
+    GaussianAugmentation as GaussianAugmentation,
     GradientAlignment as GradientAlignment,
     GradientPenalty as GradientPenalty,
     JacobianPenalty as JacobianPenalty,
     Method as Method,
+    NoiseAugmentation as NoiseAugmentation,
     Regular as Regular,
     RightReasons as RightReasons,
     SaliencyGuided as SaliencyGuided,

@@ -5,6 +5,7 @@ Every method is one sentence with three slots: how x becomes x', what is compare
 
 from pellucid.methods.adversarial import AdversarialTraining
 from pellucid.methods.alignment import GradientAlignment
+from pellucid.methods.controls import GaussianAugmentation, NoiseAugmentation
 from pellucid.methods.gradient_penalty import GradientPenalty
 from pellucid.methods.jacobian import JacobianPenalty
 from pellucid.methods.method import Method
@@ -22,10 +23,12 @@ __all__ = [
     "AdversarialSCAAT",
     "AdversarialTraining",
     "EnergyLoss",
+    "GaussianAugmentation",
     "GradientAlignment",
     "GradientPenalty",
     "JacobianPenalty",
     "Method",
+    "NoiseAugmentation",
     "Penalty",
     "Regular",
     "RightReasons",
