@@ -23,13 +23,20 @@ from .edits.smoothing import (
 )
 from .methods import (
     SCAAT as SCAAT,
+    TRADES as TRADES,
     AdversarialSCAAT as AdversarialSCAAT,
     AdversarialTraining as AdversarialTraining,
+    EnergyLoss as EnergyLoss,
     GaussianAugmentation as GaussianAugmentation,
+    GradientAlignment as GradientAlignment,
+    GradientPenalty as GradientPenalty,
+    JacobianPenalty as JacobianPenalty,
     Method as Method,
     NoiseAugmentation as NoiseAugmentation,
     Regular as Regular,
+    RightReasons as RightReasons,
     SaliencyGuided as SaliencyGuided,
+    StructuredAdversarialTraining as StructuredAdversarialTraining,
 )
 from .methods.adaptive_q import AdaptiveQ as AdaptiveQ
 from .methods.objective import Objective as Objective

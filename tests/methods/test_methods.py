@@ -9,15 +9,22 @@ from torch import nn
 from pellucid import (
     PGD,
     SCAAT,
+    TRADES,
     AdaptiveQ,
     AdversarialTraining,
     Batch,
+    EnergyLoss,
+    GradientAlignment,
+    GradientPenalty,
     InputError,
+    JacobianPenalty,
     Method,
     Objective,
     Regular,
+    RightReasons,
     SaliencyGuided,
     SmoothGrad,
+    StructuredAdversarialTraining,
     fgsm,
     heatmap,
     jensen_shannon,
@@ -53,6 +60,16 @@ METHODS = {
     "gaussian": GaussianAugmentation(),
     "scaat-at": AdversarialSCAAT(scaat=SCAAT(attack=ATTACK), attack=ATTACK),
     "scaat-at-fast": AdversarialSCAAT(scaat=SCAAT(attack=fgsm(eps=0.1), share=0.25), attack=ATTACK, attacked_share=1),
+    "structured": StructuredAdversarialTraining(),
+    "trades": TRADES(attack=ATTACK),
+    "penalty": GradientPenalty(),
+    "penalty-l2": GradientPenalty(weight=0.1, norm="l2"),
+    "penalty-scaat": GradientPenalty(method=SCAAT(attack=ATTACK)),
+    "penalty-alignment": GradientPenalty(method=GradientAlignment()),
+    "alignment": GradientAlignment(detach_source=False),
+    "jacobian": JacobianPenalty(projections=2),
+    "right-reasons": RightReasons(),
+    "energy": EnergyLoss(),
 }
 
 
@@ -70,6 +87,11 @@ def batch():
         torch.randint(0, 5, (8,), generator=generator),
         torch.tensor([9, 3, 5, 0, 11, 2, 7, 1]),
     )
+
+
+@pytest.fixture
+def masked(batch):
+    return batch._replace(mask=torch.arange(64).view(8, 8).remainder(3).eq(0).expand(8, 1, 8, 8))
 
 
 def losses(method, network, batch, state=None):
@@ -317,28 +339,31 @@ class WithBatchNorm(nn.Module):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_statistics_modes_gradients_and_images_are_left_alone(name, batch):
+def test_statistics_modes_gradients_and_images_are_left_alone(name, masked):
     torch.manual_seed(0)
     network = WithBatchNorm().train()
     network.frozen.eval()
-    before = batch.image.clone()
-    losses(METHODS[name], network, batch)
+    before = masked.image.clone()
+    losses(METHODS[name], network, masked)
     assert network.training and network.norm.training and network.drop.training and not network.frozen.training
     assert int(network.frozen.num_batches_tracked) == 0
-    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast")
-    forwards = (dict.fromkeys(three, 3) | {"at-sum": 2}).get(name, 2 if name.startswith(("sgt", "scaat")) else 1)
+    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast", "penalty-scaat")
+    two = ("at-sum", "trades", "alignment", "penalty-alignment")
+    forwards = (dict.fromkeys(three, 3) | dict.fromkeys(two, 2)).get(
+        name, 2 if name.startswith(("sgt", "scaat")) else 1
+    )
     assert int(network.norm.num_batches_tracked) == forwards, "attack and saliency leave the statistics alone"
     assert all(parameter.grad is None for parameter in network.parameters())
-    assert torch.equal(batch.image, before)
+    assert torch.equal(masked.image, before)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_log_entries_are_detached_scalars_and_the_loss_falls(name, network, batch):
+def test_log_entries_are_detached_scalars_and_the_loss_falls(name, network, masked):
     objective = Objective(network, METHODS[name], 12, 100)
     optimizer = torch.optim.Adam(objective.parameters(), lr=1e-2)
     first = last = None
     for _ in range(25):
-        got = objective(*batch)
+        got = objective(*masked)
         assert all(value.ndim == 0 and not value.requires_grad for key, value in got.items() if key != "loss")
         optimizer.zero_grad()
         got["loss"].backward()
