@@ -163,7 +163,7 @@ class PerturbationCurves(Metric):
     region: int | None = None
     fill: Fill = "uniform"
     further: tuple[Further, ...] = ()
-    oracle_repeats: int = 3
+    oracle_repeats: int = 2
     suffix: str = ""
 
     def __post_init__(self) -> None:
