@@ -13,17 +13,30 @@ from .divergence import (
     kl as kl,
     symmetric_kl as symmetric_kl,
 )
+from .edits.activation import (
+    Activation as Activation,
+    swap_activations as swap_activations,
+)
 from .edits.smoothing import (
     Smoothing as Smoothing,
     insert_smoothing as insert_smoothing,
 )
 from .methods import (
     SCAAT as SCAAT,
+    TRADES as TRADES,
     AdversarialSCAAT as AdversarialSCAAT,
     AdversarialTraining as AdversarialTraining,
+    EnergyLoss as EnergyLoss,
+    GaussianAugmentation as GaussianAugmentation,
+    GradientAlignment as GradientAlignment,
+    GradientPenalty as GradientPenalty,
+    JacobianPenalty as JacobianPenalty,
     Method as Method,
+    NoiseAugmentation as NoiseAugmentation,
     Regular as Regular,
+    RightReasons as RightReasons,
     SaliencyGuided as SaliencyGuided,
+    StructuredAdversarialTraining as StructuredAdversarialTraining,
 )
 from .methods.adaptive_q import AdaptiveQ as AdaptiveQ
 from .methods.objective import Objective as Objective

@@ -9,15 +9,22 @@ from torch import nn
 from pellucid import (
     PGD,
     SCAAT,
+    TRADES,
     AdaptiveQ,
     AdversarialTraining,
     Batch,
+    EnergyLoss,
+    GradientAlignment,
+    GradientPenalty,
     InputError,
+    JacobianPenalty,
     Method,
     Objective,
     Regular,
+    RightReasons,
     SaliencyGuided,
     SmoothGrad,
+    StructuredAdversarialTraining,
     fgsm,
     heatmap,
     jensen_shannon,
@@ -26,7 +33,7 @@ from pellucid import (
     symmetric_kl,
 )
 from pellucid.core.randomness import StepDraws
-from pellucid.methods import AdversarialSCAAT
+from pellucid.methods import AdversarialSCAAT, GaussianAugmentation, NoiseAugmentation
 
 DRAWS = StepDraws(seed=0, step=0)
 ATTACK = PGD(eps=0.1, step_size=0.05, steps=2)
@@ -47,8 +54,22 @@ METHODS = {
     "scaat-fixed": SCAAT(attack=ATTACK, adaptive=False, divergence="jensen_shannon"),
     "scaat-fast": SCAAT(attack=fgsm(eps=0.1), share=0.25, detach_clean=True),
     "scaat-smoothgrad": SCAAT(attack=ATTACK, saliency=SmoothGrad(samples=2), divergence="kl"),
+    "sgt-random": SaliencyGuided(ranking="random", attack=None, target="predicted", region=2),
+    "scaat-random": SCAAT(attack=ATTACK, ranking="random"),
+    "noise": NoiseAugmentation(),
+    "gaussian": GaussianAugmentation(),
     "scaat-at": AdversarialSCAAT(scaat=SCAAT(attack=ATTACK), attack=ATTACK),
     "scaat-at-fast": AdversarialSCAAT(scaat=SCAAT(attack=fgsm(eps=0.1), share=0.25), attack=ATTACK, attacked_share=1),
+    "structured": StructuredAdversarialTraining(),
+    "trades": TRADES(attack=ATTACK),
+    "penalty": GradientPenalty(),
+    "penalty-l2": GradientPenalty(weight=0.1, norm="l2"),
+    "penalty-scaat": GradientPenalty(method=SCAAT(attack=ATTACK)),
+    "penalty-alignment": GradientPenalty(method=GradientAlignment()),
+    "alignment": GradientAlignment(detach_source=False),
+    "jacobian": JacobianPenalty(projections=2),
+    "right-reasons": RightReasons(),
+    "energy": EnergyLoss(),
 }
 
 
@@ -66,6 +87,11 @@ def batch():
         torch.randint(0, 5, (8,), generator=generator),
         torch.tensor([9, 3, 5, 0, 11, 2, 7, 1]),
     )
+
+
+@pytest.fixture
+def masked(batch):
+    return batch._replace(mask=torch.arange(64).view(8, 8).remainder(3).eq(0).expand(8, 1, 8, 8))
 
 
 def losses(method, network, batch, state=None):
@@ -313,28 +339,31 @@ class WithBatchNorm(nn.Module):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_statistics_modes_gradients_and_images_are_left_alone(name, batch):
+def test_statistics_modes_gradients_and_images_are_left_alone(name, masked):
     torch.manual_seed(0)
     network = WithBatchNorm().train()
     network.frozen.eval()
-    before = batch.image.clone()
-    losses(METHODS[name], network, batch)
+    before = masked.image.clone()
+    losses(METHODS[name], network, masked)
     assert network.training and network.norm.training and network.drop.training and not network.frozen.training
     assert int(network.frozen.num_batches_tracked) == 0
-    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast")
-    forwards = (dict.fromkeys(three, 3) | {"at-sum": 2}).get(name, 2 if name.startswith(("sgt", "scaat")) else 1)
+    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast", "penalty-scaat")
+    two = ("at-sum", "trades", "alignment", "penalty-alignment")
+    forwards = (dict.fromkeys(three, 3) | dict.fromkeys(two, 2)).get(
+        name, 2 if name.startswith(("sgt", "scaat")) else 1
+    )
     assert int(network.norm.num_batches_tracked) == forwards, "attack and saliency leave the statistics alone"
     assert all(parameter.grad is None for parameter in network.parameters())
-    assert torch.equal(batch.image, before)
+    assert torch.equal(masked.image, before)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_log_entries_are_detached_scalars_and_the_loss_falls(name, network, batch):
+def test_log_entries_are_detached_scalars_and_the_loss_falls(name, network, masked):
     objective = Objective(network, METHODS[name], 12, 100)
     optimizer = torch.optim.Adam(objective.parameters(), lr=1e-2)
     first = last = None
     for _ in range(25):
-        got = objective(*batch)
+        got = objective(*masked)
         assert all(value.ndim == 0 and not value.requires_grad for key, value in got.items() if key != "loss")
         optimizer.zero_grad()
         got["loss"].backward()
@@ -432,6 +461,14 @@ def test_any_share_works(share):
         (lambda: SaliencyGuided(fill="black"), "fill must be one of .*, got 'black'"),
         (lambda: SaliencyGuided(reading="D"), "reading must be one of A, B, C, got 'D'"),
         (lambda: SaliencyGuided(saliency=3), "a saliency function is a callable"),
+        (lambda: SaliencyGuided(ranking="best"), "ranking must be one of absolute, signed, random, got 'best'"),
+        (lambda: SCAAT(ranking="signed"), "ranking must be absolute or random, got 'signed'"),
+        (lambda: SCAAT(q_pass="test"), "q_pass must be train or eval, got 'test'"),
+        (lambda: NoiseAugmentation(share=1.5), r"share must be in \[0, 1\], got 1.5"),
+        (lambda: NoiseAugmentation(region=0), "region must be a whole number of at least 1, got 0"),
+        (lambda: GaussianAugmentation(sigma=-0.1), "sigma must not be negative, got -0.1"),
+        (lambda: GaussianAugmentation(sigma=float("nan")), "sigma must not be negative, got nan"),
+        (lambda: GaussianAugmentation(sigma=float("inf")), "sigma must be a finite number, got inf"),
         (lambda: AdversarialTraining(clean="half"), "clean must be one of .*, got 'half'"),
     ],
 )

@@ -95,3 +95,25 @@ def test_definitions_below_a_table(masked) -> None:
     assert "gini: Concentration of the map" in text and "Higher is better. (Hurley and Rickard 2009)" in text
     both = json.loads(render(compare([run]), "json", definitions=meaning))
     assert set(both) == {"runs", "definitions"}
+
+
+def test_a_ratio_whose_divisor_may_be_0_is_none_and_the_reason_is_told(make_run) -> None:
+    n = 200
+    whole, path = read_run(make_run("whole", images=n)), make_run("level", images=n)
+    table = pq.read_table(path / "rows.parquet")
+    lerf = np.where(np.arange(n) % 2, 0.1, -0.1).astype(np.float32)  # of mean 0
+    at = table.column_names.index("aopc_lerf")
+    pq.write_table(table.set_column(at, "aopc_lerf", pa.array(lerf)), path / "rows.parquet")
+    run = read_run(path)
+    ratio, other = run.measures["aopc_rel"], run.measures["aopc_rel/smoothgrad"]
+    assert not ratio.divides(run) and other.divides(run) and ratio.divides(whole)
+    assert ratio.interval(run).n == 0 and np.isnan(ratio.interval(run).mean)
+    assert ratio.difference(run, whole).n == 0 and ratio.difference(whole, run).n == 0
+    assert other.interval(run).n == n
+    assert caveats(run) == [
+        "MoRF / LeRF cannot be told of the maps of Vanilla gradient: LeRF, by which it is divided, may be 0, as its "
+        "interval touches 0."
+    ]
+    told = compare([whole, run], metrics=["aopc_rel"], baseline=whole)["level"]
+    assert told["metrics"]["aopc_rel"]["mean"] is None and told["differences"]["aopc_rel"]["mean"] is None
+    assert "–" in render(compare([run], metrics=["aopc_rel"]), "markdown")

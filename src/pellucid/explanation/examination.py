@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Examination", "Finding", "MapFinding", "examine"]
 
+UNKNOWN = Images((1, 1, 1), "the image of a card", known=())
+"""Nobody has said what decides the class of an image that is explained."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
@@ -80,7 +83,7 @@ class Examination:
         given = {*self.curves.columns, *self.stability.columns}
         if not given >= {"aopc_morf", "aopc_lerf", "ris", "ros"}:
             raise InputError(f"a card needs aopc_morf, aopc_lerf, ris and ros, got {', '.join(sorted(given))}")
-        for metric in select(self.metrics):
+        for metric in select(self.metrics, UNKNOWN):
             taken = set(metric.columns) & set(FIGURES)
             if is_foreign(metric) and taken:
                 kind = type(metric).__name__
@@ -116,11 +119,15 @@ class Examination:
             basis,
             saliency=_named(saliency or evaluation.saliency, by_name(evaluation.saliency)),
             channels=evaluation.channels,
-            curves=replace(curves, orders=("morf", "lerf"), repeats=curves.repeats if full else basis.curves.repeats),
+            curves=replace(
+                curves, orders=("morf", "lerf"), further=(), repeats=curves.repeats if full else basis.curves.repeats
+            ),
             stability=replace(stability, measures=("ris", "ros"), forms=("norm",), draws=basis.stability.draws),
             draws_of=tuple((name, stability.draws) for name in evaluation.stable()),
             metrics=tuple(
-                metric for metric in evaluation.chosen() if is_foreign(metric) and not FIGURES.keys() & metric.columns
+                metric
+                for metric in evaluation.chosen()
+                if is_foreign(metric) and not metric.needs and not FIGURES.keys() & metric.columns
             ),
             seed=evaluation.seed,
         )
@@ -131,7 +138,7 @@ class Examination:
 
     def further(self) -> tuple[Metric, ...]:
         """The metrics that are measured beside the card's own."""
-        return tuple(metric for metric in select(self.metrics) if set(metric.columns) - set(FIGURES))
+        return tuple(metric for metric in select(self.metrics, UNKNOWN) if set(metric.columns) - set(FIGURES))
 
     def suite(self, method: str) -> tuple[Metric, ...]:
         """All metrics that measure a method's map and its image; those behind the card's own figures come last."""
@@ -195,7 +202,8 @@ def _named(saliency: Sequence[Explain], settings: Mapping[str, Explain]) -> tupl
 def _as_evaluated(metric: Any, evaluation: "Evaluation") -> Any:
     """The metric with the settings with which an evaluation measures it, or would."""
     for chosen in evaluation.chosen():
-        if type(chosen) is type(metric) and getattr(chosen, "noise", "gaussian") == "gaussian":
+        usual = getattr(chosen, "noise", "gaussian") == "gaussian" and not getattr(chosen, "suffix", "")
+        if type(chosen) is type(metric) and usual:
             return chosen
     return metric.overridden({name: getattr(evaluation, name) for name in metric.follows})
 

@@ -43,9 +43,27 @@ from .families.sparsity import (
     PixelEntropy as PixelEntropy,
 )
 from .families.stability import RelativeStability as RelativeStability
+from .families.truth import (
+    CheckedMass as CheckedMass,
+    DecoyConfession as DecoyConfession,
+    Interventions as Interventions,
+    MassBaselines as MassBaselines,
+    PartRank as PartRank,
+    PointingGame as PointingGame,
+    RankAccuracy as RankAccuracy,
+    RelevanceMass as RelevanceMass,
+)
 from .imputation import blurred as blurred, linear_imputation as linear_imputation
+from .interventions import (
+    confession as confession,
+    mass_checked as mass_checked,
+    part_losses as part_losses,
+    part_rank as part_rank,
+    prediction_changes as prediction_changes,
+)
 from .masking import masking_warnings as masking_warnings
 from .metric import Metric as Metric
+from .oracle import oracle_map as oracle_map, region_losses as region_losses
 from .regions import default_region as default_region
 from .removal import insertion_deletion as insertion_deletion, road as road
 from .robustness import (
@@ -79,3 +97,12 @@ from .sparsity import (
 from .stability import relative_stability as relative_stability
 from .suite import COLUMNS as COLUMNS, DERIVED as DERIVED, FAMILIES as FAMILIES, column_name as column_name
 from .survival import survives as survives
+from .truth import (
+    mass_chance as mass_chance,
+    mass_edges as mass_edges,
+    mass_lift as mass_lift,
+    mass_random as mass_random,
+    pointing_game as pointing_game,
+    rank_accuracy as rank_accuracy,
+    relevance_mass as relevance_mass,
+)

@@ -100,7 +100,10 @@ def _refuse_fewer_seeds(plan: Reproduction, wanted: Sequence[Table]) -> None:
 
 def _build(stages: Sequence[Stage]) -> None:
     """Every kind of network once, so that one that cannot be built is told before any is trained."""
-    kinds = {repr((stage.experiment.network, stage.experiment.smoothing)): stage.experiment for stage in stages}
+    kinds = {
+        repr((stage.experiment.network, stage.experiment.activation, stage.experiment.smoothing)): stage.experiment
+        for stage in stages
+    }
     for experiment in kinds.values():
         build_network(experiment, load(experiment.dataset, "test"))
 

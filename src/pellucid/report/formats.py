@@ -20,6 +20,9 @@ __all__ = ["Format", "padded", "render"]
 Comparison = Mapping[str, Mapping[str, Any]]
 Format = Literal["text", "csv", "latex", "markdown", "json"]
 
+BESIDE = ("control", "activation", "smoothing")
+"""What a run's training may have had beside its method, None where it had not; a table need not have them all."""
+
 
 def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Write a comparison in one of five forms.
@@ -57,7 +60,11 @@ def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Ma
 def _with_differences(comparison: Comparison) -> Comparison:
     """The differences from the baseline as rows of their own, below the runs."""
     rows = {
-        f"{key} − {run['baseline']}": {"method": "", "smoothing": None, "metrics": run["differences"]}
+        f"{key} − {run['baseline']}": {
+            "method": "",
+            **dict.fromkeys(BESIDE),
+            "metrics": run["differences"],
+        }
         for key, run in comparison.items()
         if "differences" in run
     }
@@ -92,7 +99,7 @@ def _measures(comparison: Comparison) -> list[Measure]:
 
 
 def _trained(run: Mapping[str, Any]) -> str:
-    return str(run["method"]) if run["smoothing"] is None else f"{run['method']} + {run['smoothing']}"
+    return " + ".join([str(run["method"]), *(run[part] for part in BESIDE if run.get(part))])
 
 
 def _cell(metrics: Mapping[str, Mapping[str, Any]], measure: Measure) -> str:
@@ -120,14 +127,14 @@ def _csv(comparison: Comparison) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     ends = ("", "_low", "_high", "_n")
-    writer.writerow(["run", "method", "smoothing", *(name + end for name in names for end in ends)])
+    writer.writerow(["run", "method", *BESIDE, *(name + end for name in names for end in ends)])
     for key, run in comparison.items():
         cells = [
             "" if name not in run["metrics"] else run["metrics"][name][part]
             for name in names
             for part in ("mean", "low", "high", "n")
         ]
-        writer.writerow([key, run["method"], run["smoothing"], *cells])
+        writer.writerow([key, run["method"], *(run.get(part) for part in BESIDE), *cells])
     return out.getvalue()
 
 

@@ -12,10 +12,20 @@ _TITLES = {
     "SCAAT": "SCAAT",
     "AdversarialSCAAT": "Adversarial training",
 }
+# Their settings are told by name, as those of somebody's own method are.
+_NAMED = {
+    "EnergyLoss": "Energy loss",
+    "GradientAlignment": "Gradient alignment",
+    "GradientPenalty": "Input-gradient penalty",
+    "JacobianPenalty": "Jacobian penalty",
+    "RightReasons": "Right for the right reasons",
+    "StructuredAdversarialTraining": "Structured adversarial training",
+    "TRADES": "TRADES",
+}
 
 
 def training_words(config: Mapping[str, Any]) -> str:
-    """Training method with its main parameters, then the smoothing block.
+    """Training method with its main parameters, then the activation and the smoothing block.
 
     Args:
         config: experiment.yaml as plain data.
@@ -27,7 +37,7 @@ def training_words(config: Mapping[str, Any]) -> str:
     """
     kind = str(config["method"]["class_path"]).rpartition(".")[2]
     options = config["method"].get("init_args") or {}
-    parts = [_TITLES.get(kind, kind)]
+    parts = [(_TITLES | _NAMED).get(kind, kind)]
     attack = options.get("attack")
     if isinstance(attack, Mapping):
         attack = attack.get("init_args", attack)
@@ -37,7 +47,10 @@ def training_words(config: Mapping[str, Any]) -> str:
             parts.append(f"reading {options['reading']}")
     if kind not in _TITLES:  # somebody's own method: its settings by their names
         settings = {key: value for key, value in options.items() if isinstance(value, int | float | str)}
-        parts += [f"{key} {number(value)}" for key, value in settings.items()]
+        parts += [f"{key.replace('_', ' ')} {number(value)}" for key, value in settings.items()]
+        wrapped = options.get("method")
+        if isinstance(wrapped, Mapping) and not str(wrapped["class_path"]).endswith(".Regular"):
+            parts.append(f"added to {training_words({'method': wrapped})}")
         options = {}
     if kind == "SaliencyGuided":
         parts.append(f"lowest {number(options.get('fraction', 0.5))} replaced")
@@ -53,8 +66,17 @@ def training_words(config: Mapping[str, Any]) -> str:
         parts.append(f"clean images: {options['clean']}")
     if options.get("share", 1) != 1:
         parts.append(f"on {number(options['share'])} of each batch")
+    if options.get("ranking") == "random":
+        parts.append("at random places")
+    if options.get("q_pass", "train") == "eval":
+        parts.append("q by eval-mode predictions")
     if options.get("adaptive") is False:
         parts.append(f"fixed q {number(options.get('q'))}")
+    activation = config.get("activation")
+    if activation is not None:
+        activation = activation.get("init_args", activation)
+        named = str(activation["name"]).replace("_", " ")
+        parts.append(f"{named} for ReLU, β {number(activation['beta'])}")
     block = config.get("smoothing")
     if block is not None:
         block = block.get("init_args", block)

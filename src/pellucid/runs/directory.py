@@ -173,6 +173,23 @@ class Run:
         return str(self.config["method"]["class_path"]).rpartition(".")[2]
 
     @property
+    def control(self) -> str | None:
+        """``random mask`` where the method took places at random instead of those that a map chose; None otherwise."""
+        options = self.config["method"].get("init_args") or {}
+        scaat = options.get("scaat") or {}
+        random = "random" in (options.get("ranking"), scaat.get("init_args", scaat).get("ranking"))
+        return "random mask" if random else None
+
+    @property
+    def activation(self) -> str | None:
+        """What takes the place of the network's ReLUs and its sharpness, such as ``softplus 8``; None for the ReLUs."""
+        swapped = self.config.get("activation")
+        if swapped is None:
+            return None
+        swapped = swapped.get("init_args", swapped)
+        return f"{swapped.get('name', 'softplus')} {swapped.get('beta', 8):g}"
+
+    @property
     def smoothing(self) -> str | None:
         """The feature-map smoothing's filter, ``1x1`` for the block without one, None without a block."""
         block = self.config.get("smoothing")
