@@ -6,16 +6,21 @@ import torch
 from pellucid import (
     PGD,
     SCAAT,
+    TRADES,
     AdversarialSCAAT,
     AdversarialTraining,
     Data,
     Experiment,
+    GradientAlignment,
+    GradientPenalty,
+    JacobianPenalty,
     Network,
     Objective,
     Regular,
     SaliencyGuided,
     SmoothGrad,
     Smoothing,
+    StructuredAdversarialTraining,
     fgsm,
 )
 from pellucid.runs.training import build_network
@@ -32,6 +37,14 @@ METHODS = {
     "scaat": SCAAT(attack=ATTACK),
     "adversarial-scaat": AdversarialSCAAT(scaat=SCAAT(attack=ATTACK), attack=ATTACK),
     "scaat-fast": SCAAT(attack=fgsm(eps=0.1), share=0.5, saliency=SmoothGrad(samples=2)),
+    "penalty": GradientPenalty(),
+    "penalty-l2-sgt": GradientPenalty(norm="l2", method=SaliencyGuided()),
+    "penalty-scaat": GradientPenalty(method=SCAAT(attack=ATTACK)),
+    "penalty-alignment": GradientPenalty(method=GradientAlignment(detach_source=False)),
+    "alignment-at": GradientAlignment(method=AdversarialTraining(attack=ATTACK)),
+    "jacobian": JacobianPenalty(projections=2),
+    "structured": StructuredAdversarialTraining(),
+    "trades": TRADES(attack=ATTACK),
 }
 FILTERS = [None, "gaussian", "mean", "median", "non-local", "none"]
 NETWORKS = {

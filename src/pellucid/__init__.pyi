@@ -19,11 +19,16 @@ from .edits.smoothing import (
 )
 from .methods import (
     SCAAT as SCAAT,
+    TRADES as TRADES,
     AdversarialSCAAT as AdversarialSCAAT,
     AdversarialTraining as AdversarialTraining,
+    GradientAlignment as GradientAlignment,
+    GradientPenalty as GradientPenalty,
+    JacobianPenalty as JacobianPenalty,
     Method as Method,
     Regular as Regular,
     SaliencyGuided as SaliencyGuided,
+    StructuredAdversarialTraining as StructuredAdversarialTraining,
 )
 from .methods.adaptive_q import AdaptiveQ as AdaptiveQ
 from .methods.objective import Objective as Objective

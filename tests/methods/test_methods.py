@@ -9,15 +9,20 @@ from torch import nn
 from pellucid import (
     PGD,
     SCAAT,
+    TRADES,
     AdaptiveQ,
     AdversarialTraining,
     Batch,
+    GradientAlignment,
+    GradientPenalty,
     InputError,
+    JacobianPenalty,
     Method,
     Objective,
     Regular,
     SaliencyGuided,
     SmoothGrad,
+    StructuredAdversarialTraining,
     fgsm,
     heatmap,
     jensen_shannon,
@@ -49,6 +54,14 @@ METHODS = {
     "scaat-smoothgrad": SCAAT(attack=ATTACK, saliency=SmoothGrad(samples=2), divergence="kl"),
     "scaat-at": AdversarialSCAAT(scaat=SCAAT(attack=ATTACK), attack=ATTACK),
     "scaat-at-fast": AdversarialSCAAT(scaat=SCAAT(attack=fgsm(eps=0.1), share=0.25), attack=ATTACK, attacked_share=1),
+    "structured": StructuredAdversarialTraining(),
+    "trades": TRADES(attack=ATTACK),
+    "penalty": GradientPenalty(),
+    "penalty-l2": GradientPenalty(weight=0.1, norm="l2"),
+    "penalty-scaat": GradientPenalty(method=SCAAT(attack=ATTACK)),
+    "penalty-alignment": GradientPenalty(method=GradientAlignment()),
+    "alignment": GradientAlignment(detach_source=False),
+    "jacobian": JacobianPenalty(projections=2),
 }
 
 
@@ -321,8 +334,11 @@ def test_statistics_modes_gradients_and_images_are_left_alone(name, batch):
     losses(METHODS[name], network, batch)
     assert network.training and network.norm.training and network.drop.training and not network.frozen.training
     assert int(network.frozen.num_batches_tracked) == 0
-    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast")
-    forwards = (dict.fromkeys(three, 3) | {"at-sum": 2}).get(name, 2 if name.startswith(("sgt", "scaat")) else 1)
+    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast", "penalty-scaat")
+    two = ("at-sum", "trades", "alignment", "penalty-alignment")
+    forwards = (dict.fromkeys(three, 3) | dict.fromkeys(two, 2)).get(
+        name, 2 if name.startswith(("sgt", "scaat")) else 1
+    )
     assert int(network.norm.num_batches_tracked) == forwards, "attack and saliency leave the statistics alone"
     assert all(parameter.grad is None for parameter in network.parameters())
     assert torch.equal(batch.image, before)

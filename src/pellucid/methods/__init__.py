@@ -4,9 +4,28 @@ Every method is one sentence with three slots: how x becomes x', what is compare
 """
 
 from pellucid.methods.adversarial import AdversarialTraining
+from pellucid.methods.alignment import GradientAlignment
+from pellucid.methods.gradient_penalty import GradientPenalty
+from pellucid.methods.jacobian import JacobianPenalty
 from pellucid.methods.method import Method
+from pellucid.methods.penalty import Penalty
 from pellucid.methods.regular import Regular
 from pellucid.methods.saliency_guided import SaliencyGuided
 from pellucid.methods.scaat import SCAAT, AdversarialSCAAT
+from pellucid.methods.structured import StructuredAdversarialTraining
+from pellucid.methods.trades import TRADES
 
-__all__ = ["SCAAT", "AdversarialSCAAT", "AdversarialTraining", "Method", "Regular", "SaliencyGuided"]
+__all__ = [
+    "SCAAT",
+    "TRADES",
+    "AdversarialSCAAT",
+    "AdversarialTraining",
+    "GradientAlignment",
+    "GradientPenalty",
+    "JacobianPenalty",
+    "Method",
+    "Penalty",
+    "Regular",
+    "SaliencyGuided",
+    "StructuredAdversarialTraining",
+]

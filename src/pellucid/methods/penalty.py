@@ -1,0 +1,103 @@
+"""Penalties: terms of the network's gradient that are added to another method's loss, one forward pass for all."""
+
+from abc import abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pellucid.core.errors import InputError
+from pellucid.core.randomness import Generator
+from pellucid.core.types import Batch, Image, Logits
+from pellucid.methods.method import Losses, Method
+from pellucid.methods.regular import Regular
+from pellucid.methods.terms import accuracy, log_of
+
+__all__ = ["Penalty", "input_gradient_of"]
+
+
+class Penalty(Method):
+    """A method whose loss is that of another method plus a weighted term of the network's gradient.
+
+    The term looks at the clean images with the network in the mode it is in, so in training mode during training, with
+    one forward pass. Penalties may be nested; all of them look at the same pass, which is also that of the
+    classification where the innermost method is `Regular`. With BatchNorm in training mode the images of a batch
+    influence each other: the gradient with respect to one image then includes what it changes of the others' outputs,
+    and every pass of its own updates the running statistics once more.
+
+    A penalty whose weight is 0 is the method it is added to, bit for bit and at no further cost.
+    """
+
+    method: Method
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.method, Method):
+            raise InputError(f"method must be a pellucid.Method such as Regular(), got {self.method!r}")
+
+    @property
+    @abstractmethod
+    def is_off(self) -> bool:
+        """Whether the weight of the term is 0."""
+
+    @abstractmethod
+    def terms(
+        self, model: nn.Module, x: Image, logits: Logits, batch: Batch, *, generator: Generator = None
+    ) -> dict[str, tuple[float, Tensor]]:
+        """The weighted terms of one batch.
+
+        Args:
+            model: network, images to logits.
+            x: (n, c, h, w) the batch's images, from which ``logits`` can be differentiated.
+            logits: ``model(x)`` with its graph.
+            batch: images, labels, positions and masks.
+            generator: source of every random number.
+
+        Returns:
+            By the name for the log: weight and value, a scalar with a graph.
+        """
+
+    def init(self, num_samples: int, total_steps: int) -> nn.Module:
+        """The state of the method that the term is added to. See `Method.init`."""
+        return self.method.init(num_samples, total_steps)
+
+    def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
+        """See `Method.loss`."""
+        penalties: list[Penalty] = []
+        method: Method = self
+        while isinstance(method, Penalty):
+            penalties += [] if method.is_off else [method]
+            method = method.method
+        if not penalties:
+            return method.loss(model, batch, state, generator=generator)
+        shared = type(method) is Regular
+        losses = {} if shared else dict(method.loss(model, batch, state, generator=generator))
+        with torch.inference_mode(False), torch.enable_grad():
+            x = (batch.image.clone() if batch.image.is_inference() else batch.image.detach()).requires_grad_()
+            logits = model(x)
+            if shared:
+                loss = F.cross_entropy(logits, batch.label)
+                losses = log_of(loss=loss, clean_loss=loss, clean_accuracy=accuracy(logits, batch.label))
+            for penalty in penalties:
+                for name, (weight, value) in penalty.terms(model, x, logits, batch, generator=generator).items():
+                    losses["loss"] = losses["loss"] + weight * value
+                    losses[name] = value.detach()
+        return losses
+
+
+def input_gradient_of(value: Tensor, x: Image, *, create_graph: bool = True) -> Image:
+    """Gradient of each sample's value with respect to its image, of a forward pass that is used further.
+
+    Args:
+        value: (n,) or a sum of such values, computed from ``x``.
+        x: (n, c, h, w) images that require a gradient.
+        create_graph: keep the graph of the gradient, so that it can itself be differentiated.
+
+    Returns:
+        (n, c, h, w); the gradient of the sum over the batch, so no 1/n is in it.
+
+    >>> x = torch.tensor([[[[1.0, 2.0]]]], requires_grad=True)
+    >>> input_gradient_of((x**2).sum((1, 2, 3)), x).tolist()
+    [[[[2.0, 4.0]]]]
+    """
+    (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=create_graph, retain_graph=True)
+    return gradient
