@@ -13,6 +13,10 @@ from .divergence import (
     kl as kl,
     symmetric_kl as symmetric_kl,
 )
+from .edits.activation import (
+    Activation as Activation,
+    swap_activations as swap_activations,
+)
 from .edits.smoothing import (
     Smoothing as Smoothing,
     insert_smoothing as insert_smoothing,
@@ -22,10 +26,12 @@ from .methods import (
     TRADES as TRADES,
     AdversarialSCAAT as AdversarialSCAAT,
     AdversarialTraining as AdversarialTraining,
+    GaussianAugmentation as GaussianAugmentation,
     GradientAlignment as GradientAlignment,
     GradientPenalty as GradientPenalty,
     JacobianPenalty as JacobianPenalty,
     Method as Method,
+    NoiseAugmentation as NoiseAugmentation,
     Regular as Regular,
     SaliencyGuided as SaliencyGuided,
     StructuredAdversarialTraining as StructuredAdversarialTraining,

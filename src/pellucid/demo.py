@@ -55,7 +55,7 @@ def experiments(choice: Demo | None = None) -> dict[str, Experiment]:
         seed=choice.seed,
     )
     runs = {name: replace(base, method=method) for name, method in methods.items()}
-    runs["at-smoothing"] = replace(runs["at-smoothing"], smoothing=Smoothing(layers=("pool1",)))
+    runs["at-smoothing"] = replace(runs["at-smoothing"], smoothing=Smoothing(layers=("relu1",)))
     return runs
 
 

@@ -1,1 +1,1 @@
-"""Edits of a network before it is trained: feature-map smoothing."""
+"""Edits of a network before it is trained: smooth activations and feature-map smoothing."""

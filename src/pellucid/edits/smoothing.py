@@ -29,7 +29,7 @@ class Smoothing:
     """Where a network is smoothed and how, as a person chooses it.
 
     Args:
-        layers: names of the layers whose output is smoothed, such as ``pool1``, or patterns; ``*`` and ``?`` stand for
+        layers: names of the layers whose output is smoothed, such as ``relu1``, or patterns; ``*`` and ``?`` stand for
             anything within one part of a dotted name: ``layer?`` is ResNet's four stages, not the blocks inside.
         filter: ``gaussian``, ``mean`` and ``median`` look at ``kernel_size`` × ``kernel_size`` pixels, ``non-local`` at
             the whole feature map; ``none`` leaves the 1 × 1 convolution alone, to tell its effect from the filter's.
@@ -42,8 +42,8 @@ class Smoothing:
     Raises:
         InputError: a value outside those.
 
-    >>> Smoothing(layers=("pool1",))
-    Smoothing(layers=('pool1',), filter='gaussian', kernel_size=3, sigma=0.8, init='default')
+    >>> Smoothing(layers=("relu1",))
+    Smoothing(layers=('relu1',), filter='gaussian', kernel_size=3, sigma=0.8, init='default')
     """
 
     layers: tuple[str, ...]

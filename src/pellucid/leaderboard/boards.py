@@ -30,9 +30,9 @@ def board(plan: Leaderboard) -> Setting:
     """Images, network, training and measures of a board; entries are functions of it.
 
     Fashion-MNIST: LeNet-5, 5 epochs of 55 000 images. Truth set ``beside``: LeNet-5, 4 epochs of 20 000 images. Truth
-    set ``shapes``: ResNet-18 with ImageNet's stem and an eighth of the usual width, 10 epochs of 10 000 images. CIFAR-10
-    and Imagenette: as `pellucid.papers.setting.setting` has them at scale ``cpu``. On grey pictures 1000 test images
-    are measured, on colour ones 200.
+    set ``shapes``: ResNet-18 with ImageNet's stem and an eighth of the usual width, 10 epochs of 10 000 images.
+    CIFAR-10 and Imagenette: as `pellucid.papers.setting.setting` has them at scale ``cpu``. On grey pictures 1000 test
+    images are measured, on colour ones 200.
 
     Args:
         plan: which board, at which scale.

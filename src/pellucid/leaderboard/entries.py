@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from pellucid import methods
 from pellucid.core.errors import InputError
 from pellucid.edits.activation import Activation
 from pellucid.edits.smoothing import Smoothing
@@ -14,13 +15,11 @@ from pellucid.methods import (
     SCAAT,
     TRADES,
     AdversarialTraining,
-    EnergyLoss,
     GaussianAugmentation,
     GradientAlignment,
     GradientPenalty,
     JacobianPenalty,
     NoiseAugmentation,
-    RightReasons,
     SaliencyGuided,
     StructuredAdversarialTraining,
 )
@@ -131,6 +130,14 @@ def _adversarial(at: Setting, chosen: Strengths) -> AdversarialTraining:
     return AdversarialTraining(attack=at.pgd(chosen["eps"], 5, chosen["eps"] / 4))
 
 
+def _penalty(at: Setting, chosen: Strengths) -> GradientPenalty:
+    return GradientPenalty(weight=chosen["weight"])
+
+
+def _alignment(at: Setting, chosen: Strengths) -> GradientAlignment:
+    return GradientAlignment(weight=chosen["weight"], cosine_weight=chosen["weight"], eps=at.eps / 4)
+
+
 ENTRIES: tuple[Entry, ...] = (
     Entry(
         name="regular", kind="baseline", title="cross-entropy on clean images", make=lambda at, chosen: at.base,
@@ -210,13 +217,13 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         name="gradient-penalty-softplus", kind="method", title="penalty on the loss's gradient, smooth activation",
-        against=("at-small",), make=_trained(lambda at, chosen: GradientPenalty(weight=chosen["weight"]), softplus=True),
-        grid=WEIGHTS, source="Rodríguez-Muñoz, Wang, Torralba 2024",
+        against=("at-small",), make=_trained(_penalty, softplus=True), grid=WEIGHTS,
+        source="Rodríguez-Muñoz, Wang, Torralba 2024",
         published=(Published("accuracy 77.8 %, AutoAttack at 4/255 51.6 %; AT 56.1 %", "ImageNet, Swin-B"),),
     ),
     Entry(
         name="gradient-penalty", kind="control", of="gradient-penalty-softplus", title="the same penalty with ReLU",
-        make=_trained(lambda at, chosen: GradientPenalty(weight=chosen["weight"])), grid=WEIGHTS,
+        make=_trained(_penalty), grid=WEIGHTS,
         source="Drucker and LeCun 1992; Ross and Doshi-Velez 2018",
     ),
     Entry(
@@ -231,7 +238,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         name="alignment-softplus", kind="method", title="alignment of neighbouring gradients, smooth activation",
-        against=("regular-softplus",), make=_trained(lambda at, chosen: _alignment(at, chosen), softplus=True),
+        against=("regular-softplus",), make=_trained(_alignment, softplus=True),
         grid=_grid("weight", (0.1, 0.3, 1.0, 3.0)), source="Joo et al. 2023",
     ),
     Entry(
@@ -242,12 +249,12 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         name="right-reasons", kind="method", title="gradient penalty outside the mask", needs_masks=True,
-        against=("gradient-penalty",), make=_trained(lambda at, chosen: RightReasons(weight=chosen["weight"])),
+        against=("gradient-penalty",), make=_trained(lambda at, chosen: methods.RightReasons(weight=chosen["weight"])),
         grid=_grid("weight", (1.0, 10.0, 100.0, 1000.0)), source="Ross, Hughes, Doshi-Velez 2017",
     ),
     Entry(
         name="energy", kind="method", title="share of the map inside the mask", needs_masks=True,
-        against=("right-reasons",), make=_trained(lambda at, chosen: EnergyLoss(weight=chosen["weight"])),
+        against=("right-reasons",), make=_trained(lambda at, chosen: methods.EnergyLoss(weight=chosen["weight"])),
         grid=_grid("weight", (0.1, 0.3, 1.0, 3.0)), source="Rao et al. 2023",
     ),
     Entry(
@@ -257,10 +264,6 @@ ENTRIES: tuple[Entry, ...] = (
     ),
 )  # fmt: skip
 """Every entry, each method before its controls."""
-
-
-def _alignment(at: Setting, chosen: Strengths) -> GradientAlignment:
-    return GradientAlignment(weight=chosen["weight"], cosine_weight=chosen["weight"], eps=at.eps / 4)
 
 
 def entry(name: str) -> Entry:

@@ -41,7 +41,7 @@ def lead(result: Mapping[str, Any]) -> Iterator[str]:
     ]
     rest = [row["name"] for row in methods if row["name"] not in {*above, *only_regular}]
     yield f"**Higher {told} than regular training and than every control beside it: {_listed(above)}.**"
-    yield f"Higher than regular training, but not shown to be higher than each of its controls: {_listed(only_regular)}."
+    yield f"Higher than regular training, not shown to be higher than each of its controls: {_listed(only_regular)}."
     yield f"Not shown to be higher than regular training: {_listed(rest)}."
     if "trustworthy" in rows:
         yield from _ours(rows["trustworthy"], rows["regular"], result)

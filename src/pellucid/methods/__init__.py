@@ -5,6 +5,7 @@ Every method is one sentence with three slots: how x becomes x', what is compare
 
 from pellucid.methods.adversarial import AdversarialTraining
 from pellucid.methods.alignment import GradientAlignment
+from pellucid.methods.controls import GaussianAugmentation, NoiseAugmentation
 from pellucid.methods.gradient_penalty import GradientPenalty
 from pellucid.methods.jacobian import JacobianPenalty
 from pellucid.methods.method import Method
@@ -20,10 +21,12 @@ __all__ = [
     "TRADES",
     "AdversarialSCAAT",
     "AdversarialTraining",
+    "GaussianAugmentation",
     "GradientAlignment",
     "GradientPenalty",
     "JacobianPenalty",
     "Method",
+    "NoiseAugmentation",
     "Penalty",
     "Regular",
     "SaliencyGuided",

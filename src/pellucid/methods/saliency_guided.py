@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from pellucid.attacks import PGD
 from pellucid.core.checks import in_unit, not_negative, one_of
@@ -14,7 +14,7 @@ from pellucid.core.randomness import Generator, of, uniform
 from pellucid.core.types import Batch, Image, Label, Mask
 from pellucid.divergence import kl
 from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of
+from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, random_regions
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, heatmap, lowest
 
 __all__ = ["SaliencyGuided"]
@@ -37,7 +37,9 @@ class SaliencyGuided(Method):
         fill: ``channel_range``, uniform between the least and the greatest value of each channel of the image;
             ``image_range``, the same over the whole image; ``unit``, uniform in [0, 1]; ``channel_mean``; ``corner``,
             the image's top left pixel.
-        ranking: ``absolute`` gradient, or ``signed`` as the authors' code does, whose lowest are the most negative.
+        ranking: ``absolute`` gradient, or ``signed`` as the authors' code does, whose lowest are the most negative;
+            ``random`` is the control that uses no map: as many features, at random places. It makes no saliency pass,
+            and ``target`` and ``saliency`` are of no effect.
         weight: of the divergence.
         region: side in pixels of the regions that are ranked and replaced as one.
         target: class whose score ranks the features, the ``true`` one or the ``predicted`` one.
@@ -50,7 +52,7 @@ class SaliencyGuided(Method):
 
     fraction: float = 0.5
     fill: Literal["channel_range", "image_range", "unit", "channel_mean", "corner"] = "channel_range"
-    ranking: Literal["absolute", "signed"] = "absolute"
+    ranking: Literal["absolute", "signed", "random"] = "absolute"
     weight: float = 1.0
     region: int = 1
     target: Literal["true", "predicted"] = "true"
@@ -61,7 +63,7 @@ class SaliencyGuided(Method):
     def __post_init__(self) -> None:
         in_unit(fraction=self.fraction)
         one_of(("channel_range", "image_range", "unit", "channel_mean", "corner"), fill=self.fill)
-        one_of(("absolute", "signed"), ranking=self.ranking)
+        one_of(("absolute", "signed", "random"), ranking=self.ranking)
         one_of(("true", "predicted"), target=self.target)
         one_of(("A", "B", "C"), reading=self.reading)
         not_negative(weight=self.weight)
@@ -102,15 +104,18 @@ class SaliencyGuided(Method):
 
     def replace(self, model: nn.Module, x: Image, label: Label, *, generator: Generator = None) -> Image:
         """M(x): the lowest-saliency features of ``x`` replaced; the network is in eval mode."""
+        mask = self._mask(model, x, label, generator)
+        return torch.where(mask, self._fill(x, of(generator, "fill")), x)
+
+    def _mask(self, model: nn.Module, x: Image, label: Label, generator: Generator) -> Mask:
+        if self.ranking == "random":
+            return random_regions(x, self.fraction, region=self.region, generator=of(generator, "ranking"))
         target = label
         if self.target == "predicted":
             # No `no_grad` here and below: autocast would keep the weights' casts of this pass, without their graph.
             target = model(x).detach().argmax(1)
         attribution = as_saliency(self.saliency)(model, x, target, generator=of(generator, "saliency"))
         score = heatmap(attribution, channels="abs_mean" if self.ranking == "absolute" else "signed_mean")
-        return torch.where(self._mask(score), self._fill(x, of(generator, "fill")), x)
-
-    def _mask(self, score: Tensor) -> Mask:
         return lowest(score, self.fraction, region=self.region)
 
     def _fill(self, x: Image, generator: Generator) -> Image:

@@ -1,6 +1,7 @@
 """SCAAT: what a map calls irrelevant may be attacked without changing the answer; alone, and with attacked images."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,11 +11,11 @@ from pellucid.core.checks import at_least, in_unit, not_negative, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of
-from pellucid.core.types import Batch, Image, Label, Logits, PerSample
+from pellucid.core.types import Batch, Image, Label, Logits, Mask, PerSample
 from pellucid.divergence import DIVERGENCES, Divergence
 from pellucid.methods.adaptive_q import AdaptiveQ
 from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, spread
+from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, random_regions, spread
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, gradient_and_logits, heatmap, lowest
 
 __all__ = ["SCAAT", "AdversarialSCAAT"]
@@ -43,10 +44,17 @@ class SCAAT(Method):
             16 for 224.
         saliency: what ranks the features; by default the gradient of the true class's logit. `SmoothGrad` selects
             better and costs its samples in forward and backward passes.
+        ranking: ``absolute`` saliency; ``random`` is the control that uses no map: delta may lie on as many regions, at
+            places that are drawn anew at every step. It saves the saliency's backward pass, and ``saliency`` is of no
+            effect.
+        q_pass: which prediction on x + delta moves q. ``train`` takes that of the pass that the loss is made of, where
+            BatchNorm uses the statistics of the batch and dropout drops. ``eval`` takes that of the network as the
+            attack saw it, for one more forward pass a step; networks without such layers give the same in both.
         share: part of each batch that carries the divergence term, in (0, 1].
         detach_clean: no gradient through f(x) inside D.
 
-    Source: Xu et al. 2023, equations 1 to 5, algorithms 1 and 2. ``share`` is ours.
+    Source: Xu et al. 2023, equations 1 to 5, algorithms 1 and 2. ``share``, ``ranking`` and ``q_pass`` are ours; the
+    paper does not say in which mode the network is when q moves.
     """
 
     attack: PGD = PGD(eps=8 / 255, step_size=4 / 255, steps=4)
@@ -60,6 +68,8 @@ class SCAAT(Method):
     warmup: float = 0.1
     region: int = 2
     saliency: Explain = VanillaGradient()
+    ranking: Literal["absolute", "random"] = "absolute"
+    q_pass: Literal["train", "eval"] = "train"
     share: float = 1.0
     detach_clean: bool = False
 
@@ -67,6 +77,8 @@ class SCAAT(Method):
         in_unit(q=self.q, q_min=self.q_min, q_max=self.q_max, warmup=self.warmup, share=self.share)
         not_negative(weight=self.weight, gamma=self.gamma)
         one_of(tuple(DIVERGENCES), divergence=self.divergence)
+        one_of(("absolute", "random"), ranking=self.ranking)
+        one_of(("train", "eval"), q_pass=self.q_pass)
         if self.adaptive and not self.q_min <= self.q <= self.q_max:
             raise InputError(
                 f"q must lie between q_min and q_max, got q={self.q:g}, q_min={self.q_min:g}, q_max={self.q_max:g}"
@@ -95,11 +107,13 @@ class SCAAT(Method):
         """See `Method.loss`."""
         assert isinstance(state, AdaptiveQ)
         part, changed, q = self.change(model, batch, state, generator=generator)
+        seen = self.attacked_logits(model, changed, state)
         logits, changed_logits = joint_logits(model, batch.image, changed)
         clean_loss = F.cross_entropy(logits, batch.label)
         distance = self.distance(changed_logits, logits[part])
         if state.training:
-            state.update(batch.index[part], changed_logits.detach().argmax(1) == batch.label[part])
+            right = (changed_logits if seen is None else seen).detach().argmax(1) == batch.label[part]
+            state.update(batch.index[part], right)
         return log_of(
             loss=clean_loss + self.weight * distance,
             clean_loss=clean_loss,
@@ -122,16 +136,34 @@ class SCAAT(Method):
         divergence = DIVERGENCES[self.divergence]
         q = state(index)
         with evaluating(model):
-            attribution, clean = self._look(model, x, y, of(generator, "saliency"))
-            mask = lowest(heatmap(attribution, channels="mean_abs"), q, region=self.region)
+            mask, clean = self._mask(model, x, y, q, generator)
             changed = self.attack(
                 lambda x: divergence(model(x), clean), x, mask=mask, generator=of(generator, "attack")
             )
         return part, changed, q
 
+    def attacked_logits(self, model: nn.Module, changed: Image, state: AdaptiveQ) -> Logits | None:
+        """What the network in eval mode gives on x + delta; None where the train-mode pass decides about q, or nothing.
+
+        It comes before the train-mode pass, which moves BatchNorm's running statistics.
+        """
+        if self.q_pass == "train" or not self.adaptive or not state.training:
+            return None
+        with evaluating(model):
+            # No `no_grad`: autocast would keep the weights' casts of this pass, without their graph.
+            logits: Logits = model(changed).detach()
+        return logits
+
     def distance(self, changed: Logits, clean: Logits) -> Tensor:
         """Mean of D(f(x + delta), f(x)) over the images, a scalar."""
         return DIVERGENCES[self.divergence](changed, clean.detach() if self.detach_clean else clean).mean()
+
+    def _mask(self, model: nn.Module, x: Image, y: Label, q: PerSample, generator: Generator) -> tuple[Mask, Logits]:
+        """Where delta may lie, and f(x)."""
+        if self.ranking == "random":
+            return random_regions(x, q, region=self.region, generator=of(generator, "ranking")), model(x).detach()
+        attribution, clean = self._look(model, x, y, of(generator, "saliency"))
+        return lowest(heatmap(attribution, channels="mean_abs"), q, region=self.region), clean
 
     def _look(self, model: nn.Module, x: Image, y: Label, generator: Generator) -> tuple[Image, Logits]:
         if isinstance(self.saliency, VanillaGradient):  # its forward pass gives f(x) too
@@ -153,7 +185,7 @@ class AdversarialSCAAT(Method):
     in passes of their own.
 
     Args:
-        scaat: the divergence term: its attack, weight, q and share.
+        scaat: the divergence term: its attack, weight, q, share, and whether its ranking is the random control.
         attack: how x becomes x'.
         attacked_share: part A of each batch, in (0, 1].
 
@@ -184,11 +216,13 @@ class AdversarialSCAAT(Method):
         with evaluating(model):
             objective = cross_entropy_of(model, y)
             adversarial = self.attack(objective, batch.image[attacked], generator=of(generator, "adversarial"))
+        seen = self.scaat.attacked_logits(model, changed, state)
         logits, changed_logits, adversarial_logits = joint_logits(model, batch.image, changed, adversarial)
         classification_loss = F.cross_entropy(logits.index_copy(0, attacked, adversarial_logits), batch.label)
         distance = self.scaat.distance(changed_logits, logits[part])
         if state.training:
-            state.update(batch.index[part], changed_logits.detach().argmax(1) == batch.label[part])
+            right = (changed_logits if seen is None else seen).detach().argmax(1) == batch.label[part]
+            state.update(batch.index[part], right)
         return log_of(
             loss=classification_loss + self.scaat.weight * distance,
             classification_loss=classification_loss,

@@ -8,10 +8,12 @@ from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
 from pellucid.core.processes import processes
-from pellucid.core.types import Image, Label, Logits, PerSample
+from pellucid.core.randomness import Generator, uniform
+from pellucid.core.types import Image, Label, Logits, Mask, PerSample
 from pellucid.methods.method import Losses
+from pellucid.saliency import lowest
 
-__all__ = ["accuracy", "cross_entropy_of", "joint_logits", "log_of", "spread"]
+__all__ = ["accuracy", "cross_entropy_of", "joint_logits", "log_of", "random_regions", "spread"]
 
 
 def cross_entropy_of(model: nn.Module, label: Label) -> Callable[[Image], PerSample]:
@@ -42,6 +44,28 @@ def spread(n: int, share: float, device: torch.device) -> Tensor:
         )
     count = min(n, max(1, round(share * n)))
     return torch.arange(count, device=device) * n // count
+
+
+def random_regions(x: Image, share: float | Tensor, *, region: int, generator: Generator = None) -> Mask:
+    """A mask of the size that `pellucid.lowest` would choose, at random places that no map has a say in.
+
+    Args:
+        x: (n, c, h, w) images, whose size and device count.
+        share: share of each image's regions that are chosen, in [0, 1], one number or (n,).
+        region: side of the square regions in pixels; those at the right and lower edge may be smaller.
+        generator: source of the places.
+
+    Returns:
+        (n, 1, h, w), True on ``floor(share R)`` of an image's R regions, each choice as probable as any other.
+
+    >>> random_regions(torch.zeros(2, 3, 8, 8), 0.25, region=2).sum((1, 2, 3)).tolist()
+    [16, 16]
+    """
+    height, width = x.shape[2:]
+    # One number a region, not one a pixel: the mean over a smaller region at the edge would be extreme more often.
+    drawn = uniform((len(x), -(-height // region), -(-width // region)), generator, device=x.device)
+    mask = lowest(drawn, share)
+    return mask.repeat_interleave(region, 2).repeat_interleave(region, 3)[..., :height, :width]
 
 
 def accuracy(logits: Logits, label: Label) -> Tensor:

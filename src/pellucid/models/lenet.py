@@ -34,7 +34,9 @@ class MaxPool2x2(nn.MaxPool2d):
 class LeNet5(nn.Module):
     """LeNet-5 as Bhusal et al. train it: two 5 × 5 convolutions, maximum before ReLU, three linear layers.
 
-    Smoothing goes after ``pool1`` (6 channels, 12 × 12 on 28 × 28 images).
+    The maximum over a window and ReLU commute, so that pooling first computes the same on a quarter of the numbers.
+    Smoothing goes after ``relu1`` (6 channels, 12 × 12 on 28 × 28 images): the authors' block follows convolution, ReLU
+    and pooling, with no ReLU after it. After ``pool1`` it would come before the ReLU, which is another network.
 
     Args:
         classes: number of logits.

@@ -10,8 +10,8 @@ def expression(*choices: Any) -> str:
     """Dataclasses as they would be written; None is left out. Numbers have four digits.
 
     >>> from pellucid import PGD, SCAAT, Smoothing
-    >>> expression(SCAAT(attack=PGD(eps=0.3, step_size=0.15, steps=4), q=0.3), Smoothing(layers=("pool1",)))
-    "SCAAT(attack=PGD(eps=0.3, step_size=0.15, steps=4), q=0.3) + Smoothing(layers=('pool1',))"
+    >>> expression(SCAAT(attack=PGD(eps=0.3, step_size=0.15, steps=4), q=0.3), Smoothing(layers=("relu1",)))
+    "SCAAT(attack=PGD(eps=0.3, step_size=0.15, steps=4), q=0.3) + Smoothing(layers=('relu1',))"
     """
     return " + ".join(_written(choice) for choice in choices if choice is not None)
 

@@ -18,7 +18,7 @@ from pellucid.papers.plan import Reproduction
 from pellucid.papers.setting import TRAINING_IMAGES
 from pellucid.papers.stages import Stage, finished, folder, stages_of
 from pellucid.papers.summary import network, summarise
-from pellucid.papers.table import Table, table_name, tables
+from pellucid.papers.table import table_name, tables
 from pellucid.papers.table_page import figure_file, page
 from pellucid.report.picture import write_picture
 from pellucid.runs.directory import read_run

@@ -33,10 +33,10 @@ SIDES = {"fashion-mnist": 28, "mnist": 28, "cifar10": 32, "imagenette": 96, "pca
 REGIONS = {28: 2, 32: 2, 96: 8, 224: 16}
 """Sides of SCAAT's regions by the picture's, in pixels."""
 STAGES = {
-    "lenet5": "pool1", "sgt-mnist": "pool1", "wrn28-10": "block1", "vgg16": "features.4", "vgg16-224": "features.4",
+    "lenet5": "relu1", "sgt-mnist": "pool1", "wrn28-10": "block1", "vgg16": "features.4", "vgg16-224": "features.4",
     "vgg16-bn": "features.6", "vgg16-bn-224": "features.6",
 }  # fmt: skip
-"""The end of a network's first stage; ``layer1`` of others, as ResNets call it."""
+"""The end of a network's first stage, where the smoothing block goes; ``layer1`` of others, as ResNets call it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,7 @@ def summarise(plan: Reproduction, table: Table, facts: Mapping[str, Any]) -> dic
         "claims": [checked(claim, runs, n, times) for claim in table.claims],
         "notes": list(table.notes),
         "robust_eps": robust_eps(first),
-        "trainings": {name: expression(run.method, run.smoothing) for name, run in table.runs.items()},
+        "trainings": {name: expression(run.method, run.activation, run.smoothing) for name, run in table.runs.items()},
         "common": f"{expression(trained.optimizer)}, {expression(trained.schedule)}, batch_size={trained.batch_size}",
         "caveats": sorted({sentence for run in every_run for sentence in _caveats(run)}),
         "definitions": definitions([seeds[0] for seeds in runs.values()], table.metrics),

@@ -57,7 +57,12 @@ def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Ma
 def _with_differences(comparison: Comparison) -> Comparison:
     """The differences from the baseline as rows of their own, below the runs."""
     rows = {
-        f"{key} − {run['baseline']}": {"method": "", "smoothing": None, "metrics": run["differences"]}
+        f"{key} − {run['baseline']}": {
+            "method": "",
+            "activation": None,
+            "smoothing": None,
+            "metrics": run["differences"],
+        }
         for key, run in comparison.items()
         if "differences" in run
     }
@@ -92,7 +97,7 @@ def _measures(comparison: Comparison) -> list[Measure]:
 
 
 def _trained(run: Mapping[str, Any]) -> str:
-    return str(run["method"]) if run["smoothing"] is None else f"{run['method']} + {run['smoothing']}"
+    return " + ".join([str(run["method"]), *(run[edit] for edit in ("activation", "smoothing") if run[edit])])
 
 
 def _cell(metrics: Mapping[str, Mapping[str, Any]], measure: Measure) -> str:
@@ -120,14 +125,14 @@ def _csv(comparison: Comparison) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     ends = ("", "_low", "_high", "_n")
-    writer.writerow(["run", "method", "smoothing", *(name + end for name in names for end in ends)])
+    writer.writerow(["run", "method", "activation", "smoothing", *(name + end for name in names for end in ends)])
     for key, run in comparison.items():
         cells = [
             "" if name not in run["metrics"] else run["metrics"][name][part]
             for name in names
             for part in ("mean", "low", "high", "n")
         ]
-        writer.writerow([key, run["method"], run["smoothing"], *cells])
+        writer.writerow([key, run["method"], run["activation"], run["smoothing"], *cells])
     return out.getvalue()
 
 

@@ -42,7 +42,8 @@ def compare(
         baseline: one of the runs, from which every other one's differences are told too.
 
     Returns:
-        ``{run: {"method": ..., "smoothing": ..., "metrics": {name: {"mean", "low", "high", "n"}}, "caveats": [...]}}``;
+        ``{run: {"method": ..., "activation": ..., "smoothing": ..., "metrics": ..., "caveats": [...]}}``, the metrics
+        as ``{name: {"mean", "low", "high", "n"}}``;
         a number that does not exist (n = 0) is None, and `pellucid.report.caveats.caveats` says what the last are. With
         a baseline every other run has also ``baseline``, its name, and ``differences``, like ``metrics``: the run minus
         the baseline, paired over the images. A run with metrics of your own has ``columns``, their meaning by name.
@@ -78,6 +79,7 @@ def plain(run: Run, intervals: Mapping[str, Interval], said: Sequence[str]) -> d
     foreign = {measure.name: measure.column.as_dict() for measure in measures if measure.is_foreign}
     return {
         "method": run.method,
+        "activation": run.activation,
         "smoothing": run.smoothing,
         "metrics": {name: interval_data(interval) for name, interval in intervals.items()},
         "caveats": list(said),

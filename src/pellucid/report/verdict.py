@@ -79,8 +79,8 @@ class Change:
 
 
 def baseline_of(runs: Sequence[Run]) -> Run:
-    """The first run trained in the regular way without smoothing; where there is none, the first."""
-    plain = [run for run in runs if run.method == "Regular" and run.smoothing is None]
+    """The first run trained in the regular way on the network as it is; where there is none, the first."""
+    plain = [run for run in runs if run.method == "Regular" and run.activation is None and run.smoothing is None]
     return (plain or list(runs))[0]
 
 

@@ -15,7 +15,7 @@ _TITLES = {
 
 
 def training_words(config: Mapping[str, Any]) -> str:
-    """Training method with its main parameters, then the smoothing block.
+    """Training method with its main parameters, then the activation and the smoothing block.
 
     Args:
         config: experiment.yaml as plain data.
@@ -53,8 +53,17 @@ def training_words(config: Mapping[str, Any]) -> str:
         parts.append(f"clean images: {options['clean']}")
     if options.get("share", 1) != 1:
         parts.append(f"on {number(options['share'])} of each batch")
+    if options.get("ranking") == "random":
+        parts.append("at random places")
+    if options.get("q_pass", "train") == "eval":
+        parts.append("q by eval-mode predictions")
     if options.get("adaptive") is False:
         parts.append(f"fixed q {number(options.get('q'))}")
+    activation = config.get("activation")
+    if activation is not None:
+        activation = activation.get("init_args", activation)
+        named = str(activation["name"]).replace("_", " ")
+        parts.append(f"{named} for ReLU, β {number(activation['beta'])}")
     block = config.get("smoothing")
     if block is not None:
         block = block.get("init_args", block)

@@ -173,6 +173,15 @@ class Run:
         return str(self.config["method"]["class_path"]).rpartition(".")[2]
 
     @property
+    def activation(self) -> str | None:
+        """What takes the place of the network's ReLUs and its sharpness, such as ``softplus 8``; None for the ReLUs."""
+        swapped = self.config.get("activation")
+        if swapped is None:
+            return None
+        swapped = swapped.get("init_args", swapped)
+        return f"{swapped.get('name', 'softplus')} {swapped.get('beta', 8):g}"
+
+    @property
     def smoothing(self) -> str | None:
         """The feature-map smoothing's filter, ``1x1`` for the block without one, None without a block."""
         block = self.config.get("smoothing")

@@ -12,6 +12,7 @@ from pellucid.config import from_config, read_yaml
 from pellucid.core.checks import at_least, not_negative, one_of, positive
 from pellucid.core.errors import InputError
 from pellucid.data import Data
+from pellucid.edits.activation import Activation
 from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import Method, Regular
 from pellucid.models import Network
@@ -109,6 +110,7 @@ class Experiment:
     Args:
         dataset: what is learnt.
         network: what learns.
+        activation: what takes the place of the network's ReLUs; they stay by default.
         smoothing: blocks that are put into the network; none by default.
         method: how it is trained; one of pellucid's by name, or your own by its import path.
         optimizer: how weights move.
@@ -125,6 +127,7 @@ class Experiment:
 
     dataset: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
+    activation: Activation | None = None
     smoothing: Smoothing | None = None
     method: Method = field(default_factory=Regular)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -141,6 +144,8 @@ class Experiment:
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
                 raise InputError(f"{name} must be a pellucid.{kind.__name__}, got {getattr(self, name)!r}")
+        if not isinstance(self.activation, Activation | None):
+            raise InputError(f"activation must be a pellucid.Activation or None, got {self.activation!r}")
         if not isinstance(self.smoothing, Smoothing | None):
             raise InputError(f"smoothing must be a pellucid.Smoothing or None, got {self.smoothing!r}")
 

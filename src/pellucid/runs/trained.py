@@ -11,6 +11,7 @@ from torch import nn
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import fork
 from pellucid.data import Dataset, load
+from pellucid.edits.activation import swap_activations
 from pellucid.edits.smoothing import smooth
 from pellucid.models import build
 from pellucid.runs.directory import RunDirectory
@@ -97,7 +98,7 @@ def load_network(run: str | Path, data: Dataset | DataFacts | None = None) -> nn
 
 
 def build_network(experiment: Experiment, data: Dataset | DataFacts) -> nn.Module:
-    """The experiment's network with its smoothing blocks and its seed's initial weights, on the CPU.
+    """The experiment's network with its activations, its smoothing blocks and its seed's initial weights, on the CPU.
 
     Args:
         experiment: says which network.
@@ -107,8 +108,11 @@ def build_network(experiment: Experiment, data: Dataset | DataFacts) -> nn.Modul
         model = build(
             experiment.network, classes=len(data.classes), shape=data.shape, mean=data.mean or (), std=data.std or ()
         )
+        example = torch.zeros(1, *data.shape)
+        if experiment.activation is not None:
+            model = swap_activations(model, experiment.activation, example=example)
         if experiment.smoothing is not None:
-            model = smooth(model, experiment.smoothing, example=torch.zeros(1, *data.shape))
+            model = smooth(model, experiment.smoothing, example=example)
     return model.to(memory_format=torch.channels_last) if experiment.channels_last else model  # type: ignore[call-overload]
 
 
