@@ -45,8 +45,8 @@ def _where(result: Mapping[str, Any]) -> str:
     return (
         f"{result['dataset']}, {result['network']}, {result['training_images']} training images, {result['epochs']} "
         f"epochs. {_counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))}), none of which chose a setting; "
-        f"{result['images']} {result['split']} images, accuracy of all {result['accuracy_images']}{attacked}. Mean [95 % "
-        f"interval over {'seeds and images' if many else 'images, of one seed'}]; – stands where a number is not "
+        f"{result['images']} {result['split']} images, accuracy of all {result['accuracy_images']}{attacked}. Mean "
+        f"[95 % interval over {'seeds and images' if many else 'images, of one seed'}]; – stands where a number is not "
         "defined. Maps are vanilla gradients of the predicted class. A control stands under its method (↳). *Cost*: "
         "time of a training step as a multiple of regular training's, the median over seeds, as it was logged while "
         "other trainings ran beside it."
