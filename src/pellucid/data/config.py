@@ -79,7 +79,7 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
                 raise InputError(f"dataset {self.name!r} needs a path, got {self.path!r}")
         elif self.is_own and self.path is not None:
             raise InputError(f"dataset {self.name!r} is called with a split alone and takes no path, got {self.path!r}")
-        elif not self.is_own and (self.size, self.channels, self.classes) != (None, None, None):
+        elif not self.is_own and not self.is_truth and (self.size, self.channels, self.classes) != (None, None, None):
             raise InputError(
                 "size, channels and classes are for folder, huggingface and datasets of your own; "
                 f"{self.name} stays as it is, got size {self.size}, channels {self.channels}, classes {self.classes}"

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Examination", "Finding", "MapFinding", "examine"]
 
+UNKNOWN = Images((1, 1, 1), "the image of a card", known=())
+"""Nobody has said what decides the class of an image that is explained."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
@@ -80,7 +83,7 @@ class Examination:
         given = {*self.curves.columns, *self.stability.columns}
         if not given >= {"aopc_morf", "aopc_lerf", "ris", "ros"}:
             raise InputError(f"a card needs aopc_morf, aopc_lerf, ris and ros, got {', '.join(sorted(given))}")
-        for metric in select(self.metrics):
+        for metric in select(self.metrics, UNKNOWN):
             taken = set(metric.columns) & set(FIGURES)
             if is_foreign(metric) and taken:
                 kind = type(metric).__name__
@@ -120,7 +123,9 @@ class Examination:
             stability=replace(stability, measures=("ris", "ros"), forms=("norm",), draws=basis.stability.draws),
             draws_of=tuple((name, stability.draws) for name in evaluation.stable()),
             metrics=tuple(
-                metric for metric in evaluation.chosen() if is_foreign(metric) and not FIGURES.keys() & metric.columns
+                metric
+                for metric in evaluation.chosen()
+                if is_foreign(metric) and not metric.needs and not FIGURES.keys() & metric.columns
             ),
             seed=evaluation.seed,
         )
@@ -131,7 +136,7 @@ class Examination:
 
     def further(self) -> tuple[Metric, ...]:
         """The metrics that are measured beside the card's own."""
-        return tuple(metric for metric in select(self.metrics) if set(metric.columns) - set(FIGURES))
+        return tuple(metric for metric in select(self.metrics, UNKNOWN) if set(metric.columns) - set(FIGURES))
 
     def suite(self, method: str) -> tuple[Metric, ...]:
         """All metrics that measure a method's map and its image; those behind the card's own figures come last."""

@@ -43,6 +43,16 @@ from .families.sparsity import (
     PixelEntropy as PixelEntropy,
 )
 from .families.stability import RelativeStability as RelativeStability
+from .families.truth import (
+    CheckedMass as CheckedMass,
+    DecoyConfession as DecoyConfession,
+    Interventions as Interventions,
+    MassBaselines as MassBaselines,
+    PartRank as PartRank,
+    PointingGame as PointingGame,
+    RankAccuracy as RankAccuracy,
+    RelevanceMass as RelevanceMass,
+)
 from .imputation import blurred as blurred, linear_imputation as linear_imputation
 from .masking import masking_warnings as masking_warnings
 from .metric import Metric as Metric
@@ -79,3 +89,17 @@ from .sparsity import (
 from .stability import relative_stability as relative_stability
 from .suite import COLUMNS as COLUMNS, DERIVED as DERIVED, FAMILIES as FAMILIES, column_name as column_name
 from .survival import survives as survives
+from .truth import (
+    confession as confession,
+    mass_chance as mass_chance,
+    mass_checked as mass_checked,
+    mass_edges as mass_edges,
+    mass_lift as mass_lift,
+    mass_random as mass_random,
+    part_losses as part_losses,
+    part_rank as part_rank,
+    pointing_game as pointing_game,
+    prediction_changes as prediction_changes,
+    rank_accuracy as rank_accuracy,
+    relevance_mass as relevance_mass,
+)

@@ -1,6 +1,6 @@
 """What a metric may look at: some images, the network, and of one saliency method what several metrics need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import Generator, SampleDraws
-from pellucid.core.types import Attribution, Heatmap, Label, PerSample, Saliency
+from pellucid.core.types import Attribution, Heatmap, Image, Label, PerSample, Saliency
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.families.stability import Noise, RelativeStability
 from pellucid.metrics.perturbation import NoisyCopies, Observation
@@ -25,6 +25,7 @@ _NEEDED = {
     "label": "the true class of each image",
     "index": "the position of each image in its dataset",
     "saliency": "whatever pellucid.as_saliency accepts",
+    "mask": "where in each image what decides its class is",
 }
 
 
@@ -46,7 +47,11 @@ class Case:
         name: of the saliency method, which its own draws depend on.
         channels: how an attribution becomes a heatmap.
         chunk: images in one forward pass.
-        mask: (n, h, w) bool, True where what decides the class is, for images of which that is known.
+        mask: (n, h, w) bool, True where what decides the class is; nowhere True for an image of which that is not
+            known.
+        changed: (n, c, h, w) in [0, 1], the same images with one thing exchanged, by the name of that thing: ``cause``,
+            ``rest``, ``decoy``, ``without NAME``.
+        parts: (n, h, w) bool, where each named part is, and the ``decoy``.
         transfer: another network of the same classes, on which a transferred attack is computed.
         generator: source of every draw; of ``seed`` and ``index`` by default.
         given: (n, h, w) the heatmap, where it was made already.
@@ -71,7 +76,9 @@ class Case:
     name: str = "vanilla_gradient"
     channels: Channels = "mean_abs"
     chunk: int = 128
-    mask: Tensor | None = None
+    mask: Any = None
+    changed: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
     transfer: nn.Module | None = None
     generator: Generator = None
     given: Heatmap | None = None
@@ -117,6 +124,38 @@ class Case:
     def target(self) -> Label:
         """(n,) class that is explained."""
         return self.prediction if self.explained is None else self.explained
+
+    def exchanged(self, thing: str) -> Image:
+        """(n, c, h, w) the images with that thing exchanged, or, of ``without NAME``, removed."""
+        return self._named("changed", thing, "the images with that thing exchanged")
+
+    def part(self, name: str) -> Tensor:
+        """(n, h, w) bool, True where the part of that name is."""
+        return self._named("parts", name, "where that part is in each image")
+
+    @property
+    def removable(self) -> tuple[str, ...]:
+        """Names of the parts without which the images are given too."""
+        return tuple(name for name in self.parts if f"without {name}" in self.changed)
+
+    def _named(self, kind: str, name: str, what: str) -> Tensor:
+        given: Mapping[str, Tensor] = getattr(self, kind)
+        if name not in given:
+            raise InputError(f"{self.asker} needs {kind}[{name!r}], {what}, which was not given")
+        return given[name]
+
+    @cached_property
+    def _follows(self) -> dict[str, Tensor]:
+        return {}
+
+    def follows(self, thing: str) -> Tensor:
+        """(n,) bool, whether the prediction changes when that thing is exchanged; looked at once."""
+        if thing not in self._follows:
+            from pellucid.metrics.truth import prediction_changes
+
+            changes = prediction_changes(self.model, self.x, self.exchanged(thing), chunk=self.chunk)
+            self._follows[thing] = changes
+        return self._follows[thing]
 
     @cached_property
     def attribution(self) -> Attribution:

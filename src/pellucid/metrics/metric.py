@@ -27,15 +27,24 @@ class Images:
     Args:
         shape: channels, height and width.
         dataset: name of the dataset, which decides the usual radius of an attack.
+        known: what is known of what decides their class, in the words of `Metric.needs`; None where nobody has looked.
     """
 
-    def __init__(self, shape: tuple[int, int, int], dataset: str = "") -> None:
-        self.shape, self.dataset = shape, dataset
+    def __init__(self, shape: tuple[int, int, int], dataset: str = "", known: Collection[str] | None = None) -> None:
+        self.shape, self.dataset, self.known = shape, dataset, known
 
     @property
     def side(self) -> int:
         """Pixels of the shorter side."""
         return min(self.shape[1:])
+
+    def lacks(self, needs: Collection[str]) -> list[str]:
+        """Which of these needs they do not meet; none where nobody has looked.
+
+        >>> Images((1, 28, 28), known={"mask"}).lacks(("mask", "changed cause")), Images((1, 28, 28)).lacks(("mask",))
+        (['changed cause'], [])
+        """
+        return [] if self.known is None else [need for need in needs if need not in self.known]
 
 
 class Metric(ABC):
@@ -49,6 +58,10 @@ class Metric(ABC):
         explains: whether its numbers depend on the class that is explained; those about maps do.
         signed: whether it reads attributions before their channels are reduced to a map.
         follows: setting of `pellucid.Evaluation` to the field of this metric that it overrides.
+        needs: by column, what must be known of what decides the class of the images: ``mask``, where that is;
+            ``changed NAME``, the images with a thing exchanged; ``part NAME``, where a part is; ``parts``, where three
+            or more are and the images without each. Where that is not known, the column is left out of ``default``,
+            ``all`` and families, and refused when asked for by its name.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True, kw_only=True)
@@ -70,6 +83,7 @@ class Metric(ABC):
     explains: ClassVar[bool] = False
     signed: ClassVar[bool] = False
     follows: ClassVar[Mapping[str, str]] = {}
+    needs: Mapping[str, tuple[str, ...]] = {}
 
     @abstractmethod
     def __call__(self, case: Case) -> Numbers:

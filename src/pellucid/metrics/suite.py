@@ -11,7 +11,7 @@ from pellucid.config import import_name
 from pellucid.core.errors import InputError
 from pellucid.metrics.column import Column
 from pellucid.metrics.families import prediction
-from pellucid.metrics.metric import About, Metric
+from pellucid.metrics.metric import About, Images, Metric
 
 __all__ = [
     "ALL",
@@ -21,6 +21,7 @@ __all__ = [
     "DERIVED",
     "EXTRA",
     "FAMILIES",
+    "MASKED",
     "check_twice",
     "column_name",
     "is_foreign",
@@ -37,6 +38,7 @@ FAMILIES = {
     "robustness": "Does the prediction survive an attack?",
     "masking": "Could the attack have been too weak, so that robustness only looks high?",
     "curvature": "How fast does the gradient turn around the image?",
+    "truth": "Does the map show what decides the class, where that is known?",
     "sparsity": "Is the map concentrated?",
     "faithfulness": "Does the map point at what the network uses?",
     "stability": "How much does the map change, relative to what was changed?",
@@ -44,7 +46,7 @@ FAMILIES = {
     "sensitivity": "What is the largest change of the map in a small box around the image?",
     "sanity": "Does the map depend on what the network has learned?",
 }
-"""Families of metrics, each with what it asks; those from sparsity on are of a map."""
+"""Families of metrics, each with what it asks; those from truth on are of a map, some numbers of truth excepted."""
 
 ALL: dict[str, tuple[Metric, ...]] = {
     family: import_module(f"pellucid.metrics.families.{family}").METRICS for family in FAMILIES
@@ -68,6 +70,9 @@ DEFAULT = (
 )
 """What is measured unless something else is asked for."""
 
+MASKED = ("mass", "mass_lift")
+"""What is measured then too, wherever it is known what decides the class of the images."""
+
 
 def _completed(column: Column, metric: Metric, family: str) -> Column:
     question = column.question or QUESTIONS[family]
@@ -88,6 +93,11 @@ DERIVED: dict[str, Column] = {
     for name, column in metric.aggregates.items()
 }
 """Numbers that exist for a set of images only; every other shown number is the mean of a column."""
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    name: needs for metrics in ALL.values() for metric in metrics for name, needs in metric.needs.items()
+}
+"""What must be known of what decides the class, by the column that needs it."""
 
 
 def split(name: str) -> tuple[str, str]:
@@ -121,7 +131,7 @@ def is_foreign(metric: Metric) -> bool:
     return not type(metric).__module__.startswith("pellucid.")
 
 
-def select(names: Iterable[str | Metric] = ("default",)) -> tuple[Metric, ...]:
+def select(names: Iterable[str | Metric] = ("default",), images: Images | None = None) -> tuple[Metric, ...]:
     """The metrics that are asked for, each without what nobody wants of it, in the order of every table.
 
     Args:
@@ -129,10 +139,12 @@ def select(names: Iterable[str | Metric] = ("default",)) -> tuple[Metric, ...]:
             own metrics, such as ``my_package.Peak``; or metrics themselves, with their settings. Families and ``all``
             leave out what needs a further package or network (AutoAttack, attacks transferred from another network),
             and the random order of ROAD.
+        images: what is known of those that are measured. ``default``, families and ``all`` leave out what needs more;
+            ``default`` has `MASKED` where a mask is known to be.
 
     Raises:
         InputError: an unknown name, with the closest known ones; an import path that leads to no metric; two metrics
-            that name one column.
+            that name one column; a name or metric that needs more than is known of the images, or only such families.
 
     >>> [type(metric).__name__ for metric in select(["gini", "aopc_rel"])]
     ['Gini', 'PerturbationCurves']
@@ -141,25 +153,31 @@ def select(names: Iterable[str | Metric] = ("default",)) -> tuple[Metric, ...]:
     """
     wanted: set[str] = set()
     given: list[Metric] = []
+    left_out: set[str] = set()
+    names = tuple(names)
+    about = Images((1, 1, 1)) if images is None else images
     for name in names:
         if isinstance(name, Metric):
             given.append(name)
         elif not isinstance(name, str):
             raise InputError(f"metrics must be names or pellucid.Metric objects, got {name!r}")
         elif name == "default":
-            wanted |= set(DEFAULT)
+            wanted |= {*DEFAULT, *(MASKED if "mask" in (about.known or ()) else ())}
         elif name == "all" or name in FAMILIES:
-            wanted |= {known for known, column in COLUMNS.items() if name in ("all", column.family)} - set(EXTRA)
-        elif name in DERIVED:
-            wanted |= set(DERIVED[name].of)
-        elif name in COLUMNS:
-            wanted.add(name)
+            family = {known for known, column in COLUMNS.items() if name in ("all", column.family)} - set(EXTRA)
+            left_out |= {known for known in family if about.lacks(NEEDS.get(known, ()))}
+            wanted |= family - left_out
+        elif name in COLUMNS | DERIVED:
+            columns = DERIVED[name].of if name in DERIVED else (name,)
+            _check_needs({column: NEEDS.get(column, ()) for column in columns}, about)
+            wanted |= set(columns)
         elif "." in name or ":" in name:
             given.append(_imported(name))
         else:
             raise InputError(_unknown(name))
     for metric in given:
         _check_columns(metric)
+        _check_needs({name: metric.needs.get(name, ()) for name in metric.columns}, about)
         wanted -= set(metric.columns)
     chosen: list[Metric] = []
     for family, metrics in ALL.items():
@@ -169,8 +187,31 @@ def select(names: Iterable[str | Metric] = ("default",)) -> tuple[Metric, ...]:
             if columns and not any(columns <= set(metric.columns) for metric in chosen):
                 chosen.append(whole.only(columns))
     chosen += given
+    if left_out and not chosen:
+        _check_needs({name: NEEDS[name] for name in COLUMNS if name in left_out}, about)
     check_twice(chosen)
     return tuple(chosen)
+
+
+_NEEDED = {
+    "mask": "where what decides the class is",
+    "parts": "where three or more named parts are, and the images without each",
+    "changed cause": "the images with what decides the class exchanged",
+    "changed rest": "the images with everything beside what decides the class exchanged",
+}
+
+
+def _check_needs(needs: Mapping[str, Iterable[str]], images: Images) -> None:
+    """Refuse columns that need more than is known of the images."""
+    for column, needed in needs.items():
+        for lacking in images.lacks(tuple(needed)):
+            kind, _, thing = lacking.partition(" ")
+            told = {"changed": f"the images with the {thing} exchanged", "part": f"where the {thing} is"}
+            what, whose = _NEEDED.get(lacking) or told.get(kind, lacking), images.dataset or "these images"
+            raise InputError(
+                f"the metric {column!r} needs {what}, which is not known of {whose}; such metrics are for the datasets "
+                "truth:NAME and folders with masks"
+            )
 
 
 def _imported(path: str) -> Metric:

@@ -41,14 +41,15 @@ def estimated_cost(stage: Stage, *, steps: int = 3, images: int = 4) -> Cost:
     dataset = load(experiment.dataset, "train")
     step, total = _step(experiment, dataset)
     seconds = [step() for _ in range(steps + 1)]
-    measure = measurement_of(evaluation, experiment.dataset.name, dataset, device=device)
-    index = torch.arange(min(images, len(dataset)))
-    x = dataset.take(index).to(device).float() / 255
+    held_out = load(experiment.dataset, evaluation.split)  # of which alone an image with a part exchanged is known
+    measure = measurement_of(evaluation, experiment.dataset.name, held_out, device=device)
+    index = torch.arange(min(images, len(held_out)))
+    x = held_out.take(index).to(device).float() / 255
     model = build_network(experiment, dataset).to(device).eval()
     with torch.no_grad():
         label = model(x).argmax(dim=1)  # an attack gives up at once on an image that is misclassified
     start = time.perf_counter()
-    measure(model, x, label, index.tolist())
+    measure(model, x, label, index.tolist(), held_out.truth_of(index))
     _wait()
     measured = (time.perf_counter() - start) / len(index)
     return Cost(total * statistics.median(seconds[1:]), evaluation.images * measured)

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.metric import Metric
-from pellucid.metrics.suite import COLUMNS, DEFAULT, DERIVED, FAMILIES, meanings, select
+from pellucid.metrics.suite import COLUMNS, DEFAULT, DERIVED, FAMILIES, MASKED, meanings, select
 from pellucid.runs.measures import Measure
 
 __all__ = ["Format", "describe"]
@@ -45,7 +45,7 @@ def describe(names: Sequence[str] = (), form: Format = "text", *, width: int = 1
     select(names)  # refuses what it does not know, and two metrics of one column
     listed = {"all", "default", *FAMILIES, *COLUMNS, *DERIVED}
     given = [metric for name in names if name not in listed for metric in select([name])]
-    whole = {*names, *(FAMILIES if "all" in names else ()), *(DEFAULT if "default" in names else ())}
+    whole = {*names, *(FAMILIES if "all" in names else ()), *((*DEFAULT, *MASKED) if "default" in names else ())}
     whole |= {name for metric in given for name in metric.columns}
     known = {name: column for name, column in COLUMNS.items() if column.family != "prediction"} | DERIVED
     shown = [Measure.named(name) for name, column in known.items() if name in whole or column.family in whole]
@@ -53,7 +53,7 @@ def describe(names: Sequence[str] = (), form: Format = "text", *, width: int = 1
     if form == "json":
         plain = {
             measure.name: measure.column.as_dict()
-            | {"per_map": measure.column.of_map, "default": measure.name in DEFAULT}
+            | {"per_map": measure.column.of_map, "default": measure.name in (*DEFAULT, *MASKED)}
             for measure in shown
         }
         return json.dumps(plain, indent=2, ensure_ascii=False)
@@ -74,7 +74,7 @@ def _own(metrics: Sequence[Metric]) -> list[Measure]:
 
 
 def _marks(measure: Measure) -> str:
-    always = measure.column.family == "prediction" or measure.name in (*DEFAULT, "robust_accuracy", "aopc_rel")
+    always = measure.column.family == "prediction" or measure.name in (*DEFAULT, *MASKED, "robust_accuracy", "aopc_rel")
     return " ".join(part for part in (measure.arrow, "*" if always else "") if part)
 
 

@@ -37,7 +37,7 @@ from pellucid.runs.settings import read_experiment
 from pellucid.runs.trained import load_network, open_run
 from pellucid.saliency import Channels, Explain, as_saliency, by_name
 
-__all__ = ["Evaluation", "evaluate", "measurement_of"]
+__all__ = ["Evaluation", "evaluate", "known_of", "measurement_of"]
 
 ROWS_FORMAT = 1
 SETTINGS = (
@@ -137,7 +137,9 @@ class Evaluation:
             InputError: a metric that is not known, or a setting that it refuses.
         """
         settings = self._settings
-        metrics = [metric if metric in self.metrics else metric.overridden(settings) for metric in select(self.metrics)]
+        metrics = [
+            metric if metric in self.metrics else metric.overridden(settings) for metric in select(self.metrics, images)
+        ]
         other = next((metric.transfer for metric in metrics if isinstance(metric, MaskingProbes)), None)
         if other not in (None, self.transfer):
             raise InputError(
@@ -257,7 +259,7 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
             file = parts / f"{number:06d}.parquet"
             if not file.exists() or _failed(pq.read_schema(file)):
                 x, label = _images(dataset, batches[number], fabric.device)
-                rows = measurement(model, x, label, batches[number])
+                rows = measurement(model, x, label, batches[number], dataset.truth_of(batches[number]))
                 table = pa.table({name: _column(value) for name, value in rows.items()})
                 table = table.replace_schema_metadata({"pellucid.failed": json.dumps(measurement.failed)})
                 with whole_file(file) as temporary:
@@ -315,10 +317,24 @@ def measurement_of(
         device: where it is measured.
     """
     return Measurement(
-        metrics=evaluation.chosen(Images(dataset.shape, name)), saliency=evaluation.methods(),
+        metrics=evaluation.chosen(Images(dataset.shape, name, known_of(dataset))), saliency=evaluation.methods(),
         stability=evaluation.stable(), channels=evaluation.channels, target=evaluation.target, transfer=transfer,
         seed=evaluation.seed, chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
     )  # fmt: skip
+
+
+def known_of(dataset: Dataset) -> set[str]:
+    """What is known of what decides the class of a split's images, in the words of `pellucid.Metric.needs`.
+
+    Args:
+        dataset: one split.
+    """
+    truth = dataset.truth
+    if truth is None:
+        return set()
+    changed, parts = {f"changed {name}" for name in truth.changed}, {f"part {name}" for name in truth.parts}
+    removable = [name for name in truth.parts if f"without {name}" in truth.changed]
+    return {"mask", *changed, *parts, *(["parts"] if len(removable) >= 3 else [])}
 
 
 def _images(dataset: Dataset, index: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:

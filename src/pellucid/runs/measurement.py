@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pellucid.config import to_config
 from pellucid.core.errors import InputError, raised
 from pellucid.core.types import Heatmap, Image, Label, Saliency
+from pellucid.data.splits import Truth
 from pellucid.metrics import Case, Column, Metric, Randomisation, randomise
 from pellucid.metrics.measure import measured
 from pellucid.metrics.suite import BARE, column_name, is_foreign, meanings, split
@@ -46,7 +47,9 @@ class Measurement:
     chunk: int = 128
     failed: dict[str, str] = field(default_factory=dict)
 
-    def __call__(self, model: nn.Module, x: Image, label: Label, index: Sequence[int]) -> dict[str, Tensor]:
+    def __call__(
+        self, model: nn.Module, x: Image, label: Label, index: Sequence[int], truth: Truth | None = None
+    ) -> dict[str, Tensor]:
         """Measure a batch.
 
         A metric of the user's own that fails, or one of pellucid's that the network cannot bear, is left out and
@@ -57,6 +60,7 @@ class Measurement:
             x: (n, c, h, w) images in [0, 1].
             label: (n,) true class.
             index: position of each image in its split, which its draws depend on.
+            truth: what is known of what decides the class of these images, as ``Dataset.truth_of`` gives it.
 
         Returns:
             Column by name, (n,) or, of a curve, (n, k); NaN where a measure is undefined.
@@ -64,17 +68,20 @@ class Measurement:
         Raises:
             InputError: settings that one of pellucid's metrics refuses; a metric that changes what all share.
         """
-        parts = [self._measured(case) for case in self._cases(model, x, label, index)]
+        parts = [self._measured(case) for case in self._cases(model, x, label, index, truth)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0] if all(name in p for p in parts)}
 
-    def _cases(self, model: nn.Module, x: Image, label: Label, index: Sequence[int]) -> Iterator[Case]:
+    def _cases(
+        self, model: nn.Module, x: Image, label: Label, index: Sequence[int], truth: Truth | None = None
+    ) -> Iterator[Case]:
         """The batch in parts of at most ``chunk`` images."""
         for first in range(0, len(x), self.chunk):
             part = slice(first, first + self.chunk)
+            known = {} if truth is None else _known(truth, part, x.device)
             yield Case(
                 model=model, x=x[part], label=label[part], index=torch.tensor(list(index[part])), seed=self.seed,
                 explained=label[part] if self.target == "true" else None, channels=self.channels, chunk=self.chunk,
-                transfer=self.transfer,
+                transfer=self.transfer, **known,
             )  # fmt: skip
 
     def _measured(self, case: Case) -> dict[str, Tensor]:
@@ -160,11 +167,20 @@ class Measurement:
         return seen
 
 
+def _known(truth: Truth, rows: slice, device: torch.device) -> dict[str, Any]:
+    """What a case is told of the truth of some images of a batch, in pixels from 0 to 1."""
+    return {
+        "mask": truth.mask[rows].to(device),
+        "changed": {name: images[rows].to(device).float() / 255 for name, images in truth.changed.items()},
+        "parts": {name: masks[rows].to(device) for name, masks in truth.parts.items()},
+    }
+
+
 def _versions(case: Case) -> dict[int, int]:
     """How often each tensor that a case keeps was changed in place, by its identity."""
     copies = vars(case).get("_copies")
     versions = [] if copies is None else [vars(version) for version in copies.versions]
-    kept = [tensor for kept in (vars(case), *versions) for tensor in kept.values()]
+    kept = [tensor for kept in (vars(case), case.changed, case.parts, *versions) for tensor in kept.values()]
     return {id(tensor): tensor._version for tensor in kept if isinstance(tensor, Tensor)}
 
 

@@ -39,6 +39,10 @@ class Chance(NamedTuple):
 
     draws: StepDraws
 
+    def of(self, purpose: str) -> "Chance":
+        """The same for another purpose."""
+        return Chance(self.draws.of(purpose))
+
     def uniform(self, purpose: str, *shape: int) -> Array:
         """Float64 in [0, 1), each a multiple of 2⁻²⁴."""
         drawn: Array = self.draws.of(purpose).uniform(shape).numpy()

@@ -50,4 +50,8 @@ def _recipe(data: Data, split: str) -> Recipe:
         from pellucid.data.truth.beside import Beside
 
         return Beside(split, path)
+    if data.name == "truth:shapes":
+        from pellucid.data.truth.shapes import Shapes
+
+        return Shapes(data.size or 64)
     raise AssertionError(data.name)

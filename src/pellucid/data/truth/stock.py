@@ -48,7 +48,9 @@ class Stock(NamedTuple):
         """
         count = np.bincount(labels, minlength=len(classes))
         if not count.all():
-            raise InputError(f"{where} has no picture of class {classes[int(np.argmin(count))]!r}, of which images are made")
+            raise InputError(
+                f"{where} has no picture of class {classes[int(np.argmin(count))]!r}, of which images are made"
+            )
         return Stock(pictures, np.argsort(labels, kind="stable"), np.cumsum(count) - count, count, classes)
 
 
