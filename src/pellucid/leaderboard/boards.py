@@ -11,19 +11,10 @@ from pellucid.papers.setting import STAGES, Setting, setting
 from pellucid.runs.evaluation import Evaluation
 from pellucid.runs.settings import Experiment, Optimizer, Schedule
 
-__all__ = ["board", "has_truth"]
+__all__ = ["board"]
 
 FAST = {"optimizer": Optimizer(lr=0.01), "schedule": Schedule()}
 """Adam and one cycle, as all trainings of `pellucid.papers.setting` at scale ``cpu`` have."""
-
-
-def has_truth(name: str) -> bool:
-    """Whether it is known of a board's images what decides their class.
-
-    >>> has_truth("truth:shapes"), has_truth("cifar10")
-    (True, False)
-    """
-    return name.startswith("truth:")
 
 
 def board(plan: Leaderboard) -> Setting:
@@ -43,7 +34,7 @@ def board(plan: Leaderboard) -> Setting:
     >>> board(Leaderboard(name="fashion-mnist")).base.epochs
     5
     """
-    at = _truth(plan) if has_truth(plan.name) else setting(plan.name, plan.scale, path=plan.path)
+    at = _truth(plan) if plan.truth else setting(plan.name, plan.scale, path=plan.path)
     return replace(at, evaluation=evaluation(plan, at))
 
 

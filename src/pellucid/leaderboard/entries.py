@@ -286,9 +286,10 @@ def entries_of(plan: Leaderboard) -> list[Entry]:
     Raises:
         InputError: an entry that there is not, or that needs masks where none are known.
     """
-    truth = plan.name.startswith("truth:")
     for name in plan.only:
-        if entry(name).needs_masks and not truth:
+        if entry(name).needs_masks and not plan.truth:
             raise InputError(f"{name} learns from masks, which {plan.name} has not; truth sets have them")
-    wanted = {"regular", *plan.only} if plan.only else {one.name for one in ENTRIES if truth or not one.needs_masks}
+    wanted = (
+        {"regular", *plan.only} if plan.only else {one.name for one in ENTRIES if plan.truth or not one.needs_masks}
+    )
     return [one for one in ENTRIES if one.name in wanted]

@@ -23,6 +23,11 @@ NAMES = (
     *("ris", "ros", "rrs", "stability_coverage", "map_ssim", "randomisation"),
 )
 """What is measured of all images by name."""
+TRUTH_NAMES = (
+    *("mass", "mass_lift", "mass_chance", "mass_random", "mass_edges", "rank_accuracy", "pointing"),
+    *("follows_cause", "follows_rest", "mass_checked"),
+)
+"""What is measured besides where masks are known."""
 SLOW_IMAGES = 200
 """How many images AutoAttack and ROAD look at: 138 and 17 ms an image of LeNet-5, all other measures together 45."""
 
@@ -78,7 +83,7 @@ class SomeImages(Metric):
             about_map = {"given": case.heatmap[position]} if self.about != "network" else {}
             part = replace(
                 case, x=case.x[position], label=case.label[position], index=case.index[position.to(case.index.device)],
-                explained=case.target[position], **about_map,
+                explained=case.target[position], mask=None, **about_map,
             )  # fmt: skip
             found = self.of(part)
         numbers = {}
@@ -98,4 +103,5 @@ def evaluation(plan: Leaderboard, at: Setting) -> Evaluation:
     """
     share = min(1.0, SLOW_IMAGES / at.evaluation.images)
     slow = (SomeImages(of=AutoAttack(), share=share), SomeImages(of=ROAD(), share=share))
-    return replace(at.evaluation, metrics=(*NAMES, *slow), saliency=("vanilla_gradient",), gallery=4)
+    names = (*NAMES, *TRUTH_NAMES) if plan.truth else NAMES
+    return replace(at.evaluation, metrics=(*names, *slow), saliency=("vanilla_gradient",), gallery=4)

@@ -57,6 +57,11 @@ class Leaderboard:
         at_least(1, seeds=self.seeds, jobs=self.jobs)
 
     @property
+    def truth(self) -> bool:
+        """Whether it is known of the board's images what decides their class."""
+        return self.name.startswith("truth:")
+
+    @property
     def family(self) -> Family:
         """Whose settings the board has."""
         return FAMILIES[self.name]

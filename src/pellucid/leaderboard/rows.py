@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.leaderboard.boards import board, has_truth
+from pellucid.leaderboard.boards import board
 from pellucid.leaderboard.entries import ENTRIES, Entry, entries_of
 from pellucid.leaderboard.plan import Leaderboard
 from pellucid.leaderboard.settings import strengths
@@ -63,7 +63,7 @@ def summarise(plan: Leaderboard, runs: Mapping[str, Sequence[Run]], facts: Mappi
         "name": plan.file.name,
         "board": plan.name,
         "dataset": source(plan.name, plan.path),
-        "truth": has_truth(plan.name),
+        "truth": plan.truth,
         "scale": plan.scale,
         "network": _network(at.base.network.name, at.base.network.options),
         "epochs": at.base.epochs,
