@@ -51,10 +51,11 @@ format: ## format the code, put the imports in order
 	$(python) -m ruff format .
 	$(python) -m ruff check --fix .
 
-results: ## README's headline and results/claims.md, from the tables under results/
+results: ## README's headline, results/raw/claims.md and the index of results/raw, from the tables there
 	@scripts/environment check $(venv)
 	@$(python) benchmarks/headline.py
 	@$(python) benchmarks/claims.py
+	@$(python) benchmarks/raw_index.py
 
 parity: ## results/metrics-parity.md: every measure against independent code
 	@scripts/environment parity

@@ -1,6 +1,6 @@
 """What held: every claim of every table under results/, in one page.
 
-python benchmarks/claims.py      writes results/claims.md
+python benchmarks/claims.py      writes results/raw/claims.md
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from pellucid.papers.table_page import verdicts
 
-RESULTS = Path(__file__).parent.parent / "results"
+RESULTS = Path(__file__).parent.parent / "results" / "raw"
 VERDICTS = ("confirmed", "refuted", "cannot be told")
 
 
@@ -21,17 +21,19 @@ def tables(folder: Path) -> list[dict[str, Any]]:
 
 
 def page(results: Sequence[Mapping[str, Any]]) -> str:
-    """results/claims.md."""
-    every = [claim for result in results for claim in result["claims"]]
+    """results/raw/claims.md."""
+    every = [claim for result in results if result["seeds"] > 1 for claim in result["claims"]]
+    single = sum(len(result["claims"]) for result in results if result["seeds"] == 1)
     lines = [
         "# What held",
         "",
-        f"{len(every)} claims of {len(results)} tables. Of the papers' own sentences {_counts(every, 'paper')}; of "
+        f"{len(every) + single} claims of {len(results)} tables; {single} are of one seed, which confirms and refutes "
+        f"nothing, and are not counted here. Of the papers' own sentences {_counts(every, 'paper')}; of "
         f"bounds and controls of ours {_counts(every, 'ours')}. A claim is confirmed where the 95 % interval over "
         "seeds and images lies within what it says, refuted where it lies outside, else it cannot be told; nor where "
         "it does not hold under all attacks of that radius that were made, or where no image tells two networks apart. "
         "Each stands alone: the intervals are not widened for their number, and one sentence at several radii or on "
-        "several maps counts as often. A table of one seed speaks of those networks alone. Scale `cpu` is not the "
+        "several maps counts as often. Scale `cpu` is not the "
         "papers' scale: small networks, short trainings.",
     ]
     for result in results:
@@ -41,7 +43,7 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
             "",
             f"{result['seeds']} seed{'s' * (result['seeds'] > 1)}, {result['images']} {result['split']} images.",
             "",
-            *verdicts(result["claims"]),
+            *verdicts(result["claims"], result["seeds"]),
         ]
     lines += [
         "",

@@ -11,7 +11,7 @@ from typing import Any
 
 from pellucid.papers.table_page import columns, verdicts
 
-FILE = Path("results/xu2023-1-longer-fashion-mnist-cpu.json")
+FILE = Path("results/raw/xu2023-1-longer-fashion-mnist-cpu.json")
 SHOWN = ("clean_accuracy", "gini", "entropy", "aopc_morf", "aopc_lerf")
 BEGIN, END = f"<!-- {FILE}: benchmarks/headline.py writes this -->", "<!-- end of the headline -->"
 
@@ -31,7 +31,7 @@ def headline(result: Mapping[str, Any]) -> str:
             "",
             *columns(result, SHOWN),
             "",
-            *verdicts(claims),
+            *verdicts(claims, result["seeds"]),
             "",
             END,
         ]

@@ -3,7 +3,7 @@
     python benchmarks/learning_rate.py                           five minutes on two cores; Fashion-MNIST
     python benchmarks/learning_rate.py --dataset cifar10 --path FOLDER --seeds 2      an image folder
 
-Writes results/learning-rate-DATASET.{json,md}. No test image is touched; runs are kept and continued.
+Writes results/raw/learning-rate-DATASET.{json,md}. No test image is touched; runs are kept and continued.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def trained(experiment: Experiment, run: Path) -> dict[str, float]:
 
 
 def page(result: dict[str, Any]) -> str:
-    """results/learning-rate-DATASET.md."""
+    """results/raw/learning-rate-DATASET.md."""
     facts, seeds = result["environment"], result["seeds"]
     words = "seed" if seeds == 1 else "seeds"
     lines = [
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--path", help="folder of the images")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=Path("runs/learning-rate"))
-    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--results", type=Path, default=Path("results/raw"))
     options = parser.parse_args()
     usual, images = base(options.dataset, options.path), source(options.dataset, options.path)
     rows = []

@@ -1,7 +1,7 @@
 """Does saliency-guided training alone make a network robust: AutoAttack at small radii, where PGD says that it does.
 
     pellucid reproduce guesmi2024 --seeds 3 && python benchmarks/sgt_autoattack.py        with --dataset mnist too
-    writes results/sgt-autoattack-DATASET.{json,md}
+    writes results/raw/sgt-autoattack-DATASET.{json,md}
 
 The table of guesmi2024 has AutoAttack at the radius that is trained with, where both networks lose every image. Here
 the same networks are attacked on the same test images at a quarter and a half of it.
@@ -61,7 +61,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def page(result: dict[str, Any]) -> str:
-    """results/sgt-autoattack-DATASET.md."""
+    """results/raw/sgt-autoattack-DATASET.md."""
     facts = result["environment"]
     lines = [
         f"# Saliency-guided training alone under attack at small radii: {result['dataset']}",
@@ -91,7 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="fashion-mnist", choices=sorted(EPS))
     parser.add_argument("--runs", type=Path, default=Path("runs/papers/guesmi2024"))
-    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--results", type=Path, default=Path("results/raw"))
     options = parser.parse_args()
     facts = environment(torch.device("cpu"))
     seeds = sorted((options.runs / f"{options.dataset}-cpu" / "main").glob("seed*"))

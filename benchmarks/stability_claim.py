@@ -1,6 +1,6 @@
 """Does adversarial training make maps less stable, and does smoothing repair it: under each definition and noise.
 
-    python benchmarks/stability_claim.py      writes results/stability-claim.{json,md} and results/everything.{json,md}
+    python benchmarks/stability_claim.py      writes stability-claim.{json,md} and everything.{json,md} to results/raw
 
 Trains the demo's networks on several seeds (skipping what is finished), measures all that pellucid can measure on the
 same test images, and asks of every stability measure whether adversarial training raised it and smoothing lowered it.
@@ -115,7 +115,7 @@ def factor(found: dict[str, Any]) -> str:
 
 
 def page(result: dict[str, Any]) -> str:
-    """results/stability-claim.md."""
+    """results/raw/stability-claim.md."""
     facts, seeds = result["environment"], result["seeds"]
     lines = [
         "# Does adversarial training make maps less stable, and does smoothing repair it?",
@@ -172,7 +172,7 @@ def _origin(facts: dict[str, Any]) -> str:
 
 
 def everything(result: dict[str, Any]) -> str:
-    """results/everything.md."""
+    """results/raw/everything.md."""
     return "\n".join(
         [
             "# The demo's six networks, measured with everything",
@@ -223,7 +223,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/claim"), help="where the networks are, or go")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--out", type=Path, default=Path("results"))
+    parser.add_argument("--out", type=Path, default=Path("results/raw"))
     options = parser.parse_args()
     seeds = list(range(options.seeds))
     names = list(experiments())

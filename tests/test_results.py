@@ -13,6 +13,7 @@ from pellucid.metrics import suite
 from pellucid.papers.setting import setting
 
 ROOT = Path(__file__).parent.parent
+RAW = ROOT / "results" / "raw"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_page_has_the_numbers_of_its_data(benchmarks, numbers, name):
     assert numbers((ROOT / "results" / f"{name}.md").read_text()) == numbers(page)
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "results").glob("learning-rate-*.json")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(RAW.glob("learning-rate-*.json")), ids=lambda file: file.stem)
 def test_the_learning_rate_that_was_measured_is_the_recipes(benchmarks, numbers, file):
     result = json.loads(file.read_text())
     assert numbers(file.with_suffix(".md").read_text()) == numbers(benchmarks("learning_rate").page(result))
@@ -53,7 +54,7 @@ def test_the_learning_rate_that_was_measured_is_the_recipes(benchmarks, numbers,
     assert rows[result["chosen"]] > max(rows.values()) - 0.01
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "results").glob("sgt-autoattack-*.json")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(RAW.glob("sgt-autoattack-*.json")), ids=lambda file: file.stem)
 def test_attacks_on_saliency_guided_networks_have_the_numbers_of_their_rows(benchmarks, numbers, file):
     result, module = json.loads(file.read_text()), benchmarks("sgt_autoattack")
     assert numbers(file.with_suffix(".md").read_text()) == numbers(module.page(result))
@@ -62,12 +63,18 @@ def test_attacks_on_saliency_guided_networks_have_the_numbers_of_their_rows(benc
 
 def test_every_claim_of_every_table_is_on_the_page_of_claims(benchmarks, numbers):
     claims = benchmarks("claims")
-    page = claims.page(claims.tables(ROOT / "results"))
-    assert numbers((ROOT / "results" / "claims.md").read_text()) == numbers(page)
+    page = claims.page(claims.tables(RAW))
+    assert numbers((RAW / "claims.md").read_text()) == numbers(page)
+
+
+def test_every_raw_page_is_in_the_index(benchmarks):
+    index = (RAW / "README.md").read_text()
+    assert index == benchmarks("raw_index").page(RAW)
+    assert all(f"]({file.name})" in index for file in RAW.glob("*.md") if file.name != "README.md")
 
 
 def test_a_table_of_scale_smoke_counts_for_no_claim(benchmarks, tmp_path):
-    table = stored("xu2023-1-fashion-mnist-cpu")
+    table = stored("raw/xu2023-1-fashion-mnist-cpu")
     for name, scale in (("one", "cpu"), ("two", "smoke")):
         (tmp_path / f"{name}.json").write_text(json.dumps(table | {"scale": scale}))
     assert [result["scale"] for result in benchmarks("claims").tables(tmp_path)] == ["cpu"]

@@ -131,7 +131,7 @@ def test_scaat_against_the_paper_step_by_step(network, batch):
     state = method.init(12, 100)
     state.q.copy_(torch.linspace(0.1, 0.9, 12))
     masks = []
-    for image, label, index in zip(*batch, strict=True):
+    for image, label, index in zip(*batch[:3], strict=True):
         x = image[None].clone().requires_grad_()
         network(x)[0, label].backward()
         saliency = F.avg_pool2d(x.grad.abs().mean(1), 2).repeat_interleave(2, 1).repeat_interleave(2, 2)
@@ -155,7 +155,7 @@ def test_scaat_against_the_paper_step_by_step(network, batch):
 
 
 def test_adversarial_training_clean_modes(network, batch):
-    x, y, _ = batch
+    x, y = batch.image, batch.label
     objective = lambda x: F.cross_entropy(network(x), y, reduction="none")
     changed = ATTACK(objective, x, generator=DRAWS.of("attack"))
     clean_loss, changed_loss = F.cross_entropy(network(x), y), F.cross_entropy(network(changed), y)
@@ -180,7 +180,7 @@ def test_adversarial_scaat_between_its_two_parts(network, batch, share):
 
 
 def test_adversarial_scaat_is_the_sum_of_both_terms(network, batch):
-    x, y, _ = batch
+    x, y = batch.image, batch.label
     scaat = SCAAT(attack=ATTACK, weight=2, share=0.5)
     clean = F.cross_entropy(network(x), y)
     divergence_term = losses(scaat, network, batch)["loss"] - clean
@@ -218,7 +218,7 @@ def test_adversarial_training_probability(network, batch):
 
 
 def test_saliency_guided_readings(network, batch):
-    x, y, _ = batch
+    x, y = batch.image, batch.label
     objective = lambda x: F.cross_entropy(network(x), y, reduction="none")
 
     def masked(x):

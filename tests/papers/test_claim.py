@@ -150,5 +150,17 @@ def test_robust_accuracy_must_be_told_under_all_attacks(run, baseline, metric, e
     claim = Claim(text="", metric=metric, run="run", baseline="baseline", low=0, eps=eps)
     found = checked(claim, {"run": [run] * 2, "baseline": [baseline] * 2}, N)
     assert found["verdict"] == verdict and found["attack_too_weak"] == (verdict == "cannot be told")
-    line = list(verdicts([{**found, "text": "More robust"}]))[-1]
+    line = list(verdicts([{**found, "text": "More robust"}], seeds=2))[-1]
     assert line.endswith("**cannot be told**, not so under all attacks |" if found["attack_too_weak"] else "** |")
+
+
+@pytest.mark.parametrize("found", ["confirmed", "refuted", "cannot be told"])
+def test_one_seed_confirms_and_refutes_nothing(found) -> None:
+    claim = {
+        "text": "More robust", "metric": "gini", "kind": "difference", "whose": "ours", "verdict": found,
+        "attack_too_weak": False, "found": {"mean": 0.1, "low": 0.05, "high": 0.2, "n": 10},
+    }  # fmt: skip
+    one, several = (list(verdicts([claim], seeds=seeds))[-1] for seeds in (1, 2))
+    assert f"**{found}**" in several
+    assert "**confirmed**" not in one and "**refuted**" not in one
+    assert "one network" in one or found == "cannot be told"

@@ -30,7 +30,7 @@ from pellucid.papers.setting import setting
 from pellucid.papers.stages import stages_of
 from pellucid.papers.table import tables
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[2] / "results" / "raw"
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

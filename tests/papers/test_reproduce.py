@@ -36,7 +36,7 @@ from pellucid.papers.table_page import figure_file, page
 from pellucid.report import read_run, summarise
 from pellucid.runs.measures import Measure
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[2] / "results" / "raw"
 MAIN = {"xu2023": "1", "bhusal2026": "main", "guesmi2024": "main", "ismail2021": "main", "pellucid": "front"}
 
 

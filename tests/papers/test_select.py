@@ -24,7 +24,7 @@ from pellucid.papers.setting import setting
 from pellucid.report import read_run, summarise
 from pellucid.runs.settings import read_experiment
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[2] / "results" / "raw"
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from pellucid.papers.tuned_settings import (
     scaat,
 )
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[2] / "results" / "raw"
 PATHS = {"cifar10": "cifar10-jpeg"}
 """The folder of images that stood in for a dataset's in its search."""
 

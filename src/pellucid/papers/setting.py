@@ -149,7 +149,7 @@ def setting(
         return replace(chosen, options={"width": width} if name.startswith(("resnet18", "vgg16")) else {})
 
     if scale == "cpu":
-        # results/learning-rate-*.md
+        # results/raw/learning-rate-*.md
         base = replace(base, optimizer=Optimizer(lr=0.01), schedule=Schedule())
         if name in ("lenet5", "sgt-mnist"):
             return replace(at, base=base)

@@ -14,6 +14,7 @@ from pellucid.statistics import Interval
 __all__ = ["cell", "claim_number", "columns", "figure_file", "page", "verdicts"]
 
 _SAID_ABOVE = ("saliency", "target")
+_OF_ONE_SEED = {"confirmed": "so in this one network", "refuted": "not so in this one network"}
 TIME = Measure("time", Column(title="Time of a training step", direction="lower"))
 """The number of a table that no evaluation stores: a training step's time, as a multiple of the first run's."""
 
@@ -45,7 +46,7 @@ def page(result: Mapping[str, Any]) -> str:
     if result["scale"] == "smoke":
         lines += ["Scale `smoke` shows that the command runs: its numbers mean nothing, and no verdict is shown.", ""]
     elif result["claims"]:
-        lines += [*verdicts(result["claims"]), ""]
+        lines += [*verdicts(result["claims"], result["seeds"]), ""]
     for name in result["figures"]:
         lines += [
             f"{CAPTIONS[name]}{_bands(result, name)}:",
@@ -89,14 +90,20 @@ def columns(result: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
             )
 
 
-def verdicts(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Lines of a Markdown table of claims: the paper's own, and bounds and controls of ours."""
+def verdicts(claims: Sequence[Mapping[str, Any]], seeds: int) -> Iterator[str]:
+    """Lines of a Markdown table of claims: the paper's own, and bounds and controls of ours.
+
+    Args:
+        claims: as `pellucid.papers.claim.checked` gives them.
+        seeds: of the table; one seed confirms and refutes nothing, since it speaks of one network each.
+    """
     of_maps = any(claim["kind"] != "correlation" and _measure(claim["metric"]).saliency for claim in claims)
     yield f"| claim{', of vanilla gradient maps where none are named' if of_maps else ''} | whose | found | verdict |"
     yield "| --- | --- | ---: | --- |"
     for claim in claims:
         doubt = ", not so under all attacks" if claim["attack_too_weak"] else ""
-        yield f"| {claim['text']} | {claim['whose']} | {claim_number(claim)} | **{claim['verdict']}**{doubt} |"
+        verdict = _OF_ONE_SEED.get(claim["verdict"], claim["verdict"]) if seeds == 1 else claim["verdict"]
+        yield f"| {claim['text']} | {claim['whose']} | {claim_number(claim)} | **{verdict}**{doubt} |"
 
 
 def figure_file(result: Mapping[str, Any], name: str) -> str:
