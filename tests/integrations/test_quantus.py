@@ -23,6 +23,7 @@ from pellucid.metrics import (
     perturbation_curves,
     pixel_entropy,
     relative_stability,
+    relevance_mass,
     road,
 )
 
@@ -256,6 +257,29 @@ class TestCall:
     def test_settings_are_checked_where_they_are_given(self, make):
         with pytest.raises(InputError, match="must be"):
             make()
+
+
+class TestMask:
+    def test_segmentations_are_the_mask(self):
+        x, y = images()
+        maps, masks = x.mean(1), (x[:, 0] < 0.3)
+        expected = relevance_mass(torch.from_numpy(maps), torch.from_numpy(masks)).tolist()
+        metric = ours.QuantusMetric("mass")
+        for segments in (masks, masks[:, None], masks.astype("float32")):
+            assert metric(None, x, y, a_batch=maps, s_batch=segments, batch_size=2) == pytest.approx(expected)
+        assert metric.evaluation_category == "Localisation"
+
+    def test_they_are_not_looked_at_where_no_mask_is_needed(self):
+        x, y = images()
+        assert len(ours.Sparseness()(None, x, y, a_batch=x, s_batch=np.zeros(3))) == 5
+
+    @pytest.mark.parametrize("given", [np.zeros((5, 3, 10, 12)), np.full((5, 10, 12), 0.5)])
+    def test_what_is_no_mask_is_told(self, given):
+        x, y = images()
+        with pytest.raises(
+            InputError, match=r"s_batch must be \(5, 10, 12\) or \(5, 1, 10, 12\) of 0 and 1, got shape"
+        ):
+            ours.QuantusMetric("mass")(None, x, y, a_batch=x, s_batch=given)
 
 
 class TestExplainFunc:

@@ -19,6 +19,7 @@ from pellucid.core.randomness import SampleDraws
 from pellucid.integrations import torchmetrics as ours
 from pellucid.integrations.given import image_draws
 from pellucid.metrics import (
+    Interventions,
     Prediction,
     aopc,
     compressed_size,
@@ -29,7 +30,10 @@ from pellucid.metrics import (
     perturbation_curves,
     pixel_entropy,
     png_size,
+    prediction_changes,
+    rank_accuracy,
     relative_stability,
+    relevance_mass,
     robust_correct,
 )
 from pellucid.saliency import VanillaGradient
@@ -315,3 +319,22 @@ def test_a_missing_package_is_one_sentence(package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=rf"needs the package {package} .*`pip install pellucid\[{package}\]`"):
         importlib.import_module(f"pellucid.integrations.{package}")
+
+
+def test_a_mask_is_handed_over():
+    maps, mask = images()[:, 0], images(seed=1)[:, 0] < 0.3
+    for named, unnamed in (({"heatmap": maps, "mask": mask}, ()), ({}, (maps, mask))):
+        for name, function in (("mass", relevance_mass), ("rank_accuracy", rank_accuracy)):
+            metric = ours.TorchMetric(name)
+            metric.update(*unnamed, **named)
+            assert torch.equal(metric.rows()[name], function(maps, mask))
+    with pytest.raises(InputError, match="RelevanceMass needs mask, where in each image what decides its class is"):
+        ours.TorchMetric("mass").update(heatmap=maps)
+
+
+def test_exchanged_images_are_handed_over():
+    model, x, changed = network(), images(), {"cause": images(seed=1), "rest": images(seed=2)}
+    metric = ours.TorchMetric(Interventions(exchanged=("cause", "rest")))
+    metric.update(model=model, x=x, label=torch.zeros(10, dtype=torch.int64), changed=changed)
+    expected = prediction_changes(model, x, changed["cause"]).float()
+    assert torch.equal(metric.rows()["follows_cause"], expected)

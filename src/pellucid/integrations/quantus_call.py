@@ -162,7 +162,8 @@ class QuantusMetric:
             y_batch: (n,) classes that are explained, and the true ones for metrics that look at these.
             a_batch: attributions, (n, h, w), or with one or c channels; of ``explain_func`` by default. A stability
                 explains the clean images itself, since a saliency that draws must draw alike for all.
-            s_batch: not used; Quantus passes segmentations here.
+            s_batch: Quantus's segmentations, (n, h, w) or (n, 1, h, w), 1 or True where what decides the class is; for
+                metrics that need a mask.
             channel_first: layout of ``x_batch`` and ``a_batch``; by default inferred as in Quantus.
             explain_func: ``f(model=, inputs=, targets=, **explain_func_kwargs)`` from and to NumPy, as
                 ``quantus.explain``; an `ExplainFunc`, a `pellucid.saliency.SaliencyMethod`, its name or a Captum object
@@ -194,6 +195,8 @@ class QuantusMetric:
         target = _copy(y_batch).to(where)
         maps = None if a_batch is None else _attribution(np.asarray(a_batch), x, first).to(like.dtype)
         saliency = _saliency(explain_func, keywords, self.name)
+        needs = {need for needed in self.metric.needs.values() for need in needed}
+        mask = _mask(np.asarray(s_batch), x) if "mask" in needs and s_batch is not None else None
 
         values: dict[str, list[Any]] = {}
         for start in range(0, len(x), batch_size):
@@ -201,6 +204,7 @@ class QuantusMetric:
             case = Given(
                 asker=self.name, model=model, x=x[part], label=target[part], explained=target[part], seed=self.seed,
                 saliency=saliency, name="saliency", channels=self.channels, maps=None if maps is None else maps[part],
+                mask=None if mask is None else mask[part],
             )  # fmt: skip
             for name, value in case.measured(self.metric).items():
                 number = value * self._factor if name == self.column else value
@@ -228,9 +232,9 @@ class QuantusMetric:
 
 _MANY = {"order": "orders", "form": "forms"}
 _FORMER = {stability_column("stability_coverage", noise=noise): "coverage" for noise in NOISES}
-_CATEGORIES = {"sparsity": "Complexity", "faithfulness": "Faithfulness", "sanity": "Randomisation"} | {
-    family: "Robustness" for family in ("robustness", "sensitivity", "similarity", "stability")
-}
+_CATEGORIES = {
+    "sparsity": "Complexity", "faithfulness": "Faithfulness", "sanity": "Randomisation", "truth": "Localisation",
+} | {family: "Robustness" for family in ("robustness", "sensitivity", "similarity", "stability")}  # fmt: skip
 """Quantus's family of metrics by pellucid's."""
 
 
@@ -285,3 +289,10 @@ def _attribution(array: Array, x: Image, channel_first: bool) -> Attribution:
     if attribution.shape not in ((n, 1, h, w), (n, c, h, w)):
         raise InputError(f"a_batch must be ({n}, {h}, {w}), or with 1 or {c} channels, got shape {array.shape}")
     return attribution
+
+
+def _mask(array: Array, x: Image) -> Tensor:
+    n, _, h, w = x.shape
+    if array.shape not in ((n, h, w), (n, 1, h, w)) or not np.isin(array, (0, 1)).all():
+        raise InputError(f"s_batch must be ({n}, {h}, {w}) or ({n}, 1, {h}, {w}) of 0 and 1, got shape {array.shape}")
+    return _copy(array).to(x.device, torch.bool).view(n, h, w)

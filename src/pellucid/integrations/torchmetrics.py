@@ -29,6 +29,7 @@ from pellucid.integrations.given import Given, as_metric
 from pellucid.metrics import Case, Column
 from pellucid.metrics.families.sparsity import MapMetric
 from pellucid.metrics.families.stability import FORMS, MEASURES, NOISES, stability_column
+from pellucid.metrics.families.truth import MaskedMap
 from pellucid.metrics.robustness import Attack
 from pellucid.saliency import Channels, as_saliency, saliency_name
 from pellucid.statistics import Interval, mean_interval, ratio_interval
@@ -184,11 +185,15 @@ class TorchMetric(PerImageMetric):
         heatmap: Heatmap | None = None,
         saliency: Any = None,
         index: Label | Sequence[int] | None = None,
+        mask: Tensor | None = None,
+        changed: Mapping[str, Image] | None = None,
+        parts: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Add images; what the metric does not look at may be left out.
 
         Args:
-            unnamed: without their names, heatmap for measures of the map alone; model, x, label and index for those
+            unnamed: without their names, heatmap for measures of the map alone (and mask, for those that compare the
+                two); model, x, label and index for those
                 about the network; model, x, target, heatmap (saliency, for those about noisy maps) and index.
             model: network in eval mode, images to logits.
             x: (n, c, h, w) in [0, 1].
@@ -197,12 +202,18 @@ class TorchMetric(PerImageMetric):
             heatmap: (n, h, w), non-negative, as `pellucid.heatmap` makes it; that of ``saliency`` by default.
             saliency: whatever `pellucid.as_saliency` accepts.
             index: (n,) positions in the dataset, for the noise of `pellucid.evaluate`; optional.
+            mask: (n, h, w) bool, True where what decides the class is.
+            changed: (n, c, h, w) images with one thing exchanged, by its name, as `pellucid.Case` has them.
+            parts: (n, h, w) bool, True where each named part is.
 
         Raises:
             InputError: the metric needs what was not given, or refuses what was.
         """
         given = dict(model=model, x=x, target=target, label=label, heatmap=heatmap, saliency=saliency, index=index)
-        takes = ("heatmap",) if isinstance(self.metric, MapMetric) else _TAKES[self.metric.about]
+        given |= dict(mask=mask, changed=changed or {}, parts=parts or {})
+        alone = {MapMetric: ("heatmap",), MaskedMap: ("heatmap", "mask"), metrics.RelevanceMass: ("heatmap", "mask")}
+        kind = next((kind for kind in alone if isinstance(self.metric, kind)), None)
+        takes = _TAKES[self.metric.about] if kind is None else alone[kind]
         if len(unnamed) > len(takes):
             raise InputError(f"update takes {', '.join(takes)} without their names, got {len(unnamed)} arguments")
         given |= dict(zip(takes, unnamed, strict=False))
@@ -255,6 +266,8 @@ _FORMER = {"size_kb": "compressed_size", "png_kb": "png_size", "robust_correct":
 
 
 def _saved(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _saved(one) for name, one in value.items()}
     return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
 
 

@@ -25,7 +25,6 @@ _NEEDED = {
     "label": "the true class of each image",
     "index": "the position of each image in its dataset",
     "saliency": "whatever pellucid.as_saliency accepts",
-    "mask": "where in each image what decides its class is",
 }
 
 
@@ -48,7 +47,7 @@ class Case:
         channels: how an attribution becomes a heatmap.
         chunk: images in one forward pass.
         mask: (n, h, w) bool, True where what decides the class is; nowhere True for an image of which that is not
-            known.
+            known; None where it is known of none.
         changed: (n, c, h, w) in [0, 1], the same images with one thing exchanged, by the name of that thing: ``cause``,
             ``rest``, ``decoy``, ``without NAME``.
         parts: (n, h, w) bool, where each named part is, and the ``decoy``.
@@ -76,7 +75,7 @@ class Case:
     name: str = "vanilla_gradient"
     channels: Channels = "mean_abs"
     chunk: int = 128
-    mask: Any = None
+    mask: Tensor | None = None
     changed: Mapping[str, Tensor] = field(default_factory=dict)
     parts: Mapping[str, Tensor] = field(default_factory=dict)
     transfer: nn.Module | None = None
@@ -124,6 +123,15 @@ class Case:
     def target(self) -> Label:
         """(n,) class that is explained."""
         return self.prediction if self.explained is None else self.explained
+
+    @property
+    def cause(self) -> Tensor:
+        """(n, h, w) bool, the ``mask``, for what cannot do without."""
+        if self.mask is None:
+            raise InputError(
+                f"{self.asker} needs mask, where in each image what decides its class is, which was not given"
+            )
+        return self.mask
 
     def exchanged(self, thing: str) -> Image:
         """(n, c, h, w) the images with that thing exchanged, or, of ``without NAME``, removed."""

@@ -49,7 +49,7 @@ class RelevanceMass(Metric):
     def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.truth import mass_lift, relevance_mass
 
-        return {"mass": relevance_mass(case.heatmap, case.mask), "mass_lift": mass_lift(case.heatmap, case.mask)}
+        return {"mass": relevance_mass(case.heatmap, case.cause), "mass_lift": mass_lift(case.heatmap, case.cause)}
 
 
 _BASELINES = {
@@ -98,11 +98,11 @@ class MassBaselines(Metric):
 
         values = {}
         if "chance" in self.baselines:
-            values["mass_chance"] = mass_chance(case.mask).to(case.x.dtype)
+            values["mass_chance"] = mass_chance(case.cause).to(case.x.dtype)
         if "random" in self.baselines:
-            values["mass_random"] = mass_random(case.mask, generator=case.draws).to(case.x.dtype)
+            values["mass_random"] = mass_random(case.cause, generator=case.draws).to(case.x.dtype)
         if "edges" in self.baselines:
-            values["mass_edges"] = mass_edges(case.x, case.mask)
+            values["mass_edges"] = mass_edges(case.x, case.cause)
         return values
 
 
@@ -123,7 +123,7 @@ class MaskedMap(Metric):
         from pellucid.metrics import truth
 
         (name,) = self.columns
-        return {name: getattr(truth, self.formula)(case.heatmap, case.mask)}
+        return {name: getattr(truth, self.formula)(case.heatmap, case.cause)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +217,7 @@ class CheckedMass(Metric):
     def __call__(self, case: Case) -> Numbers:
         from pellucid.metrics.truth import mass_checked
 
-        checked = mass_checked(case.heatmap, case.mask, case.follows("cause"), case.follows("rest"))
+        checked = mass_checked(case.heatmap, case.cause, case.follows("cause"), case.follows("rest"))
         return {"mass_checked": checked}
 
 
