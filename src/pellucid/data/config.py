@@ -10,6 +10,8 @@ __all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "TRUTH", "USUAL_EPS", "Data", 
 
 TRUTH = {
     "truth:beside": "grey, 28 x 56: an article of clothing decides, a digit beside it does not",
+    "truth:composite": "grey, 56 to 96 px: an article of clothing decides, digits and patterns around it do not",
+    "truth:decoy": "grey, 28 px: an article of clothing, and a corner patch that agrees with it in training alone",
     "truth:shapes": "colour, 64 px: the one textured shape decides, among blobs, lines and strokes",
 }
 """Sets of images that are made here, each with the mask of what decides its class, and what is on them."""
@@ -49,6 +51,7 @@ class Data:
         augmentation: ``none``, ``flip`` (left-right), ``flips`` (also upside down), ``crop-flip`` (4 pixels of
             padding), ``resized-crop-flip``, or ``default``: as the papers do for this dataset, that is none for the
             two MNISTs, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip`` for others.
+        correlation: Share of the training images of ``truth:decoy`` whose patch is that of their class. None: 0.9.
         workers: Number of processes that decode images, for sets that do not fit in memory.
 
     >>> Data(name="fashion-mist")
@@ -67,6 +70,7 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
     limit: int | None = None
     labels: str = "true"
     augmentation: str = "default"
+    correlation: float | None = None
     workers: int = 2
 
     def __post_init__(self) -> None:
@@ -92,6 +96,14 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
         if self.channels is not None:
             one_of((1, 3), channels=self.channels)
         at_least(1, " pixel", size=self.size)
+        if self.correlation is not None:
+            if self.name != "truth:decoy":
+                raise InputError(f"correlation is for truth:decoy, got {self.correlation:g} for {self.name}")
+            if not 0 < self.correlation <= 1:
+                raise InputError(
+                    "correlation must be above 0, since a decoy that training never shows with its class misleads "
+                    f"nobody, and at most 1, got {self.correlation:g}"
+                )
         at_least(1, " image", limit=self.limit)
         at_least(0, validation=self.validation, workers=self.workers)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "around", "blend", "framed", "opacity", "resized"]
+__all__ = ["Array", "around", "at_sides", "blend", "framed", "opacity", "resized"]
 
 Array = np.ndarray[Any, Any]
 
@@ -114,3 +114,21 @@ def framed(picture: Array) -> tuple[Array, int, int]:
     rows, columns = np.flatnonzero(picture.any(1)), np.flatnonzero(picture.any(0))
     top, left = int(rows[0]), int(columns[0])
     return picture[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1], top, left
+
+
+def at_sides(images: Array, sides: Array) -> list[Array]:
+    """Each of some square images resized to a side of its own.
+
+    Args:
+        images: uint8 (n, s, s).
+        sides: (n,) pixels.
+
+    Returns:
+        n arrays, uint8 (side, side).
+    """
+    fitting: list[Array] = [images[0]] * len(images)
+    for side in np.unique(sides).tolist():
+        rows = np.flatnonzero(sides == side)
+        for row, image in zip(rows.tolist(), resized(images[rows], side), strict=True):
+            fitting[row] = image
+    return fitting

@@ -89,13 +89,20 @@ def make(recipe: Recipe, split: str, n: int, *, changed: bool = False) -> Made:
         n: number of images; those of a smaller number are the first of a larger, in whole blocks.
         changed: give the changed images as well.
     """
-    blocks = []
+    whole: dict[tuple[str, str], Array] = {}
     for number, first in enumerate(range(0, n, BLOCK)):
+        last = min(first + BLOCK, n)
         chance = Chance(StepDraws(seed=0, step=number, purpose=f"truth/{recipe.name.split(' ')[0]}/{split}"))
-        blocks.append(recipe.block(min(BLOCK, n - first), chance, changed=changed))
-
-    def joined(name: str) -> dict[str, Array]:
-        return {key: np.concatenate([getattr(b, name)[key] for b in blocks]) for key in getattr(blocks[0], name)}
-
-    images, labels, masks = (np.concatenate([getattr(b, k) for b in blocks]) for k in ("images", "labels", "masks"))
-    return Made(images, labels, masks, joined("parts"), joined("changed"))
+        block = recipe.block(last - first, chance, changed=changed)
+        single = {("", name): getattr(block, name) for name in ("images", "labels", "masks")}
+        parts = {("parts", name): part for name, part in block.parts.items()}
+        for key, values in {
+            **single,
+            **parts,
+            **{("changed", name): images for name, images in block.changed.items()},
+        }.items():
+            whole.setdefault(key, np.empty((n, *values.shape[1:]), dtype=values.dtype))[first:last] = values
+    named = [
+        {name: values for (place, name), values in whole.items() if place == where} for where in ("parts", "changed")
+    ]
+    return Made(whole["", "images"], whole["", "labels"], whole["", "masks"], *named)

@@ -7,6 +7,7 @@ alike; sines and cosines are rounded to 2⁻¹⁶ first.
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -145,7 +146,7 @@ def _large_marks() -> Array:
 
 def _joined(x: Array, y: Array, points: Points, radius: float) -> Array:
     inside = np.zeros(x.shape, dtype=bool)
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in pairwise(points):
         inside |= stroke(x, y, start, end, radius)
     return inside
 

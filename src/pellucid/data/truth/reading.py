@@ -50,6 +50,14 @@ def _recipe(data: Data, split: str) -> Recipe:
         from pellucid.data.truth.beside import Beside
 
         return Beside(split, path)
+    if data.name == "truth:composite":
+        from pellucid.data.truth.composite import Composite
+
+        return Composite(split, data.size or 56, path)
+    if data.name == "truth:decoy":
+        from pellucid.data.truth.decoy import CORRELATION, Decoy
+
+        return Decoy(split, CORRELATION if data.correlation is None else data.correlation, path)
     if data.name == "truth:shapes":
         from pellucid.data.truth.shapes import Shapes
 
