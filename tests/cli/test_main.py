@@ -15,6 +15,7 @@ from pellucid import (
     AdversarialTraining,
     Data,
     Experiment,
+    GradientPenalty,
     Regular,
     SaliencyGuided,
     SmoothGrad,
@@ -71,6 +72,10 @@ FLAGS = [
     (["--method=SCAAT", *ONE_STEP, "--method.share=0.5"], SCAAT(attack=fgsm(eps=0.1), share=0.5)),
     (["--method=SCAAT", *SMOOTHED], SCAAT(saliency=SmoothGrad(samples=2))),
     (["--method=SaliencyGuided", *ONE_STEP, "--method.reading=B"], SaliencyGuided(attack=fgsm(eps=0.1), reading="B")),
+    (
+        ["--method=GradientPenalty", "--method.norm=l2", "--method.method=SCAAT", "--method.method.share=0.5"],
+        GradientPenalty(norm="l2", method=SCAAT(share=0.5)),
+    ),
 ]
 
 

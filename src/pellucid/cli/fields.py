@@ -71,14 +71,21 @@ class Class:
         return meanings | {name: _prose(text) for name, text in entries}
 
     def own_fields(self) -> Iterator[ast.AnnAssign]:
-        """The statements of its fields, those of the classes it derives from first."""
+        """The statements of its fields, those of the classes it derives from first; one for each name, its own."""
+        own = [statement for statement in self.node.body if isinstance(statement, ast.AnnAssign)]
+        named = [statement for statement in own if isinstance(statement.target, ast.Name)]
+        names = {ast.unparse(statement.target) for statement in named}
         for base in self.node.bases:
             inherited = _class(self.module, ast.unparse(base))
             if inherited is not None:
-                yield from inherited.own_fields()
-        for statement in self.node.body:
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                yield statement
+                yield from (field for field in inherited.own_fields() if ast.unparse(field.target) not in names)
+        yield from named
+
+    @property
+    def is_abstract(self) -> bool:
+        """Whether it leaves a method to the classes that derive from it."""
+        functions = [statement for statement in self.node.body if isinstance(statement, ast.FunctionDef)]
+        return any("abstractmethod" in map(ast.unparse, function.decorator_list) for function in functions)
 
     def declared(self, name: str) -> "Class | None":
         """The class whose values a field takes, if it takes any."""
@@ -86,18 +93,21 @@ class Class:
         return next((_accepted(self.module, field.annotation)[0] for field in named), None)
 
     def subclasses(self) -> dict[str, "Class"]:
-        """Public classes of the same package, or module, that derive from it, in order of their definition."""
+        """Public classes of the same package, or module, that derive from it and can be made, file by file."""
         package = self.module.rpartition(".")[0]
         beside = package != "pellucid" and package.startswith("pellucid.")
         files = sorted(_file(self.module).parent.rglob("*.py")) if beside else [_file(self.module)]
-        derived: dict[str, Class] = {}
+        classes: list[Class] = []
         for file in files:
             module = f"{package}.{'.'.join(file.relative_to(_file(self.module).parent).with_suffix('').parts)}"
-            for node in _tree(module if beside else self.module).body:
-                bases = {ast.unparse(base) for base in node.bases} if isinstance(node, ast.ClassDef) else set()
-                if isinstance(node, ast.ClassDef) and bases & {self.name, *derived} and not node.name.startswith("_"):
-                    derived[node.name] = Class(module if beside else self.module, node)
-        return derived
+            module = module if beside else self.module
+            classes += [Class(module, node) for node in _tree(module).body if isinstance(node, ast.ClassDef)]
+        derived, known = {self.name}, 0
+        while len(derived) > known:  # a class may derive from one that stands further down
+            known = len(derived)
+            derived |= {kind.name for kind in classes if derived & set(map(ast.unparse, kind.node.bases))}
+        public = [kind for kind in classes if not kind.name.startswith("_") and not kind.is_abstract]
+        return {kind.name: kind for kind in public if kind.name in derived - {self.name}}
 
 
 def find_class(path: str) -> Class:
