@@ -7,14 +7,17 @@ from pellucid import (
     PGD,
     SCAAT,
     TRADES,
+    Activation,
     AdversarialSCAAT,
     AdversarialTraining,
     Data,
     Experiment,
+    GaussianAugmentation,
     GradientAlignment,
     GradientPenalty,
     JacobianPenalty,
     Network,
+    NoiseAugmentation,
     Objective,
     Regular,
     SaliencyGuided,
@@ -36,6 +39,10 @@ METHODS = {
     "sgt-at-c": SaliencyGuided(attack=ATTACK, reading="C"),
     "scaat": SCAAT(attack=ATTACK),
     "adversarial-scaat": AdversarialSCAAT(scaat=SCAAT(attack=ATTACK), attack=ATTACK),
+    "sgt-random": SaliencyGuided(ranking="random"),
+    "scaat-random": SCAAT(attack=ATTACK, ranking="random", q_pass="eval"),
+    "noise": NoiseAugmentation(),
+    "gaussian": GaussianAugmentation(),
     "scaat-fast": SCAAT(attack=fgsm(eps=0.1), share=0.5, saliency=SmoothGrad(samples=2)),
     "penalty": GradientPenalty(),
     "penalty-l2-sgt": GradientPenalty(norm="l2", method=SaliencyGuided()),
@@ -48,7 +55,7 @@ METHODS = {
 }
 FILTERS = [None, "gaussian", "mean", "median", "non-local", "none"]
 NETWORKS = {
-    "lenet5": (Network(name="lenet5"), "pool1", 1),
+    "lenet5": (Network(name="lenet5"), "relu1", 1),
     "resnet18": (Network(name="resnet18", options={"width": 8}), "layer1", 3),
     "vgg16": (Network(name="vgg16"), "features.4", 3),
     "own": (Network(name="own_network_of_a_user:Small", options={"width": 6}), "stage.0", 3),
@@ -88,7 +95,9 @@ def own_network(tmp_path, monkeypatch):
 def test_every_method_trains_a_step(network, filter):
     choice, layer, channels = NETWORKS[network]
     smoothing = Smoothing(layers=(layer,), filter=filter) if filter else None
-    model = build_network(Experiment(dataset=Data(), network=choice, smoothing=smoothing), Fake(channels))
+    activation = Activation() if filter in (None, "gaussian") else None
+    experiment = Experiment(dataset=Data(), network=choice, activation=activation, smoothing=smoothing)
+    model = build_network(experiment, Fake(channels))
     image, label, index = torch.rand(2, channels, 32, 32), torch.tensor([0, 2]), torch.tensor([1, 0])
     start = {name: value.clone() for name, value in model.state_dict().items()}
     for name, method in METHODS.items():

@@ -12,6 +12,7 @@ import yaml
 
 from pellucid import (
     SCAAT,
+    Activation,
     AdversarialTraining,
     Data,
     Experiment,
@@ -24,6 +25,7 @@ from pellucid import (
 )
 from pellucid.cli import COMMANDS, main
 from pellucid.config import to_config
+from pellucid.runs import load_network
 from pellucid.runs.settings import read_experiment
 
 TINY = ["--dataset.limit=64", "--batch_size=32", "--epochs=1", "--accelerator=cpu"]
@@ -43,7 +45,7 @@ def trained(*flags):
 
 def test_train_evaluate_compare_report(here, capsys):
     assert main(["train", "runs/one", *TINY]) == 0
-    assert main(["train", "runs/two", *TINY, "--method=SaliencyGuided", "--smoothing.layers=[pool1]"]) == 0
+    assert main(["train", "runs/two", *TINY, "--method=SaliencyGuided", "--smoothing.layers=[relu1]"]) == 0
     measured = ["--images=12", "--saliency=[vanilla_gradient,smoothgrad]", "--gallery=4", "--steps=4", "--repeats=1"]
     assert main(["evaluate", "runs/one", "runs/two", *measured]) == 0
     capsys.readouterr()
@@ -105,12 +107,26 @@ def test_an_attack_that_cannot_reach_its_radius_is_told(here, capsys):
 
 
 def test_a_runs_own_experiment_is_a_config(here):
-    first = trained("--method=SCAAT", "--smoothing.layers=[pool1]", "--smoothing.filter=mean")
+    first = trained("--method=SCAAT", "--smoothing.layers=[relu1]", "--smoothing.filter=mean")
     assert main(["train", "again", "--config=run/experiment.yaml", "--accelerator=cpu"]) == 0
     assert read_experiment("again") == first
-    assert first.smoothing == Smoothing(layers=("pool1",), filter="mean")
+    assert first.smoothing == Smoothing(layers=("relu1",), filter="mean")
     assert main(["train", "changed", "--config=run/experiment.yaml", "--method=Regular"]) == 0
     assert read_experiment("changed").method == Regular()
+
+
+def test_an_activation_is_an_option_like_smoothing_and_loads_back(here, capsys):
+    first = trained("--activation.name", "softplus", "--activation.beta", "8", "--smoothing.layers=[relu1]")
+    assert first.activation == Activation(name="softplus", beta=8)
+    network = load_network("run").network
+    assert [network.relu1.layer.activation, network.relu4.activation] == [first.activation] * 2
+    assert not any(isinstance(module, nn.ReLU) for module in network.modules())
+    assert main(["evaluate", "run", "--images=8", "--metrics=sparsity"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "run"]) == 0
+    assert "Regular + softplus 8 + gaussian" in capsys.readouterr().out
+    assert main(["report", "run", "--out", "report.html"]) == 0
+    assert "softplus for ReLU, β\u00a08" in (here / "report.html").read_text()
 
 
 def test_another_method_over_a_config_takes_nothing_of_the_old_ones_options(here):
@@ -198,7 +214,7 @@ def test_data_list_and_get(here, capsys):
         ("train", "the following arguments are required: run"),
         (
             "train run --method SCAT",
-            "method must be one of Regular, AdversarialTraining, SaliencyGuided, SCAAT.*got 'SCAT', did you mean SCAAT",
+            "method must be one of .*Regular, .*SaliencyGuided, SCAAT.*got 'SCAT', did you mean SCAAT",
         ),
         ("train run --method no.such.Thing", "method: cannot import 'no.such.Thing': No module named 'no'"),
         ("train run --method SCAAT --method.q 3", r"q must be in \[0, 1\], got 3"),
@@ -216,6 +232,8 @@ def test_data_list_and_get(here, capsys):
             "smoothing.filter must be one of gaussian, .*, got 'box'",
         ),
         ("train run --smoothing.layers [pool9]", "no layer 'pool9' to smooth, did you mean"),
+        ("train run --activation.name tanh", "activation.name must be one of softplus, silu, gelu, smooth_relu, got"),
+        ("train run --activation.beta 0", "beta of the activation must be a positive number, got 0.0"),
         ("train run --nonsense 3", "unrecognized arguments: --nonsense 3"),
         ("train run --config nothing.yaml", "cannot read the file of --config, nothing.yaml: No such file"),
         ("train run --network.name lenet6", "unknown network 'lenet6', did you mean lenet5"),

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from pellucid import PGD, SCAAT, AdversarialTraining, Evaluation, Experiment, InputError, Regular, SmoothGrad, Smoothing
+from pellucid import (
+    PGD,
+    SCAAT,
+    Activation,
+    AdversarialTraining,
+    Evaluation,
+    Experiment,
+    InputError,
+    Regular,
+    SmoothGrad,
+    Smoothing,
+)
 from pellucid.cli import main
 from pellucid.cli.options import Parser, add_engine, engine
 
@@ -42,6 +53,8 @@ def parse(*words: str, settings: str = "pellucid.Experiment"):
             Experiment(smoothing=Smoothing(layers=("pool1", "pool2"), sigma="feature-map")),
         ),
         (["--smoothing.layers=pool1", "--smoothing=null"], Experiment()),
+        (["--activation.name=silu", "--activation.beta", "3"], Experiment(activation=Activation(name="silu", beta=3))),
+        (["--activation.name=gelu"], Experiment(activation=Activation(name="gelu"))),
     ],
 )
 def test_flags(words, experiment):

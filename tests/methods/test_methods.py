@@ -31,7 +31,7 @@ from pellucid import (
     symmetric_kl,
 )
 from pellucid.core.randomness import StepDraws
-from pellucid.methods import AdversarialSCAAT
+from pellucid.methods import AdversarialSCAAT, GaussianAugmentation, NoiseAugmentation
 
 DRAWS = StepDraws(seed=0, step=0)
 ATTACK = PGD(eps=0.1, step_size=0.05, steps=2)
@@ -52,6 +52,10 @@ METHODS = {
     "scaat-fixed": SCAAT(attack=ATTACK, adaptive=False, divergence="jensen_shannon"),
     "scaat-fast": SCAAT(attack=fgsm(eps=0.1), share=0.25, detach_clean=True),
     "scaat-smoothgrad": SCAAT(attack=ATTACK, saliency=SmoothGrad(samples=2), divergence="kl"),
+    "sgt-random": SaliencyGuided(ranking="random", attack=None, target="predicted", region=2),
+    "scaat-random": SCAAT(attack=ATTACK, ranking="random"),
+    "noise": NoiseAugmentation(),
+    "gaussian": GaussianAugmentation(),
     "scaat-at": AdversarialSCAAT(scaat=SCAAT(attack=ATTACK), attack=ATTACK),
     "scaat-at-fast": AdversarialSCAAT(scaat=SCAAT(attack=fgsm(eps=0.1), share=0.25), attack=ATTACK, attacked_share=1),
     "structured": StructuredAdversarialTraining(),
@@ -448,6 +452,14 @@ def test_any_share_works(share):
         (lambda: SaliencyGuided(fill="black"), "fill must be one of .*, got 'black'"),
         (lambda: SaliencyGuided(reading="D"), "reading must be one of A, B, C, got 'D'"),
         (lambda: SaliencyGuided(saliency=3), "a saliency function is a callable"),
+        (lambda: SaliencyGuided(ranking="best"), "ranking must be one of absolute, signed, random, got 'best'"),
+        (lambda: SCAAT(ranking="signed"), "ranking must be absolute or random, got 'signed'"),
+        (lambda: SCAAT(q_pass="test"), "q_pass must be train or eval, got 'test'"),
+        (lambda: NoiseAugmentation(share=1.5), r"share must be in \[0, 1\], got 1.5"),
+        (lambda: NoiseAugmentation(region=0), "region must be a whole number of at least 1, got 0"),
+        (lambda: GaussianAugmentation(sigma=-0.1), "sigma must not be negative, got -0.1"),
+        (lambda: GaussianAugmentation(sigma=float("nan")), "sigma must not be negative, got nan"),
+        (lambda: GaussianAugmentation(sigma=float("inf")), "sigma must be a finite number, got inf"),
         (lambda: AdversarialTraining(clean="half"), "clean must be one of .*, got 'half'"),
     ],
 )

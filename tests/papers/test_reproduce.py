@@ -389,7 +389,9 @@ def test_a_page_shows_the_python_that_makes_each_training(smoke, paper) -> None:
     for name, experiment in table.runs.items():
         assert f"- {name}: `{result['trainings'][name]}`" in text
         parts = [eval(part, known) for part in result["trainings"][name].split(" + ")]
-        assert parts == [part for part in (experiment.method, experiment.smoothing) if part is not None]
+        assert parts == [
+            part for part in (experiment.method, experiment.activation, experiment.smoothing) if part is not None
+        ]
     assert all(f"- {note}" in text for note in table.notes)
     assert {claim["whose"] for claim in result["claims"]} <= {"paper", "ours"}
     assert ("attacked at ε" in text) is ("robust_accuracy" in result["metrics"])

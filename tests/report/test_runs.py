@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from pellucid.core.errors import InputError
+from pellucid.report import compare, render
 from pellucid.runs.directory import read_run, read_runs
 
 
@@ -42,6 +44,25 @@ def test_a_block_without_filter_is_named(make_run) -> None:
         config.replace("smoothing: null", "smoothing: {layers: [pool1], filter: none}")
     )
     assert read_run(path).smoothing == "1x1"
+
+
+def test_activation_and_random_mask_are_named(make_run) -> None:
+    path = make_run("run", method="SCAAT")
+    assert (read_run(path).activation, read_run(path).control) == (None, None)
+    config = yaml.safe_load((path / "experiment.yaml").read_text())
+    config["activation"] = {"name": "silu", "beta": 2.5}
+    config["method"]["init_args"]["ranking"] = "random"
+    (path / "experiment.yaml").write_text(yaml.safe_dump(config))
+    run = read_run(path)
+    assert (run.activation, run.control) == ("silu 2.5", "random mask")
+    assert "SCAAT + random mask + silu 2.5" in render(compare([run]), "markdown")
+    assert render(compare([run]), "csv").splitlines()[1].startswith("run,SCAAT,random mask,silu 2.5,,")
+    config["method"] = {
+        "class_path": "pellucid.methods.AdversarialSCAAT",
+        "init_args": {"scaat": {"ranking": "random"}},
+    }
+    (path / "experiment.yaml").write_text(yaml.safe_dump(config))
+    assert read_run(path).control == "random mask"
 
 
 def test_the_name_is_the_directorys_even_through_a_relative_path(make_run, monkeypatch) -> None:

@@ -63,7 +63,7 @@ def test_comparison_is_the_contract(six_runs) -> None:
     assert [run["smoothing"] for run in comparison.values()] == [None, None, "gaussian", None, None, None]
     assert all(run["caveats"] == [] for run in comparison.values())
     for run in comparison.values():
-        assert list(run) == ["method", "smoothing", "metrics", "caveats"]
+        assert list(run) == ["method", "control", "activation", "smoothing", "metrics", "caveats"]
         for values in run["metrics"].values():
             assert list(values) == ["mean", "low", "high", "n"]
     assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison

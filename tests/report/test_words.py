@@ -31,6 +31,13 @@ ATTACK = {"class_path": "pellucid.attacks.PGD", "init_args": {"eps": 8 / 255, "s
             "SCAAT, one attack step, ε 0.3, λ 1, on 1/8 of each batch, fixed q 0.5, 1×1 block without smoothing",
         ),
         (
+            "pellucid.methods.SCAAT",
+            {"weight": 1.0, "ranking": "random", "q_pass": "eval"},
+            None,
+            "SCAAT, λ 1, at random places, q by eval-mode predictions",
+        ),
+        ("pellucid.methods.NoiseAugmentation", {"share": 0.5}, None, "NoiseAugmentation, share 0.5"),
+        (
             "mine.Own",
             {"weight": 2, "soft": True, "kind": "l2", "attack": ATTACK, "inner": {"a": 1}, "none": None},
             {"filter": "gaussian", "layers": []},
@@ -41,6 +48,15 @@ ATTACK = {"class_path": "pellucid.attacks.PGD", "init_args": {"eps": 8 / 255, "s
 def test_main_parameters_are_named(name, options, smoothing, expected) -> None:
     config = {"method": {"class_path": name, "init_args": options}, "smoothing": smoothing}
     assert training_words(config) == expected
+
+
+def test_the_activation_is_named_before_the_smoothing() -> None:
+    config = {
+        "method": {"class_path": "pellucid.methods.Regular"},
+        "activation": {"name": "smooth_relu", "beta": 8.0},
+        "smoothing": {"layers": ["relu1"], "filter": "mean"},
+    }
+    assert training_words(config) == "Regular training, smooth relu for ReLU, β 8, mean smoothing after relu1"
 
 
 def test_a_composition_names_both_of_its_attacks() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 from pellucid import (
     PGD,
     SCAAT,
+    Activation,
     AdversarialTraining,
     Data,
     Experiment,
@@ -15,6 +16,7 @@ from pellucid import (
     IntegratedGradients,
     Method,
     Network,
+    NoiseAugmentation,
     Optimizer,
     Regular,
     SaliencyGuided,
@@ -32,6 +34,8 @@ EXPERIMENTS = [
     Experiment(method=SCAAT(attack=fgsm(eps=0.3), share=0.125, saliency=SmoothGrad(samples=3))),
     Experiment(method=AdversarialTraining(attack=PGD(eps=0.5, step_size=0.1, steps=3, norm="l2"))),
     Experiment(method=SaliencyGuided(attack=PGD(eps=0.1, step_size=0.1, steps=1), saliency=IntegratedGradients())),
+    Experiment(method=SCAAT(ranking="random", q_pass="eval"), activation=Activation(name="smooth_relu", beta=3)),
+    Experiment(method=NoiseAugmentation(share=0.25)),
     Experiment(smoothing=Smoothing(layers=("pool1", "conv*"), sigma="feature-map"), precision="bf16-mixed"),
     Experiment(
         dataset=Data(name="folder", path="somewhere", size=96),
@@ -79,12 +83,23 @@ def test_a_callable_is_named_by_its_path():
         ({"optimizer": {"name": "lion"}}, "optimizer.name must be one of adam, adamw, sgd, got 'lion'"),
         ({"network": "lenet5"}, "network must be given by its fields name, .*, got 'lenet5'"),
         ({"optimizer": {"nesterov": True, "momentum": 0}}, "nesterov needs momentum above 0"),
+        ({"activation": "softplus"}, "activation must be given by its fields name, beta, got 'softplus'"),
+        ({"activation": {"name": "tanh"}}, "activation.name must be one of softplus, .*, got 'tanh'"),
         ({"schedule": {"warmup": 1}}, r"warmup must be in \(0, 1\), got 1"),
     ],
 )
 def test_bad_configs(change, sentence):
     with pytest.raises(InputError, match=sentence):
         from_config(to_config(Experiment()) | change, Experiment)
+
+
+def test_a_file_from_before_activations_keeps_its_relus(tmp_path):
+    config = to_config(Experiment(seed=3))
+    del config["activation"]
+    (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(config))
+    assert read_experiment(tmp_path) == Experiment(seed=3)
+    with pytest.raises(InputError, match=r"activation must be a pellucid.Activation or None, got 'softplus'"):
+        Experiment(activation="softplus")
 
 
 def test_not_a_run_directory(tmp_path):

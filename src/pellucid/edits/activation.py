@@ -36,6 +36,9 @@ class Activation:
         beta: sharpness β, above 0; the ReLU's corner is rounded over about 1/β of the layer's input. 1 makes the usual
             softplus, SiLU and GELU.
 
+    Maximum pooling keeps its corners. It commutes with the two that rise everywhere as it does with ReLU; with the
+    other two a network that pools first, as `pellucid.models.LeNet5` does, is another one than that which pools last.
+
     Raises:
         InputError: a value outside those.
 

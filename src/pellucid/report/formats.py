@@ -20,6 +20,9 @@ __all__ = ["Format", "padded", "render"]
 Comparison = Mapping[str, Mapping[str, Any]]
 Format = Literal["text", "csv", "latex", "markdown", "json"]
 
+BESIDE = ("control", "activation", "smoothing")
+"""What a run's training may have had beside its method, None where it had not; a table need not have them all."""
+
 
 def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Write a comparison in one of five forms.
@@ -59,8 +62,7 @@ def _with_differences(comparison: Comparison) -> Comparison:
     rows = {
         f"{key} − {run['baseline']}": {
             "method": "",
-            "activation": None,
-            "smoothing": None,
+            **dict.fromkeys(BESIDE),
             "metrics": run["differences"],
         }
         for key, run in comparison.items()
@@ -97,7 +99,7 @@ def _measures(comparison: Comparison) -> list[Measure]:
 
 
 def _trained(run: Mapping[str, Any]) -> str:
-    return " + ".join([str(run["method"]), *(run[edit] for edit in ("activation", "smoothing") if run[edit])])
+    return " + ".join([str(run["method"]), *(run[part] for part in BESIDE if run.get(part))])
 
 
 def _cell(metrics: Mapping[str, Mapping[str, Any]], measure: Measure) -> str:
@@ -125,14 +127,14 @@ def _csv(comparison: Comparison) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     ends = ("", "_low", "_high", "_n")
-    writer.writerow(["run", "method", "activation", "smoothing", *(name + end for name in names for end in ends)])
+    writer.writerow(["run", "method", *BESIDE, *(name + end for name in names for end in ends)])
     for key, run in comparison.items():
         cells = [
             "" if name not in run["metrics"] else run["metrics"][name][part]
             for name in names
             for part in ("mean", "low", "high", "n")
         ]
-        writer.writerow([key, run["method"], run["activation"], run["smoothing"], *cells])
+        writer.writerow([key, run["method"], *(run.get(part) for part in BESIDE), *cells])
     return out.getvalue()
 
 

@@ -42,11 +42,11 @@ def compare(
         baseline: one of the runs, from which every other one's differences are told too.
 
     Returns:
-        ``{run: {"method": ..., "activation": ..., "smoothing": ..., "metrics": ..., "caveats": [...]}}``, the metrics
-        as ``{name: {"mean", "low", "high", "n"}}``;
-        a number that does not exist (n = 0) is None, and `pellucid.report.caveats.caveats` says what the last are. With
-        a baseline every other run has also ``baseline``, its name, and ``differences``, like ``metrics``: the run minus
-        the baseline, paired over the images. A run with metrics of your own has ``columns``, their meaning by name.
+        ``{run: {"method": ..., "control": ..., "activation": ..., "smoothing": ..., "metrics": ..., "caveats": ...}}``.
+        The metrics are ``{name: {"mean", "low", "high", "n"}}``, where a number that does not exist (n = 0) is None;
+        `pellucid.report.caveats.caveats` says what the caveats are. With a baseline every other run has also
+        ``baseline``, its name, and ``differences``, like ``metrics``: the run minus the baseline, paired over the
+        images. A run with metrics of your own has ``columns``, their meaning by name.
 
     Raises:
         InputError: runs that cannot stand in one table, a metric that none of them has, or a curve.
@@ -79,6 +79,7 @@ def plain(run: Run, intervals: Mapping[str, Interval], said: Sequence[str]) -> d
     foreign = {measure.name: measure.column.as_dict() for measure in measures if measure.is_foreign}
     return {
         "method": run.method,
+        "control": run.control,
         "activation": run.activation,
         "smoothing": run.smoothing,
         "metrics": {name: interval_data(interval) for name, interval in intervals.items()},

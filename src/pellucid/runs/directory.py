@@ -173,6 +173,14 @@ class Run:
         return str(self.config["method"]["class_path"]).rpartition(".")[2]
 
     @property
+    def control(self) -> str | None:
+        """``random mask`` where the method took places at random instead of those that a map chose; None otherwise."""
+        options = self.config["method"].get("init_args") or {}
+        scaat = options.get("scaat") or {}
+        random = "random" in (options.get("ranking"), scaat.get("init_args", scaat).get("ranking"))
+        return "random mask" if random else None
+
+    @property
     def activation(self) -> str | None:
         """What takes the place of the network's ReLUs and its sharpness, such as ``softplus 8``; None for the ReLUs."""
         swapped = self.config.get("activation")
