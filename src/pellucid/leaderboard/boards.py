@@ -43,14 +43,16 @@ def _truth(plan: Leaderboard) -> Setting:
     name = "lenet5" if grey else "resnet18-224"
     network = Network(name=name, normalize=not grey, options={} if grey else {"width": 8})
     data, epochs = Data(name=plan.name, limit=20_000 if grey else 10_000), 4 if grey else 10
+    measured = Evaluation(images=1000 if grey else 200)
     if plan.scale == "smoke":
-        data, epochs = replace(data, limit=64), 1
+        data, epochs = replace(data, limit=64, validation=64), 1
+        measured = Evaluation(images=6, steps=2, repeats=1, draws=2, gallery=2)
     base = Experiment(
         dataset=data, network=network, epochs=epochs, batch_size=32 if plan.scale == "smoke" else 128,
         channels_last=not grey, **FAST,  # type: ignore[arg-type]
     )  # fmt: skip
     return Setting(
-        dataset=plan.name, scale=plan.scale, base=base, evaluation=Evaluation(images=1000 if grey else 200),
+        dataset=plan.name, scale=plan.scale, base=base, evaluation=measured,
         eps=usual_eps(plan.name), region=2 if grey else 4, stage=STAGES.get(name, "layer1"),
         steps=1 if plan.scale == "smoke" else 5,
     )  # fmt: skip
