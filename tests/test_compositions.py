@@ -11,6 +11,7 @@ from pellucid import (
     AdversarialSCAAT,
     AdversarialTraining,
     Data,
+    EnergyLoss,
     Experiment,
     GaussianAugmentation,
     GradientAlignment,
@@ -20,6 +21,7 @@ from pellucid import (
     NoiseAugmentation,
     Objective,
     Regular,
+    RightReasons,
     SaliencyGuided,
     SmoothGrad,
     Smoothing,
@@ -50,6 +52,8 @@ METHODS = {
     "penalty-alignment": GradientPenalty(method=GradientAlignment(detach_source=False)),
     "alignment-at": GradientAlignment(method=AdversarialTraining(attack=ATTACK)),
     "jacobian": JacobianPenalty(projections=2),
+    "right-reasons": RightReasons(),
+    "energy-scaat": EnergyLoss(method=SCAAT(attack=ATTACK)),
     "structured": StructuredAdversarialTraining(),
     "trades": TRADES(attack=ATTACK),
 }
@@ -99,13 +103,15 @@ def test_every_method_trains_a_step(network, filter):
     experiment = Experiment(dataset=Data(), network=choice, activation=activation, smoothing=smoothing)
     model = build_network(experiment, Fake(channels))
     image, label, index = torch.rand(2, channels, 32, 32), torch.tensor([0, 2]), torch.tensor([1, 0])
+    mask = torch.zeros(2, 1, 32, 32, dtype=torch.bool)
+    mask[0, :, :16] = True
     start = {name: value.clone() for name, value in model.state_dict().items()}
     for name, method in METHODS.items():
         model.load_state_dict(start)
         objective = Objective(model, method, num_samples=2, total_steps=1).train()
         optimizer = torch.optim.SGD(objective.parameters(), lr=0.01)
         optimizer.zero_grad()
-        loss = objective(image, label, index)["loss"]
+        loss = objective(image, label, index, mask)["loss"]
         loss.backward()
         optimizer.step()
         assert torch.isfinite(loss), name

@@ -26,6 +26,7 @@ from .methods import (
     TRADES as TRADES,
     AdversarialSCAAT as AdversarialSCAAT,
     AdversarialTraining as AdversarialTraining,
+    EnergyLoss as EnergyLoss,
     GaussianAugmentation as GaussianAugmentation,
     GradientAlignment as GradientAlignment,
     GradientPenalty as GradientPenalty,
@@ -33,6 +34,7 @@ from .methods import (
     Method as Method,
     NoiseAugmentation as NoiseAugmentation,
     Regular as Regular,
+    RightReasons as RightReasons,
     SaliencyGuided as SaliencyGuided,
     StructuredAdversarialTraining as StructuredAdversarialTraining,
 )

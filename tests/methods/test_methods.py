@@ -13,6 +13,7 @@ from pellucid import (
     AdaptiveQ,
     AdversarialTraining,
     Batch,
+    EnergyLoss,
     GradientAlignment,
     GradientPenalty,
     InputError,
@@ -20,6 +21,7 @@ from pellucid import (
     Method,
     Objective,
     Regular,
+    RightReasons,
     SaliencyGuided,
     SmoothGrad,
     StructuredAdversarialTraining,
@@ -66,6 +68,8 @@ METHODS = {
     "penalty-alignment": GradientPenalty(method=GradientAlignment()),
     "alignment": GradientAlignment(detach_source=False),
     "jacobian": JacobianPenalty(projections=2),
+    "right-reasons": RightReasons(),
+    "energy": EnergyLoss(),
 }
 
 
@@ -83,6 +87,11 @@ def batch():
         torch.randint(0, 5, (8,), generator=generator),
         torch.tensor([9, 3, 5, 0, 11, 2, 7, 1]),
     )
+
+
+@pytest.fixture
+def masked(batch):
+    return batch._replace(mask=torch.arange(64).view(8, 8).remainder(3).eq(0).expand(8, 1, 8, 8))
 
 
 def losses(method, network, batch, state=None):
@@ -330,12 +339,12 @@ class WithBatchNorm(nn.Module):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_statistics_modes_gradients_and_images_are_left_alone(name, batch):
+def test_statistics_modes_gradients_and_images_are_left_alone(name, masked):
     torch.manual_seed(0)
     network = WithBatchNorm().train()
     network.frozen.eval()
-    before = batch.image.clone()
-    losses(METHODS[name], network, batch)
+    before = masked.image.clone()
+    losses(METHODS[name], network, masked)
     assert network.training and network.norm.training and network.drop.training and not network.frozen.training
     assert int(network.frozen.num_batches_tracked) == 0
     three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast", "penalty-scaat")
@@ -345,16 +354,16 @@ def test_statistics_modes_gradients_and_images_are_left_alone(name, batch):
     )
     assert int(network.norm.num_batches_tracked) == forwards, "attack and saliency leave the statistics alone"
     assert all(parameter.grad is None for parameter in network.parameters())
-    assert torch.equal(batch.image, before)
+    assert torch.equal(masked.image, before)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_log_entries_are_detached_scalars_and_the_loss_falls(name, network, batch):
+def test_log_entries_are_detached_scalars_and_the_loss_falls(name, network, masked):
     objective = Objective(network, METHODS[name], 12, 100)
     optimizer = torch.optim.Adam(objective.parameters(), lr=1e-2)
     first = last = None
     for _ in range(25):
-        got = objective(*batch)
+        got = objective(*masked)
         assert all(value.ndim == 0 and not value.requires_grad for key, value in got.items() if key != "loss")
         optimizer.zero_grad()
         got["loss"].backward()

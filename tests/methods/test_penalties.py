@@ -10,12 +10,14 @@ from pellucid import (
     SCAAT,
     AdversarialTraining,
     Batch,
+    EnergyLoss,
     GradientAlignment,
     GradientPenalty,
     InputError,
     JacobianPenalty,
     Objective,
     Regular,
+    RightReasons,
     SaliencyGuided,
     fgsm,
 )
@@ -138,10 +140,85 @@ def test_jacobian_of_one_logit_needs_no_draw():
     torch.testing.assert_close(got, (network[1].weight ** 2).sum())
 
 
+@pytest.fixture
+def masked(batch):
+    """The last mask is not known, the one before covers the whole image."""
+    mask = torch.zeros(6, 1, 8, 8, dtype=torch.bool)
+    for i in range(4):
+        mask[i, :, i : i + 3, 2:6] = True
+    mask[4] = True
+    return batch._replace(mask=mask)
+
+
+def test_right_reasons_against_torch_func(network, masked, cross_entropy):
+    masks = dict(zip(masked.index.tolist(), masked.mask, strict=True))
+
+    def reference(weights, image, label, index):
+        mask = masks[index.item()].float()
+        slope = grad(lambda image: functional_call(network, weights, image[None]).log_softmax(1).sum())(image)
+        wrong = (((1 - mask) * slope) ** 2).sum() if mask.any() else 0
+        return cross_entropy(weights, image, label) + 0.2 * wrong
+
+    assert_same_step(RightReasons(weight=0.2), reference, network, masked)
+
+
+def test_energy_against_torch_func(network, masked, cross_entropy):
+    masks = dict(zip(masked.index.tolist(), masked.mask, strict=True))
+
+    def reference(weights, image, label, index):
+        mask = masks[index.item()].float()
+        slope = grad(lambda image: functional_call(network, weights, image[None])[0, label])(image).abs()
+        outside = 1 - (mask * slope).sum() / slope.sum() if mask.any() else 0
+        return cross_entropy(weights, image, label) + 3 * outside
+
+    assert_same_step(EnergyLoss(weight=3), reference, network, masked)
+
+
+def test_a_network_that_looks_only_where_it_should_has_no_mask_penalty(masked):
+    class Inside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(192, 5)
+
+        def forward(self, x):
+            return self.head((x * masked.mask).flatten(1))
+
+    class Outside(Inside):
+        def forward(self, x):
+            return self.head((x * ~masked.mask).flatten(1))
+
+    partial = 4 / 6  # of the images: one mask is not known, and one covers everything
+    for method, name in ((RightReasons(), "wrong_reasons"), (EnergyLoss(), "energy_outside")):
+        assert losses(method, Inside(), masked)[name] == 0
+        assert losses(method, Outside(), masked)[name] > 0
+    torch.testing.assert_close(losses(EnergyLoss(), Outside(), masked)["energy_outside"], torch.tensor(partial))
+
+
+def test_a_map_of_zeros_has_no_energy_and_a_finite_slope(network, masked):
+    for value in network.parameters():
+        nn.init.zeros_(value)
+    got = losses(EnergyLoss(), network, masked)
+    got["loss"].backward()
+    assert got["energy_outside"] == 0
+    assert all(torch.isfinite(value.grad).all() for value in network.parameters())
+
+
+@pytest.mark.parametrize("method", [RightReasons(), EnergyLoss()], ids=repr)
+def test_masks_that_are_missing_or_of_another_shape_are_one_sentence(network, batch, method):
+    name = type(method).__name__
+    with pytest.raises(InputError, match=f"^{name} needs masks of what decides the class, and these images have none;"):
+        losses(method, network, batch)
+    for mask in (torch.ones(6, 8, 8, dtype=torch.bool), torch.ones(6, 1, 8, 8)):
+        with pytest.raises(InputError, match=rf"^{name} needs masks of type bool and shape \(6, 1, 8, 8\), got"):
+            losses(method, network, batch._replace(mask=mask))
+
+
 OFF = {
     "penalty": lambda method: GradientPenalty(weight=0, method=method),
     "alignment": lambda method: GradientAlignment(weight=0, cosine_weight=0, method=method),
     "jacobian": lambda method: JacobianPenalty(weight=0, method=method),
+    "right-reasons": lambda method: RightReasons(weight=0, method=method),
+    "energy": lambda method: EnergyLoss(weight=0, method=method),
     "nested": lambda method: GradientPenalty(weight=0, method=JacobianPenalty(weight=0, method=method)),
 }
 WRAPPED = {"regular": Regular(), "scaat": SCAAT(), "sgt": SaliencyGuided(), "at": AdversarialTraining()}
@@ -235,6 +312,8 @@ def test_a_penalty_of_ones_own(network, batch):
         (lambda: GradientAlignment(cosine_weight=-1), "cosine_weight must not be negative, got -1"),
         (lambda: GradientAlignment(eps=4), r"eps must be in \[0, 1\], got 4"),
         (lambda: GradientAlignment(method=SCAAT), "method must be a pellucid.Method"),
+        (lambda: RightReasons(weight=-1), "weight must not be negative, got -1"),
+        (lambda: EnergyLoss(weight=-1), "weight must not be negative, got -1"),
         (lambda: JacobianPenalty(weight=-1), "weight must not be negative, got -1"),
         (lambda: JacobianPenalty(projections=0), "projections must be a whole number of at least 1, got 0"),
     ],

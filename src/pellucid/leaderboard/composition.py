@@ -98,7 +98,7 @@ class Composition:
             case "at-small":
                 base = AdversarialTraining(attack=at.pgd(eps, 5, eps / 4))
             case "structured":
-                base = StructuredAdversarialTraining(linf=eps, l2=0.0)
+                base = StructuredAdversarialTraining(linf=eps)
             case _:
                 base = Regular()
         return GradientPenalty(weight=self.penalty, method=base) if self.penalty else base

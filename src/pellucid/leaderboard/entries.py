@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pellucid import methods
 from pellucid.core.errors import InputError
 from pellucid.edits.activation import Activation
 from pellucid.edits.smoothing import Smoothing
@@ -15,11 +14,13 @@ from pellucid.methods import (
     SCAAT,
     TRADES,
     AdversarialTraining,
+    EnergyLoss,
     GaussianAugmentation,
     GradientAlignment,
     GradientPenalty,
     JacobianPenalty,
     NoiseAugmentation,
+    RightReasons,
     SaliencyGuided,
     StructuredAdversarialTraining,
 )
@@ -135,7 +136,7 @@ def _penalty(at: Setting, chosen: Strengths) -> GradientPenalty:
 
 
 def _alignment(at: Setting, chosen: Strengths) -> GradientAlignment:
-    return GradientAlignment(weight=chosen["weight"], cosine_weight=chosen["weight"], eps=at.eps / 4)
+    return GradientAlignment(weight=chosen["weight"], cosine_weight=chosen["weight"])
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -212,7 +213,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         name="structured", kind="method", title="adversarial training in one elastic step", against=("at",),
-        make=_trained(lambda at, chosen: StructuredAdversarialTraining(linf=chosen["linf"], l2=0.0)),
+        make=_trained(lambda at, chosen: StructuredAdversarialTraining(linf=chosen["linf"])),
         grid=_grid("linf", (0.025, 0.05, 0.1), (0.004, 0.008, 0.016)), source="Gong, Dou, Farnia 2024",
     ),
     Entry(
@@ -249,12 +250,12 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         name="right-reasons", kind="method", title="gradient penalty outside the mask", needs_masks=True,
-        against=("gradient-penalty",), make=_trained(lambda at, chosen: methods.RightReasons(weight=chosen["weight"])),
+        against=("gradient-penalty",), make=_trained(lambda at, chosen: RightReasons(weight=chosen["weight"])),
         grid=_grid("weight", (1.0, 10.0, 100.0, 1000.0)), source="Ross, Hughes, Doshi-Velez 2017",
     ),
     Entry(
         name="energy", kind="method", title="share of the map inside the mask", needs_masks=True,
-        against=("right-reasons",), make=_trained(lambda at, chosen: methods.EnergyLoss(weight=chosen["weight"])),
+        against=("right-reasons",), make=_trained(lambda at, chosen: EnergyLoss(weight=chosen["weight"])),
         grid=_grid("weight", (0.1, 0.3, 1.0, 3.0)), source="Rao et al. 2023",
     ),
     Entry(

@@ -11,6 +11,7 @@ from pellucid.methods.jacobian import JacobianPenalty
 from pellucid.methods.method import Method
 from pellucid.methods.penalty import Penalty
 from pellucid.methods.regular import Regular
+from pellucid.methods.right_reasons import EnergyLoss, RightReasons
 from pellucid.methods.saliency_guided import SaliencyGuided
 from pellucid.methods.scaat import SCAAT, AdversarialSCAAT
 from pellucid.methods.structured import StructuredAdversarialTraining
@@ -21,6 +22,7 @@ __all__ = [
     "TRADES",
     "AdversarialSCAAT",
     "AdversarialTraining",
+    "EnergyLoss",
     "GaussianAugmentation",
     "GradientAlignment",
     "GradientPenalty",
@@ -29,6 +31,7 @@ __all__ = [
     "NoiseAugmentation",
     "Penalty",
     "Regular",
+    "RightReasons",
     "SaliencyGuided",
     "StructuredAdversarialTraining",
 ]
