@@ -1,9 +1,10 @@
 """A training put together of ingredients: a base, a gradient penalty, a smooth activation, a smoothing block."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
+from pellucid.attacks import PGD
 from pellucid.core.checks import not_negative, one_of
 from pellucid.core.errors import InputError
 from pellucid.edits.activation import Activation
@@ -86,17 +87,22 @@ class Composition:
         parts += [f"block-{self.filter}"] * (self.filter != "off")
         return "-".join(parts) or "regular"
 
-    def method(self, at: Setting) -> Method:
-        """How it is trained, with attacks and regions of the board's images."""
+    def method(self, pgd: Callable[[float, int, float], PGD], region: int) -> Method:
+        """How it is trained.
+
+        Args:
+            pgd: from radius, steps and step size to an attack.
+            region: side of SCAAT's regions in pixels.
+        """
         eps = self.strength
         base: Method
         match self.base:
             case "sgt":
                 base = SaliencyGuided(fraction=self.strength)
             case "scaat":
-                base = SCAAT(attack=at.pgd(eps, 4, eps / 2), weight=0.5, region=at.region)
+                base = SCAAT(attack=pgd(eps, 4, eps / 2), weight=0.5, region=region)
             case "at-small":
-                base = AdversarialTraining(attack=at.pgd(eps, 5, eps / 4))
+                base = AdversarialTraining(attack=pgd(eps, 5, eps / 4))
             case "structured":
                 base = StructuredAdversarialTraining(linf=eps)
             case _:
@@ -113,7 +119,8 @@ class Composition:
 
     def applied_to(self, at: Setting) -> Experiment:
         """The board's experiment with these ingredients."""
-        return replace(at.base, method=self.method(at), activation=self.smooth(), smoothing=self.block(at.stage))
+        method = self.method(at.pgd, at.region)
+        return replace(at.base, method=method, activation=self.smooth(), smoothing=self.block(at.stage))
 
 
 def candidates(family: Family) -> list[Composition]:

@@ -107,7 +107,7 @@ def change(values: Mapping[str, Any], metric: str, *, bold: bool = True) -> str:
         bold: whether an interval that excludes 0 is set in bold.
 
     >>> change({"mean": 0.05, "low": 0.03, "high": 0.07, "n": 9}, "gini")
-    '**+0.05 [0.03, 0.07]**'
+    '**+0.050 [0.030, 0.070]**'
     """
     if values["mean"] is None:
         return "–"
