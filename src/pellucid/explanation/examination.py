@@ -119,7 +119,9 @@ class Examination:
             basis,
             saliency=_named(saliency or evaluation.saliency, by_name(evaluation.saliency)),
             channels=evaluation.channels,
-            curves=replace(curves, orders=("morf", "lerf"), repeats=curves.repeats if full else basis.curves.repeats),
+            curves=replace(
+                curves, orders=("morf", "lerf"), further=(), repeats=curves.repeats if full else basis.curves.repeats
+            ),
             stability=replace(stability, measures=("ris", "ros"), forms=("norm",), draws=basis.stability.draws),
             draws_of=tuple((name, stability.draws) for name in evaluation.stable()),
             metrics=tuple(
@@ -200,7 +202,8 @@ def _named(saliency: Sequence[Explain], settings: Mapping[str, Explain]) -> tupl
 def _as_evaluated(metric: Any, evaluation: "Evaluation") -> Any:
     """The metric with the settings with which an evaluation measures it, or would."""
     for chosen in evaluation.chosen():
-        if type(chosen) is type(metric) and getattr(chosen, "noise", "gaussian") == "gaussian":
+        usual = getattr(chosen, "noise", "gaussian") == "gaussian" and not getattr(chosen, "suffix", "")
+        if type(chosen) is type(metric) and usual:
             return chosen
     return metric.overridden({name: getattr(evaluation, name) for name in metric.follows})
 

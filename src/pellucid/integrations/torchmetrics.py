@@ -32,7 +32,7 @@ from pellucid.metrics.families.stability import FORMS, MEASURES, NOISES, stabili
 from pellucid.metrics.families.truth import MaskedMap
 from pellucid.metrics.robustness import Attack
 from pellucid.saliency import Channels, as_saliency, saliency_name
-from pellucid.statistics import Interval, mean_interval, ratio_interval
+from pellucid.statistics import EMPTY, Interval, mean_interval, ratio_interval
 
 try:
     from torchmetrics import Metric
@@ -239,8 +239,10 @@ class TorchMetric(PerImageMetric):
             if column.aggregate == "statistic" or len(parts) < len(column.of):
                 continue
             if column.aggregate == "ratio of means":
+                # None of a divisor that may be 0, as in a comparison of runs.
+                may_be_zero = not mean_interval(parts[1]).low > 0
                 floor = column.parameters.get("floor", 1e-6)
-                intervals[name] = ratio_interval(*parts, floor=floor, **self._bootstrap)
+                intervals[name] = EMPTY if may_be_zero else ratio_interval(*parts, floor=floor, **self._bootstrap)
             else:
                 share = parts[0] if len(parts) == 1 else (parts[0] == parts[1]).float()
                 intervals[name] = mean_interval(share, **self._bootstrap)

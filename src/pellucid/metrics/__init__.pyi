@@ -56,6 +56,7 @@ from .families.truth import (
 from .imputation import blurred as blurred, linear_imputation as linear_imputation
 from .masking import masking_warnings as masking_warnings
 from .metric import Metric as Metric
+from .oracle import oracle_map as oracle_map, region_losses as region_losses
 from .regions import default_region as default_region
 from .removal import insertion_deletion as insertion_deletion, road as road
 from .robustness import (

@@ -131,11 +131,11 @@ def perturbation_curves(
         clean = clean_probability(model, x, target, chunk)
         curves = {order: x.new_zeros(len(x), steps + 1) for order in orders}
         used = repeats if fill in ("uniform", "linear") else 1
-        for sources in _sources(x, fill, used, generator):
+        for sources in fillings(x, fill, used, generator):
             for order in orders:
                 curve = curves[order][:, 1:]
                 for rows, columns, replaced in blocks(ranks[order], counts, chunk):
-                    for changed in _changed(x[rows, None], replaced, fill, [source[rows, None] for source in sources]):
+                    for changed in refilled(x[rows, None], replaced, fill, [source[rows, None] for source in sources]):
                         curve[rows, columns] += (clean[rows, None] - probability(model, changed, target[rows])) / used
     if not all(torch.isfinite(curve).all() for curve in curves.values()):
         raise InputError("the network's logits must be finite, got nan or infinity on a partly replaced image")
@@ -250,7 +250,7 @@ def _check_curve(curve: Tensor) -> None:
         raise InputError(f"curve must be (n, steps + 1) with at least one step, got shape {tuple(curve.shape)}")
 
 
-def _sources(x: Tensor, fill: Fill, repeats: int, generator: randomness.Generator) -> Iterator[list[Tensor]]:
+def fillings(x: Tensor, fill: Fill, repeats: int, generator: randomness.Generator) -> Iterator[list[Tensor]]:
     """What regions are filled from, one image per sample: one repeat at a time where they share no work."""
     if fill == "mean":
         yield [x.mean(dim=(2, 3), keepdim=True).expand_as(x)]
@@ -266,7 +266,7 @@ def _sources(x: Tensor, fill: Fill, repeats: int, generator: randomness.Generato
             yield from ([image] for image in noise)
 
 
-def _changed(x: Tensor, replaced: Tensor, fill: Fill, sources: list[Tensor]) -> Iterator[Tensor]:
+def refilled(x: Tensor, replaced: Tensor, fill: Fill, sources: list[Tensor]) -> Iterator[Tensor]:
     """The images (n, 1, c, h, w) with their replaced regions filled from each of the sources."""
     base = imputed(x, replaced) if fill == "linear" else x
     for source in sources:

@@ -12,7 +12,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.types import Heatmap, Image
 from pellucid.metrics.families.faithfulness import Order
 
-__all__ = ["Order", "blocks", "counts_of", "default_region", "ranks_of"]
+__all__ = ["Order", "blocks", "counts_of", "default_region", "ranks_of", "slices"]
 
 
 def default_region(side: int) -> int:
@@ -71,10 +71,11 @@ def ranks_of(heatmap: Heatmap, order: Order, region: int, generator: randomness.
 
 def blocks(ranks: Tensor, counts: Tensor, chunk: int) -> Iterator[tuple[slice, slice, Tensor]]:
     """Images, steps, and which pixels they replace, (n, k, 1, h, w): at most ``chunk`` changed images at once."""
-    for rows in _slices(len(ranks), chunk):
-        for columns in _slices(len(counts), max(1, chunk // (rows.stop - rows.start))):
+    for rows in slices(len(ranks), chunk):
+        for columns in slices(len(counts), max(1, chunk // (rows.stop - rows.start))):
             yield rows, columns, ranks[rows, None] < counts[columns, None, None, None]
 
 
-def _slices(length: int, size: int) -> list[slice]:
+def slices(length: int, size: int) -> list[slice]:
+    """Positions from 0 to ``length`` in parts of at most ``size``."""
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]

@@ -1,11 +1,11 @@
 """What a reader must know before believing a run's numbers: attacks too weak to count, maps that ignore the network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from pellucid.metrics.masking import masking_warnings
-from pellucid.metrics.suite import column_name
+from pellucid.metrics.suite import COLUMNS, column_name, split
 from pellucid.metrics.survival import Survival, survives
 from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
@@ -18,7 +18,7 @@ def caveats(run: Run) -> list[str]:
 
     From the masking probes, where they were measured, and AutoAttack of the same radius: signs that an attack is too
     weak, so that robust accuracy only looks high. From the randomised networks: saliency methods whose maps stay the
-    same without what was learned.
+    same without what was learned. And ratios that do not exist, since what they divide by may be 0.
 
     Args:
         run: an evaluated run.
@@ -26,7 +26,7 @@ def caveats(run: Run) -> list[str]:
     Returns:
         A sentence for each sign.
     """
-    return [*_of_attacks(run), *_sanity(run)]
+    return [*_of_attacks(run), *_sanity(run), *_undivided(run)]
 
 
 def survivals(run: Run) -> dict[str, Survival]:
@@ -69,6 +69,29 @@ def _sanity(run: Run) -> list[str]:
         for method, survival in survivals(run).items()
         if survival.verdict == "survives"
     ]
+
+
+def _undivided(run: Run) -> list[str]:
+    """Ratios that do not exist, by what they are divided by."""
+    titles: dict[str, dict[str, None]] = {}
+    methods: dict[str, dict[str, None]] = {}
+    for measure in run.measures.values():
+        if measure.divides(run) or np.isnan(measure.sample(run)[1]).all():
+            continue
+        name = split(measure.stored[1])[0]
+        divisor = COLUMNS[name].title if name in COLUMNS else name
+        titles.setdefault(divisor, {})[measure.title] = None
+        if measure.saliency is not None:
+            methods.setdefault(divisor, {})[saliency_title(measure.saliency)] = None
+    return [
+        f"{' and '.join(ratios)} cannot be told{_of(methods.get(divisor, ()))}: {divisor}, by which it is divided, may"
+        " be 0, as its interval touches 0."
+        for divisor, ratios in titles.items()
+    ]
+
+
+def _of(methods: Collection[str]) -> str:
+    return f" of the maps of {', '.join(methods)}" if methods else ""
 
 
 def merged(said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from pellucid.metrics.column import Column, column_from
 from pellucid.metrics.scores import auc, balanced_accuracy, expected_calibration_error
 from pellucid.metrics.suite import BARE, COLUMNS, DERIVED, column_name, split
 from pellucid.statistics import (
+    EMPTY,
     Interval,
     mean_interval,
     of_share,
@@ -159,8 +160,20 @@ class Measure:
         """The columns of the rows that the number is made of."""
         return tuple(column_name(part, self.saliency or BARE) for part in self.column.of or (self.own_name,))
 
+    def divides(self, run: "Run") -> bool:
+        """Whether the number of a run exists: that of a ratio of means does where its divisor cannot be 0.
+
+        A divisor whose 95 % interval touches 0 leaves the ratio anywhere between nothing and infinity.
+        """
+        if self.column.aggregate != "ratio of means":
+            return True
+        _, below = self.sample(run)
+        return mean_interval(below).low > 0
+
     def interval(self, run: "Run") -> Interval:
-        """The number of a run over its images, with its 95 % bootstrap interval."""
+        """The number of a run over its images, with its 95 % bootstrap interval; empty where not `divides`."""
+        if not self.divides(run):
+            return EMPTY
         match self.sample(run):
             case (values,):
                 interval = mean_interval(values)
@@ -172,7 +185,12 @@ class Measure:
         return of_share(interval) if is_share else interval
 
     def difference(self, run: "Run", baseline: "Run") -> Interval:
-        """The number of ``run`` minus that of ``baseline``, paired over the images, with its 95 % interval."""
+        """The number of ``run`` minus that of ``baseline``, paired over the images, with its 95 % interval.
+
+        Empty where either does not exist.
+        """
+        if not (self.divides(run) and self.divides(baseline)):
+            return EMPTY
         match self.sample(run), self.sample(baseline):
             case (ours,), (theirs,):
                 return paired_difference(ours, theirs)
