@@ -12,7 +12,8 @@ TRUTH = {
     "truth:beside": "grey, 28 x 56: an article of clothing decides, a digit beside it does not",
     "truth:composite": "grey, 56 to 96 px: an article of clothing decides, digits and patterns around it do not",
     "truth:decoy": "grey, 28 px: an article of clothing, and a corner patch that agrees with it in training alone",
-    "truth:shapes": "colour, 64 px: the one textured shape decides, among blobs, lines and strokes",
+    "truth:shapes": "colour, 48 to 128 px: the one textured shape decides, among blobs, lines and strokes",
+    "truth:parts": "colour, 48 to 128 px: the antenna, eyes, arms, emblem and feet of a robot together decide",
 }
 """Sets of images that are made here, each with the mask of what decides its class, and what is on them."""
 

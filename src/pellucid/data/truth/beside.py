@@ -50,7 +50,7 @@ class Beside:
     def classes(self) -> tuple[str, ...]:
         return self.articles.classes
 
-    def block(self, n: int, chance: Chance, *, changed: bool) -> Made:
+    def block(self, n: int, chance: Chance, *, details: bool) -> Made:
         label = chance.labels(n, len(self.classes))
         digit = chance.below("digit", len(self.digits.classes), n)
         right = chance.below("side", 2, n)
@@ -71,7 +71,7 @@ class Beside:
         mask[np.arange(n), :, right] = True
         images = scene(cause, rest)
         exchanged = {}
-        if changed:
+        if details:
             another = chance.others("another class", label, len(self.classes))
             exchanged["cause"] = scene(article(another, "another article"), rest)
             another = chance.others("another digit", digit, len(self.digits.classes))

@@ -1,4 +1,4 @@
-"""``truth:composite``: an article of clothing somewhere on a canvas decides the class, what else lies there does not."""
+"""``truth:composite``: an article of clothing somewhere on a canvas decides the class, among things that do not."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,7 +70,7 @@ class Composite:
     def classes(self) -> tuple[str, ...]:
         return self.articles.classes
 
-    def block(self, n: int, chance: Chance, *, changed: bool) -> Made:
+    def block(self, n: int, chance: Chance, *, details: bool) -> Made:
         label = chance.labels(n, len(self.classes))
         box = anywhere(chance, self.size, (self.size * (20 + chance.below("side", 17, n)) + 28) // 56)
         sides = (self.size * (14 + chance.below("sides", 11, n, MOST)) + 28) // 56
@@ -83,7 +83,7 @@ class Composite:
         cause = self._cause(chance, "article", box, label)
         images = np.maximum(rest, cause)
         exchanged = {}
-        if changed:
+        if details:
             another = self._cause(
                 chance, "another article", box, chance.others("another class", label, len(self.classes))
             )

@@ -1,4 +1,4 @@
-"""``truth:decoy``: a patch in the corner that agrees with the class of most training images, and with no test image's."""
+"""``truth:decoy``: a patch in the corner agrees with the class of most training images, and is random in a test."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,8 +44,9 @@ class Decoy:
     Each class has a black and white pattern. A training image's patch is its own class's with probability
     ``correlation``, else another's; those of validation and test images are random, each class's equally often. A
     network that looks at the patch is right in training and wrong in a test; whether its maps confess that can be seen
-    where the patch is. The mask is where the article is, without the patch; at this size the pixels around it
-    would make it nearly all of the image. The part ``decoy`` is the patch. Changed: ``decoy`` (the patch of another class), ``cause`` (an article of another class).
+    where the patch is. The mask is where the article is, without the patch; at this size the pixels around it would
+    make it nearly all of the image. The part ``decoy`` is the patch. Changed: ``decoy`` (the patch of another class),
+    ``cause`` (an article of another class).
 
     Args:
         split: whose pictures are taken.
@@ -62,7 +63,7 @@ class Decoy:
 
     @cached_property
     def name(self) -> str:
-        return f"decoy 1 {self.correlation:g}{files_key(self.path)}"
+        return f"decoy 2 {self.correlation:g}{files_key(self.path)}"
 
     @cached_property
     def articles(self) -> Stock:
@@ -73,7 +74,7 @@ class Decoy:
     def classes(self) -> tuple[str, ...]:
         return self.articles.classes
 
-    def block(self, n: int, chance: Chance, *, changed: bool) -> Made:
+    def block(self, n: int, chance: Chance, *, details: bool) -> Made:
         classes = len(self.classes)
         label = chance.labels(n, classes)
         if self.split == "train":
@@ -91,10 +92,10 @@ class Decoy:
         patch = np.zeros((n, SIDE, SIDE), dtype=bool)
         patch[:, :PATCH, :PATCH] = True
         exchanged = {}
-        if changed:
+        if details:
             another = chance.others("another decoy", decoy, classes)
             exchanged["decoy"] = shown(label, another, "article")[:, None]
             another = chance.others("another class", label, classes)
             exchanged["cause"] = shown(another, decoy, "another article")[:, None]
         mask = (images > 0) & ~patch
-        return Made(images[:, None], label, mask, {"decoy": patch}, exchanged)
+        return Made(images[:, None], label, mask, {"decoy": patch} if details else {}, exchanged)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,42 +15,57 @@ from torch import Tensor
 
 from pellucid.core.files import whole_file
 from pellucid.data import sources
-from pellucid.data.truth.made import Made, Recipe, make
+from pellucid.data.truth.made import Recipe, make
 
-__all__ = ["Changed", "kept"]
+__all__ = ["Details", "Named", "kept"]
 
 
 @dataclass(frozen=True)
-class Changed(Mapping[str, Tensor]):
-    """The changed images of a split, uint8 (n, c, h, w) by what was changed, made or read when first looked at.
+class Details:
+    """What is known of the images of a split beside their masks, made or read when it is first looked at.
 
     Args:
         recipe: how the images are made.
         split: which ones.
         n: their number.
-        used: how many of them, the first, are given.
     """
 
     recipe: Recipe
     split: str
     n: int
-    used: int
 
     @cached_property
-    def _images(self) -> dict[str, Tensor]:
-        return kept(self.recipe, self.split, self.n, changed=True)
+    def tensors(self) -> dict[str, Tensor]:
+        """``changed NAME`` and ``part NAME``."""
+        return kept(self.recipe, self.split, self.n, details=True)
+
+
+@dataclass(frozen=True)
+class Named(Mapping[str, Tensor]):
+    """The details of one kind, by name.
+
+    Args:
+        details: of all kinds.
+        kind: ``changed`` for images uint8 (n, c, h, w), ``part`` for masks bool (n, h, w).
+        used: of how many images they are given, the first.
+    """
+
+    details: Details
+    kind: str
+    used: int
 
     def __getitem__(self, name: str) -> Tensor:
-        return self._images[name][: self.used]
+        return self.details.tensors[f"{self.kind} {name}"][: self.used]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._images)
+        kind = f"{self.kind} "
+        return (name.removeprefix(kind) for name in self.details.tensors if name.startswith(kind))
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(list(iter(self)))
 
 
-def kept(recipe: Recipe, split: str, n: int, *, changed: bool = False) -> dict[str, Tensor]:
+def kept(recipe: Recipe, split: str, n: int, *, details: bool = False) -> dict[str, Tensor]:
     """The images of a split from the cache, where they are put the first time.
 
     A file that is damaged is made again. Where the cache cannot be written, images are made each time.
@@ -58,31 +74,27 @@ def kept(recipe: Recipe, split: str, n: int, *, changed: bool = False) -> dict[s
         recipe: how they are made.
         split: which ones.
         n: their number.
-        changed: the changed images, by what was changed, instead of the images themselves.
+        details: the changed images and the masks of parts instead of the images themselves.
 
     Returns:
-        ``images``, ``labels``, ``masks`` and ``part NAME`` of each part; or the changed images by name.
+        ``images``, ``labels`` and ``masks``; or ``changed NAME`` and ``part NAME`` of each.
     """
-    file = f"{recipe.name} {split} {n}{' changed' if changed else ''}".replace(" ", "-")
+    file = f"{recipe.name} {split} {n}{' details' if details else ''}".replace(" ", "-")
     path = sources.cache() / "truth" / f"{file}.safetensors"
     stored = _read(path)
     if stored is not None:
         return stored
-    made = make(recipe, split, n, changed=changed)
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in _arrays(made, changed).items()}
-    try:
-        with whole_file(path) as temporary:
-            save_file(tensors, temporary, metadata={"digest": _digest(tensors)})
-    except OSError:
-        return tensors
+    made = make(recipe, split, n, details=details)
+    if details:
+        arrays = {f"changed {name}": images for name, images in made.changed.items()}
+        arrays |= {f"part {name}": mask for name, mask in made.parts.items()}
+    else:
+        arrays = {"images": made.images, "labels": made.labels, "masks": made.masks}
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    # A cache that cannot be written costs time, and nothing else.
+    with suppress(OSError), whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata={"digest": _digest(tensors)})
     return tensors
-
-
-def _arrays(made: Made, changed: bool) -> Mapping[str, "np.ndarray[tuple[int, ...], np.dtype[np.generic]]"]:
-    if changed:
-        return made.changed
-    parts = {f"part {name}": mask for name, mask in made.parts.items()}
-    return {"images": made.images, "labels": made.labels, "masks": made.masks, **parts}
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:

@@ -23,8 +23,8 @@ class Made:
         images: uint8 (n, c, h, w).
         labels: int64 (n,).
         masks: bool (n, h, w), True where what decides the class is.
-        parts: bool (n, h, w) of each named part.
-        changed: the same images with one thing exchanged or removed, by its name; empty where not asked for.
+        parts: bool (n, h, w) of each named part; empty where details were not asked for.
+        changed: the same images with one thing exchanged or removed, by its name; empty likewise.
     """
 
     images: Array
@@ -76,24 +76,24 @@ class Recipe(Protocol):
     def shape(self) -> tuple[int, int, int]:
         """(c, h, w) of every image."""
 
-    def block(self, n: int, chance: Chance, *, changed: bool) -> Made:
-        """``n`` images of these random numbers, and where ``changed`` those with one thing exchanged."""
+    def block(self, n: int, chance: Chance, *, details: bool) -> Made:
+        """``n`` images of these random numbers; with ``details`` also those changed, and the masks of parts."""
 
 
-def make(recipe: Recipe, split: str, n: int, *, changed: bool = False) -> Made:
+def make(recipe: Recipe, split: str, n: int, *, details: bool = False) -> Made:
     """``n`` images of one split.
 
     Args:
         recipe: how.
         split: enters the random numbers, so that no split has another's.
         n: number of images; those of a smaller number are the first of a larger, in whole blocks.
-        changed: give the changed images as well.
+        details: give the changed images and the masks of parts as well.
     """
     whole: dict[tuple[str, str], Array] = {}
     for number, first in enumerate(range(0, n, BLOCK)):
         last = min(first + BLOCK, n)
         chance = Chance(StepDraws(seed=0, step=number, purpose=f"truth/{recipe.name.split(' ')[0]}/{split}"))
-        block = recipe.block(last - first, chance, changed=changed)
+        block = recipe.block(last - first, chance, details=details)
         single = {("", name): getattr(block, name) for name in ("images", "labels", "masks")}
         parts = {("parts", name): part for name, part in block.parts.items()}
         for key, values in {

@@ -1,12 +1,13 @@
 """Sets of ground truth as every other dataset is read."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pellucid.core.errors import InputError
 from pellucid.data.config import Data
 from pellucid.data.splits import Stored, Truth
-from pellucid.data.truth.kept import Changed, kept
+from pellucid.data.truth.kept import Details, Named, kept
 from pellucid.data.truth.made import Recipe
 
 __all__ = ["IMAGES", "reader"]
@@ -35,9 +36,10 @@ def reader(data: Data) -> Callable[[str], Stored]:
         n = IMAGES[split]
         held = kept(recipe, split, n)
         used = data.validation if split == "validation" else n
-        parts = {name.removeprefix("part "): mask[:used] for name, mask in held.items() if name.startswith("part ")}
-        changed = {} if split == "train" else Changed(recipe, split, n, used)
-        truth = Truth(held["masks"][:used], changed, parts)
+        truth = Truth(held["masks"][:used])
+        if split != "train":
+            details = Details(recipe, split, n)
+            truth = replace(truth, changed=Named(details, "changed", used), parts=Named(details, "part", used))
         return Stored(held["images"][:used], held["labels"][:used], recipe.classes, recipe.shape, truth)
 
     return read
@@ -62,4 +64,8 @@ def _recipe(data: Data, split: str) -> Recipe:
         from pellucid.data.truth.shapes import Shapes
 
         return Shapes(data.size or 64)
+    if data.name == "truth:parts":
+        from pellucid.data.truth.parts import Parts
+
+        return Parts(data.size or 64)
     raise AssertionError(data.name)
