@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from torch import nn
 
 from pellucid import (
     SCAAT,

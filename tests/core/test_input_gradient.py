@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pellucid.core.input_gradient import input_gradient
+from pellucid.core.input_gradient import image_gradients, input_gradient
 
 
 def plain(objective, x):
@@ -108,3 +108,63 @@ def test_functional_and_keyword_calls():
         lambda x: torch.conv2d(input=x, weight=weight, bias=None, stride=(1, 1), padding=1).sum((1, 2, 3)),
     ):
         torch.testing.assert_close(input_gradient(objective, x)[0], plain(objective, x))
+
+
+def penalised(network, x):
+    """A loss that holds an input gradient, and that gradient."""
+    out = network(x)
+    (gradient,) = torch.autograd.grad(out.pow(2).sum(), x, create_graph=True)
+    return out.mean() + gradient.abs().sum() + (gradient**3).sum(), gradient
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    ("channels", "kernel", "stride", "padding", "bias"),
+    [
+        (1, 5, 1, 0, True),
+        (3, 3, 1, 1, False),
+        (3, 7, 2, 3, False),
+        (4, 3, 2, 0, True),
+        (1, (3, 5), (1, 2), (0, 2), True),
+        (6, 3, 1, 1, True),
+    ],
+)
+def test_a_loss_of_image_gradients_equals_autograd(channels, kernel, stride, padding, bias, memory):
+    torch.manual_seed(0)
+    first = nn.Conv2d(channels, 6, kernel, stride, padding, bias=bias)
+    network = nn.Sequential(first, nn.Softplus(), nn.Conv2d(6, 3, 3)).to(memory_format=memory)
+    images = torch.rand(4, channels, 15, 17).contiguous(memory_format=memory)
+    weights = list(network.parameters())
+    x = images.clone().requires_grad_()
+    loss, gradient = penalised(network, x)
+    expected = torch.autograd.grad(loss, weights)
+    with image_gradients():
+        x = images.clone().requires_grad_()
+        ours, ours_gradient = penalised(network, x)
+        (of_first,) = torch.autograd.grad(ours, weights[0], retain_graph=True)
+    torch.testing.assert_close(of_first, expected[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours_gradient, gradient, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours, loss)
+    ours.backward()
+    for weight, slope in zip(weights, expected, strict=True):
+        torch.testing.assert_close(weight.grad, slope, rtol=1e-4, atol=1e-4)
+    assert x.grad is None or channels == 6, "nothing is computed for images after the block"
+
+
+def test_image_gradients_end_when_the_block_fails():
+    conv = nn.Conv2d(1, 2, 3)
+    x = torch.rand(1, 1, 6, 6, requires_grad=True)
+    kept = None
+
+    def fail():
+        nonlocal kept
+        with image_gradients():
+            kept = conv(x)
+            raise ValueError("a user's")
+
+    with pytest.raises(ValueError, match="a user's"):
+        fail()
+    kept.sum().backward()
+    assert x.grad is None and conv.weight.grad is not None
+    conv(x).sum().backward()
+    assert x.grad is not None

@@ -206,6 +206,32 @@ def test_the_named_layer_is_smoothed_and_the_given_model_is_not() -> None:
     assert not any(parameter is other for parameter in smoothed.parameters() for other in model.parameters())
 
 
+@pytest.mark.parametrize("filter", FILTERS)
+def test_after_lenets_first_relu_it_is_the_authors_network(filter: Any) -> None:
+    """Bhusal et al.'s forward: convolution, ReLU, pooling, block, with nothing between the block and the next one."""
+    x = torch.rand(4, 1, 28, 28)
+    torch.manual_seed(1)
+    ours = insert_smoothing(lenet(), "relu1", filter=filter, example=x)
+    state = {key.removeprefix("network."): value for key, value in ours.state_dict().items()}
+    block = SmoothingBlock((6, 12, 12), filter=filter)
+    block.load_state_dict(
+        {key.partition("smoothing.")[2]: value for key, value in state.items() if "smoothing." in key}
+    )
+    hidden = nn.functional.conv2d((x - 0.3) / 0.4, state["conv1.weight"], state["conv1.bias"])
+    hidden = block(nn.functional.max_pool2d(nn.functional.relu(hidden), 2))
+    hidden = nn.functional.conv2d(hidden, state["conv2.weight"], state["conv2.bias"])
+    hidden = nn.functional.max_pool2d(nn.functional.relu(hidden), 2).flatten(1)
+    for layer in ("fc1", "fc2"):
+        hidden = nn.functional.relu(nn.functional.linear(hidden, state[f"{layer}.weight"], state[f"{layer}.bias"]))
+    authors = nn.functional.linear(hidden, state["fc3.weight"], state["fc3.bias"])
+    assert (ours(x) - authors).abs().max() < 1e-6
+    # After the pooling, as until pellucid 0.1, the block's output went through the ReLU: a network of its own, which
+    # has the same weights under other names and can still be built and loaded.
+    before = insert_smoothing(lenet(), "pool1", filter=filter, example=x)
+    before.load_state_dict({key.replace("relu1.", "pool1."): value for key, value in ours.state_dict().items()})
+    assert (before(x) - authors).abs().max() > 1e-4
+
+
 def test_zero_weights_leave_the_logits_as_they_were() -> None:
     model, x = lenet(), torch.rand(2, 1, 28, 28)
     smoothed = smooth(model, Smoothing(layers=("pool1", "pool2"), filter="non-local", init="zero"), example=x)
@@ -395,7 +421,7 @@ def test_the_block_has_the_models_dtype() -> None:
 
 
 NETWORKS: list[tuple[str, dict[str, Any], str, int]] = [
-    ("lenet5", {}, "pool1", 28),
+    ("lenet5", {}, "relu1", 28),
     ("sgt-mnist", {}, "relu2", 16),
     ("resnet18", {"width": 4}, "layer1", 16),
     ("resnet18-224", {"width": 4}, "layer?", 64),

@@ -50,6 +50,20 @@ def test_main_parameters_are_named(name, options, smoothing, expected) -> None:
     assert training_words(config) == expected
 
 
+def test_a_penalty_names_the_method_that_it_is_added_to() -> None:
+    regular = {"class_path": "pellucid.methods.Regular", "init_args": {}}
+    penalty = {"weight": 0.01, "norm": "l1", "method": regular}
+    config = {"method": {"class_path": "pellucid.methods.GradientPenalty", "init_args": penalty}}
+    assert training_words(config) == "Input-gradient penalty, weight 0.01, norm l1"
+    aligned = {"weight": 1.0, "cosine_weight": 2.0, "method": config["method"]}
+    sgt = {"class_path": "pellucid.methods.SaliencyGuided", "init_args": {"fraction": 0.5, "weight": 1.0}}
+    penalty["method"] = sgt
+    assert training_words({"method": {"class_path": "pellucid.methods.GradientAlignment", "init_args": aligned}}) == (
+        "Gradient alignment, weight 1, cosine weight 2, added to Input-gradient penalty, weight 0.01, norm l1, "
+        "added to Saliency-guided training (SGT), lowest 0.5 replaced, λ 1"
+    )
+
+
 def test_the_activation_is_named_before_the_smoothing() -> None:
     config = {
         "method": {"class_path": "pellucid.methods.Regular"},

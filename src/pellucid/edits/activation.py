@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import pi
+from math import pi, sqrt
 from typing import Any, Literal, get_args
 
 import torch
@@ -99,7 +99,7 @@ def smooth_relu(x: Tensor, beta: float) -> Tensor:
     Source: Mehrpanah et al. 2025.
     """
     scaled = beta * x
-    return (F.gelu(scaled) + torch.exp(-0.5 * scaled * scaled) / (2 * pi) ** 0.5) / beta
+    return (F.gelu(scaled) + torch.exp(-0.5 * scaled * scaled) / sqrt(2 * pi)) / beta
 
 
 FUNCTIONS: dict[str, Callable[[Tensor, float], Tensor]] = {

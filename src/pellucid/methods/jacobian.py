@@ -54,6 +54,7 @@ class JacobianPenalty(Penalty):
         self, model: nn.Module, x: Image, logits: Logits, batch: Batch, *, generator: Generator = None
     ) -> dict[str, tuple[float, Tensor]]:
         """See `Penalty.terms`."""
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # mixed precision gives them in half
         classes = logits.shape[1]
         if self.projections is None:
             directions = list(torch.eye(classes, dtype=logits.dtype, device=logits.device))

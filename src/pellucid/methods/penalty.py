@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
+from pellucid.core.input_gradient import image_gradients
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch, Image, Logits
 from pellucid.methods.method import Losses, Method
@@ -71,7 +72,7 @@ class Penalty(Method):
             return method.loss(model, batch, state, generator=generator)
         shared = type(method) is Regular
         losses = {} if shared else dict(method.loss(model, batch, state, generator=generator))
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), image_gradients():
             x = (batch.image.clone() if batch.image.is_inference() else batch.image.detach()).requires_grad_()
             logits = model(x)
             if shared:

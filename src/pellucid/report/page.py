@@ -1,6 +1,7 @@
 """One self-contained HTML page about a set of runs: what was compared, what came out, what it looks like."""
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -266,7 +267,7 @@ def _gallery_data(sorted_by: Mapping[Measure, list[list[float | None]]]) -> Mark
 
 def _words(run: Run) -> str:
     """How it was trained, with no line break between a symbol and its number."""
-    return training_words(run.config).replace("ε ", "ε\u00a0").replace("λ ", "λ\u00a0")
+    return re.sub("([ελβ]) ", "\\1\u00a0", training_words(run.config))
 
 
 def _details(run: Run) -> dict[str, Any]:

@@ -12,6 +12,16 @@ _TITLES = {
     "SCAAT": "SCAAT",
     "AdversarialSCAAT": "Adversarial training",
 }
+# Their settings are told by name, as those of somebody's own method are.
+_NAMED = {
+    "EnergyLoss": "Energy loss",
+    "GradientAlignment": "Gradient alignment",
+    "GradientPenalty": "Input-gradient penalty",
+    "JacobianPenalty": "Jacobian penalty",
+    "RightReasons": "Right for the right reasons",
+    "StructuredAdversarialTraining": "Structured adversarial training",
+    "TRADES": "TRADES",
+}
 
 
 def training_words(config: Mapping[str, Any]) -> str:
@@ -27,7 +37,7 @@ def training_words(config: Mapping[str, Any]) -> str:
     """
     kind = str(config["method"]["class_path"]).rpartition(".")[2]
     options = config["method"].get("init_args") or {}
-    parts = [_TITLES.get(kind, kind)]
+    parts = [(_TITLES | _NAMED).get(kind, kind)]
     attack = options.get("attack")
     if isinstance(attack, Mapping):
         attack = attack.get("init_args", attack)
@@ -37,7 +47,10 @@ def training_words(config: Mapping[str, Any]) -> str:
             parts.append(f"reading {options['reading']}")
     if kind not in _TITLES:  # somebody's own method: its settings by their names
         settings = {key: value for key, value in options.items() if isinstance(value, int | float | str)}
-        parts += [f"{key} {number(value)}" for key, value in settings.items()]
+        parts += [f"{key.replace('_', ' ')} {number(value)}" for key, value in settings.items()]
+        wrapped = options.get("method")
+        if isinstance(wrapped, Mapping) and not str(wrapped["class_path"]).endswith(".Regular"):
+            parts.append(f"added to {training_words({'method': wrapped})}")
         options = {}
     if kind == "SaliencyGuided":
         parts.append(f"lowest {number(options.get('fraction', 0.5))} replaced")
