@@ -14,6 +14,7 @@ from pellucid.data import load
 from pellucid.leaderboard.boards import board
 from pellucid.leaderboard.composition import Composition, candidates
 from pellucid.leaderboard.entries import Entry, entries_of
+from pellucid.leaderboard.evaluation import SomeImages, curves
 from pellucid.leaderboard.plan import FAMILIES, Leaderboard
 from pellucid.leaderboard.rules import ENTRY_RULE, PRESET_RULE, chosen_strengths, refusal, winner
 from pellucid.leaderboard.run import carry_out, stage_of
@@ -32,9 +33,10 @@ __all__ = ["search"]
 
 FIRST_SEED = 101
 IMAGES = 500
-NAMES = ("mass", "mass_checked", "gini", "aopc_morf", "aopc_lerf", "robust_correct")
-NORMALISED = ("faithfulness_normalised", "faithfulness_normalised_mean")
-SMOKE_CANDIDATES = 2
+NAMES = ("mass", "mass_checked", "gini", "robust_correct")
+SHOWN = ("mass", "mass_checked", "faithfulness_normalised", "aopc_morf", "aopc_lerf", "gini", "robust_accuracy")
+CURVE_IMAGES = 200
+SMOKE_CANDIDATES = 3
 
 
 def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
@@ -68,7 +70,7 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     searched = [one for one in entries_of(plan) if one.kind != "ours"]
     trials = {f"{one.name}{_suffix(chosen)}": (one, chosen) for one in searched for chosen in one.grid[plan.family]}
     trained = {name: one.make(at, chosen) for name, (one, chosen) in trials.items()}
-    runs = _measured(plan, at, trained, progress=progress)
+    runs = _measured(plan, at, trained, "search", progress=progress)
     rows = [_row(name, chosen, runs[name], entry=one) for name, (one, chosen) in trials.items()]
     regular = next(row for row in rows if row["entry"] == "regular")
     chosen = {
@@ -84,7 +86,7 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     if not plan.only or "trustworthy" in plan.only:
         compositions, more_runs = _compositions(plan, at, progress=progress)
         runs |= more_runs
-        found = winner(compositions, regular)
+        found = winner(compositions[1:], compositions[0])
         settings["trustworthy"] = found["row"]["settings"]
     trace = {
         "name": f"leaderboard-search-{plan.where}",
@@ -114,12 +116,8 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
 
 def _evaluation(evaluation: Evaluation) -> Evaluation:
     """A few measures of validation images, as `rules` reads them."""
-    from pellucid.metrics.suite import COLUMNS, DERIVED
-
-    names = [name for name in (*NAMES, *NORMALISED) if name in COLUMNS | DERIVED]
-    return replace(
-        evaluation, split="validation", images=min(IMAGES, evaluation.images), metrics=tuple(names), gallery=1
-    )
+    images = min(IMAGES, evaluation.images)
+    return replace(evaluation, split="validation", images=images, metrics=NAMES, gallery=1)
 
 
 def _seeds(plan: Leaderboard) -> range:
@@ -136,18 +134,23 @@ def _compositions(
     plan: Leaderboard, at: Setting, *, progress: bool
 ) -> tuple[list[dict[str, Any]], dict[str, list[Run]]]:
     """The rows of all compositions, and their runs."""
-    tried: list[Composition] = candidates(plan.family)
+    tried = [Composition(), *candidates(plan.family)]  # the first is regular training
     if plan.scale == "smoke":
         tried = tried[:SMOKE_CANDIDATES]
-    runs = _measured(plan, at, {one.name: one.applied_to(at) for one in tried}, progress=progress)
+    share = CURVE_IMAGES / at.evaluation.images
+    noise, _ = curves(board(plan).evaluation)
+    faithful = SomeImages(of=noise, share=share) if share < 1 else noise
+    at = replace(at, evaluation=replace(at.evaluation, metrics=(*NAMES, faithful)))
+    experiments = {one.name: one.applied_to(at) for one in tried}
+    runs = _measured(plan, at, experiments, "search-preset", progress=progress)
     return [_row(one.name, one.chosen, runs[one.name]) for one in tried], runs
 
 
 def _measured(
-    plan: Leaderboard, at: Setting, experiments: Mapping[str, Experiment], *, progress: bool
+    plan: Leaderboard, at: Setting, experiments: Mapping[str, Experiment], folder: str, *, progress: bool
 ) -> dict[str, list[Run]]:
     """Every experiment under every seed of the search, trained and measured where that is not done yet."""
-    hidden = replace(plan, out=plan.out / "search")
+    hidden = replace(plan, out=plan.out / folder)
     stages: dict[str, list[Stage]] = {
         name: [
             stage_of(hidden, name, replace(experiment, seed=seed), at.evaluation)
@@ -161,7 +164,7 @@ def _measured(
 
 def _row(name: str, chosen: Strengths, runs: Sequence[Run], *, entry: Entry | None = None) -> dict[str, Any]:
     """What is known of a candidate, the mean over seeds."""
-    known = [name for name in runs[0].measures if name in (*NAMES, *NORMALISED, "robust_accuracy")]
+    known = [name for name in SHOWN if name in runs[0].measures]
     means = {name: [run.measures[name].interval(run).mean for run in runs] for name in known}
     accuracy = [float(run.training["validation_accuracy"][-1]) for run in runs]
     seconds = [float(run.training["seconds"].sum()) for run in runs]

@@ -43,12 +43,12 @@ def page(trace: Mapping[str, Any]) -> str:
 def _table(
     trace: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], chosen: set[str], *, preset: bool
 ) -> Iterator[str]:
-    regular = trace["regular"]
+    regular = rows[0] if preset else trace["regular"]
     metrics = list(regular["measured"])
     heads = [Measure.named(name).head for name in metrics]
     yield "| candidate | settings | validation accuracy (%) | " + " | ".join([*heads, "seconds"]) + " | passed by for |"
     yield "| --- | --- | ---: |" + " ---: |" * (len(heads) + 1) + " --- |"
-    for row in [regular] * preset + list(rows):
+    for row in rows:
         loss = (trace["allowed_loss"] or 0.02) if preset else 0.02
         reason = "" if row is regular else refusal(row, regular, loss, faithful=preset) or ""
         name = f"**{row['run']}**" if row["run"] in chosen else row["run"]
