@@ -17,10 +17,13 @@ def data(arguments: Sequence[str]) -> None:
     parser.add_argument("--path", help="folder that holds its files already")
     parsed = parser.parse_args(arguments)
     from pellucid.data import get, names
+    from pellucid.data.config import TRUTH
 
     if parsed.action == "list":
         for known in names():
-            print(f"{known.name:<14} {known.description}: {known.place or 'not here'}")
+            print(f"{known.name:<22} {known.description}: {known.place or 'not here'}")
+        for name, what in TRUTH.items():
+            print(f"{name:<22} {what}: made when it is first read")
     elif parsed.action == "get" and parsed.name:
         print(get(parsed.name, path=parsed.path, progress=lambda line: print(line, file=sys.stderr)))
     else:

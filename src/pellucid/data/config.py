@@ -11,11 +11,24 @@ __all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "TRUTH", "USUAL_EPS", "Data", 
 TRUTH = {
     "truth:beside": "grey, 28 x 56: an article of clothing decides, a digit beside it does not",
     "truth:composite": "grey, 56 to 96 px: an article of clothing decides, digits and patterns around it do not",
+    "truth:composite-colour": "colour, 56 to 96 px: an image of your own folder decides, what lies around it does not",
     "truth:decoy": "grey, 28 px: an article of clothing, and a corner patch that agrees with it in training alone",
     "truth:shapes": "colour, 48 to 128 px: the one textured shape decides, among blobs, lines and strokes",
     "truth:parts": "colour, 48 to 128 px: the antenna, eyes, arms, emblem and feet of a robot together decide",
 }
 """Sets of images that are made here, each with the mask of what decides its class, and what is on them."""
+
+DRAWN = ("truth:shapes", "truth:parts")
+"""Sets of truth that need no other images."""
+
+SIDES = {
+    **dict.fromkeys(("truth:composite", "truth:composite-colour"), (56, 96)),
+    **dict.fromkeys(DRAWN, (48, 128)),
+}
+"""Smallest and largest side in pixels of the sets of truth that are made in several sizes."""
+
+VALIDATION = 5000
+"""Validation images of a set of truth."""
 
 DATASETS = ("fashion-mnist", "mnist", "cifar10", "pcam", *TRUTH, "folder", "huggingface")
 AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip")
@@ -33,25 +46,35 @@ class Data:
 
     Args:
         name: ``fashion-mnist``, ``mnist``, ``cifar10``, ``pcam``, ``folder`` (PATH/train/CLASS/*, PATH/test/CLASS/*) or
-            ``huggingface``; or the import path of your own, ``my_package:make_dataset`` or ``my_package.MyImages``,
-            which is called with a split (``train``, ``test``, optionally ``validation``) and returns a
-            ``torch.utils.data.Dataset`` of (image, label).
-        path: Folder of the files; for ``huggingface`` a folder written by ``save_to_disk`` or an id of the hub. None:
-            where ``pellucid data get NAME`` puts them.
+            ``huggingface``; or images made here, each with the mask of what decides its class (``truth:beside``,
+            ``truth:composite``, ``truth:composite-colour``, ``truth:decoy``, ``truth:shapes``, ``truth:parts``;
+            ``pellucid data list`` describes them); or the import path of your own, ``my_package:make_dataset`` or
+            ``my_package.MyImages``, which is called with a split (``train``, ``test``, optionally ``validation``) and
+            returns a ``torch.utils.data.Dataset`` of (image, label).
+        path: Folder of the files; for ``huggingface`` a folder written by ``save_to_disk`` or an id of the hub; for
+            ``truth:composite-colour`` an image folder as for ``folder``, whose images decide; for other sets of truth
+            one that holds the folders ``fashion-mnist`` and ``mnist``. None: where ``pellucid data get NAME`` puts
+            them.
+        masks: For ``folder``, a folder of pictures that show what decides the class of an image,
+            MASKS/train/CLASS/NAME.png for PATH/train/CLASS/NAME.jpg, of the same size, grey or black and white; what is
+            brighter than 127 decides. An image without one has a mask that is not known. None: no masks.
         size: Side in pixels to which images of ``folder``, ``huggingface`` and your own datasets are resized (shorter
-            side, then centre crop). None: as stored, all alike.
+            side, then centre crop), None: as stored, all alike; or of images made for ``truth:composite`` and
+            ``truth:composite-colour`` (56 to 96, None: 56), ``truth:shapes`` and ``truth:parts`` (48 to 128, None: 64).
         channels: 1 or 3, for ``folder``, ``huggingface`` and your own datasets. None: 3.
         classes: Names of the classes in the order in which the network counts them, for ``folder``, ``huggingface`` and
             your own datasets. None: the names and the order that the training images have; a dataset of your own
             without ``.classes`` needs them.
-        validation: Number of training images kept for validation, where the dataset has no such split of its own.
+        validation: Number of training images kept for validation, where the dataset has no such split of its own; of a
+            set of truth, how many of its 5 000 validation images are used.
         split_seed: Which training images are kept for validation, which ones ``limit`` takes, how labels are shuffled.
         limit: Use only that many training images (what is left after validation). None: all.
         labels: ``true``, or ``shuffled``: the labels of the training images in a random order, those of validation and
             test as they are. A network that fits them has learnt each image by heart (Adebayo et al. 2018, 3.3).
         augmentation: ``none``, ``flip`` (left-right), ``flips`` (also upside down), ``crop-flip`` (4 pixels of
             padding), ``resized-crop-flip``, or ``default``: as the papers do for this dataset, that is none for the
-            two MNISTs, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip`` for others.
+            two MNISTs and sets of truth, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip``
+            for others. Masks are changed as their images are.
         correlation: Share of the training images of ``truth:decoy`` whose patch is that of their class. None: 0.9.
         workers: Number of processes that decode images, for sets that do not fit in memory.
 
@@ -63,6 +86,7 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
 
     name: str = "fashion-mnist"
     path: str | None = None
+    masks: str | None = None
     size: int | None = None
     channels: int | None = None
     classes: tuple[str, ...] | None = None
@@ -79,16 +103,26 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
             known("dataset", self.name, DATASETS, ", and the import path of your own, such as my_package:make_dataset")
         known("augmentation", self.augmentation, ("default", *AUGMENTATIONS))
         known("kind of labels", self.labels, LABELS)
-        if self.name in ("folder", "huggingface"):
+        if self.name in ("folder", "huggingface", "truth:composite-colour"):
             if not self.path:
                 raise InputError(f"dataset {self.name!r} needs a path, got {self.path!r}")
         elif self.is_own and self.path is not None:
             raise InputError(f"dataset {self.name!r} is called with a split alone and takes no path, got {self.path!r}")
-        elif not self.is_own and not self.is_truth and (self.size, self.channels, self.classes) != (None, None, None):
+        elif self.name in DRAWN and self.path is not None:
+            raise InputError(f"{self.name} is drawn from nothing and takes no path, got {self.path!r}")
+        if self.masks is not None and self.name != "folder":
+            raise InputError(f"masks are for folder, got {self.masks!r} for {self.name}")
+        if self.is_truth:
+            self._check_truth()
+        elif not (self.name in ("folder", "huggingface") or self.is_own) and (
+            (self.size, self.channels, self.classes) != (None, None, None)
+        ):
             raise InputError(
                 "size, channels and classes are for folder, huggingface and datasets of your own; "
                 f"{self.name} stays as it is, got size {self.size}, channels {self.channels}, classes {self.classes}"
             )
+        if self.correlation is not None and self.name != "truth:decoy":
+            raise InputError(f"correlation is for truth:decoy, got {self.correlation:g} for {self.name}")
         if self.classes is not None:
             names = tuple(self.classes) if isinstance(self.classes, tuple | list) else ()
             if not names or not all(isinstance(name, str) and name for name in names):
@@ -97,16 +131,28 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
         if self.channels is not None:
             one_of((1, 3), channels=self.channels)
         at_least(1, " pixel", size=self.size)
-        if self.correlation is not None:
-            if self.name != "truth:decoy":
-                raise InputError(f"correlation is for truth:decoy, got {self.correlation:g} for {self.name}")
-            if not 0 < self.correlation <= 1:
-                raise InputError(
-                    "correlation must be above 0, since a decoy that training never shows with its class misleads "
-                    f"nobody, and at most 1, got {self.correlation:g}"
-                )
-        at_least(1, " image", limit=self.limit)
         at_least(0, validation=self.validation, workers=self.workers)
+
+    def _check_truth(self) -> None:
+        if (self.channels, self.classes) != (None, None):
+            raise InputError(
+                f"channels and classes of {self.name} are its own, got channels {self.channels}, classes {self.classes}"
+            )
+        if self.size is not None:
+            if self.name not in SIDES:
+                raise InputError(f"{self.name} has one size, got size {self.size}; {', '.join(SIDES)} have several")
+            least, most = SIDES[self.name]
+            if not least <= self.size <= most:
+                raise InputError(f"size of {self.name} must be from {least} to {most} pixels, got {self.size}")
+        if self.correlation is not None and not 0 < self.correlation <= 1:
+            raise InputError(
+                "correlation must be above 0, since a decoy that training never shows with its class misleads nobody, "
+                f"and at most 1, got {self.correlation:g}"
+            )
+        if self.validation > VALIDATION:
+            raise InputError(
+                f"validation must be at most the {VALIDATION} validation images of {self.name}, got {self.validation}"
+            )
 
     @property
     def is_own(self) -> bool:

@@ -308,7 +308,8 @@ def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
         from pellucid.data import folder
 
         path = Path(str(data.path)).expanduser()
-        return partial(folder.read, path, **settings), path.resolve().name
+        masks = None if data.masks is None else Path(data.masks).expanduser()
+        return partial(folder.read, path, masks=masks, **settings), path.resolve().name
     if data.name == "huggingface":
         from pellucid.data import huggingface
 

@@ -9,7 +9,8 @@ from PIL import Image
 
 from pellucid.core.errors import InputError
 from pellucid.data.decoding import Decoded
-from pellucid.data.splits import Stored
+from pellucid.data.masks import find
+from pellucid.data.splits import Stored, Truth
 
 __all__ = ["SUFFIXES", "read"]
 
@@ -18,7 +19,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _FOLDERS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 
 
-def read(path: Path, split: str, *, size: int | None, channels: int) -> Stored | None:
+def read(path: Path, split: str, *, size: int | None, channels: int, masks: Path | None = None) -> Stored | None:
     """One split of an image folder; its classes are the sorted names of its folders.
 
     Args:
@@ -26,12 +27,15 @@ def read(path: Path, split: str, *, size: int | None, channels: int) -> Stored |
         split: ``train``, ``validation`` or ``test``.
         size: side in pixels; None keeps the stored size, which all images must share.
         channels: 1 or 3.
+        masks: holds a picture of what decides the class of an image, MASKS/train/CLASS/NAME.png for
+            PATH/train/CLASS/NAME.jpg; None where that is not known of any.
 
     Returns:
         The split, or None where the folder has none of that name.
 
     Raises:
-        InputError: no such folder, no class, a class without images.
+        InputError: no such folder, no class, a class without images, no mask where masks are
+            asked for.
     """
     if not path.is_dir():
         raise InputError(f"{path} is no folder; expected one with train/CLASS/* and test/CLASS/* (or val/CLASS/*)")
@@ -50,7 +54,8 @@ def read(path: Path, split: str, *, size: int | None, channels: int) -> Stored |
         files += of_class
         labels += [label] * len(of_class)
     images = Decoded(_Pictures(files), size=size, channels=channels)
-    return Stored(images, torch.tensor(labels), tuple(classes), images.shape)
+    truth = None if masks is None else Truth(find(files, place, masks / place.name, images.shape[1:]))
+    return Stored(images, torch.tensor(labels), tuple(classes), images.shape, truth)
 
 
 def _classes(folder: Path) -> list[str]:

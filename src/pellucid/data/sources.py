@@ -23,7 +23,7 @@ from tqdm import tqdm
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.data.catalogue import SOURCES
-from pellucid.data.config import DATASETS, known
+from pellucid.data.config import DATASETS, TRUTH, known
 
 __all__ = ["Known", "cache", "find", "find_file", "find_form", "get", "lacking", "names", "verify"]
 
@@ -134,7 +134,9 @@ def get(name: str, *, path: str | Path | None = None, progress: Callable[[str], 
         InputError: the dataset is nowhere, or the cache cannot be written. Nothing half-written is left.
     """
     report = progress or (lambda line: None)
-    if known("dataset", name, DATASETS) not in SOURCES:
+    if known("dataset", name, DATASETS) in TRUTH:
+        raise InputError(f"dataset {name!r} is made on this machine when it is first read, and needs no fetching")
+    if name not in SOURCES:
         raise InputError(
             f"dataset {name!r} is read from its path and cannot be fetched; known are {', '.join(SOURCES)}"
         )

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pellucid.core.errors import InputError
 from pellucid.data.truth.drawing import Array, around, at_sides
 from pellucid.data.truth.made import Chance, Made
 from pellucid.data.truth.placing import Boxes, anywhere, elsewhere
 from pellucid.data.truth.stock import Stock, files_key, stock
 from pellucid.data.truth.textures import EXTENT, patterns
 
-__all__ = ["Composite", "check_canvas"]
+__all__ = ["Composite"]
 
 NEAR = 2
 """Pixels around an article that belong to its mask: what tells it from the ground lies on both sides of its outline."""
@@ -44,9 +43,6 @@ class Composite:
     split: str
     size: int = 56
     path: Path | None = None
-
-    def __post_init__(self) -> None:
-        check_canvas("truth:composite", self.size)
 
     @cached_property
     def name(self) -> str:
@@ -128,13 +124,3 @@ class Composite:
                 window = canvas[i, top : top + side, left : left + side]
                 np.maximum(window, picture, out=window, casting="unsafe")
         return canvas
-
-
-def check_canvas(name: str, size: int) -> None:
-    """Refuse a canvas that is too small for what lies on it, or larger than its patterns.
-
-    Raises:
-        InputError: ``size`` is not from 56 to 96.
-    """
-    if not 56 <= size <= 96:
-        raise InputError(f"size of {name} must be from 56 to 96 pixels, got {size}")

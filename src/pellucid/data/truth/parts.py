@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.core.errors import InputError
 from pellucid.data.truth.drawing import Array, blend
 from pellucid.data.truth.figure import ANGLES, PARTS, body, forms
 from pellucid.data.truth.made import Chance, Made
@@ -45,10 +44,6 @@ class Parts:
     size: int = 64
 
     classes = tuple(f"robot {number}" for number in range(len(CODES)))
-
-    def __post_init__(self) -> None:
-        if not 48 <= self.size <= 128:
-            raise InputError(f"size of truth:parts must be from 48 to 128 pixels, got {self.size}")
 
     @property
     def name(self) -> str:

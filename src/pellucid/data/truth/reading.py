@@ -4,15 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from pellucid.core.errors import InputError
-from pellucid.data.config import Data
+from pellucid.data.config import VALIDATION, Data
 from pellucid.data.splits import Stored, Truth
 from pellucid.data.truth.kept import Details, Named, kept
 from pellucid.data.truth.made import Recipe
 
 __all__ = ["IMAGES", "reader"]
 
-IMAGES = {"train": 20_000, "validation": 5_000, "test": 4_000}
+IMAGES = {"train": 20_000, "validation": VALIDATION, "test": 4_000}
 """Images of each split of a set of ground truth."""
 
 
@@ -23,13 +22,8 @@ def reader(data: Data) -> Callable[[str], Stored]:
         data: names the set, and what it may be asked for.
 
     Raises:
-        InputError: the pictures of which images are made are missing, or what is asked for is not to be had.
+        InputError: the pictures of which images are made are missing or damaged.
     """
-    if data.validation > IMAGES["validation"]:
-        raise InputError(
-            f"validation must be at most the {IMAGES['validation']} validation images of {data.name}, "
-            f"got {data.validation}"
-        )
 
     def read(split: str) -> Stored:
         recipe = _recipe(data, split)
@@ -56,6 +50,10 @@ def _recipe(data: Data, split: str) -> Recipe:
         from pellucid.data.truth.composite import Composite
 
         return Composite(split, data.size or 56, path)
+    if data.name == "truth:composite-colour":
+        from pellucid.data.truth.composite_colour import CompositeColour
+
+        return CompositeColour(split, Path(str(data.path)).expanduser(), data.size or 56)
     if data.name == "truth:decoy":
         from pellucid.data.truth.decoy import CORRELATION, Decoy
 

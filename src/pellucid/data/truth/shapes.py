@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.core.errors import InputError
 from pellucid.data.truth.drawing import Array, around, blend
 from pellucid.data.truth.made import Chance, Made
 from pellucid.data.truth.outlines import SHAPES, TURNS, shapes
@@ -37,10 +36,6 @@ class Shapes:
     size: int = 64
 
     classes = tuple(SHAPES)
-
-    def __post_init__(self) -> None:
-        if not 48 <= self.size <= 128:
-            raise InputError(f"size of truth:shapes must be from 48 to 128 pixels, got {self.size}")
 
     @property
     def name(self) -> str:
