@@ -50,10 +50,19 @@ def leaderboard(arguments: Sequence[str]) -> None:
         "One table a dataset: every method beside its controls; trains and measures what is missing.",
         settings="pellucid.leaderboard.plan.Leaderboard",
     )
-    parser.add_argument("name", help="fashion-mnist, truth:beside, truth:shapes, cifar10 or imagenette")
+    parser.add_argument(
+        "name",
+        help="fashion-mnist, truth:beside, truth:shapes, cifar10 or imagenette; or a page over what boards have "
+        "measured: measures (which one tells the truth), cards (what the trust card's words are worth), sentences",
+    )
     parser.add_argument("--search", action="store_true", help="choose settings on validation images instead")
     settings, parsed = parser.parse(arguments)
-    module, name = ("search", "search") if parsed.search else ("run", "leaderboard")
+    pages = {
+        "measures": ("telling", "measures"),
+        "cards": ("calibration", "cards"),
+        "sentences": ("declared", "sentences"),
+    }
+    module, name = pages.get(settings.name, ("search", "search") if parsed.search else ("run", "leaderboard"))
     for file in getattr(import_module(f"pellucid.leaderboard.{module}"), name)(settings):
         print(file)
 

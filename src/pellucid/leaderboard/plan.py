@@ -7,7 +7,7 @@ from typing import Literal
 from pellucid.core.checks import at_least
 from pellucid.papers.plan import SCALES, known, slug, source
 
-__all__ = ["BOARDS", "FAMILIES", "Family", "Leaderboard"]
+__all__ = ["BOARDS", "FAMILIES", "PAGES", "TRUTH_BOARDS", "Family", "Leaderboard"]
 
 Family = Literal["grey", "colour", "colour-96"]
 FAMILIES: dict[str, Family] = {
@@ -16,6 +16,11 @@ FAMILIES: dict[str, Family] = {
 }  # fmt: skip
 """The boards, and whose settings each of them has: those that a search found on the truth set of its family."""
 BOARDS = tuple(FAMILIES)
+TRUTH_BOARDS = tuple(name for name in FAMILIES if name.startswith("truth:"))
+"""Those of which it is known what decides the class."""
+PAGES = ("measures", "cards", "sentences")
+"""Pages over several boards: which measure tells the truth, what the trust card's words are worth, and the sentences
+that were declared before anything was measured."""
 SEEDS: dict[Family, int] = {"grey": 5, "colour": 3, "colour-96": 3}
 
 
@@ -24,7 +29,7 @@ class Leaderboard:
     """Which leaderboard is made, or for which one settings are searched.
 
     Args:
-        name: one of `BOARDS`.
+        name: one of `BOARDS`, or of `PAGES`, which are made of what boards have measured.
         seeds: trainings of each entry, with the seeds 1, 2, and so on; 5 on grey images and 3 on colour ones by
             default. A search has seeds of its own, 101 and on.
         scale: ``cpu``; ``smoke`` shows in seconds that everything runs.
@@ -52,7 +57,7 @@ class Leaderboard:
     results: Path = Path("results")
 
     def __post_init__(self) -> None:
-        known("board", self.name, BOARDS)
+        known("board", self.name, (*BOARDS, *PAGES))
         known("scale of a leaderboard", self.scale, SCALES[:2])
         at_least(1, seeds=self.seeds, jobs=self.jobs)
 
@@ -75,6 +80,10 @@ class Leaderboard:
     def where(self) -> str:
         """The images, and the scale where it is not the usual one, as folders and files are named."""
         return slug(source(self.name, self.path)) + ("-smoke" if self.scale == "smoke" else "")
+
+    def named(self, page: str) -> str:
+        """The name of a page over several boards, with the scale where it is not the usual one."""
+        return f"{page}-smoke" if self.scale == "smoke" else page
 
     @property
     def file(self) -> Path:
