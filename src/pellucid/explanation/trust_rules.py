@@ -226,7 +226,7 @@ def _kept(coverage: float, copies: int) -> Outcome:
 
 
 def _steady(similarity: float, error: float, copies: int, *, least: float = UNSTEADY) -> Outcome:
-    """Is the mean rank correlation over all noisy copies at least 0.25, or another least one? Student's t, where there are two or more.
+    """Is the mean rank correlation over all noisy copies at least ``least``? Student's t, for two or more of them.
 
     >>> _steady(0.4, 0.02, 3), _steady(0.3, 0.02, 3), _steady(0.1, 0.02, 3), _steady(0.3, math.nan, 1)
     ('passes', 'undecided', 'fails', 'undecided')
