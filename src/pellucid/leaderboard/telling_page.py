@@ -19,9 +19,9 @@ def page(result: Mapping[str, Any]) -> str:
         "",
         "Spearman's rank correlation of each measure with the true mass, the share of the map on what decides the "
         "class. *Over networks*: do networks with more of the measure have truer maps? The interval is over other "
-        "trainings: all seeds of a training are drawn together. *Over images*: within one network, are "
-        "the maps with more of it truer? The mean over networks, and an interval of the same kind. Measured beside labels: robust accuracy, "
-        "AutoAttack and accuracy; no other measure needs anything but the network and its images.",
+        "trainings: all seeds of a training are drawn together. *Over images*: within one network, are the maps with "
+        "more of it truer? The mean over networks, and an interval of the same kind. Measured beside labels: robust "
+        "accuracy, AutoAttack and accuracy; no other measure needs anything but the network and its images.",
         "",
     ]
     for board in result["boards"]:
