@@ -25,6 +25,7 @@ import parity_curves
 import parity_maps
 import parity_saliency
 import parity_scores
+import parity_truth
 import torch
 from parity_case import Case, Work
 from parity_differences import DIFFERENCES
@@ -37,7 +38,7 @@ from pellucid import metrics
 from pellucid.metrics import suite
 from pellucid.runs.environment import environment
 
-PARTS = (parity_maps, parity_curves, parity_changes, parity_attacks, parity_scores, parity_saliency)
+PARTS = (parity_maps, parity_curves, parity_truth, parity_changes, parity_attacks, parity_scores, parity_saliency)
 CASES: list[Case] = [one for part in PARTS for one in part.CASES]
 """Rows of the table, in its order."""
 LARGEST = 1e-5
@@ -51,8 +52,12 @@ NOT_MEASURES = {
     "random_map": "noise: a map to compare with, without a number",
 }
 """Functions of `pellucid.metrics` that need no row."""
-COUNTED = ("index", "label", "prediction", "score", "clean_accuracy", "road_random", "road_random_curve")
-"""Columns that need no row: what the network says, a mean of that, and ROAD, which is compared, in a random order."""
+COUNTED = (
+    *("index", "label", "prediction", "score", "clean_accuracy", "road_random", "road_random_curve"),
+    *(name for name in suite.COLUMNS | suite.DERIVED if name.endswith("_mean")),
+)
+"""Columns that need no row: what the network says, a mean of that, ROAD, which is compared, in a random order, and the
+perturbation curves, which are compared, in another fill."""
 
 
 def flat(value: Any) -> np.ndarray:

@@ -372,7 +372,7 @@ def test_a_forecast_measures_images_that_are_classified_rightly(monkeypatch) -> 
     """Else an attack would give up at once, and its cost be left out."""
     asked = []
     monkeypatch.setattr(
-        cost, "measurement_of", lambda *_, **__: lambda model, x, label, index: asked.append((model(x), label))
+        cost, "measurement_of", lambda *_, **__: lambda model, x, label, index, truth: asked.append((model(x), label))
     )
     plan = Reproduction(paper="guesmi2024", scale="smoke", seeds=1)
     cost.estimated_cost(stages_of(plan, tables(plan))[0])

@@ -54,6 +54,13 @@ from .families.truth import (
     RelevanceMass as RelevanceMass,
 )
 from .imputation import blurred as blurred, linear_imputation as linear_imputation
+from .interventions import (
+    confession as confession,
+    mass_checked as mass_checked,
+    part_losses as part_losses,
+    part_rank as part_rank,
+    prediction_changes as prediction_changes,
+)
 from .masking import masking_warnings as masking_warnings
 from .metric import Metric as Metric
 from .oracle import oracle_map as oracle_map, region_losses as region_losses
@@ -91,16 +98,11 @@ from .stability import relative_stability as relative_stability
 from .suite import COLUMNS as COLUMNS, DERIVED as DERIVED, FAMILIES as FAMILIES, column_name as column_name
 from .survival import survives as survives
 from .truth import (
-    confession as confession,
     mass_chance as mass_chance,
-    mass_checked as mass_checked,
     mass_edges as mass_edges,
     mass_lift as mass_lift,
     mass_random as mass_random,
-    part_losses as part_losses,
-    part_rank as part_rank,
     pointing_game as pointing_game,
-    prediction_changes as prediction_changes,
     rank_accuracy as rank_accuracy,
     relevance_mass as relevance_mass,
 )

@@ -159,7 +159,7 @@ class Case:
     def follows(self, thing: str) -> Tensor:
         """(n,) bool, whether the prediction changes when that thing is exchanged; looked at once."""
         if thing not in self._follows:
-            from pellucid.metrics.truth import prediction_changes
+            from pellucid.metrics.interventions import prediction_changes
 
             changes = prediction_changes(self.model, self.x, self.exchanged(thing), chunk=self.chunk)
             self._follows[thing] = changes

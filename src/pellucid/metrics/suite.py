@@ -164,13 +164,13 @@ def select(names: Iterable[str | Metric] = ("default",), images: Images | None =
         elif name == "default":
             wanted |= {*DEFAULT, *(MASKED if "mask" in (about.known or ()) else ())}
         elif name == "all" or name in FAMILIES:
-            family = {known for known, column in COLUMNS.items() if name in ("all", column.family)} - set(EXTRA)
-            left_out |= {known for known in family if about.lacks(NEEDS.get(known, ()))}
-            wanted |= family - left_out
+            members = {known for known, column in COLUMNS.items() if name in ("all", column.family)} - set(EXTRA)
+            left_out |= {known for known in members if about.lacks(NEEDS.get(known, ()))}
+            wanted |= members - left_out
         elif name in COLUMNS | DERIVED:
-            columns = DERIVED[name].of if name in DERIVED else (name,)
-            _check_needs({column: NEEDS.get(column, ()) for column in columns}, about)
-            wanted |= set(columns)
+            parts = DERIVED[name].of if name in DERIVED else (name,)
+            _check_needs({part: NEEDS.get(part, ()) for part in parts}, about)
+            wanted |= set(parts)
         elif "." in name or ":" in name:
             given.append(_imported(name))
         else:

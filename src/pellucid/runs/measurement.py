@@ -170,7 +170,7 @@ class Measurement:
 def _known(truth: Truth, rows: slice, device: torch.device) -> dict[str, Any]:
     """What a case is told of the truth of some images of a batch, in pixels from 0 to 1."""
     return {
-        "mask": truth.mask[rows].to(device),
+        "mask": truth.masks(torch.arange(len(truth.mask))[rows]).to(device),
         "changed": {name: images[rows].to(device).float() / 255 for name, images in truth.changed.items()},
         "parts": {name: masks[rows].to(device) for name, masks in truth.parts.items()},
     }

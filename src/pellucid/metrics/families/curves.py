@@ -163,7 +163,7 @@ class PerturbationCurves(Metric):
     region: int | None = None
     fill: Fill = "uniform"
     further: tuple[Further, ...] = ()
-    oracle_repeats: int = 3
+    oracle_repeats: int = 2
     suffix: str = ""
 
     def __post_init__(self) -> None:
@@ -232,28 +232,28 @@ class PerturbationCurves(Metric):
         from pellucid.metrics.faithfulness import aopc, area_between, perturbation_curves
         from pellucid.metrics.oracle import oracle_map
 
-        seen = case.model, case.x, case.target
+        seen: dict[str, Any] = {"model": case.model, "x": case.x, "target": case.target}
         noise: dict[str, Any] = {"region": self.region, "fill": self.fill, "generator": case.draws, "chunk": case.chunk}
-        steps = {"fraction": self.fraction, "steps": self.steps, "repeats": self.repeats}
+        steps: dict[str, Any] = {"fraction": self.fraction, "steps": self.steps, "repeats": self.repeats}
         orders: tuple[Any, ...] = tuple(order for order in self.orders if order != "oracle")
-        curves: dict[str, Any] = {}
-        gap = None
+        curves: dict[Any, Any] = {}
         if orders:
-            curves |= perturbation_curves(*seen, case.heatmap, orders=orders, **steps, **noise)
+            curves |= perturbation_curves(**seen, heatmap=case.heatmap, orders=orders, **steps, **noise)
         if "oracle" in self.orders:
-            best = oracle_map(*seen, repeats=self.oracle_repeats, **noise)
-            both = perturbation_curves(*seen, best, **steps, **noise)
-            curves["oracle"], gap = both["morf"], area_between(both["morf"], both["lerf"])
-        values = {f"aopc_{order}": aopc(curve) for order, curve in curves.items()}
-        values |= {f"{order}_curve": curve for order, curve in curves.items()}
-        made = {
-            "area_between": lambda: area_between(curves["morf"], curves["lerf"]),
-            "abs_lerf": lambda: values["aopc_lerf"].abs(),
-            "oracle_gap": lambda: gap,
-            "morf_gain": lambda: values["aopc_morf"] - values["aopc_random"],
-            "oracle_gain": lambda: values["aopc_oracle"] - values["aopc_random"],
-        }
-        values |= {name: made[name]() for name in (*self.further, *(["area_between"] if self.between else []))}
+            best = oracle_map(**seen, repeats=self.oracle_repeats, **noise)
+            both = perturbation_curves(**seen, heatmap=best, **steps, **noise)
+            curves |= {"oracle": both["morf"], "reverse": both["lerf"]}
+        values = {f"aopc_{order}": aopc(curves[order]) for order in self.orders}
+        values |= {f"{order}_curve": curves[order] for order in self.orders}
+        if self.between:
+            values["area_between"] = area_between(curves["morf"], curves["lerf"])
+        if "abs_lerf" in self.further:
+            values["abs_lerf"] = values["aopc_lerf"].abs()
+        if "oracle_gap" in self.further:
+            values["oracle_gap"] = area_between(curves["oracle"], curves["reverse"])
+        for name in {"morf_gain", "oracle_gain"} & {*self.further}:
+            order = name.removesuffix("_gain")
+            values[name] = values[f"aopc_{order}"] - values["aopc_random"]
         return {self.named(name): value for name, value in values.items()}
 
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:

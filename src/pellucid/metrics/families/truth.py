@@ -215,7 +215,7 @@ class CheckedMass(Metric):
     }  # fmt: skip
 
     def __call__(self, case: Case) -> Numbers:
-        from pellucid.metrics.truth import mass_checked
+        from pellucid.metrics.interventions import mass_checked
 
         checked = mass_checked(case.heatmap, case.cause, case.follows("cause"), case.follows("rest"))
         return {"mass_checked": checked}
@@ -235,7 +235,7 @@ class PartRank(Metric):
     }  # fmt: skip
 
     def __call__(self, case: Case) -> Numbers:
-        from pellucid.metrics.truth import part_losses, part_rank
+        from pellucid.metrics.interventions import part_losses, part_rank
 
         without = {name: case.exchanged(f"without {name}") for name in case.removable}
         losses = part_losses(case.model, case.x, case.target, without, chunk=case.chunk)
@@ -264,7 +264,8 @@ class DecoyConfession(Metric):
         return replace(self, measures=tuple(name for name in self.measures if name in wanted))
 
     def __call__(self, case: Case) -> Numbers:
-        from pellucid.metrics.truth import confession, relevance_mass
+        from pellucid.metrics.interventions import confession
+        from pellucid.metrics.truth import relevance_mass
 
         values = {}
         if "confession" in self.measures:
