@@ -62,8 +62,7 @@ class Masks:
             with Image.open(image) as opened:
                 size = opened.size[::-1] if opened.getexif().get(ORIENTATION, 1) > 4 else opened.size
             with Image.open(mask) as opened:
-                opened.load()
-                drawn = opened
+                drawn = opened.copy()
         except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
             raise InputError(f"{mask} is no mask that can be read for {image}: {error}") from error
         if drawn.mode not in ("1", "L"):

@@ -29,7 +29,8 @@ def _weights(old: int, new: int) -> Array:
     whole, rest = UNIT * share // total, UNIT * share % total
     for row, missing in enumerate(UNIT - whole.sum(1)):
         whole[row, np.argsort(-rest[row], kind="stable")[:missing]] += 1
-    return whole.astype(np.float32)
+    weights: Array = whole.astype(np.float32)
+    return weights
 
 
 def resized(images: Array, size: int) -> Array:
@@ -47,7 +48,8 @@ def resized(images: Array, size: int) -> Array:
     """
     weights = _weights(images.shape[-1], size)
     sums = np.matmul(np.matmul(weights, images.astype(np.float32)), weights.T).astype(np.int32)
-    return ((sums + UNIT * UNIT // 2) // (UNIT * UNIT)).astype(np.uint8)
+    pixels: Array = ((sums + UNIT * UNIT // 2) // (UNIT * UNIT)).astype(np.uint8)
+    return pixels
 
 
 def opacity(coverage: Array) -> Array:

@@ -2,9 +2,9 @@
 
 import hashlib
 import os
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,12 @@ HELD_BACK = 6
 """Every sixth training picture serves validation images alone."""
 
 
-class Stock(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Stock:
     """Pictures by class.
 
     Attributes:
-        pictures: uint8 (n, h, w), or (n, 3, h, w).
+        pictures: uint8 (n, h, w), or where each of n images lies that are decoded when they are needed.
         rows: (n,) positions, sorted by class.
         first: position in ``rows`` of each class's first.
         count: number of pictures of each class.
@@ -37,7 +38,8 @@ class Stock(NamedTuple):
 
     def choose(self, labels: Array, uniform: Array) -> Array:
         """Positions in ``pictures`` of one picture of each class in ``labels``, by numbers in [0, 1)."""
-        return self.rows[self.first[labels] + np.floor(uniform * self.count[labels]).astype(np.int64)]
+        chosen: Array = self.rows[self.first[labels] + np.floor(uniform * self.count[labels]).astype(np.int64)]
+        return chosen
 
     @staticmethod
     def of(pictures: Array, labels: Array, classes: tuple[str, ...], where: object) -> "Stock":
@@ -65,9 +67,8 @@ def files_key(path: Path | None) -> str:
     for folder, folders, files in os.walk(path, followlinks=True):
         folders.sort()
         for file in sorted(files):
-            place = Path(folder, file)
-            status = place.stat()
-            digest.update(f"{place.relative_to(path)} {status.st_size} {status.st_mtime_ns}\n".encode())
+            status = os.stat(os.path.join(folder, file))
+            digest.update(f"{folder} {file} {status.st_size} {status.st_mtime_ns}\n".encode())
     return f" {digest.hexdigest()}"
 
 
