@@ -141,8 +141,7 @@ def judged(runs: Mapping[str, Mapping[str, Sequence[Run]]]) -> list[dict[str, An
     """
     found = [_found(one, runs.get(one.board, {})) for one in SENTENCES]
     known = [row for row in found if row["p"] is not None and row["seeds"] > 1]
-    corrected = holm([row["p"] for row in known]) if known else []
-    for row, value in zip(known, corrected, strict=True):
+    for row, value in zip(known, holm([row["p"] for row in known]) if known else (), strict=True):
         row["p_holm"] = float(value)
         right = row["right_side"]
         row["verdict"] = "cannot be told" if value > ALPHA else "confirmed" if right else "refuted"

@@ -8,11 +8,12 @@ import torch
 
 from pellucid.core.checks import in_unit
 from pellucid.core.randomness import SampleDraws
-from pellucid.leaderboard.plan import Leaderboard
+from pellucid.leaderboard.plan import Family, Leaderboard
 from pellucid.metrics.column import Column
 from pellucid.metrics.families.curves import CurveOrder, Further, PerturbationCurves
 from pellucid.metrics.families.faithfulness import ROAD
 from pellucid.metrics.families.robustness import AutoAttack
+from pellucid.metrics.families.sanity import Randomisation
 from pellucid.metrics.metric import Case, Images, Metric, Numbers
 from pellucid.papers.setting import Setting
 from pellucid.runs.evaluation import Evaluation
@@ -29,11 +30,12 @@ TRUTH_NAMES = (
     *("follows_cause", "follows_rest", "mass_checked"),
 )
 """What is measured besides where masks are known."""
-CURVE_IMAGES = 300
-"""How many images of a truth set the perturbation curves and their oracles look at: 110 ms an image of 28 × 56 pixels,
-where all else by name takes 15; of Fashion-MNIST, where they take 34, all."""
-SLOW_IMAGES = 100
-"""How many images AutoAttack and ROAD look at, 210 and 20 to 45 ms an image of LeNet-5."""
+CURVE_IMAGES: dict[Family, int] = {"grey": 300, "colour": 100, "colour-96": 100}
+"""How many images the perturbation curves and their oracles look at: 110 ms an image of 28 × 56 pixels, where all else
+by name takes 15, and 480 of ResNet-18 on 64 pixels; of Fashion-MNIST, where they take 34, all."""
+SLOW_IMAGES: dict[Family, int] = {"grey": 100, "colour": 50, "colour-96": 50}
+"""How many images AutoAttack and ROAD look at, 210 and 20 to 45 ms an image of LeNet-5, and on colour images also the
+network with random layers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ class SomeImages(Metric):
         position = torch.nonzero(chosen[:, 0]).flatten().to(case.x.device)
         found: Numbers = {}
         if len(position):
-            about_map = {"given": case.heatmap[position]} if self.about != "network" else {}
+            about_map: dict[str, Any] = {"given": case.heatmap[position]} if self.about != "network" else {}
             part = replace(
                 case, x=case.x[position], label=case.label[position], index=case.index[position.to(case.index.device)],
                 explained=case.target[position], mask=None, **about_map,
@@ -105,14 +107,18 @@ def evaluation(plan: Leaderboard, at: Setting) -> Evaluation:
         plan: which board.
         at: its images, with how many of them are measured.
     """
-    names = (*NAMES, *TRUTH_NAMES) if plan.truth else NAMES
-    few = (
-        curves(at.evaluation)
-        if not plan.truth
-        else tuple(_some(one, CURVE_IMAGES, at) for one in curves(at.evaluation))
+    names: tuple[str, ...] = (*NAMES, *TRUTH_NAMES) if plan.truth else NAMES
+    slow: tuple[Metric, ...] = (AutoAttack(), ROAD())
+    if plan.family != "grey":
+        names = tuple(name for name in names if name != "randomisation")
+        slow = (*slow, Randomisation())
+    of_curves = at.evaluation.images if plan.name == "fashion-mnist" else CURVE_IMAGES[plan.family]
+    metrics = (
+        *names,
+        *(_some(one, of_curves, at) for one in curves(at.evaluation)),
+        *(_some(one, SLOW_IMAGES[plan.family], at) for one in slow),
     )
-    slow = tuple(_some(one, SLOW_IMAGES, at) for one in (AutoAttack(), ROAD()))
-    return replace(at.evaluation, metrics=(*names, *few, *slow), saliency=("vanilla_gradient",), gallery=4)
+    return replace(at.evaluation, metrics=metrics, saliency=("vanilla_gradient",), gallery=4)
 
 
 def curves(evaluation: Evaluation) -> tuple[PerturbationCurves, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pellucid.leaderboard.reading import lead
-from pellucid.papers.table_page import cell
+from pellucid.papers.table_page import cell, fewer_images
 from pellucid.report.words import number
 from pellucid.runs.environment import told_commit
 from pellucid.runs.measures import Measure
@@ -22,6 +22,7 @@ def page(result: Mapping[str, Any]) -> str:
     lines += ["## What a method adds to its controls", "", _contrast_words(result), "", *_contrasts(result), ""]
     if result["more"]:
         lines += ["## More numbers of the same networks", "", *_table(result, result["more"], full=False), ""]
+    lines += [*_fewer(result), ""]
     lines += ["## How they were trained", "", f"All with `{result['common']}`, but for what is named here:", ""]
     lines += [_trained(row, result) for row in result["rows"]]
     lines += ["", "## What the numbers are", "", *_defined(result), "", provenance(result), ""]
@@ -51,6 +52,12 @@ def _where(result: Mapping[str, Any]) -> str:
         "time of a training step as a multiple of regular training's, the median over seeds, as it was logged while "
         "other trainings ran beside it."
     )
+
+
+def _fewer(result: Mapping[str, Any]) -> list[str]:
+    measured = {row["name"]: row["measured"] for row in result["rows"]}
+    metrics = [*result["columns"], *result["more"]]
+    return fewer_images({"metrics": metrics, "images": result["images"], "measured": measured})
 
 
 def _counted(count: int, noun: str) -> str:

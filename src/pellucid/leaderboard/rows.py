@@ -52,7 +52,8 @@ def summarise(plan: Leaderboard, runs: Mapping[str, Sequence[Run]], facts: Mappi
         facts: versions and commit, `pellucid.runs.environment.environment`.
     """
     at, first = board(plan), runs["regular"][0]
-    n = first.rows.num_rows
+    n, facts_of = first.rows.num_rows, first.directory.facts
+    assert facts_of is not None  # every training writes them
     every = [run for seeds in runs.values() for run in seeds]
     known = set.intersection(*(set(run.measures) for run in every))
     columns, more = ([name for name in names if name in known] for names in (MAIN, MORE))
@@ -67,7 +68,7 @@ def summarise(plan: Leaderboard, runs: Mapping[str, Sequence[Run]], facts: Mappi
         "scale": plan.scale,
         "network": _network(at.base.network.name, at.base.network.options),
         "epochs": at.base.epochs,
-        "training_images": first.directory.facts.images,
+        "training_images": facts_of.images,
         "images": n,
         "accuracy_images": measured.predictions(first).num_rows,
         "split": first.info["split"],
