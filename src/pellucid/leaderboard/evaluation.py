@@ -113,7 +113,7 @@ def evaluation(plan: Leaderboard, at: Setting) -> Evaluation:
         names = tuple(name for name in names if name != "randomisation")
         slow = (*slow, Randomisation())
     of_curves = at.evaluation.images if plan.name == "fashion-mnist" else CURVE_IMAGES[plan.family]
-    metrics = (
+    metrics: tuple[str | Metric, ...] = (
         *names,
         *(_some(one, of_curves, at) for one in curves(at.evaluation)),
         *(_some(one, SLOW_IMAGES[plan.family], at) for one in slow),
