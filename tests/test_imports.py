@@ -19,7 +19,7 @@ LAYERS = [
     {"data", "methods", "metrics", "models"},
     {"runs"},
     {"explanation", "report", "study"},
-    {"demo", "papers"},
+    {"demo", "leaderboard", "papers"},
     {"cli"},
     {"__main__", "_moved"},
     {"integrations"},

@@ -26,10 +26,11 @@ COMMANDS = {
     "study": ("study", "a human study of the maps: made, served, analysed"),
     "reproduce": ("papers", "a paper's tables, measured beside published"),
     "select": ("papers", "settings chosen on validation images, every candidate kept"),
+    "leaderboard": ("papers", "one table a dataset: every method beside its controls"),
     "data": ("data", "get a dataset, or list them"),
 }
 """The module of `pellucid.cli` that has a function of the command's name, and what the command does."""
-REPEATED = ("demo", "reproduce", "select")
+REPEATED = ("demo", "reproduce", "select", "leaderboard")
 """Commands that continue what they find; the others have an option for it, if any."""
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -97,7 +98,7 @@ def _failed(sentence: str, code: int) -> int:
 
 
 def _overview() -> argparse.ArgumentParser:
-    lines = "\n".join(f"  {name:<9} {summary}" for name, (_, summary) in COMMANDS.items())
+    lines = "\n".join(f"  {name:<11} {summary}" for name, (_, summary) in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="pellucid",
         usage="pellucid COMMAND [options]",

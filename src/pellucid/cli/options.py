@@ -5,9 +5,10 @@ comes from the dataclass's source, so that it imports no torch.
 """
 
 import argparse
+import copy
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, NoReturn
 
@@ -63,8 +64,17 @@ class Parser(argparse.ArgumentParser):
                 _add_fields(self, heading, [field for field in fields if field.name not in taken])
         super().print_help(file)
 
-    def parse(self, arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
+    def parse(
+        self,
+        arguments: Sequence[str],
+        *,
+        underneath: Callable[[Mapping[str, Any], argparse.Namespace], Mapping[str, Any]] | None = None,
+    ) -> tuple[Any, argparse.Namespace]:
         """The settings, and what the command's own options say; ``given`` among these tells whether settings were.
+
+        Args:
+            arguments: words behind the command.
+            underneath: from what is given and what the own options say to settings that what is given overrides.
 
         Raises:
             InputError: a mistake in either, in one sentence.
@@ -81,10 +91,32 @@ class Parser(argparse.ArgumentParser):
         kind = import_name(self.settings)
         options, fields = vars(parsed), {field.name for field in dataclasses.fields(kind)}
         parsed.given = bool(settings)
-        data: dict[str, Any] = {name: options[name] for name in fields & set(options)}
-        for (name, value), config in zip(settings, files, strict=True):
+        own = {name: options[name] for name in fields & set(options)}
+
+        def given_over(data: dict[str, Any]) -> dict[str, Any]:
+            self._put_over(data, zip(settings, files, strict=True), fields, options)
+            return data
+
+        data = given_over({**own})
+        if underneath is not None and (below := underneath(data, parsed)):
+            data = given_over({**own, **copy.deepcopy(dict(below))})
+        made = from_config(data, kind)
+        if options.get("print_config"):
+            print(yaml.safe_dump(to_config(made), sort_keys=False, allow_unicode=True), end="")
+            raise SystemExit(0)
+        return made, parsed
+
+    def _put_over(
+        self,
+        data: dict[str, Any],
+        settings: Iterable[tuple[tuple[str, Any], dict[str, Any]]],
+        fields: Collection[str],
+        options: Mapping[str, Any],
+    ) -> None:
+        """Put settings over those that are there, in the order in which they were given."""
+        for (name, value), config in settings:
             if name == "config":
-                _merge(data, config)
+                _merge(data, copy.deepcopy(config))
                 continue
             path = [part.replace("-", "_") for part in name.split(".") if part != "init_args"]
             if path[0] not in fields:
@@ -94,11 +126,6 @@ class Parser(argparse.ArgumentParser):
                 said = f"--{name}" if value is True else f"--{name} {value}"
                 raise InputError(f"unrecognized arguments: {said}{hint} see `{self.prog} --help`")
             _put(data, path, value)
-        made = from_config(data, kind)
-        if options.get("print_config"):
-            print(yaml.safe_dump(to_config(made), sort_keys=False, allow_unicode=True), end="")
-            raise SystemExit(0)
-        return made, parsed
 
     def _take_own_options(self, config: dict[str, Any]) -> None:
         """Take what a file says of the command's own options, such as ``devices``, which flags override."""

@@ -1,11 +1,11 @@
-"""Plans over many networks: ``pellucid demo``, ``reproduce`` and ``select``."""
+"""Plans over many networks: ``pellucid demo``, ``reproduce``, ``select`` and ``leaderboard``."""
 
 from collections.abc import Sequence
 from importlib import import_module
 
 from pellucid.cli.options import Parser
 
-__all__ = ["demo", "reproduce", "select"]
+__all__ = ["demo", "leaderboard", "reproduce", "select"]
 
 
 def demo(arguments: Sequence[str]) -> None:
@@ -41,6 +41,30 @@ def select(arguments: Sequence[str]) -> None:
         "search", help="ismail2021 (SGT), xu2023, xu2023-again, xu2023-longer, xu2023-one-step (SCAAT) or pellucid"
     )
     _carry_out(parser, arguments, "pellucid.papers.select", "select")
+
+
+def leaderboard(arguments: Sequence[str]) -> None:
+    """Make one dataset's leaderboard, or search its settings."""
+    parser = Parser(
+        "leaderboard",
+        "One table a dataset: every method beside its controls; trains and measures what is missing.",
+        settings="pellucid.leaderboard.plan.Leaderboard",
+    )
+    parser.add_argument(
+        "name",
+        help="fashion-mnist, truth:beside, truth:shapes, cifar10 or imagenette; or a page over what boards have "
+        "measured: measures (which one tells the truth), cards (what the trust card's words are worth), sentences",
+    )
+    parser.add_argument("--search", action="store_true", help="choose settings on validation images instead")
+    settings, parsed = parser.parse(arguments)
+    pages = {
+        "measures": ("telling", "measures"),
+        "cards": ("calibration", "cards"),
+        "sentences": ("declared", "sentences"),
+    }
+    module, name = pages.get(settings.name, ("search", "search") if parsed.search else ("run", "leaderboard"))
+    for file in getattr(import_module(f"pellucid.leaderboard.{module}"), name)(settings):
+        print(file)
 
 
 def _carry_out(parser: Parser, arguments: Sequence[str], module: str, name: str) -> None:

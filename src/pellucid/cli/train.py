@@ -2,7 +2,8 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ def train(arguments: Sequence[str]) -> None:
     parser = Parser("train", "Train one network into a run directory.", settings="pellucid.Experiment", config=True)
     parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
     parser.add_argument("--resume", action="store_true", help="continue the run that the directory holds")
+    parser.add_argument("--preset", help="trustworthy: method, activation and smoothing found for images of this size")
     parser.add_argument("--log", help="tensorboard, csv or wandb: where numbers go while it trains")
     parser.add_argument("--snapshots", default=0, type=int, help="epochs between two snapshots of the maps; 0 for none")
     add_engine(parser)
-    experiment, parsed = parser.parse(arguments)
+    experiment, parsed = parser.parse(arguments, underneath=_preset)
     from pellucid.runs.settings import read_experiment
     from pellucid.runs.training import fit, is_first_process
 
-    if parsed.resume and not parsed.given:
+    if parsed.resume and not parsed.given and parsed.preset is None:
         if not (parsed.run / "experiment.yaml").exists():
             raise InputError(f"there is nothing to resume in {parsed.run}; give the settings of the run to begin it")
         experiment = read_experiment(parsed.run)
@@ -33,6 +35,21 @@ def train(arguments: Sequence[str]) -> None:
     fit(experiment, parsed.run, resume=parsed.resume, log=parsed.log, snapshots=parsed.snapshots, **engine(parsed))
     if is_first_process():
         print(parsed.run)
+
+
+def _preset(given: Mapping[str, Any], parsed: Namespace) -> Mapping[str, Any]:
+    """What ``--preset`` says of method, activation and smoothing, for the dataset and network that are given."""
+    if parsed.preset is None:
+        return {}
+    from pellucid.config import from_config, to_config
+    from pellucid.data import Data, load
+    from pellucid.leaderboard.presets import known_preset, preset
+    from pellucid.models import Network
+
+    known_preset(parsed.preset)  # before any image is looked at
+    data, network = from_config(given.get("dataset", {}), Data), from_config(given.get("network", {}), Network)
+    chosen = preset(parsed.preset, shape=load(data, "test").shape, network=network.name)
+    return {name: value for name, value in to_config(chosen).items() if value is not None}
 
 
 def _short_attacks(method: Any) -> Iterator[str]:

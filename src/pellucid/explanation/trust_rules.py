@@ -12,7 +12,7 @@ from typing import Literal
 
 from scipy.special import bdtr, bdtrc, stdtrit
 
-__all__ = ["LEVELS", "Counts", "Judgement", "Level", "judge"]
+__all__ = ["LEVELS", "Counts", "Judgement", "Level", "Thresholds", "judge"]
 
 Level = Literal["do not rely", "undecided", "with care", "no objection"]
 
@@ -41,6 +41,23 @@ NOTHING_LOST = 0.01
 """Probability that must be lost somewhere for anything to be tested."""
 
 Outcome = Literal["fails", "undecided", "passes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """The thresholds of the rules about steadiness, the reference and the network's own doubt.
+
+    Args:
+        unsteady: rank correlation of the maps of clean and noisy image below which a map is not relied on, in [-1, 1].
+        shaky: the same below which it is read with care.
+        poor: percentile of the reference below which it is read with care, in [0, 100].
+        unsure: probability below which the network itself is not sure, in [0, 1].
+    """
+
+    unsteady: float = UNSTEADY
+    shaky: float = SHAKY
+    poor: float = POOR
+    unsure: float = UNSURE
 
 
 @dataclass(frozen=True)
@@ -86,6 +103,7 @@ def judge(
     probability: float,
     agreement: Sequence[float] = (),
     name: str = "this map",
+    thresholds: Thresholds = Thresholds(),
 ) -> Judgement:
     """Judge one map of one image.
 
@@ -99,6 +117,7 @@ def judge(
         probability: of the explained class.
         agreement: rank correlations with the maps of the other methods.
         name: of the map in the sentence.
+        thresholds: others than the package's, for a calibration.
 
     >>> good = {"faithfulness": 0.4, "beats_random": 1.0, "aopc_morf": 0.5, "aopc_lerf": 0.1,
     ...         "random_aopc": 0.2, "stability_coverage": 1.0, "similarity": 0.8, "similarity_error": 0.01, "gini": 0.6}
@@ -110,12 +129,12 @@ def judge(
     >>> judge(good | {"beats_random": 0.92}, usual, counts=quick, probability=0.9).level
     'undecided'
     """
-    fails, undecided = _checks(figures, percentiles, counts)
+    fails, undecided = _checks(figures, percentiles, counts, thresholds)
     if fails:
         return _judged("do not rely", name, fails)
     if undecided and counts.more:
         return _judged("undecided", name, undecided, "; --full takes more")
-    doubts = undecided | _doubts(figures, percentiles, probability, agreement)
+    doubts = undecided | _doubts(figures, percentiles, probability, agreement, thresholds)
     if doubts:
         return _judged("with care", name, doubts)
     return _judged(
@@ -138,7 +157,7 @@ def _joined(parts: Sequence[str]) -> str:
 
 
 def _checks(
-    figures: Mapping[str, float], percentiles: Mapping[str, float | None], counts: Counts
+    figures: Mapping[str, float], percentiles: Mapping[str, float | None], counts: Counts, thresholds: Thresholds
 ) -> tuple[dict[str, str], dict[str, str]]:
     """What fails, and what the draws cannot tell."""
 
@@ -164,7 +183,7 @@ def _checks(
         fails["prediction-changes"] = "slight noise changes the prediction itself more often than not"
     elif kept == "undecided":
         undecided["prediction-wavers"] = "slight noise changes the prediction itself about every other time"
-    steady = _steady(known("similarity"), known("similarity_error"), counts.maps)
+    steady = _steady(known("similarity"), known("similarity_error"), counts.maps, least=thresholds.unsteady)
     if steady == "fails":
         fails["unsteady"] = "slight noise makes another map of it"
     elif _among(percentiles, ("ris", "ros"), WORST):
@@ -206,8 +225,8 @@ def _kept(coverage: float, copies: int) -> Outcome:
     return "fails" if bdtr(kept, copies, COVERAGE) <= ERROR else "undecided"
 
 
-def _steady(similarity: float, error: float, copies: int) -> Outcome:
-    """Is the mean rank correlation over all noisy copies at least 0.25? Student's t, where there are two or more.
+def _steady(similarity: float, error: float, copies: int, *, least: float = UNSTEADY) -> Outcome:
+    """Is the mean rank correlation over all noisy copies at least ``least``? Student's t, for two or more of them.
 
     >>> _steady(0.4, 0.02, 3), _steady(0.3, 0.02, 3), _steady(0.1, 0.02, 3), _steady(0.3, math.nan, 1)
     ('passes', 'undecided', 'fails', 'undecided')
@@ -215,9 +234,9 @@ def _steady(similarity: float, error: float, copies: int) -> Outcome:
     if not math.isfinite(similarity):
         return "fails"
     reach = error * float(stdtrit(copies - 1, 1 - ERROR)) if copies > 1 else math.inf
-    if similarity - reach >= UNSTEADY:
+    if similarity - reach >= least:
         return "passes"
-    return "fails" if similarity + reach < UNSTEADY else "undecided"
+    return "fails" if similarity + reach < least else "undecided"
 
 
 def _doubts(
@@ -225,15 +244,16 @@ def _doubts(
     percentiles: Mapping[str, float | None],
     probability: float,
     agreement: Sequence[float],
+    thresholds: Thresholds,
 ) -> dict[str, str]:
     doubts: dict[str, str] = {}
-    if not probability >= UNSURE:
+    if not probability >= thresholds.unsure:
         doubts["unsure"] = "the network itself is not sure of its answer"
-    if not figures.get("similarity", math.nan) >= SHAKY:
+    if not figures.get("similarity", math.nan) >= thresholds.shaky:
         doubts["shaky"] = "it changes visibly when the picture is a little noisy"
-    elif _among(percentiles, ("ris", "ros"), POOR):
+    elif _among(percentiles, ("ris", "ros"), thresholds.poor):
         doubts["less-steady"] = "it changes more under noise than most maps of this network"
-    if _among(percentiles, ("faithfulness",), POOR):
+    if _among(percentiles, ("faithfulness",), thresholds.poor):
         doubts["less-faithful"] = "it tells less of what the network uses than most of its maps"
     if agreement and not sum(agreement) / len(agreement) >= DISAGREE:
         doubts["disagreement"] = "other kinds of map show other things"

@@ -18,14 +18,14 @@ from pellucid.papers.plan import Reproduction
 from pellucid.papers.setting import TRAINING_IMAGES
 from pellucid.papers.stages import Stage, finished, folder, stages_of
 from pellucid.papers.summary import network, summarise
-from pellucid.papers.table import Table, table_name, tables
+from pellucid.papers.table import table_name, tables
 from pellucid.papers.table_page import figure_file, page
 from pellucid.report.picture import write_picture
 from pellucid.runs.directory import read_run
 from pellucid.runs.environment import environment
 from pellucid.runs.training import build_network
 
-__all__ = ["Reproduction", "forecast", "reproduce"]
+__all__ = ["Reproduction", "build_each", "forecast", "refuse_fewer_seeds", "reproduce", "write"]
 
 
 def reproduce(plan: Reproduction, *, progress: bool = True) -> list[Path]:
@@ -47,9 +47,10 @@ def reproduce(plan: Reproduction, *, progress: bool = True) -> list[Path]:
     """
     wanted = tables(plan)
     stages = stages_of(plan, wanted)
-    _refuse_fewer_seeds(plan, wanted)
+    for table in wanted:
+        refuse_fewer_seeds(plan.results / f"{table_name(plan, table)}.json", plan.seeds)
     check_writable(plan.results)
-    _build([stage for stage in stages if not (stage.run / "model.safetensors").exists()])
+    build_each([stage for stage in stages if not (stage.run / "model.safetensors").exists()])
     facts = environment(torch.device("cpu"))  # before the tables change the working tree
     del facts["command"]  # it may hold a path of this machine; the table has one without
     with tqdm(
@@ -83,23 +84,30 @@ def write(result: Mapping[str, Any], page: str, name: Path) -> Path:
     return Path(f"{name}.md")
 
 
-def _refuse_fewer_seeds(plan: Reproduction, wanted: Sequence[Table]) -> None:
-    """A table of more seeds is not replaced by one of fewer."""
-    for table in wanted:
-        file = plan.results / f"{table_name(plan, table)}.json"
-        try:
-            seeds = json.loads(file.read_text(encoding="utf-8"))["seeds"] if file.exists() else 0
-        except (ValueError, KeyError, TypeError):
-            continue
-        if seeds > plan.seeds:
-            raise InputError(
-                f"{file} is of {seeds} seeds, and {plan.seeds} would replace it; give --seeds {seeds} or more, or "
-                "another folder for --results"
-            )
+def refuse_fewer_seeds(file: Path, seeds: int) -> None:
+    """Refuse to replace a table by one of fewer seeds.
+
+    Args:
+        file: JSON file of the table that may be there.
+        seeds: of the one that is to be written.
+
+    Raises:
+        InputError: the table that is there has more.
+    """
+    try:
+        there = json.loads(file.read_text(encoding="utf-8"))["seeds"] if file.exists() else 0
+    except (ValueError, KeyError, TypeError):
+        return
+    there = len(there) if isinstance(there, list) else there
+    if there > seeds:
+        raise InputError(
+            f"{file} is of {there} seeds, and {seeds} would replace it; give --seeds {there} or more, or "
+            "another folder for --results"
+        )
 
 
-def _build(stages: Sequence[Stage]) -> None:
-    """Every kind of network once, so that one that cannot be built is told before any is trained."""
+def build_each(stages: Sequence[Stage]) -> None:
+    """Build every kind of network once, so that one that cannot be built is told before any is trained."""
     kinds = {
         repr((stage.experiment.network, stage.experiment.activation, stage.experiment.smoothing)): stage.experiment
         for stage in stages

@@ -11,7 +11,7 @@ from pellucid.runs.environment import told_commit
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 
-__all__ = ["cell", "claim_number", "columns", "figure_file", "page", "verdicts"]
+__all__ = ["cell", "claim_number", "columns", "fewer_images", "figure_file", "page", "verdicts"]
 
 _SAID_ABOVE = ("saliency", "target")
 _OF_ONE_SEED = {"confirmed": "so in this one network", "refuted": "not so in this one network"}
@@ -54,7 +54,7 @@ def page(result: Mapping[str, Any]) -> str:
             f"![{CAPTIONS[name]}]({figure_file(result, name)})",
             "",
         ]
-    caveats = [*result["notes"], *result["caveats"], *_said_of_q(result), *_fewer_images(result)]
+    caveats = [*result["notes"], *result["caveats"], *_said_of_q(result), *fewer_images(result)]
     if "time" in metrics:
         caveats.append("Times are of single steps, in rounds of one of each training, with their interval over rounds.")
     lines += [f"- {sentence}" for sentence in caveats] + [""] * bool(caveats)
@@ -130,8 +130,12 @@ def _said_of_q(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _fewer_images(result: Mapping[str, Any]) -> list[str]:
-    """How many images have a value of the numbers that not all have, such as RIS where a change turns the class."""
+def fewer_images(result: Mapping[str, Any]) -> list[str]:
+    """How many images have a value of the numbers that not all have, such as RIS where a change turns the class.
+
+    Args:
+        result: ``metrics``, how many ``images`` were measured, and by network and metric what was ``measured``.
+    """
     counts: dict[str, list[int]] = {}
     for metric in result["metrics"]:
         if metric != "time":

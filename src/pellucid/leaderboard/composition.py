@@ -1,0 +1,161 @@
+"""A training put together of ingredients: a base, a gradient penalty, a smooth activation, a smoothing block."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from pellucid.attacks import PGD
+from pellucid.core.checks import not_negative, one_of
+from pellucid.core.errors import InputError
+from pellucid.edits.activation import Activation
+from pellucid.edits.smoothing import Smoothing
+from pellucid.leaderboard.plan import Family
+from pellucid.leaderboard.settings import Strengths, strengths
+from pellucid.methods import (
+    SCAAT,
+    AdversarialTraining,
+    GradientPenalty,
+    Method,
+    Regular,
+    SaliencyGuided,
+    StructuredAdversarialTraining,
+)
+from pellucid.papers.setting import Setting
+from pellucid.runs.settings import Experiment
+
+__all__ = ["Composition", "candidates"]
+
+Base = Literal["regular", "sgt", "scaat", "at-small", "structured"]
+ActivationName = Literal["relu", "softplus", "silu", "gelu", "smooth_relu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composition:
+    """One training that is put together of ingredients.
+
+    Args:
+        base: the training whose loss the penalty is added to.
+        strength: of the base: the share of replaced features of ``sgt``, the radius of all others, in pixel units; of
+            no meaning for ``regular``.
+        penalty: weight of the gradient penalty (`pellucid.methods.GradientPenalty`, L1); 0 for none.
+        activation: what stands in for ReLU; ``relu`` leaves it.
+        beta: its sharpness.
+        filter: of the smoothing block after the first stage; ``off`` for no block.
+
+    >>> Composition(penalty=0.03, activation="softplus", beta=8.0).name
+    'penalty-0.03-softplus-8'
+    """
+
+    base: Base = "regular"
+    strength: float = 0.0
+    penalty: float = 0.0
+    activation: ActivationName = "relu"
+    beta: float = 8.0
+    filter: Literal["off", "gaussian", "mean", "median", "none"] = "off"
+
+    def __post_init__(self) -> None:
+        one_of(get_args(Base), base=self.base)
+        one_of(get_args(ActivationName), activation=self.activation)
+        one_of(("off", "gaussian", "mean", "median", "none"), filter=self.filter)
+        not_negative(strength=self.strength, penalty=self.penalty)
+
+    @classmethod
+    def of(cls, chosen: Strengths) -> "Composition":
+        """The composition of settings by name, as settings.yaml keeps them.
+
+        Raises:
+            InputError: a name that is no setting.
+        """
+        names = {field.name for field in fields(cls)}
+        if unknown := sorted(set(chosen) - names):
+            raise InputError(f"settings of a composition must be among {', '.join(sorted(names))}, got {unknown[0]!r}")
+        return cls(**chosen)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The settings that are not the default, as settings.yaml keeps them."""
+        plain = Composition()
+        kept = {name: value for name, value in asdict(self).items() if value != getattr(plain, name)}
+        return {"base": self.base, **kept} | ({"beta": self.beta} if self.activation != "relu" else {})
+
+    @property
+    def name(self) -> str:
+        """What it is made of, as a folder is named."""
+        parts = [] if self.base == "regular" else [f"{self.base}-{self.strength:g}"]
+        parts += [f"penalty-{self.penalty:g}"] * (self.penalty > 0)
+        parts += [f"{self.activation}-{self.beta:g}"] * (self.activation != "relu")
+        parts += [f"block-{self.filter}"] * (self.filter != "off")
+        return "-".join(parts) or "regular"
+
+    def method(self, pgd: Callable[[float, int, float], PGD], region: int) -> Method:
+        """How it is trained.
+
+        Args:
+            pgd: from radius, steps and step size to an attack.
+            region: side of SCAAT's regions in pixels.
+        """
+        eps = self.strength
+        base: Method
+        match self.base:
+            case "sgt":
+                base = SaliencyGuided(fraction=self.strength)
+            case "scaat":
+                base = SCAAT(attack=pgd(eps, 4, eps / 2), weight=0.5, region=region)
+            case "at-small":
+                base = AdversarialTraining(attack=pgd(eps, 5, eps / 4))
+            case "structured":
+                base = StructuredAdversarialTraining(linf=eps)
+            case _:
+                base = Regular()
+        return GradientPenalty(weight=self.penalty, method=base) if self.penalty else base
+
+    def smooth(self) -> Activation | None:
+        """What stands in for ReLU, if anything does."""
+        return None if self.activation == "relu" else Activation(name=self.activation, beta=self.beta)
+
+    def block(self, stage: str) -> Smoothing | None:
+        """The smoothing block after a layer, if there is one."""
+        return None if self.filter == "off" else Smoothing(layers=(stage,), filter=self.filter)
+
+    def applied_to(self, at: Setting) -> Experiment:
+        """The board's experiment with these ingredients."""
+        method = self.method(at.pgd, at.region)
+        return replace(at.base, method=method, activation=self.smooth(), smoothing=self.block(at.stage))
+
+
+def candidates(family: Family) -> list[Composition]:
+    """The 24 compositions that are searched, declared before any was trained, each once.
+
+    Gradient penalties of four weights on softplus; the middle two with other sharpness, with SiLU and smoothed ReLU and
+    with a smoothing block, and with ReLU; and the bases SGT, SCAAT, small-radius adversarial training and structured
+    adversarial training, each on softplus with the two.
+
+    Args:
+        family: of images, which decides weights and radii.
+
+    >>> len(candidates("grey")), candidates("grey")[0].name
+    (24, 'penalty-0.003-softplus-8')
+    """
+    return list(dict.fromkeys(_candidates(family)))
+
+
+def _candidates(family: Family) -> Iterator[Composition]:
+    scale = 1.0 if family == "grey" else 0.3
+    weak, middle, strong, strongest = (round(scale * weight, 4) for weight in (0.003, 0.01, 0.03, 0.1))
+    for weight in (weak, middle, strong, strongest):
+        yield Composition(penalty=weight, activation="softplus")
+    for weight in (middle, strong):
+        for beta in (3.0, 20.0):
+            yield Composition(penalty=weight, activation="softplus", beta=beta)
+        yield Composition(penalty=weight, activation="silu")
+        yield Composition(penalty=weight, activation="smooth_relu")
+        yield Composition(penalty=weight, activation="softplus", filter="gaussian")
+    for weight in (middle, strong):
+        yield Composition(penalty=weight)
+    bases: tuple[tuple[Base, str], ...] = (
+        ("sgt", "fraction"), ("scaat", "eps"), ("at-small", "eps"), ("structured", "linf")
+    )  # fmt: skip
+    for base, setting in bases:
+        of_base = Composition(base=base, strength=strengths(family, base)[setting], activation="softplus")
+        for weight in (middle, strong):
+            yield replace(of_base, penalty=weight)

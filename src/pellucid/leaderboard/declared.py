@@ -1,0 +1,214 @@
+"""The sentences that were written down before any leaderboard was measured, and what became of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.core.files import check_writable
+from pellucid.leaderboard.declared_page import page
+from pellucid.leaderboard.plan import SEEDS, Leaderboard
+from pellucid.leaderboard.telling import measured_networks
+from pellucid.papers import measured
+from pellucid.papers.claim import Claim
+from pellucid.papers.reproduce import write
+from pellucid.report.table import interval_data
+from pellucid.runs.directory import Run
+from pellucid.runs.environment import environment, told_commit
+from pellucid.statistics import Interval
+from pellucid.statistics.comparison import holm
+from pellucid.statistics.seeds import hierarchical_statistic
+
+__all__ = ["SENTENCES", "Sentence", "judged", "p_value", "sentences"]
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A claim about one board.
+
+    Args:
+        board: its name.
+        claim: what is said of which entries; a ``difference``, or a ``value`` of one entry.
+    """
+
+    board: str
+    claim: Claim
+
+
+def _higher(text: str, run: str, baseline: str, metric: str = "mass", *, by: float = 0.0, board: str) -> Sentence:
+    return Sentence(board, Claim(text, metric, run, baseline, low=by))
+
+
+def _lower(text: str, run: str, baseline: str, metric: str, *, by: float = 0.0, board: str) -> Sentence:
+    return Sentence(board, Claim(text, metric, run, baseline, high=by))
+
+
+BESIDE, SHAPES, FASHION = "truth:beside", "truth:shapes", "fashion-mnist"
+PENALTY = "gradient-penalty-softplus"
+SENTENCES: tuple[Sentence, ...] = (
+    _higher("SCAAT's true mass is higher than regular training's", "scaat", "regular", board=BESIDE),
+    _higher("SCAAT's true mass is higher than with a random mask in the same training", "scaat", "scaat-random",
+            board=BESIDE),
+    _higher("SGT's true mass is higher than regular training's", "sgt", "regular", board=BESIDE),
+    _higher("SGT's true mass is higher than with a random mask in the same training", "sgt", "sgt-random",
+            board=BESIDE),
+    _higher("Adversarial training's true mass is higher than SCAAT's", "at", "scaat", board=BESIDE),
+    _higher("Adversarial training with a small radius, a control, has at least SCAAT's true mass but for .02",
+            "at-small", "scaat", by=-0.02, board=BESIDE),
+    _lower("A smooth activation alone raises true mass by no more than .02", "regular-softplus", "regular", "mass",
+           by=0.02, board=BESIDE),
+    _higher("The gradient penalty's true mass is higher with a smooth activation than with ReLU", PENALTY,
+            "gradient-penalty", board=BESIDE),
+    _higher("The gradient penalty with a smooth activation has a higher true mass than SCAAT", PENALTY, "scaat",
+            board=BESIDE),
+    _higher("The gradient penalty with a smooth activation has a higher true mass than adversarial training", PENALTY,
+            "at", board=BESIDE),
+    Sentence(BESIDE, Claim("The preset's true mass is at least .80", "mass", "trustworthy", kind="value", low=0.80)),
+    _higher("The preset's normalised faithfulness is not below regular training's", "trustworthy", "regular",
+            "faithfulness_normalised", board=BESIDE),
+    _higher("The preset's accuracy is at most 2 points below regular training's", "trustworthy", "regular",
+            "clean_accuracy", by=-0.02, board=BESIDE),
+    _higher("The preset's AutoAttack accuracy is at least 30 points above regular training's", "trustworthy", "regular",
+            "autoattack_correct", by=0.30, board=BESIDE),
+    _higher("The preset's Gini index is at least .10 above regular training's", "trustworthy", "regular", "gini",
+            by=0.10, board=BESIDE),
+    _lower("SCAAT's LeRF is lower than regular training's", "scaat", "regular", "aopc_lerf", board=FASHION),
+    _lower("Noise augmentation without any map reaches SCAAT's LeRF but for .002", "noise", "scaat", "aopc_lerf",
+           by=0.002, board=FASHION),
+    _higher("SCAAT's MoRF − LeRF is higher than with a random mask in the same training", "scaat", "scaat-random",
+            "area_between", board=FASHION),
+    _higher("With the image's mean as fill, SCAAT's LeRF is lower than regular training's by no more than .002",
+            "scaat", "regular", "aopc_lerf_mean", by=-0.002, board=FASHION),
+    _higher("The smoothing block raises adversarial training's ROS", "at-smoothing", "at", "ros", board=FASHION),
+    _higher("On colour images, SCAAT's true mass is higher than with a random mask in the same training", "scaat",
+            "scaat-random", board=SHAPES),
+    _higher("On colour images, the gradient penalty with a smooth activation has a higher true mass than regular "
+            "training",
+            PENALTY, "regular", board=SHAPES),
+    _higher("On colour images, the gradient penalty with a smooth activation has a higher true mass than SCAAT",
+            PENALTY, "scaat", board=SHAPES),
+)  # fmt: skip
+"""Twenty-three sentences, from the papers' claims and from what prototypes of one or two seeds had shown."""
+
+
+def sentences(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
+    """Write what became of each declared sentence, from the boards' runs; nothing is trained.
+
+    Writes sentences.md and .json. p-values are corrected by Holm's method over all sentences that could be judged.
+
+    Args:
+        plan: where the runs and the results are.
+        progress: of no effect.
+    """
+    check_writable(plan.results)
+    facts = environment(torch.device("cpu"))
+    del facts["command"]
+    runs = {name: _by_entry(replace(plan, name=name)) for name in dict.fromkeys(one.board for one in SENTENCES)}
+    every = [run for by_entry in runs.values() for seeds in by_entry.values() for run in seeds]
+    result = {
+        "name": plan.named("sentences"),
+        "scale": plan.scale,
+        "declared": len(SENTENCES),
+        "sentences": judged(runs),
+        "environment": {**facts, "device_name": every[0].environment["device_name"] if every else "no machine"},
+        "trained_at": sorted({told_commit(run.environment) for run in every}),
+        "command": f"pellucid leaderboard sentences{' --scale smoke' * (plan.scale == 'smoke')}",
+    }
+    file = plan.results / str(result["name"])
+    return [write(result, page(result), file), file.with_suffix(".json")]
+
+
+def _by_entry(plan: Leaderboard) -> dict[str, list[Run]]:
+    runs: dict[str, list[Run]] = {}
+    for network in measured_networks(plan):
+        runs.setdefault(network.entry, []).append(network.run)
+    return runs
+
+
+def judged(runs: Mapping[str, Mapping[str, Sequence[Run]]]) -> list[dict[str, Any]]:
+    """Every sentence with its effect, its interval and its verdict.
+
+    A sentence is confirmed where its p-value, corrected for all that are judged here, is at most .05 and its effect is
+    on the side that it says, refuted where it is on the other side, and cannot be told otherwise; with one seed nothing
+    is judged.
+
+    Args:
+        runs: by board and entry, a run for each seed.
+    """
+    found = [_found(one, runs.get(one.board, {})) for one in SENTENCES]
+    known = [row for row in found if row["p"] is not None and row["seeds"] > 1]
+    for row, value in zip(known, holm([row["p"] for row in known]) if known else (), strict=True):
+        row["p_holm"] = float(value)
+        right = row["right_side"]
+        row["verdict"] = "cannot be told" if value > ALPHA else "confirmed" if right else "refuted"
+    return found
+
+
+def _found(sentence: Sentence, runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
+    claim = sentence.claim
+    told: dict[str, Any] = {
+        "board": sentence.board, "text": claim.text, "metric": claim.metric, "run": claim.run,
+        "baseline": claim.baseline, "kind": claim.kind, "allowed": [claim.low, claim.high], "found": None, "p": None,
+        "p_holm": None, "verdict": "not measured", "seeds": 0, "declared_seeds": _declared_seeds(sentence.board),
+    }  # fmt: skip
+    names = [name for name in (claim.run, claim.baseline) if name]
+    groups = [runs.get(name, []) for name in names]
+    seeds = min(map(len, groups))
+    if not seeds or any(claim.metric not in run.measures for group in groups for run in group):
+        return told
+    groups = [group[:seeds] for group in groups]  # seed 1 and on, of every entry
+
+    (*statistics,), n = measured.statistics(groups, claim.metric, groups[0][0].rows.num_rows)
+
+    def at(confidence: float) -> Interval:
+        return hierarchical_statistic(
+            statistics, n, confidence=confidence,
+            function=(lambda means: means[0] - means[1]) if claim.baseline else (lambda means: means[0]),
+        )  # fmt: skip
+
+    interval = at(0.95)
+    if not interval.n:
+        return told | {"seeds": seeds, "verdict": "cannot be told"}
+    bound = claim.low if claim.low is not None else claim.high
+    assert bound is not None
+    right = interval.mean >= bound if claim.low is not None else interval.mean <= bound
+    return told | {
+        "found": interval_data(interval),
+        "p": p_value(at, bound),
+        "right_side": bool(right),
+        "seeds": seeds,
+        "verdict": "one seed" if seeds == 1 else "cannot be told",
+    }
+
+
+def _declared_seeds(board: str) -> int:
+    return SEEDS[Leaderboard(name=board).family]
+
+
+def p_value(at: Callable[[float], Interval], bound: float, *, least: float = 1e-3) -> float:
+    """One minus the largest confidence at which an interval leaves out a bound: a two-sided p-value.
+
+    Args:
+        at: the interval at a confidence in (0, 1).
+        bound: what the number is tested against.
+        least: least value that is told; a bootstrap of 2000 resamples knows no smaller one.
+
+    >>> round(p_value(lambda confidence: Interval(1.0, 1 - confidence, 1 + confidence, 9), 0.5), 3)
+    0.5
+    """
+
+    def leaves_out(confidence: float) -> bool:
+        interval = at(confidence)
+        return not interval.low <= bound <= interval.high
+
+    low, high = 0.0, 1 - least
+    if leaves_out(high):
+        return least
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if leaves_out(middle) else (low, middle)
+    return float(np.clip(1 - low, least, 1.0))

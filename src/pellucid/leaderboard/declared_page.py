@@ -1,0 +1,36 @@
+"""The declared sentences as Markdown, from their JSON."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from pellucid.leaderboard.page import provenance
+from pellucid.papers.table_page import claim_number
+
+__all__ = ["page"]
+
+
+def page(result: Mapping[str, Any]) -> str:
+    """The page's Markdown from its JSON: counts of the verdicts, then a line for each sentence."""
+    rows = result["sentences"]
+    counts = Counter(row["verdict"] for row in rows)
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    lines = ["# What was declared before it was measured", ""]
+    if result["scale"] == "smoke":
+        lines += ["Scale `smoke` shows that the command runs: its numbers mean nothing.", ""]
+    lines += [
+        f"{result['declared']} sentences: {told}. Each effect is a difference over the same seeds and images with its "
+        "95 % interval over both; a verdict holds at 5 % after Holm's correction for all sentences that were judged. A "
+        "sentence with fewer seeds than were declared says so, and one seed judges nothing.",
+        "",
+        "| sentence | board | seeds | found | p (Holm) | verdict |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+    ]
+    for row in rows:
+        found = "–" if row["found"] is None else claim_number(row)
+        fewer = f" of {row['declared_seeds']}" if row["seeds"] < row["declared_seeds"] else ""
+        p = "–" if row["p_holm"] is None else f"{row['p_holm']:.3f}"
+        lines.append(
+            f"| {row['text']} | {row['board']} | {row['seeds']}{fewer} | {found} | {p} | **{row['verdict']}** |"
+        )
+    return "\n".join([*lines, "", provenance(result), ""])

@@ -1,0 +1,81 @@
+"""By which rule settings are chosen, declared before any candidate was trained."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["ENTRY_RULE", "PRESET_RULE", "chosen_strengths", "refusal", "winner"]
+
+Row = Mapping[str, Any]
+"""A candidate: ``validation_accuracy``, and the means of its measures by name in ``measured``."""
+ENTRY_RULE = (
+    "of each method and each control, the strength with the highest true mass on validation images among those whose "
+    "accuracy is at most 2 points below regular training's; where none is, the most accurate"
+)
+PRESET_RULE = (
+    "the composition with the highest true mass on validation images among those whose normalised faithfulness "
+    "(uniform noise) is not below regular training's and whose accuracy is at most 1 point below it; where none is, at "
+    "most 2 points; where none is either, the most accurate"
+)
+
+
+def refusal(row: Row, regular: Row, allowed_loss: float, *, faithful: bool = False) -> str | None:
+    """Why a rule passes a candidate by, or None.
+
+    Args:
+        row: the candidate.
+        regular: regular training.
+        allowed_loss: how much accuracy it may lose, as a share.
+        faithful: whether its normalised faithfulness may not be below regular training's.
+    """
+    if regular["validation_accuracy"] - row["validation_accuracy"] > allowed_loss + 1e-9:
+        return "accuracy"
+    least = regular["measured"].get("faithfulness_normalised")
+    if faithful and least is not None:
+        own = row["measured"].get("faithfulness_normalised")
+        if own is None or own < least:
+            return "faithfulness"
+    return None
+
+
+def chosen_strengths(rows: Sequence[Row], regular: Row) -> Row:
+    """The strength of one entry that `ENTRY_RULE` names.
+
+    Args:
+        rows: the candidates of the entry.
+        regular: regular training.
+
+    >>> regular = {"validation_accuracy": 0.80, "measured": {"mass": 0.5}}
+    >>> weak = {"run": "weak", "validation_accuracy": 0.79, "measured": {"mass": 0.6}}
+    >>> strong = {"run": "strong", "validation_accuracy": 0.70, "measured": {"mass": 0.9}}
+    >>> chosen_strengths([weak, strong], regular)["run"]
+    'weak'
+    """
+    allowed = [row for row in rows if refusal(row, regular, 0.02) is None]
+    return max(allowed, key=_mass) if allowed else max(rows, key=_accuracy)
+
+
+def winner(rows: Sequence[Row], regular: Row) -> dict[str, Any]:
+    """The composition that `PRESET_RULE` names.
+
+    Args:
+        rows: the compositions.
+        regular: regular training.
+
+    Returns:
+        ``row``, and ``allowed_loss``: with which loss of accuracy it was found, None where none kept the rule.
+    """
+    for allowed_loss in (0.01, 0.02):
+        allowed = [row for row in rows if refusal(row, regular, allowed_loss, faithful=True) is None]
+        if allowed:
+            return {"row": max(allowed, key=_mass), "allowed_loss": allowed_loss}
+    return {"row": max(rows, key=_accuracy), "allowed_loss": None}
+
+
+def _mass(row: Row) -> float:
+    mass = row["measured"].get("mass")
+    return -math.inf if mass is None else float(mass)
+
+
+def _accuracy(row: Row) -> float:
+    return float(row["validation_accuracy"])

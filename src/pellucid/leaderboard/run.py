@@ -1,0 +1,110 @@
+"""A leaderboard from one command: train and measure what is missing, then write the table."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from pellucid.core.files import check_writable
+from pellucid.data import load
+from pellucid.leaderboard.boards import board
+from pellucid.leaderboard.entries import entries_of
+from pellucid.leaderboard.page import page
+from pellucid.leaderboard.plan import Leaderboard
+from pellucid.leaderboard.rows import summarise
+from pellucid.papers.reproduce import build_each, refuse_fewer_seeds, write
+from pellucid.papers.stages import Stage, finished
+from pellucid.runs.directory import Run, RunDirectory, read_run
+from pellucid.runs.environment import environment
+from pellucid.runs.evaluation import Evaluation
+from pellucid.runs.settings import Experiment, read_experiment
+
+__all__ = ["leaderboard", "place", "runs_of", "stages_of"]
+
+
+def leaderboard(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
+    """Train and measure what is missing, then write the table.
+
+    Finished stages are skipped, killed ones are continued. Writes leaderboard-NAME.json and .md.
+
+    Args:
+        plan: which board.
+        progress: show a bar on a terminal.
+
+    Returns:
+        The Markdown file and the JSON file.
+
+    Raises:
+        InputError: an unknown entry, data that is missing, a table of more seeds that would be replaced, or a folder of
+            results that cannot be written to.
+    """
+    file = Path(f"{plan.file}.json")
+    refuse_fewer_seeds(file, len(plan.numbers))
+    stages = stages_of(plan)
+    load(stages[0].experiment.dataset, "test")
+    check_writable(plan.results)
+    build_each([stage for stage in stages if not RunDirectory(stage.run).is_finished])
+    facts = environment(torch.device("cpu"))  # before the table changes the working tree
+    del facts["command"]  # it may hold a path of this machine; the table has one without
+    carry_out(plan, stages, progress=progress)
+    result = summarise(plan, runs_of(plan), facts)
+    return [write(result, page(result), plan.file), file]
+
+
+def carry_out(plan: Leaderboard, stages: Iterable[Stage], *, progress: bool) -> None:
+    """Train and measure each network, with a bar over them."""
+    every = list(stages)
+    with tqdm(
+        total=len(every), desc=plan.name, unit="network", dynamic_ncols=True, disable=None if progress else True
+    ) as bar:
+        for stage in finished(every, plan.jobs):
+            bar.set_postfix_str("/".join(stage.run.parts[-2:]))
+            bar.update()
+
+
+def stages_of(plan: Leaderboard) -> list[Stage]:
+    """Every network of a board, all entries of the first seed first."""
+    at = board(plan)
+    return [
+        stage_of(plan, one.name, replace(one.experiment(at, plan.family), seed=seed), at.evaluation)
+        for seed in plan.numbers
+        for one in entries_of(plan)
+    ]
+
+
+def stage_of(plan: Leaderboard, name: str, experiment: Experiment, evaluation: Evaluation) -> Stage:
+    """One network of a board in its folder."""
+    return Stage(
+        run=place(plan.out / plan.where / f"seed{experiment.seed}", name, experiment),
+        experiment=experiment,
+        evaluation=evaluation,
+    )
+
+
+def place(folder: Path, name: str, experiment: Experiment) -> Path:
+    """The run directory of an experiment: NAME, or NAME-2 and so on where other settings of it were trained before.
+
+    So a search that changes the settings of an entry loses no training, and going back to them finds it again.
+
+    Args:
+        folder: of the seed.
+        name: of the entry.
+        experiment: what it is now.
+    """
+    for number in count(1):
+        run = folder / (name if number == 1 else f"{name}-{number}")
+        if not RunDirectory(run).is_begun or read_experiment(run) == experiment:
+            return run
+    raise AssertionError
+
+
+def runs_of(plan: Leaderboard) -> dict[str, list[Run]]:
+    """The measured networks of a board by entry, one for each seed."""
+    runs: dict[str, list[Run]] = {}
+    entries = entries_of(plan)
+    for number, stage in enumerate(stages_of(plan)):
+        runs.setdefault(entries[number % len(entries)].name, []).append(read_run(stage.run))
+    return runs

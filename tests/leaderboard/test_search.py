@@ -1,0 +1,138 @@
+"""Settings are chosen by the declared rule, kept where everybody reads them, and ready as a preset."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import yaml
+
+import pellucid
+from pellucid.cli import main
+from pellucid.config import from_config
+from pellucid.core.errors import InputError
+from pellucid.leaderboard.composition import Composition, candidates
+from pellucid.leaderboard.entries import ENTRIES
+from pellucid.leaderboard.plan import Leaderboard
+from pellucid.leaderboard.rules import chosen_strengths, refusal, winner
+from pellucid.leaderboard.search import search
+from pellucid.leaderboard.settings import keep, strengths
+
+
+def row(name, accuracy, mass, faithfulness=None):
+    return {
+        "run": name,
+        "validation_accuracy": accuracy,
+        "measured": {"mass": mass, "faithfulness_normalised": faithfulness},
+    }
+
+
+REGULAR = row("regular", 0.80, 0.58, 0.40)
+
+
+def test_a_strength_is_the_truest_that_keeps_the_accuracy():
+    rows = [row("weak", 0.79, 0.60), row("middle", 0.78, 0.70), row("strong", 0.7799, 0.90)]
+    assert chosen_strengths(rows, REGULAR)["run"] == "middle"  # exactly 2 points are allowed
+    assert chosen_strengths([rows[2], row("worse", 0.70, 0.95)], REGULAR)["run"] == "strong"  # none is: most accurate
+    assert chosen_strengths([row("flat", 0.79, None), rows[0]], REGULAR)["run"] == "weak"
+
+
+def test_the_preset_is_faithful_and_within_one_point_or_two():
+    true, unfaithful = row("true", 0.795, 0.75, 0.41), row("unfaithful", 0.80, 0.90, 0.39)
+    truer = row("truer", 0.785, 0.85, 0.45)
+    assert (found := winner([true, unfaithful, truer], REGULAR))["row"] is true and found["allowed_loss"] == 0.01
+    assert (found := winner([unfaithful, truer], REGULAR))["row"] is truer and found["allowed_loss"] == 0.02
+    assert (found := winner([unfaithful], REGULAR))["row"] is unfaithful and found["allowed_loss"] is None
+    assert [refusal(one, REGULAR, 0.01, faithful=True) for one in (true, unfaithful, truer)] == [
+        None, "faithfulness", "accuracy"
+    ]  # fmt: skip
+
+
+def test_every_entry_has_settings_of_its_grid_in_every_family():
+    for family in ("grey", "colour"):
+        for one in ENTRIES:
+            kept = strengths(family, one.name)
+            if one.kind == "ours":
+                assert Composition.of(kept).chosen == dict(kept)
+            else:
+                assert [set(kept)] * len(one.grid[family]) == [set(settings) for settings in one.grid[family]]
+    with pytest.raises(InputError, match=r"settings.yaml has no settings of 'sgd' on grey images; it has regular"):
+        strengths("grey", "sgd")
+
+
+def test_what_was_chosen_is_kept_and_the_rest_stays(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("# read this\ngrey:\n  sgt: {fraction: 0.5}\n  at: {eps: 0.1}\ncolour:\n  at: {eps: 0.03}\n")
+    keep("grey", {"at": {"eps": 0.2}, "new": {"base": "sgt", "penalty": 0.01}}, file)
+    assert file.read_text().startswith("# read this\ngrey:\n  sgt: {fraction: 0.5}\n")
+    assert yaml.safe_load(file.read_text()) == {
+        "grey": {"sgt": {"fraction": 0.5}, "at": {"eps": 0.2}, "new": {"base": "sgt", "penalty": 0.01}},
+        "colour": {"at": {"eps": 0.03}},
+    }
+
+
+@pytest.mark.parametrize("family", ["grey", "colour"])
+def test_the_declared_compositions_differ(family):
+    declared = candidates(family)
+    assert len(declared) == len({one.name for one in declared}) == 24
+    assert all(Composition.of(one.chosen) == one for one in declared)
+    assert {one.base for one in declared} == {"regular", "sgt", "scaat", "at-small", "structured"}
+
+
+def test_a_composition_without_ingredients_is_regular_training():
+    plain = pellucid.Experiment()
+    at = Composition()
+    assert (at.method(lambda *_: None, 2), at.smooth(), at.block("relu1")) == (plain.method, None, None)
+    with pytest.raises(InputError, match="settings of a composition must be among .*, got 'lr'"):
+        Composition.of({"lr": 1})
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (1, 28, 56), (3, 32, 32), (3, 96, 96)])
+def test_a_preset_loads_for_every_size(shape):
+    chosen = pellucid.preset("trustworthy", shape=shape)
+    experiment = chosen.applied_to(pellucid.Experiment(seed=7))
+    assert (experiment.method, experiment.activation, experiment.smoothing) == (
+        chosen.method, chosen.activation, chosen.smoothing
+    )  # fmt: skip
+    assert experiment.seed == 7
+    with pytest.raises(InputError, match="preset must be one of trustworthy, got 'best'"):
+        pellucid.preset("best", shape=shape)
+
+
+def printed(capsys, *flags):
+    with pytest.raises(SystemExit):
+        main(["train", "run", *flags, "--print_config"])
+    return from_config(yaml.safe_load(capsys.readouterr().out), pellucid.Experiment)
+
+
+def test_a_preset_of_the_command_line_is_below_all_flags(capsys):
+    chosen = pellucid.preset("trustworthy", shape=(1, 28, 28))
+    experiment = printed(capsys, "--preset", "trustworthy", "--epochs", "2")
+    assert experiment == chosen.applied_to(pellucid.Experiment(epochs=2))
+    # as the first flag or the last, and the preset's own method keeps its other settings
+    other = printed(capsys, "--activation.beta", "3", "--method", "SCAAT", "--preset=trustworthy")
+    assert other.activation == replace(chosen.activation, beta=3)
+    assert other.method == pellucid.SCAAT()
+    kept = type(chosen.method).__name__
+    assert printed(capsys, "--preset", "trustworthy", "--method", kept).method == chosen.method
+    assert main(["train", "run", "--preset", "best"]) == 2
+    assert capsys.readouterr().err == "pellucid: preset must be one of trustworthy, got 'best'\n"
+
+
+@pytest.mark.slow
+def test_a_search_says_what_it_tried_and_chose(tmp_path):
+    plan = Leaderboard(
+        name="truth:shapes", scale="smoke", only=("decay", "trustworthy"), out=tmp_path / "runs", results=tmp_path
+    )
+    files = search(plan, progress=False)
+    assert [file.name for file in files] == [
+        "leaderboard-search-truth-shapes-smoke.md", "leaderboard-search-truth-shapes-smoke.json"
+    ]  # fmt: skip
+    trace = json.loads(files[1].read_text(encoding="utf-8"))
+    assert trace["seeds"] == [101]
+    by_name = {row["run"]: row for row in trace["rows"]}
+    assert set(by_name) == {"regular", "decay-0.0001", "decay-0.0003", "decay-0.001", "decay-0.003"}
+    of_decay = [row for row in trace["rows"] if row["entry"] == "decay"]
+    assert trace["chosen"]["decay"] == chosen_strengths(of_decay, trace["regular"])["run"]
+    assert trace["winner"] == winner(trace["compositions"][1:], trace["compositions"][0])["row"]["run"]
+    text = files[0].read_text(encoding="utf-8")
+    assert f"The preset: **`{trace['winner']}`**" in text and f"| **{trace['chosen']['decay']}** |" in text
