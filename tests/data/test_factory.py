@@ -282,7 +282,8 @@ def test_an_import_path_with_a_typo(package):
     for path in (f"{name}:mkae", f"{name}.mkae", f"{name}x:make", "fashion.mnist"):
         sentence = refused(path)
         assert sentence.startswith(f"cannot import {path!r}: ")
-        assert "a dataset is one of fashion-mnist, mnist, cifar10, pcam, folder, huggingface, or the import" in sentence
+        assert "a dataset is one of fashion-mnist, mnist, " in sentence
+        assert "folder, huggingface, or the import" in sentence
     assert f"dataset '{name}:constant' is of type int; expected a function or class that takes a split" in refused(
         f"{name}:constant"
     )

@@ -81,7 +81,8 @@ class Data:
     >>> Data(name="fashion-mist")
     Traceback (most recent call last):
     pellucid.InputError: unknown dataset 'fashion-mist', did you mean 'fashion-mnist'? Known are fashion-mnist, \
-mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such as my_package:make_dataset
+mnist, cifar10, pcam, truth:beside, truth:composite, truth:composite-colour, truth:decoy, truth:shapes, truth:parts, \
+folder, huggingface, and the import path of your own, such as my_package:make_dataset
     """
 
     name: str = "fashion-mnist"
@@ -131,6 +132,7 @@ mnist, cifar10, pcam, folder, huggingface, and the import path of your own, such
         if self.channels is not None:
             one_of((1, 3), channels=self.channels)
         at_least(1, " pixel", size=self.size)
+        at_least(1, " image", limit=self.limit)
         at_least(0, validation=self.validation, workers=self.workers)
 
     def _check_truth(self) -> None:

@@ -28,14 +28,14 @@ class RightReasons(Penalty):
     nothing. It needs a dataset with masks. What holds of BatchNorm is said at `Penalty`.
 
     Args:
-        weight: λ, at least 0; such that both terms are of one order of magnitude. The default is ours.
+        weight: λ, at least 0; too much of it costs accuracy first. The default is ours.
         method: whose loss the term is added to; its forward pass is shared where it is `Regular`.
 
     Source: Ross, Hughes & Doshi-Velez 2017, equation 1, where λ is 1000 for most data; both their sums over the images
     are means here. Their code has half of the term.
     """
 
-    weight: float = 10.0
+    weight: float = 1.0
     method: Method = field(default_factory=Regular)
 
     def __post_init__(self) -> None:

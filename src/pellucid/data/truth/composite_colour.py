@@ -75,7 +75,7 @@ class CompositeColour:
             mine = (place % HELD_BACK == HELD_BACK - 1) == (self.split == "validation")
             rows, labels = rows[mine], labels[mine]
         if len(stored.classes) < 2:
-            raise InputError(f"{self.path} has one class, {stored.classes[0]!r}; of which images are made needs two")
+            raise InputError(f"{self.path} has one class, {stored.classes[0]!r}; a set of truth needs two")
         return stored.images, Stock.of(rows, labels, stored.classes, f"the {self.split} part of {self.path}")
 
     @cached_property

@@ -9,7 +9,7 @@ from pellucid.data.splits import Stored, Truth
 from pellucid.data.truth.kept import Details, Named, kept
 from pellucid.data.truth.made import Recipe
 
-__all__ = ["IMAGES", "reader"]
+__all__ = ["IMAGES", "reader", "recipe"]
 
 IMAGES = {"train": 20_000, "validation": VALIDATION, "test": 4_000}
 """Images of each split of a set of ground truth."""
@@ -26,20 +26,26 @@ def reader(data: Data) -> Callable[[str], Stored]:
     """
 
     def read(split: str) -> Stored:
-        recipe = _recipe(data, split)
+        made = recipe(data, split)
         n = IMAGES[split]
-        held = kept(recipe, split, n)
+        held = kept(made, split, n)
         used = data.validation if split == "validation" else n
         truth = Truth(held["masks"][:used])
         if split != "train":
-            details = Details(recipe, split, n)
+            details = Details(made, split, n)
             truth = replace(truth, changed=Named(details, "changed", used), parts=Named(details, "part", used))
-        return Stored(held["images"][:used], held["labels"][:used], recipe.classes, recipe.shape, truth)
+        return Stored(held["images"][:used], held["labels"][:used], made.classes, made.shape, truth)
 
     return read
 
 
-def _recipe(data: Data, split: str) -> Recipe:
+def recipe(data: Data, split: str) -> Recipe:
+    """How the images of one split of a set are made.
+
+    Args:
+        data: names the set, and what it may be asked for.
+        split: ``train``, ``validation`` or ``test``.
+    """
     # Sets are imported where they are asked for, as the readers of files are.
     path = None if data.path is None else Path(data.path).expanduser()
     if data.name == "truth:beside":
