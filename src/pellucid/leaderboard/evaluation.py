@@ -29,7 +29,7 @@ TRUTH_NAMES = (
     *("follows_cause", "follows_rest", "mass_checked"),
 )
 """What is measured besides where masks are known."""
-CURVE_IMAGES = 300
+CURVE_IMAGES = 150
 """How many images of a truth set the perturbation curves and their oracles look at: 110 ms an image of 28 × 56 pixels,
 where all else by name takes 15; of Fashion-MNIST, where they take 34, all."""
 SLOW_IMAGES = 100
