@@ -22,8 +22,8 @@ def board(plan: Leaderboard) -> Setting:
 
     Fashion-MNIST: LeNet-5, 5 epochs of 55 000 images. Truth set ``beside``: LeNet-5, 4 epochs of 20 000 images. Truth
     set ``shapes``: ResNet-18 with ImageNet's stem and an eighth of the usual width, 10 epochs of 10 000 images.
-    CIFAR-10 and Imagenette: as `pellucid.papers.setting.setting` has them at scale ``cpu``. On grey pictures 1000 test
-    images are measured, on colour ones 200.
+    CIFAR-10 and Imagenette: as `pellucid.papers.setting.setting` has them at scale ``cpu``. Of Fashion-MNIST 1000 test
+    images are measured, of the grey truth set 500, of colour ones 200.
 
     Args:
         plan: which board, at which scale.
@@ -43,7 +43,7 @@ def _truth(plan: Leaderboard) -> Setting:
     name = "lenet5" if grey else "resnet18-224"
     network = Network(name=name, normalize=not grey, options={} if grey else {"width": 8})
     data, epochs = Data(name=plan.name, limit=20_000 if grey else 10_000), 4 if grey else 10
-    measured = Evaluation(images=1000 if grey else 200)
+    measured = Evaluation(images=500 if grey else 200)
     if plan.scale == "smoke":
         data, epochs = replace(data, limit=64, validation=64), 1
         measured = Evaluation(images=6, steps=2, repeats=1, draws=2, gallery=2)

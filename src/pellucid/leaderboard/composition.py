@@ -104,7 +104,7 @@ class Composition:
             case "at-small":
                 base = AdversarialTraining(attack=pgd(eps, 5, eps / 4))
             case "structured":
-                base = StructuredAdversarialTraining(linf=eps)
+                base = StructuredAdversarialTraining(linf=eps, l2=10 * eps)
             case _:
                 base = Regular()
         return GradientPenalty(weight=self.penalty, method=base) if self.penalty else base

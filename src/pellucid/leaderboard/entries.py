@@ -213,7 +213,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         name="structured", kind="method", title="adversarial training in one elastic step", against=("at",),
-        make=_trained(lambda at, chosen: StructuredAdversarialTraining(linf=chosen["linf"])),
+        make=_trained(lambda at, chosen: StructuredAdversarialTraining(linf=chosen["linf"], l2=10 * chosen["linf"])),
         grid=_grid("linf", (0.025, 0.05, 0.1), (0.004, 0.008, 0.016)), source="Gong, Dou, Farnia 2024",
     ),
     Entry(
@@ -251,7 +251,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         name="right-reasons", kind="method", title="gradient penalty outside the mask", needs_masks=True,
         against=("gradient-penalty",), make=_trained(lambda at, chosen: RightReasons(weight=chosen["weight"])),
-        grid=_grid("weight", (1.0, 10.0, 100.0, 1000.0)), source="Ross, Hughes, Doshi-Velez 2017",
+        grid=_grid("weight", (0.03, 0.1, 0.3, 1.0)), source="Ross, Hughes, Doshi-Velez 2017",
     ),
     Entry(
         name="energy", kind="method", title="share of the map inside the mask", needs_masks=True,
