@@ -17,8 +17,8 @@ def page(trace: Mapping[str, Any]) -> str:
     lines = [
         f"# Settings of the leaderboards on {trace['family']} images, chosen on {trace['dataset']}'s validation images",
         "",
-        f"{trace['dataset']}, {trace['network']}, {trace['epochs']} epochs of {trace['training_images']} images, half of the "
-        f"board's, seed{'s' * (len(seeds) > 1)} "
+        f"{trace['dataset']}, {trace['network']}, {trace['epochs']} epochs of {trace['training_images']} images, half "
+        f"of the board's, seed{'s' * (len(seeds) > 1)} "
         f"{', '.join(map(str, seeds))}, which test nothing; {trace['images']} validation images, accuracy of all of "
         "them. No test image was touched. Means of so few seeds: they choose, they show nothing.",
         "",

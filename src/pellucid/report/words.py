@@ -15,9 +15,11 @@ _TITLES = {
 # Their settings are told by name, as those of somebody's own method are.
 _NAMED = {
     "EnergyLoss": "Energy loss",
+    "GaussianAugmentation": "Gaussian noise on images (control)",
     "GradientAlignment": "Gradient alignment",
     "GradientPenalty": "Input-gradient penalty",
     "JacobianPenalty": "Jacobian penalty",
+    "NoiseAugmentation": "Noise in random regions of images (control)",
     "RightReasons": "Right for the right reasons",
     "StructuredAdversarialTraining": "Structured adversarial training",
     "TRADES": "TRADES",
