@@ -1,6 +1,6 @@
-"""The README's headline table, from the file of a paper's table.
+"""The README's headline: the first lines of the leaderboard where the truth is known.
 
-pellucid reproduce xu2023 --table 1-longer && python benchmarks/headline.py      writes README.md
+pellucid leaderboard truth:beside && python benchmarks/headline.py      writes README.md
 """
 
 import json
@@ -9,29 +9,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pellucid.papers.table_page import columns, verdicts
+from pellucid.leaderboard.reading import lead
+from pellucid.papers.table_page import cell
+from pellucid.runs.measures import Measure
 
-FILE = Path("results/raw/xu2023-1-longer-fashion-mnist-cpu.json")
-SHOWN = ("clean_accuracy", "gini", "entropy", "aopc_morf", "aopc_lerf")
+FILE = Path("results/leaderboard-truth-beside.json")
+SHOWN = ("clean_accuracy", "mass", "faithfulness_normalised", "gini", "autoattack_correct")
 BEGIN, END = f"<!-- {FILE}: benchmarks/headline.py writes this -->", "<!-- end of the headline -->"
 
 
 def headline(result: Mapping[str, Any]) -> str:
-    """A few columns of the vanilla gradient's maps, and the paper's claims on them."""
-    claims = [claim for claim in result["claims"] if "/" not in claim["metric"] and claim["whose"] == "paper"]
-    where = f"[{FILE.with_suffix('.md').name}]({FILE.with_suffix('.md').as_posix()})"
+    """What the board says, and a few columns of it, a control below its method."""
+    page, seeds = FILE.with_suffix(".md"), result["seeds"]
+    heads = [Measure.named(name).head for name in SHOWN]
+    rows = [
+        f"| {'↳ ' * (row['kind'] == 'control')}{row['name']} | "
+        + " | ".join(cell(row["measured"][name], name) for name in SHOWN)
+        + f" | {row['cost']['median']:.2g}× |"
+        for row in result["rows"]
+    ]
     return "\n".join(
         [
             BEGIN,
             "",
-            f"LeNet-5 on Fashion-MNIST, {result['epochs']} epochs, {result['seeds']} seeds, vanilla gradient maps of "
-            f"{result['images']} test images, accuracy of all {result['accuracy_images']}; mean [95 % interval over "
-            f"seeds and images]. *Published* numbers are of {result['published_on']}. Other maps and claims, hardware, "
-            f"versions and the command: {where}.",
+            *lead(result),
             "",
-            *columns(result, SHOWN),
+            f"| training | {' | '.join(heads)} | cost of a step |",
+            f"| --- |{' ---: |' * (len(SHOWN) + 1)}",
+            *rows,
             "",
-            *verdicts(claims, result["seeds"]),
+            f"LeNet-5, {result['training_images']} images, {len(seeds)} seed{'s' * (len(seeds) != 1)} that chose no "
+            f"setting; vanilla gradient maps of {result['images']} test images, accuracy of all "
+            f"{result['accuracy_images']}; mean [95 % interval over seeds and images]; ↳ is a control. Sources, "
+            f"contrasts, hardware, versions and the command: [{page.name}]({page.as_posix()}).",
             "",
             END,
         ]
