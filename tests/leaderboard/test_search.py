@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ import pellucid
 from pellucid.cli import main
 from pellucid.config import from_config
 from pellucid.core.errors import InputError
-from pellucid.leaderboard.composition import Composition, candidates
+from pellucid.leaderboard.composition import Base, Composition, candidates
 from pellucid.leaderboard.entries import ENTRIES
 from pellucid.leaderboard.plan import Leaderboard
 from pellucid.leaderboard.rules import chosen_strengths, refusal, winner
@@ -41,7 +42,13 @@ def test_the_preset_is_faithful_and_within_one_point_or_two():
     truer = row("truer", 0.785, 0.85, 0.45)
     assert (found := winner([true, unfaithful, truer], REGULAR))["row"] is true and found["allowed_loss"] == 0.01
     assert (found := winner([unfaithful, truer], REGULAR))["row"] is truer and found["allowed_loss"] == 0.02
-    assert (found := winner([unfaithful], REGULAR))["row"] is unfaithful and found["allowed_loss"] is None
+    assert found["faithful"]
+    coarse = row("coarse", 0.78, 0.95, 0.1)  # two points less accurate; found where none is as faithful
+    found = winner([unfaithful, coarse], REGULAR)
+    assert (found["row"], found["allowed_loss"], found["faithful"]) == (coarse, 0.02, False)
+    rough = row("rough", 0.77, 0.99, 0.5)
+    found = winner([rough], REGULAR)
+    assert (found["row"], found["allowed_loss"], found["faithful"]) == (rough, None, False)
     assert [refusal(one, REGULAR, 0.01, faithful=True) for one in (true, unfaithful, truer)] == [
         None, "faithfulness", "accuracy"
     ]  # fmt: skip
@@ -73,9 +80,9 @@ def test_what_was_chosen_is_kept_and_the_rest_stays(tmp_path):
 @pytest.mark.parametrize("family", ["grey", "colour"])
 def test_the_declared_compositions_differ(family):
     declared = candidates(family)
-    assert len(declared) == len({one.name for one in declared}) == 24
+    assert len(declared) == len({one.name for one in declared}) == 33
     assert all(Composition.of(one.chosen) == one for one in declared)
-    assert {one.base for one in declared} == {"regular", "sgt", "scaat", "at-small", "structured"}
+    assert {one.base for one in declared} == set(get_args(Base))
 
 
 def test_a_composition_without_ingredients_is_regular_training():

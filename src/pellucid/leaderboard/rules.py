@@ -15,7 +15,8 @@ ENTRY_RULE = (
 PRESET_RULE = (
     "the composition with the highest true mass on validation images among those whose normalised faithfulness "
     "(uniform noise) is not below regular training's and whose accuracy is at most 1 point below it; where none is, at "
-    "most 2 points; where none is either, the most accurate"
+    "most 2 points; where none is either, the same whatever its faithfulness; where none is that accurate, the most "
+    "accurate (the last but one was added when the first search had found none that is as faithful)"
 )
 
 
@@ -63,13 +64,15 @@ def winner(rows: Sequence[Row], regular: Row) -> dict[str, Any]:
         regular: regular training.
 
     Returns:
-        ``row``, and ``allowed_loss``: with which loss of accuracy it was found, None where none kept the rule.
+        ``row``; ``allowed_loss``, with which loss of accuracy it was found, None where none was so accurate; and
+        ``faithful``, whether it kept the demand on faithfulness.
     """
-    for allowed_loss in (0.01, 0.02):
-        allowed = [row for row in rows if refusal(row, regular, allowed_loss, faithful=True) is None]
-        if allowed:
-            return {"row": max(allowed, key=_mass), "allowed_loss": allowed_loss}
-    return {"row": max(rows, key=_accuracy), "allowed_loss": None}
+    for faithful in (True, False):
+        for allowed_loss in (0.01, 0.02) if faithful else (0.02,):
+            allowed = [row for row in rows if refusal(row, regular, allowed_loss, faithful=faithful) is None]
+            if allowed:
+                return {"row": max(allowed, key=_mass), "allowed_loss": allowed_loss, "faithful": faithful}
+    return {"row": max(rows, key=_accuracy), "allowed_loss": None, "faithful": False}
 
 
 def _mass(row: Row) -> float:

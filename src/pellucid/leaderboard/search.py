@@ -40,7 +40,7 @@ SMOKE_CANDIDATES = 3
 
 
 def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
-    """Choose the strength of every method and control, then the preset among 24 compositions.
+    """Choose the strength of every method and control, then the preset among the compositions of `candidates`.
 
     Every candidate is trained on half of the board's training images, with the seed 101 (and on, where more seeds are
     asked for), and measured on validation images; test images are not touched. What is there is skipped. Writes
@@ -107,6 +107,7 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
         "compositions": compositions,
         "winner": None if found is None else found["row"]["run"],
         "allowed_loss": None if found is None else found["allowed_loss"],
+        "faithful": found is not None and found["faithful"],
         "environment": facts | {"device_name": next(iter(runs.values()))[0].environment["device_name"]},
         "trained_at": sorted({told_commit(run.environment) for seeds in runs.values() for run in seeds}),
         "command": f"{plan.command.replace(f'--seeds {len(plan.numbers)}', f'--seeds {len(_seeds(plan))}')} --search",

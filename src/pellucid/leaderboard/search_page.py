@@ -32,7 +32,8 @@ def page(trace: Mapping[str, Any]) -> str:
         how = (
             "no composition keeps the rule, so the most accurate"
             if loss is None
-            else f"at most {100 * loss:g} point(s)"
+            else f"at most {100 * loss:g} point(s) of accuracy"
+            + ("" if trace["faithful"] else ", and less faithful than regular training by that measure")
         )
         lines += [f"The preset: **`{trace['winner']}`** ({how}).", ""]
         lines += ["## Compositions", "", *_table(trace, trace["compositions"], {trace["winner"]}, preset=True), ""]
@@ -51,7 +52,7 @@ def _table(
     yield "| --- | --- | ---: |" + " ---: |" * (len(heads) + 1) + " --- |"
     for row in rows:
         loss = (trace["allowed_loss"] or 0.02) if preset else 0.02
-        reason = "" if row is regular else refusal(row, regular, loss, faithful=preset) or ""
+        reason = "" if row is regular else refusal(row, regular, loss, faithful=preset and trace["faithful"]) or ""
         name = f"**{row['run']}**" if row["run"] in chosen else row["run"]
         settings = ", ".join(f"{key} {number(value)}" for key, value in row["settings"].items())
         cells = [_written(row["measured"].get(metric), metric) for metric in metrics]
