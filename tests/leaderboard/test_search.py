@@ -14,7 +14,7 @@ from pellucid.core.errors import InputError
 from pellucid.leaderboard.composition import Base, Composition, candidates
 from pellucid.leaderboard.entries import ENTRIES
 from pellucid.leaderboard.plan import Leaderboard
-from pellucid.leaderboard.rules import chosen_strengths, refusal, winner
+from pellucid.leaderboard.rules import chosen_strengths, most_robust, refusal, truest, winner
 from pellucid.leaderboard.search import search
 from pellucid.leaderboard.settings import keep, strengths
 
@@ -52,6 +52,24 @@ def test_the_preset_is_faithful_and_within_one_point_or_two():
     assert [refusal(one, REGULAR, 0.01, faithful=True) for one in (true, unfaithful, truer)] == [
         None, "faithfulness", "accuracy"
     ]  # fmt: skip
+
+
+def test_the_front_has_the_truest_and_the_truest_of_the_robust():
+    def attacked(name, accuracy, mass, robust):
+        known = row(name, accuracy, mass)
+        return known | {"measured": known["measured"] | {"robust_accuracy": robust}}
+
+    regular = attacked("regular", 0.80, 0.58, 0.02)
+    rows = [
+        attacked("mild", 0.79, 0.65, 0.20),
+        attacked("firm", 0.77, 0.75, 0.33),
+        attacked("fine", 0.78, 0.60, 0.35),
+        attacked("hard", 0.74, 0.70, 0.60),
+    ]
+    assert truest(rows, regular)["run"] == "firm"
+    assert most_robust(rows, regular)["run"] == "firm"
+    assert truest(rows[3:], regular)["run"] == "hard"  # none is accurate enough
+    assert most_robust(rows[:1], regular)["run"] == "mild"  # none is robust enough
 
 
 def test_every_entry_has_settings_of_its_grid_in_every_family():
@@ -101,7 +119,7 @@ def test_a_preset_loads_for_every_size(shape):
         chosen.method, chosen.activation, chosen.smoothing
     )  # fmt: skip
     assert experiment.seed == 7
-    with pytest.raises(InputError, match="preset must be one of trustworthy, got 'best'"):
+    with pytest.raises(InputError, match="preset must be one of trustworthy, truest, robust, got 'best'"):
         pellucid.preset("best", shape=shape)
 
 
@@ -122,7 +140,7 @@ def test_a_preset_of_the_command_line_is_below_all_flags(capsys):
     kept = type(chosen.method).__name__
     assert printed(capsys, "--preset", "trustworthy", "--method", kept).method == chosen.method
     assert main(["train", "run", "--preset", "best"]) == 2
-    assert capsys.readouterr().err == "pellucid: preset must be one of trustworthy, got 'best'\n"
+    assert capsys.readouterr().err == "pellucid: preset must be one of trustworthy, truest, robust, got 'best'\n"
 
 
 @pytest.mark.slow

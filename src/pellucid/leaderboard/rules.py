@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["ENTRY_RULE", "PRESET_RULE", "chosen_strengths", "refusal", "winner"]
+__all__ = ["ENTRY_RULE", "FRONT_RULE", "PRESET_RULE", "chosen_strengths", "most_robust", "refusal", "truest", "winner"]
 
 Row = Mapping[str, Any]
 """A candidate: ``validation_accuracy``, and the means of its measures by name in ``measured``."""
@@ -17,6 +17,11 @@ PRESET_RULE = (
     "(uniform noise) is not below regular training's and whose accuracy is at most 1 point below it; where none is, at "
     "most 2 points; where none is either, the same whatever its faithfulness; where none is that accurate, the most "
     "accurate (the last but one was added when the first search had found none that is as faithful)"
+)
+FRONT_RULE = (
+    "`truest` is the composition with the highest true mass for at most 5 points of accuracy; `robust` has the highest "
+    "of those that withstand the attack at least 30 points oftener than regular training, for at most 3 points; where "
+    "none does, it is the one that withstands it most"
 )
 
 
@@ -73,6 +78,33 @@ def winner(rows: Sequence[Row], regular: Row) -> dict[str, Any]:
             if allowed:
                 return {"row": max(allowed, key=_mass), "allowed_loss": allowed_loss, "faithful": faithful}
     return {"row": max(rows, key=_accuracy), "allowed_loss": None, "faithful": False}
+
+
+def truest(rows: Sequence[Row], regular: Row) -> Row:
+    """The composition with the highest true mass for up to 5 points of accuracy; the most accurate where none is.
+
+    Args:
+        rows: the compositions.
+        regular: regular training.
+    """
+    allowed = [row for row in rows if refusal(row, regular, 0.05) is None]
+    return max(allowed, key=_mass) if allowed else max(rows, key=_accuracy)
+
+
+def most_robust(rows: Sequence[Row], regular: Row) -> Row:
+    """The truest composition that withstands the attack at least 30 points oftener, for up to 3 points of accuracy.
+
+    Args:
+        rows: the compositions; where none is so robust and accurate, the one that withstands the attack most is taken.
+        regular: regular training.
+    """
+    least = _robust(regular) + 0.3
+    allowed = [row for row in rows if _robust(row) >= least and refusal(row, regular, 0.03) is None]
+    return max(allowed, key=_mass) if allowed else max(rows, key=_robust)
+
+
+def _robust(row: Row) -> float:
+    return float(row["measured"].get("robust_accuracy") or 0.0)
 
 
 def _mass(row: Row) -> float:

@@ -16,7 +16,16 @@ from pellucid.leaderboard.composition import Composition, candidates
 from pellucid.leaderboard.entries import Entry, entries_of
 from pellucid.leaderboard.evaluation import SomeImages, curves
 from pellucid.leaderboard.plan import FAMILIES, Leaderboard
-from pellucid.leaderboard.rules import ENTRY_RULE, PRESET_RULE, chosen_strengths, refusal, winner
+from pellucid.leaderboard.rules import (
+    ENTRY_RULE,
+    FRONT_RULE,
+    PRESET_RULE,
+    chosen_strengths,
+    most_robust,
+    refusal,
+    truest,
+    winner,
+)
 from pellucid.leaderboard.run import carry_out, stage_of
 from pellucid.leaderboard.search_page import page
 from pellucid.leaderboard.settings import Strengths, keep
@@ -84,11 +93,14 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
         keep(plan.family, settings)  # compositions have bases of these strengths
     compositions: list[dict[str, Any]] = []
     found: dict[str, Any] | None = None
+    named: dict[str, Any] = {}
     if not plan.only or "trustworthy" in plan.only:
         compositions, more_runs = _compositions(plan, at, progress=progress)
         runs |= more_runs
         found = winner(compositions[1:], compositions[0])
-        settings["trustworthy"] = found["row"]["settings"]
+        front = {"truest": truest, "robust": most_robust}
+        named = {name: rule(compositions[1:], compositions[0]) for name, rule in front.items()}
+        settings |= {"trustworthy": found["row"]["settings"]} | {name: row["settings"] for name, row in named.items()}
     trace = {
         "name": f"leaderboard-search-{plan.where}",
         "board": plan.name,
@@ -100,11 +112,12 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
         "training_images": at.base.dataset.limit,
         "images": next(iter(runs.values()))[0].rows.num_rows,
         "seeds": list(_seeds(plan)),
-        "rules": {"entries": ENTRY_RULE, "preset": PRESET_RULE},
+        "rules": {"entries": ENTRY_RULE, "preset": PRESET_RULE, "front": FRONT_RULE},
         "regular": regular,
         "rows": rows,
         "chosen": {name: row["run"] for name, row in chosen.items()},
         "compositions": compositions,
+        "front": {name: row["run"] for name, row in named.items()},
         "winner": None if found is None else found["row"]["run"],
         "allowed_loss": None if found is None else found["allowed_loss"],
         "faithful": found is not None and found["faithful"],

@@ -22,7 +22,8 @@ def page(trace: Mapping[str, Any]) -> str:
         f"{', '.join(map(str, seeds))}, which test nothing; {trace['images']} validation images, accuracy of all of "
         "them. No test image was touched. Means of so few seeds: they choose, they show nothing.",
         "",
-        f"The rule for strengths: {trace['rules']['entries']}. The rule for the preset: {trace['rules']['preset']}.",
+        f"The rule for strengths: {trace['rules']['entries']}. The rule for the preset: {trace['rules']['preset']}. "
+        f"Beside it, {trace['rules']['front']}.",
         "",
     ]
     if trace["scale"] == "smoke":
@@ -35,8 +36,14 @@ def page(trace: Mapping[str, Any]) -> str:
             else f"at most {100 * loss:g} point(s) of accuracy"
             + ("" if trace["faithful"] else ", and less faithful than regular training by that measure")
         )
-        lines += [f"The preset: **`{trace['winner']}`** ({how}).", ""]
-        lines += ["## Compositions", "", *_table(trace, trace["compositions"], {trace["winner"]}, preset=True), ""]
+        others = "".join(f" `{name}`: `{run}`." for name, run in trace["front"].items())
+        lines += [f"The preset `trustworthy`: **`{trace['winner']}`** ({how}).{others}", ""]
+        lines += [
+            "## Compositions",
+            "",
+            *_table(trace, trace["compositions"], {trace["winner"], *trace["front"].values()}, preset=True),
+            "",
+        ]
     lines += ["## Strengths of methods and controls", ""]
     lines += [*_table(trace, trace["rows"], set(trace["chosen"].values()), preset=False), ""]
     return "\n".join([*lines, provenance(trace), ""])
