@@ -15,7 +15,7 @@ PREFIXES = {
     "xu2023": "SCAAT (Xu et al. 2023)",
     "pellucid": "Compositions",
     "selection": "Searches for settings",
-    "search": "Searches for settings",
+    "leaderboard-search": "Searches for settings",
     "": "Other measurements",
 }
 INTRODUCTION = """\

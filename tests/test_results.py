@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 
 from pellucid import metrics
+from pellucid.leaderboard.settings import strengths
 from pellucid.metrics import suite
 from pellucid.papers.setting import setting
 
 ROOT = Path(__file__).parent.parent
-RAW = ROOT / "results" / "raw"
+RESULTS = ROOT / "results"
+RAW = RESULTS / "raw"
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,43 @@ def test_every_raw_page_is_in_the_index(benchmarks):
     index = (RAW / "README.md").read_text()
     assert index == benchmarks("raw_index").page(RAW)
     assert all(f"]({file.name})" in index for file in RAW.glob("*.md") if file.name != "README.md")
+
+
+PAGES = {
+    "leaderboard-search": "pellucid.leaderboard.search_page", "leaderboard": "pellucid.leaderboard.page",
+    "truth-measures": "pellucid.leaderboard.telling_page", "trust-card": "pellucid.leaderboard.calibration_page",
+    "sentences": "pellucid.leaderboard.declared_page",
+}  # fmt: skip
+"""The module that writes each kind of page about the truth."""
+TRUTH = sorted(file for name in PAGES for file in {*RESULTS.glob(f"{name}*.json"), *RAW.glob(f"{name}*.json")})
+
+
+@pytest.mark.parametrize("file", dict.fromkeys(TRUTH), ids=lambda file: file.stem)
+def test_pages_about_the_truth_have_the_numbers_of_their_data(numbers, file):
+    module = next(module for name, module in PAGES.items() if file.name.startswith(name))
+    page = import_module(module).page(json.loads(file.read_text()))
+    assert numbers(file.with_suffix(".md").read_text()) == numbers(page)
+
+
+def test_nothing_that_tests_has_chosen():
+    searches = [json.loads(file.read_text()) for file in RAW.glob("leaderboard-search-*.json")]
+    boards = [json.loads(file.read_text()) for file in RESULTS.glob("leaderboard-*.json")]
+    assert searches and boards
+    chose = {seed for search in searches for seed in search["seeds"]}
+    assert not chose & {seed for board in boards for seed in board["seeds"]}
+    assert all(board["split"] == "test" for board in boards)
+
+
+@pytest.mark.parametrize("family", ["grey", "colour"])
+def test_the_settings_are_those_that_the_search_chose(family):
+    searches = [json.loads(file.read_text()) for file in RAW.glob("leaderboard-search-*.json")]
+    for search in (search for search in searches if search["family"] == family):
+        rows = {row["run"]: row["settings"] for row in search["rows"]}
+        made = {row["run"]: row["settings"] for row in search["compositions"]}
+        for entry, run in search["chosen"].items():
+            assert dict(strengths(family, entry)) == rows[run]
+        for entry, run in {"trustworthy": search["winner"], **search["front"]}.items():
+            assert dict(strengths(family, entry)) == made[run]
 
 
 def test_a_table_of_scale_smoke_counts_for_no_claim(benchmarks, tmp_path):

@@ -174,10 +174,9 @@ def _candidates(family: Family) -> Iterator[Composition]:
     masked = Composition(base="scaat-random", strength=strengths(family, "scaat-random")["eps"], activation="softplus")
     yield replace(masked, activation="relu", steps=2)
     yield masked
-    for more in ({}, {"penalty": middle}, {"filter": "gaussian"}):
-        yield replace(masked, steps=2, **more)
+    short = replace(masked, steps=2)
+    yield from (short, replace(short, penalty=middle), replace(short, filter="gaussian"))
     trades = Composition(base="trades", strength=0.1 if family == "grey" else 0.0314, activation="softplus")
     yield replace(trades, activation="relu", steps=2)
     yield trades
-    for more in ({}, {"penalty": middle}):
-        yield replace(trades, steps=2, **more)
+    yield from (replace(trades, steps=2), replace(trades, steps=2, penalty=middle))
