@@ -187,27 +187,51 @@ def page(result: dict[str, Any]) -> str:
         f"Settings: {'; '.join(result['settings'])}. Times: median over {result['rounds']} rounds taken in turn, 95 %"
         f" bootstrap interval. {facts['device_name']}, {facts['threads']} thread, Python {facts['python']}, torch"
         f" {facts['packages']['torch']}, {versions}, pellucid {facts['pellucid']}, commit {facts['commit']}"
-        f"{' with changes' if facts['dirty'] else ''}, {facts['started']}. Regenerate: `make parity`.",
+        f"{' with changes' if facts['dirty'] else ''}, {facts['started']}. Regenerate: `make parity`."
+        + "".join(f" Added at {commit}: {', '.join(names)}." for commit, names in added(rows).items()),
         "",
     ]
     return "\n".join(lines)
+
+
+def added(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """The measures of rows that ``--missing`` added, by commit and day."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if "added" in row:
+            names.setdefault(row["added"], []).extend(f"`{name}`" for name in row["measures"])
+    return names
+
+
+def identity(row: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """What tells a row of the file from others."""
+    return tuple(row["measures"]), tuple(row["columns"]), row["reference"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", help="measures whose name holds this; writes nothing")
+    parser.add_argument("--missing", action="store_true", help="measure what the file lacks, and keep its other rows")
     parser.add_argument("--out", type=Path, default=Path("results/metrics-parity"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.getLogger("pellucid").setLevel("ERROR")  # Quantus turns logging on for everyone
     all_settings = settings()
+    facts = environment(torch.device("cpu"))
+    known = json.loads(options.out.with_suffix(".json").read_text()) if options.missing else None
+    there = {identity(row): row for row in known["rows"]} if known else {}
     rows = []
     for one in CASES:
         if options.only and not any(options.only in name for name in one.measures):
             continue
+        if kept := there.get((tuple(one.measures), tuple(one.columns), one.reference)):
+            rows.append(kept)
+            continue
         clock = time.perf_counter()
         row = compared(one, all_settings, rounds=options.rounds)
+        if known:
+            row["added"] = f"{facts['commit'][:7]}, {facts['started'][:10]}"
         rows.append(row)
         print(
             "ok  " if row["passed"] else "FAIL", ", ".join(one.measures), "|", one.reference, "|",
@@ -218,12 +242,12 @@ def main() -> int:
     failed = [row for row in rows if not row["passed"]]
     if options.only:
         return bool(failed)
-    differences = []
-    for work in DIFFERENCES:
+    differences = known["differences"] if known else []
+    for work in () if known else DIFFERENCES:
         differences.append(work(all_settings))
         print(differences[-1], flush=True)
     result = {
-        "environment": environment(torch.device("cpu")),
+        "environment": known["environment"] if known else facts,
         "peers": {name: importlib.metadata.version(name) for name in PEERS},
         "settings": [
             f"{s.name}, {len(s.x)} images of {'×'.join(map(str, s.x.shape[1:]))}" for s in all_settings.values()
