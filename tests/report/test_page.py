@@ -162,7 +162,9 @@ def test_a_question_mark_opens_what_the_column_means(page: Page) -> None:
 
 def test_the_verdict_names_its_measures_and_opens_what_they_mean(page: Page) -> None:
     links = page.locator(".answers a")
-    questions = [measure for measure in ordered(map(Measure.named, KNOWN)) if measure.column.contest]
+    unknown = {"mass"}  # of images whose truth nobody knows
+    named = (Measure.named(name) for name in KNOWN if name not in unknown)
+    questions = [measure for measure in ordered(named) if measure.column.contest]
     assert links.all_inner_texts() == [measure.title for measure in questions]
     for link, measure in zip(links.all(), questions, strict=True):
         link.click()

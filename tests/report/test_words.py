@@ -36,7 +36,12 @@ ATTACK = {"class_path": "pellucid.attacks.PGD", "init_args": {"eps": 8 / 255, "s
             None,
             "SCAAT, λ 1, at random places, q by eval-mode predictions",
         ),
-        ("pellucid.methods.NoiseAugmentation", {"share": 0.5}, None, "NoiseAugmentation, share 0.5"),
+        (
+            "pellucid.methods.NoiseAugmentation",
+            {"share": 0.5},
+            None,
+            "Noise in random regions of images (control), share 0.5",
+        ),
         (
             "mine.Own",
             {"weight": 2, "soft": True, "kind": "l2", "attack": ATTACK, "inner": {"a": 1}, "none": None},
