@@ -17,7 +17,7 @@ from pellucid.report.gate import FEWEST, parse
 TEXT = (Path(__file__).parents[2] / "docs" / "github-actions.md").read_text(encoding="utf-8")
 
 GOOD = (0.89, 0.10, 0.56, 13e-3, 0.20, 1.9, 8.0)
-WORSE = (0.60, 0.05, 0.30, 60e-3, 0.05, 5.0, 8.0)
+WORSE = (0.60, 0.01, 0.30, 60e-3, 0.05, 5.0, 8.0)
 
 
 def scripts() -> list[str]:

@@ -32,7 +32,7 @@ UNTOLD: Verdict = "not enough images to tell"
 
 @dataclass(frozen=True)
 class Requirement:
-    """One requirement, such as ``gini>=-0.02`` or ``aopc_lerf<=1.1x``.
+    """One requirement, such as ``gini>=-0.02`` or ``ris<=1.1x``.
 
     Attributes:
         metric: as in `pellucid compare`, with a saliency method's suffix where it has one.
@@ -84,8 +84,8 @@ def parse(text: str) -> list[Requirement]:
     Raises:
         InputError: none, or one that cannot be read.
 
-    >>> [str(requirement) for requirement in parse("aopc_lerf<=1.1x, gini >= -0.02")]
-    ['aopc_lerf <= 1.1x', 'gini >= -0.02']
+    >>> [str(requirement) for requirement in parse("ris<=1.1x, gini >= -0.02")]
+    ['ris <= 1.1x', 'gini >= -0.02']
     """
     requirements = []
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -93,7 +93,7 @@ def parse(text: str) -> list[Requirement]:
         if match is None or not math.isfinite(float(match["bound"])):
             raise InputError(
                 f"a requirement is METRIC<=NUMBER or METRIC>=NUMBER, of the difference from the baseline, or with an x "
-                f"after the number of the multiple of it, such as gini>=-0.02 or aopc_lerf<=1.1x; got {part!r}"
+                f"after the number of the multiple of it, such as gini>=-0.02 or ris<=1.1x; got {part!r}"
             )
         relation = {"≤": "<=", "≥": ">="}.get(match["relation"], match["relation"])
         requirement = Requirement(match["metric"], relation, float(match["bound"]), bool(match["multiple"]))
@@ -101,7 +101,7 @@ def parse(text: str) -> list[Requirement]:
             raise InputError(f"a multiple must be above 0, got {part!r}")
         requirements.append(requirement)
     if not requirements:
-        raise InputError("there is nothing to require; give --require such as 'gini>=-0.02, aopc_lerf<=1.1x'")
+        raise InputError("there is nothing to require; give --require such as 'gini>=-0.02, ris<=1.1x'")
     return requirements
 
 
