@@ -28,8 +28,8 @@ class TRADES(Method):
         attack: how x becomes x'. It must start at random, since the gradient of KL(f(x) ‖ f(x)) is 0.
         beta: β, at least 0; more of it trades accuracy for robustness.
 
-    Source: Zhang et al. 2019, equation 5, with β = 1/λ. Their code starts the attack at x + 0.001 · N(0, 1), ours at a
-    uniform draw from the attack's ball; β is 6 and the attack has 10 steps of 2/255 in their code for CIFAR-10 too.
+    Source: Zhang et al. 2019, equation 5, with β = 1/λ. Their ``trades.py`` starts the attack at x + 0.001 · N(0, 1),
+    ours at a uniform draw from the attack's ball; the divergence, its direction and the 10 steps are theirs.
     """
 
     attack: PGD = PGD(eps=8 / 255, step_size=2 / 255, steps=10)
