@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pellucid.leaderboard.plan import FAMILIES, SEEDS
+
 __all__ = ["Target", "lead", "reached"]
 
 Target = tuple[str, str, float]
@@ -35,6 +37,12 @@ def lead(result: Mapping[str, Any]) -> Iterator[str]:
             f"{_listed(higher)}."
         )
         return
+    declared = SEEDS[FAMILIES[result["board"]]]
+    if len(result["seeds"]) < declared:
+        yield (
+            f"{len(result['seeds'])} of the {declared} declared seeds are measured, so the intervals over seeds are "
+            "wide and most differences cannot be told yet; read the means as a direction."
+        )
     above = [row["name"] for row in methods if _all_above(row, metric)]
     only_regular = [
         row["name"] for row in methods if row["name"] not in above and _above(row["against"]["regular"], metric)
