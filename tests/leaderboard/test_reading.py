@@ -182,7 +182,7 @@ def board_of(lows):
 
 
 def test_the_lead_says_what_does_not_hold():
-    result = {"scale": "cpu", "seeds": [1, 2, 3], "contrasts": ["mass"]}
+    result = {"board": "truth:beside", "scale": "cpu", "seeds": [1, 2, 3, 4, 5], "contrasts": ["mass"]}
     above = list(lead(result | {"rows": [board_of({"regular": 0.05, "scaat-random": 0.01})]}))
     assert above[0] == "**Higher true mass than regular training and than every control beside it: scaat.**"
     not_control = list(lead(result | {"rows": [board_of({"regular": 0.05, "scaat-random": -0.01})]}))
@@ -190,3 +190,5 @@ def test_the_lead_says_what_does_not_hold():
     not_even = list(lead(result | {"rows": [board_of({"regular": -0.05, "scaat-random": 0.01})]}))
     assert not_even[2] == "Not shown to be higher than regular training: scaat."
     assert "nothing is confirmed" in next(lead(result | {"seeds": [1], "rows": []}))
+    few = list(lead(result | {"seeds": [1, 2], "rows": [board_of({"regular": 0.05, "scaat-random": 0.01})]}))
+    assert few[0].startswith("2 of the 5 declared seeds") and few[1:] == above

@@ -9,7 +9,7 @@ import pytest
 
 from pellucid.papers import claim as claims, measured
 from pellucid.papers.claim import Claim, checked
-from pellucid.papers.table_page import _fewer_images, claim_number, verdicts
+from pellucid.papers.table_page import fewer_images, claim_number, verdicts
 from pellucid.runs.directory import Run
 
 
@@ -111,8 +111,8 @@ def test_a_page_says_how_many_images_have_a_value() -> None:
     }
     measured = {run: {name: {"n": n} for name, n in own.items()} for run, own in counts.items()}
     result = {"metrics": ["gini", "ris", "ros/smoothgrad"], "measured": measured, "images": 100}
-    assert _fewer_images(result) == ["Not every image has a value of every number: 85 to 99 for RIS, ROS, by network."]
-    assert _fewer_images(result | {"metrics": ["gini"]}) == []
+    assert fewer_images(result) == ["Not every image has a value of every number: 85 to 99 for RIS, ROS, by network."]
+    assert fewer_images(result | {"metrics": ["gini"]}) == []
 
 
 N = 200
