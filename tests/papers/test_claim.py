@@ -9,7 +9,7 @@ import pytest
 
 from pellucid.papers import claim as claims, measured
 from pellucid.papers.claim import Claim, checked
-from pellucid.papers.table_page import fewer_images, claim_number, verdicts
+from pellucid.papers.table_page import claim_number, fewer_images, verdicts
 from pellucid.runs.directory import Run
 
 
