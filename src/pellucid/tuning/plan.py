@@ -44,6 +44,10 @@ class Tune:
         lr: learning rate of the last layers; the first ones have a tenth of it.
         batchnorm: ``follow`` lets BatchNorm's statistics follow the photographs, ``frozen`` keeps those of the weights.
         measured: most test photographs that are measured.
+        metrics: what is measured, as in `pellucid.Evaluation`.
+        composites: test images made of the photographs, each pasted on another ground among other things, on which it
+            is known where the object is; 0 for none. They need a folder with the split in it.
+        cards: test photographs whose trust card is made; 0 for none.
         seed: of everything.
 
     Raises:
@@ -72,6 +76,9 @@ class Tune:
     lr: float = 1e-3
     batchnorm: Literal["follow", "frozen"] = "follow"
     measured: int = 200
+    metrics: tuple[str, ...] = ("default",)
+    composites: int = 200
+    cards: int = 40
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -79,6 +86,7 @@ class Tune:
         one_of(("follow", "frozen"), batchnorm=self.batchnorm)
         positive(minutes=self.minutes, lr=self.lr, validation=self.validation, test=self.test)
         at_least(1, epochs=self.epochs, batch_size=self.batch_size, measured=self.measured, size=self.size)
+        at_least(0, composites=self.composites, cards=self.cards)
         if not self.network:
             raise InputError("network must name one, such as timm:resnet18 or efficientnet-lite0, got nothing")
 
