@@ -1,6 +1,5 @@
 """What holds of every method's classification loss: class weights, smoothing, and what running statistics follow."""
 
-
 import pytest
 import torch
 import torch.nn.functional as F

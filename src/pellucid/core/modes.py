@@ -5,12 +5,13 @@ from contextlib import contextmanager
 
 from torch import nn
 
-__all__ = ["NORMS", "evaluating", "following", "untracked", "wake"]
+__all__ = ["DROPOUTS", "NORMS", "evaluating", "following", "untracked", "wake"]
 
 NORMS = (nn.modules.batchnorm._NormBase,)
 """Layers that may keep running statistics: BatchNorm in all its forms, and InstanceNorm."""
 
 DROPOUTS = (nn.modules.dropout._DropoutNd,)
+"""Layers that drop what they are given, in training mode alone."""
 
 
 @contextmanager
