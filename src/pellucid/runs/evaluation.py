@@ -276,6 +276,8 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
         name: column.as_dict() for name, column in columns.items() if all(name in part.column_names for part in tables)
     }
     table = pa.concat_tables([part.select(list(meaning)) for part in tables])
+    for name, words in dataset.subgroups(chosen).items():
+        table = table.append_column(name, pa.array(words, pa.string()))
     metadata = {
         "format": ROWS_FORMAT,
         "classes": list(dataset.classes),
