@@ -62,6 +62,7 @@ from .runs.settings import (
     Optimizer as Optimizer,
     Schedule as Schedule,
 )
+from .runs.trained import load as load
 from .runs.training import fit as fit
 from .saliency import (
     IntegratedGradients as IntegratedGradients,

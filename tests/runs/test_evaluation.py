@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 import pellucid.runs.evaluation
 import pellucid.runs.measurement
+import pellucid.runs.rows
 from pellucid import (
     PGD,
     SCAAT,
@@ -482,7 +483,7 @@ def test_no_old_rows_stay_beside_new_maps(run, tmp_path, monkeypatch):
     def killed(maps):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pellucid.runs.evaluation, "save", killed)
+    monkeypatch.setattr(pellucid.runs.rows, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         evaluate(other, Evaluation(**quick | {"target": "true"}))
     assert not (other / "rows.parquet").exists()

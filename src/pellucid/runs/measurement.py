@@ -68,13 +68,13 @@ class Measurement:
         Raises:
             InputError: settings that one of pellucid's metrics refuses; a metric that changes what all share.
         """
-        parts = [self._measured(case) for case in self._cases(model, x, label, index, truth)]
+        parts = [self._measured(case) for case in self.cases(model, x, label, index, truth)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0] if all(name in p for p in parts)}
 
-    def _cases(
+    def cases(
         self, model: nn.Module, x: Image, label: Label, index: Sequence[int], truth: Truth | None = None
     ) -> Iterator[Case]:
-        """The batch in parts of at most ``chunk`` images."""
+        """The batch in parts of at most ``chunk`` images; its arguments are those of a call."""
         for first in range(0, len(x), self.chunk):
             part = slice(first, first + self.chunk)
             known = {} if truth is None else _known(truth, part, x.device)
@@ -144,7 +144,7 @@ class Measurement:
             check is measured also ``randomised/NAME``, (n, layers, h, w): the maps of the networks whose layers are
             made random one after the other.
         """
-        cases = list(self._cases(model, x, label, index))
+        cases = list(self.cases(model, x, label, index))
 
         def maps(network: nn.Module, name: str) -> Heatmap:
             # The target is the trained network's, whichever network is explained.
