@@ -21,6 +21,7 @@ from .edits.smoothing import (
     Smoothing as Smoothing,
     insert_smoothing as insert_smoothing,
 )
+from .explanation.cards import explain as explain
 from .leaderboard.presets import (
     Preset as Preset,
     preset as preset,

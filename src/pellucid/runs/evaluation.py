@@ -43,7 +43,9 @@ from pellucid.saliency import Channels, Explain, as_saliency, by_name
 __all__ = ["Evaluation", "evaluate", "known_of", "measurement_of"]
 
 LOOKED_AT = 8
-"""Images of one pass that tells whether an evaluation may take long; of one of them everything is timed then."""
+"""Images of one pass that tells whether an evaluation may take long."""
+PROBE = 2
+"""Seconds from which on a timing is taken for what it is; below, more images are timed."""
 LONG = 30
 """Seconds from which on it is told beforehand how long an evaluation will take."""
 SETTINGS = (
@@ -336,12 +338,19 @@ def _planned(
 ) -> Evaluation:
     """What fits into the budget, or the evaluation itself; how long it will take is told where that is long."""
     dataset, processes = subject.dataset, fabric.world_size
-    index = chosen_images(len(dataset), evaluation)[:LOOKED_AT]
-    x, label = pictures_at(dataset, index, fabric.device)
+    x, _ = pictures_at(dataset, chosen_images(len(dataset), evaluation)[:LOOKED_AT], fabric.device)
     if evaluation.budget is None and rough_seconds(model, x, min(evaluation.images, len(dataset))) < LONG * processes:
         return evaluation
     began, made = time.perf_counter(), evaluation
-    cost = cost_of(measurement(evaluation), model, x[:1], label[:1], index[:1], dataset.truth_of(index[:1]))
+    timed = 1
+    while True:
+        index = chosen_images(len(dataset), evaluation)[:timed]
+        x, label = pictures_at(dataset, index, fabric.device)
+        start, measured = time.perf_counter(), measurement(evaluation)
+        cost = cost_of(measured, model, x, label, index, dataset.truth_of(index))
+        if time.perf_counter() - start > PROBE or timed >= min(measured.chunk, evaluation.images, len(dataset)):
+            break
+        timed *= 8
     if evaluation.budget is not None:
         left = max(0.0, evaluation.budget - (time.perf_counter() - began)) * processes
         made = planned(
