@@ -21,7 +21,7 @@ from pellucid.data.decoding import pixels
 from pellucid.data.headers import SUFFIXES, header
 from pellucid.data.walk import files_below
 
-__all__ = ["STANDARD_INPUT", "Picture", "find", "read", "told"]
+__all__ = ["STANDARD_INPUT", "Picture", "find", "held", "read", "told"]
 
 STANDARD_INPUT = "-"
 READ_IN_FOLDERS = (*SUFFIXES, ".gif", ".npy", ".npz", ".dcm")
@@ -102,8 +102,40 @@ def read(source: str, shape: tuple[int, int, int]) -> Picture:
     except (OSError, ValueError) as error:
         raise InputError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     image, stored, notes = _decoded(content, where, shape)
-    key = seed_of(hashlib.blake2b(image.numpy().tobytes(), digest_size=16).hexdigest())
-    return Picture(where, image, stored, notes, key)
+    return Picture(where, image, stored, notes, _key_of(image))
+
+
+def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
+    """A picture that Python holds, set upright, cut and scaled as `read` does; what is given is not changed.
+
+    Args:
+        image: a picture of Pillow's, or an array or tensor (h, w), (h, w, c) or (c, h, w) of whole numbers of 8 or 16
+            bits or of fractions in [0, 1], which are rounded to 1/255.
+        shape: (c, h, w) that the network takes.
+        where: what a message and the card call it.
+
+    Raises:
+        InputError: something else, or values or channels that cannot be.
+
+    >>> held(torch.full((1, 2, 2), 0.5), (1, 2, 2), "grey").pixels
+    tensor([[[128, 128],
+             [128, 128]]], dtype=torch.uint8)
+    """
+    if isinstance(image, Image.Image):
+        kept, stored, notes = _of_image(image, where, shape, ())
+        return Picture(where, kept, stored, notes, _key_of(kept))
+    if isinstance(image, Tensor):
+        values = image.float() if image.is_floating_point() else image
+        # Of a tensor the channels come first, whatever its sides are.
+        image = (values.movedim(0, 2) if values.ndim == 3 and len(values) in (1, 3, 4, shape[0]) else values).numpy(
+            force=True
+        )
+    kept, stored, notes = _of_array(np.asarray(image), where, shape, ())
+    return Picture(where, kept, stored, notes, _key_of(kept))
+
+
+def _key_of(image: Tensor) -> int:
+    return seed_of(hashlib.blake2b(image.numpy().tobytes(), digest_size=16).hexdigest())
 
 
 _Read = tuple[Tensor, tuple[int, int], tuple[str, ...]]

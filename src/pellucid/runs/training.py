@@ -157,7 +157,7 @@ def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirect
     train = load(experiment.dataset, "train")
     model = build_network(experiment, train)
     if fabric.is_global_zero:
-        write_beginning(directory, experiment, facts_of(experiment, train), model, fabric)
+        write_beginning(directory, experiment, facts_of(model, train), model, fabric)
         write_rows(directory, [])
         write_weights(directory, model.state_dict())
     fabric.barrier()
