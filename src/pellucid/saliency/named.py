@@ -11,9 +11,11 @@ from pellucid.config import import_name
 from pellucid.core.errors import InputError, raised
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Attribution, Image, Label, Saliency
+from pellucid.saliency.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from pellucid.saliency.gradient import VanillaGradient
 from pellucid.saliency.integrated_gradients import IntegratedGradients
 from pellucid.saliency.method import SaliencyMethod
+from pellucid.saliency.rollout import AttentionRollout
 from pellucid.saliency.smoothgrad import SmoothGrad
 
 __all__ = ["NAMED", "Explain", "as_saliency", "by_name", "saliency_name"]
@@ -26,6 +28,10 @@ NAMED: dict[str, SaliencyMethod] = {
     "vanilla_gradient": VanillaGradient(),
     "smoothgrad": SmoothGrad(),
     "integrated_gradients": IntegratedGradients(),
+    "gradcam": GradCAM(),
+    "gradcam_plus_plus": GradCAMPlusPlus(),
+    "layercam": LayerCAM(),
+    "rollout": AttentionRollout(),
 }
 
 
@@ -33,10 +39,10 @@ def as_saliency(explain: Any) -> Saliency:
     """Make one saliency function of anything that explains.
 
     Args:
-        explain: one of ours, or its name (``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``); an import
-            path; a Captum object (``Saliency(network)``) or Captum class (``Saliency``, built on the
-            network it is asked about); or any callable ``f(model, x, target)`` with or without the keywords
-            ``create_graph`` and ``generator``.
+        explain: one of ours, or its name (``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``, ``gradcam``,
+            ``gradcam_plus_plus``, ``layercam``, ``rollout``); an import path; a Captum object
+            (``Saliency(network)``) or Captum class (``Saliency``, built on the network it is asked about); or any
+            callable ``f(model, x, target)`` with or without the keywords ``create_graph`` and ``generator``.
 
     Returns:
         A callable ``(model, x, target, *, create_graph=False, generator=None)``.
