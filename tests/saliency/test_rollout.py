@@ -127,7 +127,7 @@ def test_maps_can_be_differentiated(make: Make, x: Tensor, name: str) -> None:
     [
         (
             "resnet",
-            r"^ResNet has no attention that can be observed; attention rollout needs nn.MultiheadAttention, or modules with qkv and",
+            r"^ResNet has no attention that can be observed; attention rollout needs nn.MultiheadAttention, or modules",
         ),
         ("swin", r"every token of an image looks at every other, got attention of shape \(12, 4, 4\) for 3 images"),
         ("timm-bias", r"^the attention of 'blocks.0.attn' is more than softmax\(QKᵀ\) of its queries and keys"),

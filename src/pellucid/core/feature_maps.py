@@ -221,10 +221,12 @@ class _Reader:
         """The grid whose places are all tokens but a few in front: that of the patches, or merged from it."""
         t, c = shape[1:]
         height, width = self.size
-        sides = [(h // k, w // k) for h, w in reversed(self.maps) for k in MERGED if h % k == w % k == 0]
+        sides = [(h // k, w // k, k > 1) for h, w in reversed(self.maps) for k in MERGED if h % k == w % k == 0]
         if not self.maps:  # patches that were cut out without a convolution
-            sides = [(height // k, width // k) for k in range(1, min(self.size) + 1) if height % k == width % k == 0]
-        for h, w in sides:
-            if min(h, w) > 1 and 0 <= t - h * w <= MOST_PREFIX:
+            steps = range(1, min(self.size) + 1)
+            sides = [(height // k, width // k, False) for k in steps if height % k == width % k == 0]
+        for h, w, merged in sides:
+            most = 0 if merged else min(MOST_PREFIX, h * w // 2)
+            if min(h, w) > 1 and 0 <= t - h * w <= most:
                 return Grid("tokens", c, h, w, t - h * w)
         return None
