@@ -21,6 +21,10 @@ from .edits.smoothing import (
     Smoothing as Smoothing,
     insert_smoothing as insert_smoothing,
 )
+from .exports import (
+    Written as Written,
+    export as export,
+)
 from .leaderboard.presets import (
     Preset as Preset,
     preset as preset,
