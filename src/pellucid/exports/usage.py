@@ -72,10 +72,10 @@ def factory_call(exported: ExportedNetwork) -> tuple[str, str]:
 
 
 def plain(text: str) -> str:
-    """Words of somebody else's in one line that Markdown and HTML leave alone.
+    r"""Words of somebody else's in one line that Markdown and HTML leave alone.
 
     >>> plain("a*b" + chr(10) + "<c>")
-    'a\\\\*b &lt;c>'
+    'a\\*b &lt;c>'
     """
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;")
