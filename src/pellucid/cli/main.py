@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "measure trained networks, one row per test image"),
     "compare": ("show", "table of measured runs"),
     "explain": ("explain", "maps of single images, and how far each can be trusted"),
+    "export": ("export", "a trained network for use elsewhere: weights, ONNX, torch.export, Hub folder"),
     "check": ("gate", "hold a run against a baseline, for continuous integration"),
     "report": ("show", "one self-contained page about measured runs"),
     "metrics": ("show", "what every metric means, and where it comes from"),
