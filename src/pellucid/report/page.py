@@ -22,11 +22,13 @@ from pellucid.report.formats import render
 from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.measures import saliency_title, written
 from pellucid.report.sections import sections
+from pellucid.report.subgroups import sections_by
 from pellucid.report.table import plain, summarise
 from pellucid.report.training import seconds_per_step
 from pellucid.report.words import number, training_words
 from pellucid.runs.directory import Run, read_runs
 from pellucid.runs.measures import Measure, measures_of
+from pellucid.runs.subgroups import FEWEST
 from pellucid.statistics import Interval
 
 __all__ = ["write_report"]
@@ -142,6 +144,8 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "example": _example(runs, baseline, pictures, summaries),
         "color_bar": color_bar(),
         "colormap": COLORMAP,
+        "subgroups": sections_by(runs),
+        "fewest": FEWEST,
         "figures": sections(runs, summaries, style, baseline, measures, survived),
         "details": [_details(run) for run in runs],
         "command": shlex.join(["pellucid", "report", *(run.name for run in runs), "--out", "report.html"]),
