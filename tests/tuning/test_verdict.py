@@ -14,8 +14,8 @@ def test_a_better_map_at_no_cost_is_worth_it() -> None:
     found = verdict({"mass": interval(0.1, 0.02), "ris": interval(-3, 1)}, {"mass": 0.4, "ris": 12}, SAME, step=1.8)
     assert (found.ending, found.gained, found.lost) == ("worth it", ("mass", "ris"), ())
     assert found.sentence == (
-        "Worth it: 10 points more of the map lies on the object and maps move 25 % less when the photograph is a little "
-        "noisy; accuracy is the same to a point; a step took 1.8 times as long."
+        "Worth it: 10 points more of the map lies on the object and maps move 25 % less when the photograph is a "
+        "little noisy; accuracy is the same to a point; a step took 1.8 times as long."
     )
 
 

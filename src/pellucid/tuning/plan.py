@@ -32,14 +32,16 @@ class Tune:
         minutes: time for everything, from reading to the report. Epochs and measured images are chosen to fit.
         epochs: passes over the photographs; as many as the time holds, at most 10, by default.
         control: also tune a twin in the regular way, for as many epochs; without it nothing tells what the preset does.
-        size: side in pixels to which photographs are resized; what the weights were trained on, at most 224, by
-            default, or the photographs' own where they are all alike and smaller.
+        size: side in pixels to which photographs are resized; by default their own where all are alike and not larger
+            than 224, otherwise what the weights were trained on, at most 224.
         channels: 1 or 3.
         table: CSV file with the columns ``file``, ``label``, and if wanted ``split`` and ``group``.
         group: column of the table, or pattern of the file's path, whose photographs stay on one side of the split, such
             as those of one patient.
-        validation: number, or share, of the training photographs that choose the best epoch.
-        test: number, or share, of the photographs that are measured, where the folder does not say.
+        validation: share of the training photographs that choose the best epoch, in (0, 1); a fifth by default, where
+            the folder does not say.
+        test: share of the photographs that are kept for measuring, in (0, 1), where the folder does not say; a fifth by
+            default.
         batch_size: photographs in a step.
         lr: learning rate of the last layers; the first ones have a tenth of it.
         batchnorm: ``follow`` lets BatchNorm's statistics follow the photographs, ``frozen`` keeps those of the weights.
@@ -70,8 +72,8 @@ class Tune:
     channels: int = 3
     table: str | None = None
     group: str | None = None
-    validation: float = 0.15
-    test: float = 0.15
+    validation: float | None = None
+    test: float | None = None
     batch_size: int = 32
     lr: float = 1e-3
     batchnorm: Literal["follow", "frozen"] = "follow"
@@ -84,20 +86,19 @@ class Tune:
     def __post_init__(self) -> None:
         one_of(NAMES, preset=self.preset)
         one_of(("follow", "frozen"), batchnorm=self.batchnorm)
-        positive(minutes=self.minutes, lr=self.lr, validation=self.validation, test=self.test)
+        positive(minutes=self.minutes, lr=self.lr)
         at_least(1, epochs=self.epochs, batch_size=self.batch_size, measured=self.measured, size=self.size)
         at_least(0, composites=self.composites, cards=self.cards)
         if not self.network:
             raise InputError("network must name one, such as timm:resnet18 or efficientnet-lite0, got nothing")
 
-    def data(self, size: int | None = None, channels: int | None = None) -> Data:
+    def data(self, size: int | None) -> Data:
         """The photographs as a data set.
 
         Args:
             size: side in pixels; None where they stay as they are.
-            channels: of the images; those of the plan by default.
         """
         return Data(
-            name="folder", path=self.photos, size=size, channels=channels or self.channels, table=self.table,
-            group=self.group, validation=self.validation, test=self.test, split_seed=self.seed,
+            name="folder", path=self.photos, size=size, channels=self.channels, table=self.table,
+            group=self.group, validation=self.validation, test=self.test, split_seed=self.seed, augmentation="flip",
         )  # fmt: skip

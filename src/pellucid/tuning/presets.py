@@ -6,16 +6,28 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, cast, get_args
 
+import torch
 import yaml
 from torch import nn
 
 from pellucid.attacks import PGD
+from pellucid.core.feature_maps import observe
 from pellucid.leaderboard.composition import Composition
 from pellucid.metrics.regions import default_region
 from pellucid.runs.settings import Experiment
+from pellucid.saliency.layers import fits
 from pellucid.tuning.plan import NAMES
 
-__all__ = ["Family", "Size", "TuningPreset", "family_of", "size_of", "tuning_preset", "tuning_presets"]
+__all__ = [
+    "Family",
+    "Size",
+    "TuningPreset",
+    "family_of",
+    "size_of",
+    "smoothed_stage",
+    "tuning_preset",
+    "tuning_presets",
+]
 
 Family = Literal["relu", "smooth", "vit"]
 Size = Literal["small", "medium", "large"]
@@ -84,6 +96,28 @@ def size_of(side: int) -> Size:
     ('small', 'medium', 'large')
     """
     return "small" if side < 64 else "medium" if side < 160 else "large"
+
+
+def smoothed_stage(network: nn.Module, shape: tuple[int, int, int]) -> str | None:
+    """The layer behind which a smoothing block goes: the last whose feature map has a quarter of the image's rows.
+
+    In ResNets, VGGs and EfficientNets this is the end of an early stage, as in the authors' networks; in a transformer
+    of patches of 4 pixels, too. Where the smallest feature map is larger, it is the last layer with one.
+
+    Args:
+        network: as `pellucid.models.build` returns it.
+        shape: (c, h, w) of the images.
+
+    Returns:
+        Its name in the network, or None where no layer gives a feature map.
+
+    >>> smoothed_stage(nn.Sequential(nn.Conv2d(3, 4, 3, 4, 1), nn.ReLU(), nn.MaxPool2d(2)), (3, 32, 32))
+    '1'
+    """
+    with torch.no_grad():
+        layers, _ = observe(network, torch.zeros(1, *shape))
+    early = [layer for layer in layers if fits(layer) and layer.grid is not None and 4 * layer.grid.height >= shape[1]]
+    return early[-1].name.removeprefix("network.") if early else None
 
 
 def tuning_preset(name: str, *, family: Family, size: Size) -> TuningPreset:

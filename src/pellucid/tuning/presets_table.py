@@ -6,6 +6,7 @@ from typing import Any
 
 from pellucid.core.checks import one_of
 from pellucid.leaderboard.composition import Composition
+from pellucid.leaderboard.plan import Family
 from pellucid.leaderboard.presets import PRESETS
 from pellucid.leaderboard.settings import strengths
 from pellucid.report.formats import padded
@@ -14,7 +15,7 @@ from pellucid.tuning.presets import SIDES, tuning_presets
 __all__ = ["table"]
 
 NETWORKS = {"relu": "convolutional, ReLU", "smooth": "convolutional, SiLU or GELU", "vit": "transformer"}
-SEARCHED = {
+SEARCHED: dict[Family, str | None] = {
     "grey": "results/raw/leaderboard-search-truth-beside.md",
     "colour": None,
 }
@@ -47,7 +48,7 @@ def _trained() -> Iterator[dict[str, Any]]:
         for name in PRESETS:
             yield _row(
                 "train", name, "any, from the beginning", family, Composition.of(strengths(family, name)), evidence
-            )  # type: ignore[arg-type]
+            )
 
 
 def _tuned() -> Iterator[dict[str, Any]]:

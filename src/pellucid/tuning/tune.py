@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+from torch import nn
 
 from pellucid.config import from_config, read_yaml, to_config, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_writable, whole_file
-from pellucid.data import load
-from pellucid.edits.smoothing import smoothing_layer
+from pellucid.data import Dataset, load
+from pellucid.data.headers import sift
+from pellucid.data.walk import files_below
 from pellucid.models import Network
+from pellucid.models.preprocessing import preprocessing_of
 from pellucid.report import write_picture, write_report
 from pellucid.runs.evaluation import evaluate
 from pellucid.runs.fine_tuning import FineTuning
@@ -24,7 +27,7 @@ from pellucid.tuning.estimate import duration, spending, step_seconds
 from pellucid.tuning.measuring import evaluation_of, told
 from pellucid.tuning.page import page
 from pellucid.tuning.plan import MOST_EPOCHS, Tune
-from pellucid.tuning.presets import Family, family_of, size_of, tuning_preset
+from pellucid.tuning.presets import Family, TuningPreset, family_of, size_of, smoothed_stage, tuning_preset
 
 __all__ = ["Decisions", "experiments", "tune"]
 
@@ -91,11 +94,13 @@ def tune(plan: Tune, *, say: Callable[[str], None] | None = None, progress: bool
         fit(experiment, plan.out / name, resume=True, progress=progress)
         say(f"{name} is trained, {duration(time.monotonic() - started)} after the start")
     left = max(60 * plan.minutes - (time.monotonic() - started), decided.measuring)
-    evaluation = evaluation_of(plan, seconds=left / len(runs))
+    evaluation = evaluation_of(plan, plan.out / "after", seconds=left / len(runs))
     for name in runs:
         evaluate(plan.out / name, evaluation, resume=True, progress=progress)
         say(f"{name} is measured, {duration(time.monotonic() - started)} after the start")
-    result = told(plan, list(runs), preset=_preset(decided).evidence, step=decided.step, progress=progress)
+    result = told(
+        plan, list(runs), side=decided.side, step=decided.step, evidence=_preset(decided).evidence, progress=progress
+    )
     result["decisions"] = {name: value for name, value in to_config(decided).items() if name != "plan"}
     result["seconds"] = round(time.monotonic() - started)
     for file, text in (("tune.json", json.dumps(result, indent=2) + "\n"), ("tune.md", page(result))):
@@ -151,7 +156,7 @@ def _is_packaged(network: str) -> bool:
     return network.partition(":")[0] in ("timm", "torchvision") or network.startswith("efficientnet-lite")
 
 
-def _preset(decided: Decisions) -> Any:
+def _preset(decided: Decisions) -> TuningPreset:
     return tuning_preset(decided.plan.preset, family=decided.family, size=size_of(decided.side))
 
 
@@ -163,13 +168,15 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
         if replace(known.plan, minutes=plan.minutes) != plan:
             raise InputError(f"{plan.out} was begun with another plan, which {file} holds; give another folder")
         return known
-    size = _size(plan)
-    regular = _regular(plan, size, epochs=1, images=None)
+    regular = _regular(plan, plan.size or LARGEST, epochs=1, images=None)
+    train = load(regular.dataset, "train")
+    size = _size(plan, build_network(regular, train))
+    regular = replace(regular, dataset=plan.data(size))
     train = load(regular.dataset, "train")
     network = build_network(regular, train)
     family, side = family_of(network), min(train.shape[1:])
     preset = tuning_preset(plan.preset, family=family, size=size_of(side))
-    stage = smoothing_layer(network, train.shape) if preset.composition.filter != "off" else None
+    stage = smoothed_stage(network, train.shape) if preset.composition.filter != "off" else None
     after = preset.applied_to(regular, side=side, stage=stage)
     step = (step_seconds(regular, train), step_seconds(after, train))
     of_each = [step[0] / 3, *([step[0]] * plan.control), step[1]]  # before trains a last layer, forward only
@@ -179,7 +186,7 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
     )  # fmt: skip
     decided = Decisions(
         plan=plan, size=size, side=side, epochs=spent.epochs, images=spent.images, training=spent.training,
-        measuring=spent.measuring, step=step, family=family, stage=stage, fits=_fits(plan, size, len(train.classes)),
+        measuring=spent.measuring, step=step, family=family, stage=stage, fits=_fits(regular, train),
     )  # fmt: skip
     write_yaml(decided, file)
     say(_estimate(decided, len(train)))
@@ -196,14 +203,24 @@ def _estimate(decided: Decisions, images: int) -> str:
     )
 
 
-def _size(plan: Tune) -> int | None:
+def _size(plan: Tune, network: nn.Module) -> int | None:
     """Side to which photographs are resized; None where they stay as they are."""
     if plan.size is not None:
         return plan.size
-    sizes = picture_sizes(plan.data())
-    ...
+    seen = {header.size for header in sift(files_below(Path(plan.photos).expanduser())).seen}
+    known = next(iter(seen)) if len(seen) == 1 else None
+    if known is not None and max(known) <= LARGEST:
+        return None
+    expected = preprocessing_of(network)
+    return min(LARGEST, *(expected.size if expected is not None and expected.size is not None else (LARGEST,)))
 
 
-def _fits(plan: Tune, size: int | None, classes: int) -> bool:
-    """Whether the network as it is given has as many outputs as there are classes."""
-    ...
+def _fits(experiment: Experiment, train: Dataset) -> bool:
+    """Whether the weights that were given have a last layer of the photographs' classes."""
+    if experiment.network.weights is None:
+        return False
+    try:
+        build_network(replace(experiment, network=replace(experiment.network, head="strict")), train)
+    except InputError:
+        return False
+    return True

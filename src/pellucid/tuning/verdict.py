@@ -80,8 +80,8 @@ def verdict(
         accuracy: tuned minus control, in shares.
         step: seconds of a training step as a multiple of the control's.
 
-    >>> found = verdict({"gini": Interval(0.05, 0.04, 0.06, 200)}, {"gini": 0.5}, Interval(0.0, -0.01, 0.01, 200), step=2)
-    >>> found.sentence
+    >>> sparser, same = Interval(0.05, 0.04, 0.06, 200), Interval(0.0, -0.01, 0.01, 200)
+    >>> verdict({"gini": sparser}, {"gini": 0.5}, same, step=2).sentence
     'Worth it: maps are 10 % sparser by the Gini index; accuracy is the same to a point; a step took 2.0 times as long.'
     """
     goals = [goal for goal in GOALS if goal.name in differences and differences[goal.name].n >= FEWEST]
@@ -102,8 +102,7 @@ def verdict(
         return Verdict("no gain", f"No gain, keep the control: {tested} not shown to be better{worse}; {cost}.", *names)
     better = _listed([_change(goal, differences, control) for goal in gained])
     if lost or dearer:
-        worse = [NAMES[goal.name] for goal in lost]
-        against = f", but {_listed(worse)} got worse" if worse else ""
+        against = f", but {_listed([NAMES[goal.name] for goal in lost])} got worse" if lost else ""
         return Verdict("a trade", f"A trade: {better}{against}; {cost}.", *names)
     return Verdict("worth it", f"Worth it: {better}; {cost}.", *names)
 
