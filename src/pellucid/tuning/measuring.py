@@ -9,6 +9,7 @@ import torch
 
 from pellucid.data import Data
 from pellucid.data.config import SIDES
+from pellucid.explanation.examination import Examination
 from pellucid.explanation.levels import Examined, counted, examined
 from pellucid.explanation.reference import of_rows
 from pellucid.report.table import interval_data
@@ -137,10 +138,10 @@ def _composites(plan: Tune, names: Sequence[str], side: int, progress: bool) -> 
 
 
 def _cards(plan: Tune, run: Run) -> list[Examined]:
-    """What the card's rules say of the first measured photographs."""
+    """What a quick card's rules say of the first measured photographs."""
     model, dataset = open_run(run.path, run.info["split"])
     positions = run.rows["index"].to_numpy()[: plan.cards].tolist()
-    return examined(model, dataset, positions, of_rows(run.path))
+    return examined(model, dataset, positions, of_rows(run.path), Examination.quick())
 
 
 def _row(run: Run, truth: Run | None, cards: Sequence[Examined] | None) -> dict[str, Any]:

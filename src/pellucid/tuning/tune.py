@@ -18,7 +18,7 @@ from pellucid.data.walk import files_below
 from pellucid.models import Network
 from pellucid.models.preprocessing import preprocessing_of
 from pellucid.report import write_picture, write_report
-from pellucid.runs.evaluation import evaluate
+from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.fine_tuning import FineTuning
 from pellucid.runs.settings import Experiment, Optimizer, Schedule
 from pellucid.runs.trained import build_network
@@ -93,8 +93,7 @@ def tune(plan: Tune, *, say: Callable[[str], None] | None = None, progress: bool
     for name, experiment in runs.items():
         fit(experiment, plan.out / name, resume=True, progress=progress)
         say(f"{name} is trained, {duration(time.monotonic() - started)} after the start")
-    left = max(60 * plan.minutes - (time.monotonic() - started), decided.measuring)
-    evaluation = evaluation_of(plan, plan.out / "after", seconds=left / len(runs))
+    evaluation = _evaluation(plan, seconds=max(60 * plan.minutes - (time.monotonic() - started), decided.measuring))
     for name in runs:
         evaluate(plan.out / name, evaluation, resume=True, progress=progress)
         say(f"{name} is measured, {duration(time.monotonic() - started)} after the start")
@@ -193,10 +192,21 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
     return decided
 
 
+def _evaluation(plan: Tune, *, seconds: float) -> Evaluation:
+    """How every network is measured; decided once, so that all are measured alike."""
+    file = plan.out / "evaluation.yaml"
+    if not file.exists():
+        networks = 3 if plan.control else 2
+        write_yaml(evaluation_of(plan, plan.out / "after", seconds=seconds / networks), file)
+    evaluation: Evaluation = from_config(read_yaml(file), Evaluation)
+    return evaluation
+
+
 def _estimate(decided: Decisions, images: int) -> str:
     few = f" of {images}" if decided.images < images else ""
+    epochs = "1 epoch" if decided.epochs == 1 else f"{decided.epochs} epochs"
     return (
-        f"about {duration(decided.training + decided.measuring)}: {decided.epochs} epochs of {decided.images}{few} "
+        f"about {duration(decided.training + decided.measuring)}: {epochs} of {decided.images}{few} "
         f"photographs at {decided.side} px take {duration(decided.training)}, a step of the preset "
         f"{decided.step[1] / decided.step[0]:.1f} times a regular one; measuring and the report take "
         f"{duration(decided.measuring)}"
