@@ -34,10 +34,11 @@ def of_timm(name: str, options: Mapping[str, Any], classes: int, shape: tuple[in
     """
     make = _extra("timm").create_model
     known = {"num_classes": classes, "in_chans": shape[0], **options}
-    net = _made("timm", name, options, lambda: make(name, **known))
+    net: nn.Module = _made("timm", name, options, lambda: make(name, **known))
     config = getattr(net, "pretrained_cfg", None)
-    fixed = isinstance(config, Mapping) and config.get("fixed_input_size")
-    if fixed and "img_size" not in known and tuple(config.get("input_size", shape)[-2:]) != shape[1:]:
+    config = config if isinstance(config, Mapping) else {}
+    other_size = tuple(config.get("input_size", shape)[-2:]) != shape[1:]
+    if other_size and config.get("fixed_input_size") and "img_size" not in known:
         net = _made("timm", name, options, lambda: make(name, img_size=shape[1:], **known))
     return net
 
