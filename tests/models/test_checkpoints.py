@@ -212,6 +212,19 @@ def test_heads_beside_the_last_are_new_too(tmp_path: Path) -> None:
     assert torch.equal(ours["body"].weight, theirs["body"].weight)
 
 
+def test_a_network_whose_last_parameter_is_a_single_number(tmp_path: Path) -> None:
+    class Scaled(nn.Module):
+        def __init__(self, scale: float) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.tensor(scale))
+
+    torch.save(Scaled(3.0).state_dict(), tmp_path / "scale.pt")
+    for head in ("strict", "new"):
+        net = Scaled(1.0)
+        load_weights(net, tmp_path / "scale.pt", head=head)  # type: ignore[arg-type]  # one of both
+        assert net.scale.item() == 3
+
+
 class Foreign:
     """Stands for a class of the user's that a script pickled beside the weights."""
 

@@ -59,7 +59,7 @@ def adapt_first_convolution(net: nn.Module, channels: int, *, name: str) -> None
     first.in_channels = channels
     for layer in (*net.modules(), getattr(net, "config", None)):
         if getattr(layer, "num_channels", None) == 3:
-            layer.num_channels = channels  # type: ignore[union-attr,assignment]  # a number that the layer keeps
+            layer.num_channels = channels  # type: ignore[union-attr]  # a number that the layer keeps
 
 
 def renew_head(net: nn.Module, classes: int) -> int:

@@ -100,7 +100,7 @@ def _refuse_program(path: Path) -> None:
 def _harmless() -> list[Any]:
     """Classes that training scripts leave beside the weights and that do nothing when they are read."""
     scalar: Any = np.float64(0).__reduce__()[0]
-    rebuild: Any = np.zeros(1).__reduce__()[0]  # type: ignore[index]  # always a tuple
+    rebuild: Any = np.zeros(1).__reduce__()[0]
     kinds = [kind for kind in vars(np.dtypes).values() if isinstance(kind, type)]
     # NumPy moved its core from numpy.core to numpy._core, and files name it as their writer knew it.
     moved = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]

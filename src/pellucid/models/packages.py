@@ -77,7 +77,7 @@ def of_torchvision(name: str, options: Mapping[str, Any], classes: int, shape: t
     if expected is not None:
         transforms = expected.transforms()
         size = getattr(transforms, "crop_size", None)
-        net.preprocessing = Preprocessing(  # type: ignore[assignment]  # a plain value beside the layers
+        net.preprocessing = Preprocessing(
             tuple(transforms.mean),
             tuple(transforms.std),
             None if size is None else (int(size[0]), int(size[-1])),

@@ -135,8 +135,8 @@ def _reading(
     if 2 * most < len(target.state_dict()):
         prefix = ""  # nothing to go by
     tensors = {name.removeprefix(prefix): value for name, value in plain.items() if name.startswith(prefix)}
-    known = (prefix, *same) if prefix else ("",)
-    left_out = [name for name in plain if not name.startswith(known) and name != "n_averaged"]
+    read = (prefix, *same) if prefix else ("",)
+    left_out = [name for name in plain if not name.startswith(read) and name != "n_averaged"]
     tensors = {name: value for name, value in tensors.items() if name != "n_averaged" or name in target.state_dict()}
     return target, tensors, left_out
 
@@ -180,8 +180,11 @@ def _without_head(target: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[s
         file's own head is in them.
     """
     state = target.state_dict()
-    layer = list(dict(target.named_parameters()))[-1].rpartition(".")[0]
+    last = next(reversed(dict(target.named_parameters())), "")
+    layer = last.rpartition(".")[0]
     head = {key: value for key, value in state.items() if key.rpartition(".")[0] == layer}
+    if not head or any(value.ndim == 0 for value in head.values()):
+        return tensors, None
     classes = next(iter(head.values())).shape[0]
     present = [key for key in head if key in tensors]
     if not present:
