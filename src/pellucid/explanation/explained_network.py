@@ -4,7 +4,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,8 +136,8 @@ def of_network(
         size: side in pixels of the square images that it takes.
         channels: of these images.
         classes: how many logits it gives, or the name of each.
-        mean: one number a channel, or one for all, that is subtracted from pixels in [0, 1]; by default what the weights were trained
-            with where they say so, and nothing otherwise.
+        mean: one number a channel, or one for all, that is subtracted from pixels in [0, 1]; by default what the
+            weights were trained with where they say so, and nothing otherwise.
         std: one number a channel that the rest is divided by; likewise.
 
     Raises:
@@ -147,8 +147,9 @@ def of_network(
         raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
     names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
     file = None if weights is None else str(weights)
-    given = {"mean": tuple(mean) or (0.0,) * len(std), "std": tuple(std) or (1.0,) * len(mean)} if mean or std else {}
-    choice = Network(name=network, weights=file, options=dict(options or {}), **given)
+    choice = Network(name=network, weights=file, options=dict(options or {}))
+    if mean or std:
+        choice = replace(choice, mean=tuple(mean) or (0.0,) * len(std), std=tuple(std) or (1.0,) * len(mean))
     shape = (channels, size, size)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment
