@@ -72,7 +72,7 @@ def of_torchvision(name: str, options: Mapping[str, Any], classes: int, shape: t
             known = ", ".join(entry.name for entry in entries or ())
             raise InputError(f"torchvision:{name} has no weights {weights!r}; accepted: {known or 'none'}")
         net = _made("torchvision", name, options, lambda: models.get_model(name, weights=expected, **chosen))
-        _tell_head(f"torchvision:{name}", renew_head(net, classes), classes)
+        renew_head(net, classes, name=f"torchvision:{name}")
     adapt_first_convolution(net, shape[0], name=f"torchvision:{name}")
     if expected is not None:
         transforms = expected.transforms()
@@ -187,11 +187,6 @@ def _made(source: str, name: str, options: Mapping[str, Any], make: Callable[[],
         raise InputError(
             f"{source} cannot make network {name!r} with options {dict(options)}: {first_line(error)}"
         ) from error
-
-
-def _tell_head(name: str, outputs: int, classes: int) -> None:
-    if outputs != classes:
-        tell(f"{name} gets a new last layer of {classes} classes in place of {outputs}")
 
 
 def _extra(module: str) -> Any:
