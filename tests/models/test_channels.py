@@ -72,19 +72,19 @@ def test_a_network_of_other_channels_is_refused(net: nn.Module) -> None:
 def test_a_new_head_keeps_everything_else() -> None:
     net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Flatten(), nn.Linear(8, 8), nn.Linear(8, 5, bias=False))
     before = {key: value.clone() for key, value in net.state_dict().items()}
-    assert renew_head(net, 5) == 5
+    assert renew_head(net, 5, name="net") == 5
     assert torch.equal(net[3].weight, before["3.weight"])
-    assert renew_head(net, 2) == 5
+    assert renew_head(net, 2, name="net") == 5
     assert net[3].weight.shape == (2, 8) and net[3].bias is None
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items() if key != "3.weight")
 
 
 def test_auxiliary_heads_and_convolutions_are_heads_too() -> None:
     net = nn.ModuleDict({"aux": nn.Linear(4, 10), "hidden": nn.Linear(4, 6), "fc": nn.Linear(6, 10)})
-    renew_head(net, 3)
+    renew_head(net, 3, name="net")
     assert [layer.out_features for layer in net.values()] == [3, 6, 3]  # type: ignore[union-attr]  # all are linear
     squeezed = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 10, 1), nn.ReLU())
-    assert renew_head(squeezed, 3) == 10
+    assert renew_head(squeezed, 3, name="net") == 10
     assert squeezed(torch.rand(2, 3, 4, 4)).shape == (2, 3, 2, 2)
     with pytest.raises(InputError, match="Flatten has no linear layer"):
-        renew_head(nn.Flatten(), 3)
+        renew_head(nn.Flatten(), 3, name="net")

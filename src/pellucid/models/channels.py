@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
+from pellucid.core.notes import tell
 
 __all__ = ["adapt_first_convolution", "adapted", "renew_head"]
 
@@ -59,11 +60,11 @@ def adapt_first_convolution(net: nn.Module, channels: int, *, name: str) -> None
     first.in_channels = channels
     for layer in (*net.modules(), getattr(net, "config", None)):
         if getattr(layer, "num_channels", None) == 3:
-            layer.num_channels = channels  # type: ignore[union-attr,assignment]  # a number that the layer keeps
+            layer.num_channels = channels  # type: ignore[union-attr]  # a number that the layer keeps
 
 
-def renew_head(net: nn.Module, classes: int) -> int:
-    """Put fresh last layers of ``classes`` outputs into a network, where it has another number of them.
+def renew_head(net: nn.Module, classes: int, *, name: str) -> int:
+    """Put fresh last layers of ``classes`` outputs into a network, where it has another number of them, and tell it.
 
     The last layer is the linear layer or convolution that was registered last; linear layers of as many outputs are
     heads too, as GoogLeNet has them. New weights come from torch's global generator.
@@ -71,6 +72,7 @@ def renew_head(net: nn.Module, classes: int) -> int:
     Args:
         net: the network, changed in place.
         classes: outputs that are wanted.
+        name: what the sentence calls it.
 
     Returns:
         The number of outputs that the network had.
@@ -79,7 +81,7 @@ def renew_head(net: nn.Module, classes: int) -> int:
         InputError: the network has neither linear layers nor convolutions.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 1000))
-    >>> renew_head(net, 10), net[1]
+    >>> renew_head(net, 10, name="net"), net[1]
     (1000, Linear(in_features=12, out_features=10, bias=True))
     """
     layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
@@ -88,9 +90,10 @@ def renew_head(net: nn.Module, classes: int) -> int:
     last = list(layers)[-1]
     outputs = _outputs(layers[last])
     if outputs != classes:
-        for name, layer in layers.items():
-            if name == last or (isinstance(layer, nn.Linear) and layer.out_features == outputs):
-                parent, _, attribute = name.rpartition(".")
+        tell(f"{name} gets a new last layer of {classes} classes in place of {outputs}")
+        for place, layer in layers.items():
+            if place == last or (isinstance(layer, nn.Linear) and layer.out_features == outputs):
+                parent, _, attribute = place.rpartition(".")
                 setattr(net.get_submodule(parent), attribute, _fresh(layer, classes))
     return outputs
 

@@ -4,14 +4,12 @@ import argparse
 import pathlib
 import pickle
 import zipfile
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -59,8 +57,9 @@ def _read(path: Path) -> Any:
         if _is_safetensors(path):
             return load_file(path)
         _refuse_program(path)
-        with torch.serialization.safe_globals(_harmless()):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        # The file and not its path, whose ending torch.load would believe.
+        with torch.serialization.safe_globals(_harmless()), path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"weights file {path} is damaged or holds pickled objects, which may run code{_objects(path)}; a "
@@ -68,7 +67,7 @@ def _read(path: Path) -> Any:
         ) from error
     except InputError:
         raise
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever a reader raises that meets other bytes than it expects
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"weights file {path} cannot be read, it may be cut short: {reason}") from error
 
@@ -101,12 +100,12 @@ def _refuse_program(path: Path) -> None:
 def _harmless() -> list[Any]:
     """Classes that training scripts leave beside the weights and that do nothing when they are read."""
     scalar: Any = np.float64(0).__reduce__()[0]
-    rebuild: Any = np.zeros(1).__reduce__()[0]  # type: ignore[index]  # always a tuple
-    kinds = [type(np.dtype(kind)) for kind in (*np.sctypeDict.values(), np.str_, np.bytes_)]
+    rebuild: Any = np.zeros(1).__reduce__()[0]
+    kinds = [kind for kind in vars(np.dtypes).values() if isinstance(kind, type)]
     # NumPy moved its core from numpy.core to numpy._core, and files name it as their writer knew it.
     moved = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     moved += [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
-    return [*moved, np.ndarray, np.dtype, *dict.fromkeys(kinds), argparse.Namespace, defaultdict, dict, list, set,
+    return [*moved, np.ndarray, np.dtype, *kinds, argparse.Namespace,
             type(pathlib.PurePath()), type(Path())]  # fmt: skip
 
 

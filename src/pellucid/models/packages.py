@@ -34,10 +34,11 @@ def of_timm(name: str, options: Mapping[str, Any], classes: int, shape: tuple[in
     """
     make = _extra("timm").create_model
     known = {"num_classes": classes, "in_chans": shape[0], **options}
-    net = _made("timm", name, options, lambda: make(name, **known))
+    net: nn.Module = _made("timm", name, options, lambda: make(name, **known))
     config = getattr(net, "pretrained_cfg", None)
-    fixed = isinstance(config, Mapping) and config.get("fixed_input_size")
-    if fixed and "img_size" not in known and tuple(config.get("input_size", shape)[-2:]) != shape[1:]:
+    config = config if isinstance(config, Mapping) else {}
+    other_size = tuple(config.get("input_size", shape)[-2:]) != shape[1:]
+    if other_size and config.get("fixed_input_size") and "img_size" not in known:
         net = _made("timm", name, options, lambda: make(name, img_size=shape[1:], **known))
     return net
 
@@ -71,16 +72,16 @@ def of_torchvision(name: str, options: Mapping[str, Any], classes: int, shape: t
             known = ", ".join(entry.name for entry in entries or ())
             raise InputError(f"torchvision:{name} has no weights {weights!r}; accepted: {known or 'none'}")
         net = _made("torchvision", name, options, lambda: models.get_model(name, weights=expected, **chosen))
-        _tell_head(f"torchvision:{name}", renew_head(net, classes), classes)
+        renew_head(net, classes, name=f"torchvision:{name}")
     adapt_first_convolution(net, shape[0], name=f"torchvision:{name}")
     if expected is not None:
         transforms = expected.transforms()
         size = getattr(transforms, "crop_size", None)
-        net.preprocessing = Preprocessing(  # type: ignore[assignment]  # a plain value beside the layers
+        net.preprocessing = Preprocessing(
             tuple(transforms.mean),
             tuple(transforms.std),
             None if size is None else (int(size[0]), int(size[-1])),
-            f"transforms of torchvision's {expected}",
+            f"torchvision's {type(expected).__name__}.{expected.name}",
         )
     # GoogLeNet and Inception give a named tuple in train mode alone, so that a trial in eval mode would not see it.
     return Logits(net, "logits") if getattr(net, "aux_logits", False) else net
@@ -186,11 +187,6 @@ def _made(source: str, name: str, options: Mapping[str, Any], make: Callable[[],
         raise InputError(
             f"{source} cannot make network {name!r} with options {dict(options)}: {first_line(error)}"
         ) from error
-
-
-def _tell_head(name: str, outputs: int, classes: int) -> None:
-    if outputs != classes:
-        tell(f"{name} gets a new last layer of {classes} classes in place of {outputs}")
 
 
 def _extra(module: str) -> Any:

@@ -1,6 +1,6 @@
 """Weights from a file, put into a network by name: all of them or none."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -135,25 +135,26 @@ def _reading(
     if 2 * most < len(target.state_dict()):
         prefix = ""  # nothing to go by
     tensors = {name.removeprefix(prefix): value for name, value in plain.items() if name.startswith(prefix)}
-    left_out = [name for name in plain if not name.startswith(prefix) and name != "n_averaged"]
+    read = (prefix, *same) if prefix else ("",)
+    left_out = [name for name in plain if not name.startswith(read) and name != "n_averaged"]
     tensors = {name: value for name, value in tensors.items() if name != "n_averaged" or name in target.state_dict()}
     return target, tensors, left_out
 
 
-def _unwrapped(saved: Mapping[str, Tensor], names: Mapping[str, Tensor] | object) -> dict[str, Tensor]:
+def _unwrapped(saved: Mapping[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
     """The file's tensors without wrappers' parts in their names, such as ``features.module.0.weight``."""
-    own = {part for name in names for part in name.split(".")}  # type: ignore[attr-defined]
+    own = {part for name in names for part in name.split(".")}
     wrappers = {part for part in WRAPPERS if part not in own}
     return {".".join(part for part in name.split(".") if part not in wrappers): value for name, value in saved.items()}
 
 
-def _prefixes(saved: Mapping[str, Tensor], names: object) -> list[str]:
+def _prefixes(saved: Mapping[str, Tensor], names: Collection[str]) -> list[str]:
     """What may stand before a module's names in a file; nothing, first of all."""
     found = {""}
     for name in saved:
         parts = name.split(".")
         for depth in range(1, len(parts)):
-            if ".".join(parts[depth:]) in names:  # type: ignore[operator]
+            if ".".join(parts[depth:]) in names:
                 found.add(".".join(parts[:depth]) + ".")
     return sorted(found, key=lambda prefix: (prefix.count("."), prefix))
 
@@ -179,8 +180,11 @@ def _without_head(target: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[s
         file's own head is in them.
     """
     state = target.state_dict()
-    layer = list(dict(target.named_parameters()))[-1].rpartition(".")[0]
+    last = next(reversed(dict(target.named_parameters())), "")
+    layer = last.rpartition(".")[0]
     head = {key: value for key, value in state.items() if key.rpartition(".")[0] == layer}
+    if not head or any(value.ndim == 0 for value in head.values()):
+        return tensors, None
     classes = next(iter(head.values())).shape[0]
     present = [key for key in head if key in tensors]
     if not present:
