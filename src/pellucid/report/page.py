@@ -224,7 +224,7 @@ def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, summaries: S
 
 
 def _cost(runs: Sequence[Run], baseline: Run) -> str:
-    """Time per training step against the baseline, in one sentence; empty for one run, and where the baseline has none."""
+    """Time per training step against the baseline, in one sentence; empty for one run, and if the baseline has none."""
     trained = [run for run in runs if len(run.training["step"])]
     if baseline not in trained:  # a network as it is given
         return ""
