@@ -16,7 +16,6 @@ from torch import nn
 from pellucid import (
     SCAAT,
     Data,
-    Evaluation,
     Experiment,
     FineTuning,
     InputError,
@@ -24,7 +23,6 @@ from pellucid import (
     Optimizer,
     Regular,
     Schedule,
-    evaluate,
     fgsm,
     fit,
 )
@@ -32,11 +30,8 @@ from pellucid.cli.options import Parser
 from pellucid.config import from_config, to_config
 from pellucid.core.modes import wake
 from pellucid.data import Loader, load
-from pellucid.report.drawing import styles
-from pellucid.report.page import write_report
-from pellucid.report.training import training as training_panels
 from pellucid.runs import training
-from pellucid.runs.directory import RunDirectory, read_run
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import Interrupted
 from pellucid.runs.fine_tuning import weights_of_classes
 from pellucid.runs.layers import freeze, layers, only_head, parameter_groups, what_trains
@@ -497,18 +492,6 @@ def test_only_the_head_gives_everything_back():
     assert what_trains(network) == (
         "16 of 20 parameters train; BatchNorm statistics follow the data in 1 of 2 layers (2 stays as it is)"
     )
-
-
-def test_a_network_as_given_stands_in_a_report(tmp_path):
-    runs = [fit(experiment(epochs=epochs), tmp_path / f"{epochs}-epochs", progress=False) for epochs in (0, 1)]
-    for run in runs:
-        evaluate(run, Evaluation(images=4, metrics=("gini",), saliency=("vanilla_gradient",)), progress=False)
-    before, after = map(read_run, runs)
-    assert before.training["seconds"].shape == (0,) and after.training["seconds"].shape == (1,)
-    style = styles([before, after], before)
-    assert [len(training_panels([before, after], style, baseline)) for baseline in (before, after)] == [3, 4]
-    page = write_report(runs, tmp_path / "report.html").read_text()
-    assert "in 0 epochs" in page and "Time per training step, as a multiple" not in page
 
 
 WRONG = {

@@ -224,12 +224,9 @@ def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, summaries: S
 
 
 def _cost(runs: Sequence[Run], baseline: Run) -> str:
-    """Time per training step against the baseline, in one sentence; empty for one run, and if the baseline has none."""
-    trained = [run for run in runs if len(run.training["step"])]
-    if baseline not in trained:  # a network as it is given
-        return ""
+    """Time per training step against the baseline, in one sentence; empty for one run."""
     unit = seconds_per_step(baseline)
-    factors = [f"{run.name} {seconds_per_step(run) / unit:.1f}×" for run in trained if run is not baseline]
+    factors = [f"{run.name} {seconds_per_step(run) / unit:.1f}×" for run in runs if run is not baseline]
     return f"Time per training step, as a multiple of {baseline.name}’s: {', '.join(factors)}." * bool(factors)
 
 

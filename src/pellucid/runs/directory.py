@@ -237,14 +237,13 @@ class Run:
 
     @cached_property
     def training(self) -> dict[str, Floats]:
-        """Per column of the training's log its value at each epoch, NaN where nothing was logged; of 0 epochs none."""
+        """Per column of the training's log its value at each epoch, NaN where nothing was logged."""
         file = _existing(self.directory.training, self.name)
         with file.open(newline="") as opened:
-            reader = csv.DictReader(opened)
-            rows, names = list(reader), reader.fieldnames
-        if not names:
+            rows = list(csv.DictReader(opened))
+        if not rows:
             raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
-        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in names}
+        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in rows[0]}
 
     @cached_property
     def per_sample(self) -> dict[str, dict[int, Floats]]:
