@@ -174,7 +174,7 @@ def _balanced(labels: Tensor, generator: torch.Generator) -> Tensor:
 
     A class gives all its images, in an order of the generator's, before one of them comes again.
     """
-    classes = labels.unique()
+    classes = torch.unique(labels)
     share, left = divmod(len(labels), len(classes))
     more = torch.randperm(len(classes), generator=generator) < left
     drawn = []

@@ -63,7 +63,7 @@ class RandAugment:
         # The libraries draw from torch's global generator, so each image gets one of its own seed.
         seeds = (draws.of("randaugment").uniform((len(image), 2)).double() * 2**24).long().tolist()
         changed = []
-        for one, seed in zip(image.split(1), seeds, strict=True):
+        for one, seed in zip(torch.split(image, 1), seeds, strict=True):
             with fork("randaugment", *seed):
                 changed.append(_in_colour(change, one))
         return torch.cat(changed).clamp_(0, 1)
