@@ -4,7 +4,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.types import Image
 from pellucid.data import load
 from pellucid.models import Network, build
+from pellucid.runs.any_network import notes_of, on_pixels
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.settings import read_experiment
@@ -27,7 +28,7 @@ from pellucid.runs.trained import load_network
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
 
-__all__ = ["ExplainedNetwork", "class_names", "of_network", "of_run"]
+__all__ = ["ExplainedNetwork", "class_names", "of_module", "of_network", "of_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,16 @@ class ExplainedNetwork:
     weights: str
     run: Path | None = None
     evaluation: "Evaluation | None" = None
+
+    def with_model(self, model: nn.Module, logits: int | None = None) -> "ExplainedNetwork":
+        """The same network in another form, such as a copy on another device; its digest and its run stay.
+
+        Args:
+            model: of the same weights.
+            logits: how many it gives, of which classes without names are named.
+        """
+        classes = self.classes or tuple(f"class {number}" for number in range(logits or 0))
+        return replace(self, model=model, classes=classes)
 
     def batch(self, pixels: Sequence[Tensor]) -> Image:
         """Images (c, h, w) uint8 as the network takes them: (n, c, h, w) in [0, 1], on its device."""
@@ -157,6 +168,45 @@ def of_network(
             std=tuple(std) or (1.0,) * channels,
         ).eval()
     return ExplainedNetwork(network, model, names, shape, _digest(model))
+
+
+def of_module(
+    network: nn.Module,
+    shape: tuple[int, int, int] | int | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
+) -> ExplainedNetwork:
+    """A network that is an object, behind its normalisation; the object itself is not changed.
+
+    Args:
+        network: any module from images (n, c, h, w) to logits (n, classes).
+        shape: (c, h, w) of its images, or the side of square colour images; by default that of a network of
+            `pellucid.load`, or of its weights' own preprocessing.
+        classes: names of its classes, in the order of the logits; none by default.
+        mean: as in `pellucid.runs.any_network.on_pixels`.
+        std: likewise.
+
+    Raises:
+        InputError: no module, no shape, numbers of other channels.
+    """
+    if not isinstance(network, nn.Module):
+        raise InputError(f"network must be a run directory or a torch.nn.Module, got {type(network).__name__}")
+    own = getattr(network, "shape", None)
+    if isinstance(own, tuple) and len(own) == 3:
+        shape = own
+    if isinstance(shape, int):
+        shape = (3, shape, shape)
+    if shape is None:
+        raise InputError(
+            f"the network {type(network).__name__} does not say which images it takes; give size, their side in pixels"
+        )
+    model, note = on_pixels(network, channels=shape[0], mean=mean, std=std)
+    notes_of([note])
+    named = classes if classes is not None else getattr(network, "classes", None)
+    names = tuple(map(str, named)) if isinstance(named, tuple | list) else ()
+    return ExplainedNetwork(type(network).__name__, model, names, shape, _digest(model))
 
 
 def class_names(file: str | Path) -> tuple[str, ...]:
