@@ -22,7 +22,7 @@ from pellucid import (
     SaliencyGuided,
     StructuredAdversarialTraining,
 )
-from pellucid.methods.terms import Classification, classified, cross_entropy
+from pellucid.methods.terms import Classification, classification_loss, classified
 
 ATTACK = PGD(eps=0.1, step_size=0.05, steps=2)
 CHANGING = {
@@ -116,12 +116,12 @@ def test_a_divergence_from_the_image_itself_is_zero():
 def test_even_weights_and_no_smoothing_are_the_cross_entropy():
     logits, label = torch.randn(5, 3), torch.tensor([0, 1, 2, 2, 1])
     plain = F.cross_entropy(logits, label)
-    assert torch.equal(cross_entropy(logits, label), plain)
+    assert torch.equal(classification_loss(logits, label), plain)
     with classified(Classification(class_weights=torch.ones(3))):
-        torch.testing.assert_close(cross_entropy(logits, label), plain)
+        torch.testing.assert_close(classification_loss(logits, label), plain)
     with classified(Classification(class_weights=torch.tensor([1.0, 0.0, 0.0]))):
-        torch.testing.assert_close(cross_entropy(logits, label), F.cross_entropy(logits[:1], label[:1]) / 5)
-    assert torch.equal(cross_entropy(logits, label), plain), "what is asked for ends with its block"
+        torch.testing.assert_close(classification_loss(logits, label), F.cross_entropy(logits[:1], label[:1]) / 5)
+    assert torch.equal(classification_loss(logits, label), plain), "what is asked for ends with its block"
 
 
 @given(
@@ -136,7 +136,7 @@ def test_the_weighted_smoothed_loss_is_its_formula(smoothing, weights, labels):
         spread = [smoothing / 3 + (1 - smoothing) * (name == label) for name in range(3)]
         total -= weights[label] * sum(share * value for share, value in zip(spread, row, strict=True))
     with classified(Classification(class_weights=torch.tensor(weights).double(), label_smoothing=smoothing)):
-        ours = cross_entropy(logits, torch.tensor(labels)).item()
+        ours = classification_loss(logits, torch.tensor(labels)).item()
     assert ours == pytest.approx(total / len(labels), rel=1e-5, abs=1e-9)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 
@@ -63,14 +64,14 @@ def untracked(model: nn.Module) -> Iterator[None]:
             module.track_running_stats = True
 
 
-def following(model: nn.Module) -> list[nn.Module]:
+def following(model: nn.Module) -> list[Any]:
     """The layers whose running statistics a forward pass moves: those that keep some and are in training mode.
 
     >>> len(following(nn.Sequential(nn.BatchNorm2d(1), nn.BatchNorm2d(1).eval())))
     1
     """
     # In eval mode a layer uses its running statistics, and without ``track_running_stats`` it would use the batch.
-    norms = [module for module in model.modules() if isinstance(module, NORMS)]
+    norms: list[Any] = [module for module in model.modules() if isinstance(module, NORMS)]
     return [module for module in norms if module.training and module.track_running_stats]
 
 

@@ -13,6 +13,7 @@ from pellucid.core.randomness import StepDraws, seed_of
 from pellucid.core.types import Batch
 from pellucid.data.augmentation import Augmentation, named
 from pellucid.data.dataset import Dataset
+from pellucid.data.randaugment import RandAugment
 from pellucid.data.splits import Images
 
 __all__ = ["Loader"]
@@ -31,7 +32,8 @@ class Loader:
         device: where batches are made.
         shuffle: another order in each epoch, a function of ``seed`` and the epoch; by position without it.
         seed: of the order and of the augmentation.
-        augmentation: a name or an `Augmentation`; ``default`` is the one that the dataset was loaded with.
+        augmentation: a name, an `Augmentation` or a `RandAugment`; ``default`` is the one that the dataset was loaded
+            with.
         rank: of this process, in [0, world).
         world: number of processes.
         balanced: draw equally many images of each class in an epoch of as many images: of a class with more images
@@ -42,8 +44,8 @@ class Loader:
             spawned, so a script that streams begins with ``if __name__ == "__main__"``.
 
     Raises:
-        InputError: the batch does not divide by ``world``, or is larger than the split while ``drop_last``; or balanced
-            classes without shuffling, or of images with more than one label.
+        InputError: the batch does not divide by ``world``, or is larger than the split while ``drop_last``; balanced
+            classes without shuffling, or of images with more than one label; or RandAugment of images with masks.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Loader:
         device: torch.device | str = "cpu",
         shuffle: bool,
         seed: int,
-        augmentation: str | Augmentation = "none",
+        augmentation: str | Augmentation | RandAugment = "none",
         rank: int = 0,
         world: int = 1,
         balanced: bool = False,
@@ -80,6 +82,11 @@ class Loader:
         self.dataset = dataset
         self.augmentation = named(augmentation) if isinstance(augmentation, str) else augmentation
         self._augments = self.augmentation != Augmentation()
+        if isinstance(self.augmentation, RandAugment) and dataset.truth is not None:
+            raise InputError(
+                f"augmentation randaugment moves images and not their masks, which {dataset.name} has; take another, "
+                "such as flip"
+            )
         if self._augments and world > 1 and not drop_last:
             raise InputError("augmentation on several processes needs drop_last, so that all draw for equal batches")
         self.batch_size, self.shuffle, self.seed, self.drop_last = batch_size, shuffle, seed, drop_last
@@ -167,7 +174,7 @@ def _balanced(labels: Tensor, generator: torch.Generator) -> Tensor:
 
     A class gives all its images, in an order of the generator's, before one of them comes again.
     """
-    classes = labels.unique()
+    classes = torch.unique(labels)
     share, left = divmod(len(labels), len(classes))
     more = torch.randperm(len(classes), generator=generator) < left
     drawn = []

@@ -15,7 +15,7 @@ from pellucid.methods.regular import Regular
 from pellucid.methods.terms import (
     accuracy,
     changed_logits,
-    cross_entropy,
+    classification_loss,
     cross_entropy_of,
     joint_logits,
     log_of,
@@ -60,11 +60,11 @@ class AdversarialTraining(Method):
             changed = self.attack(cross_entropy_of(model, y), x, generator=of(generator, "attack"))
         if self.clean == "sum":
             logits, adversarial = joint_logits(model, batch.image, changed)
-            loss = cross_entropy(logits, batch.label) + cross_entropy(adversarial, y)
+            loss = classification_loss(logits, batch.label) + classification_loss(adversarial, y)
             return log_of(loss=loss, clean_accuracy=accuracy(logits, batch.label), adversarial=(adversarial, y))
         if self.clean != "share":
             adversarial = changed_logits(model, changed, batch.image)
-            return log_of(loss=cross_entropy(adversarial, y), adversarial=(adversarial, y))
+            return log_of(loss=classification_loss(adversarial, y), adversarial=(adversarial, y))
         mixed = batch.image.index_copy(0, changed_part, changed)
         logits = changed_logits(model, mixed, batch.image)
-        return log_of(loss=cross_entropy(logits, batch.label), adversarial=(logits[changed_part], y))
+        return log_of(loss=classification_loss(logits, batch.label), adversarial=(logits[changed_part], y))

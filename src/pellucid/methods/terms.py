@@ -23,8 +23,8 @@ __all__ = [
     "accuracy",
     "changed_images",
     "changed_logits",
+    "classification_loss",
     "classified",
-    "cross_entropy",
     "cross_entropy_of",
     "joint_logits",
     "log_of",
@@ -37,7 +37,7 @@ RunningStatistics = Literal["all", "clean"]
 
 @dataclass(frozen=True, eq=False)
 class Classification:
-    """How classes are learnt, whatever the method: what `cross_entropy` and `changed_images` go by.
+    """How classes are learnt, whatever the method: what `classification_loss` and `changed_images` go by.
 
     Args:
         class_weights: (k,) what the loss of an image is multiplied by, by its class; None for 1.
@@ -66,8 +66,8 @@ def classified(classification: Classification) -> Iterator[None]:
         _classification.reset(token)
 
 
-def cross_entropy(logits: Logits, label: Label) -> Tensor:
-    r"""The classification loss of a batch, a scalar with a graph; a method of your own calls it for its own too.
+def classification_loss(logits: Logits, label: Label) -> Tensor:
+    r"""What a batch is trained on, a scalar with a graph; a method of your own calls it for its cross-entropy too.
 
     .. math:: \frac1n \sum_i w_{y_i} \Big( (1 - s) \, CE(f(x_i), y_i) + \frac sk \sum_c CE(f(x_i), c) \Big)
 
@@ -78,7 +78,7 @@ def cross_entropy(logits: Logits, label: Label) -> Tensor:
     >>> import math
     >>> logits, label = torch.zeros(2, 4), torch.tensor([0, 1])
     >>> with classified(Classification(class_weights=torch.tensor([1.0, 3.0, 1.0, 1.0]))):
-    ...     round(cross_entropy(logits, label).item() / math.log(4), 6)
+    ...     round(classification_loss(logits, label).item() / math.log(4), 6)
     2.0
 
     Source: label smoothing, Szegedy et al. 2016 (Rethinking the Inception architecture), section 7.

@@ -120,7 +120,7 @@ class Checkpoint:
     @property
     def network(self) -> nn.Module:
         """What is validated, drawn in snapshots and saved: the network, or the average of its weights."""
-        return self.objective.model if self.average is None else cast(nn.Module, self.average.module)
+        return self.objective.model if self.average is None else self.average.module
 
     @property
     def is_over(self) -> bool:

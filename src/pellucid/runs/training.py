@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -205,7 +205,8 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
     fabric.barrier()
 
     if progress and fabric.is_global_zero and (experiment.fine_tuning is not None or sys.stderr.isatty()):
-        head = f"; in the first {tuning.head_epochs} epochs the last layer alone" if tuning.head_epochs else ""
+        first = "epoch" if tuning.head_epochs == 1 else f"{tuning.head_epochs} epochs"
+        head = f"; in the first {first} the last layer alone" if tuning.head_epochs else ""
         print(f"{directory.path.name}: {what_trains(model)}{head}", file=sys.stderr)
     done, total = checkpoint.epoch * len(batches) + checkpoint.batch, experiment.epochs * len(batches)
     bar = progress_bar(fabric, progress, total=total, initial=done, desc=directory.path.name, unit="step")
@@ -213,24 +214,24 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
         while not checkpoint.is_over:
             clock = time.perf_counter() - checkpoint.seconds
             alone = fabric.world_size == 1  # otherwise all processes ask one another at the same steps
-            head_first = checkpoint.epoch < tuning.head_epochs
-            with only_head(model, spare=alone) if head_first else nullcontext([]) as resting:
+            rest: AbstractContextManager[Sequence[nn.Parameter]] = nullcontext(())
+            if checkpoint.epoch < tuning.head_epochs:
+                rest = only_head(model, spare=alone)
+            with rest as resting:
                 for batch in batches.epoch(checkpoint.epoch, start=checkpoint.batch):
-                    first = checkpoint.batch // tuning.accumulate * tuning.accumulate
-                    together = min(tuning.accumulate, len(batches) - first)
-                    steps_now = checkpoint.batch + 1 == first + together
+                    together, last = _place(checkpoint.batch, len(batches), tuning.accumulate)
                     losses = train_step(
-                        fabric, wrapped, wrapped_optimizer, schedule, batch, batches=together, last=steps_now,
+                        fabric, wrapped, wrapped_optimizer, schedule, batch, batches=together, last=last,
                         clip=tuning.clip, resting=resting,
                     )  # fmt: skip
                     checkpoint.add(losses)
-                    if average is not None and steps_now:
+                    if average is not None and last:
                         average.update_parameters(model)
                     if checkpoint.is_new:  # after the first step, so that a mistake it finds leaves no directory
                         checkpoint.begin()
                     bar.update()
                     # Nothing is saved between the batches of a step, whose gradients no checkpoint holds.
-                    if checkpoint.batch % (10 * tuning.accumulate) == 0 or (stop and alone and steps_now):
+                    if checkpoint.batch % (10 * tuning.accumulate) == 0 or (stop and alone and last):
                         checkpoint.seconds = time.perf_counter() - clock
                         if checkpoint.batch % 50 == 0:
                             loss = checkpoint.check_finite()
@@ -253,6 +254,17 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
             logger.finalize("success")
         checkpoint.finish(train)
     fabric.barrier()
+
+
+def _place(batch: int, batches: int, accumulate: int) -> tuple[int, bool]:
+    """Of how many batches the step is that a batch of an epoch belongs to, and whether it is the last of them.
+
+    >>> [_place(batch, batches=5, accumulate=2) for batch in range(5)]
+    [(2, False), (2, True), (2, False), (2, True), (1, True)]
+    """
+    first = batch // accumulate * accumulate
+    together = min(accumulate, batches - first)
+    return together, batch + 1 == first + together
 
 
 def train_step(
