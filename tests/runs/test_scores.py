@@ -8,7 +8,8 @@ from pellucid.core.errors import InputError
 from pellucid.metrics.scores import auc
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure, measured, resolved
-from pellucid.runs.scores import SCORES, Predictions, one_against_the_others
+from pellucid.runs.outcomes import Predictions, one_against_the_others
+from pellucid.runs.scores import SCORES
 from pellucid.runs.subgroups import Subgroup, members, names_of, others_of, part_of, subgroups_of
 
 

@@ -8,15 +8,8 @@ import pytest
 from pellucid.metrics.ranking import auc_influence, average_precision, average_precision_influence
 from pellucid.metrics.scores import auc, balanced_accuracy
 from pellucid.statistics import mean_interval, paired_difference
-from pellucid.statistics.aggregates import (
-    Mean,
-    MeanOfShares,
-    Ratio,
-    Resampled,
-    Share,
-    Smooth,
-    stratified_counts,
-)
+from pellucid.statistics.aggregates import Mean, MeanOfShares, Ratio, Share
+from pellucid.statistics.scores import Resampled, Smooth, stratified_counts
 from pellucid.statistics.shares import clopper_pearson, share_difference, tango, unseen, wilson
 
 Z = 1.959963984540054

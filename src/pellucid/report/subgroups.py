@@ -11,7 +11,7 @@ from pellucid.report.table import interval_data, plain
 from pellucid.report.verdict import ALPHA, p_value, with_unit
 from pellucid.runs.directory import Run, check_comparable
 from pellucid.runs.measures import Measure, measured
-from pellucid.runs.scores import has_several_labels
+from pellucid.runs.outcomes import has_several_labels
 from pellucid.runs.subgroups import CLASS, FEWEST, Subgroup, names_of, others_of, part_of, subgroups_of
 from pellucid.statistics import Interval
 from pellucid.statistics.comparison import holm

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pellucid.core.errors import InputError
-from pellucid.runs.scores import Predictions, as_two_classes, has_several_labels, one_against_the_others, score_of
+from pellucid.runs.outcomes import Predictions, as_two_classes, has_several_labels, one_against_the_others
+from pellucid.runs.scores import score_of
 
 if TYPE_CHECKING:
     from pellucid.runs.directory import Run
@@ -90,6 +91,7 @@ def members(run: "Run", subgroup: Subgroup) -> npt.NDArray[np.bool_]:
     Raises:
         InputError: no such column, or a value that no image has; it names those that are there.
     """
+    chosen: npt.NDArray[np.bool_]
     if subgroup.by != CLASS:
         chosen = _values(run, subgroup.by) == subgroup.value
     elif subgroup.value in run.info["classes"]:
@@ -162,4 +164,5 @@ def _of_class(run: "Run", name: str) -> npt.NDArray[np.bool_]:
     if not has_several_labels(run):
         of: npt.NDArray[np.bool_] = run.rows["label"].to_numpy() == which
         return of
-    return Predictions.of(run).applies(which) == 1
+    applying: npt.NDArray[np.bool_] = Predictions.of(run).applies(which) == 1
+    return applying
