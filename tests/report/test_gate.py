@@ -1,6 +1,7 @@
 """The gate: its grammar, its verdicts against networks that are equal, better, worse, and its files."""
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,6 +24,7 @@ from pellucid.report.gate import (
 )
 from pellucid.report.table import summarise
 from pellucid.runs.directory import read_run
+from pellucid.runs.subgroups import Subgroup
 
 GOOD = (0.89, 0.10, 0.56, 13e-3, 0.20, 1.9, 8.0)
 WORSE = (0.60, 0.05, 0.30, 60e-3, 0.05, 5.0, 8.0)
@@ -137,6 +139,8 @@ def test_the_gate_opens_when_nothing_fails(three, undecided) -> None:
 )
 def test_what_is_written_is_read_again(metric, relation, bound, multiple) -> None:
     one = Requirement(metric, relation, float(f"{bound:g}"), multiple)
+    of_part = replace(one, subgroup=Subgroup("site", "Bern, CH"))
+    assert parse(f"{one}, {of_part}") == [one, of_part]
     assert parse(str(one)) == [one]
     assert parse(f" {one} , {one}") == [one, one]
 

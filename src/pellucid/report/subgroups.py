@@ -10,7 +10,8 @@ from pellucid.report.measures import written
 from pellucid.report.table import interval_data, plain
 from pellucid.report.verdict import ALPHA, p_value, with_unit
 from pellucid.runs.directory import Run, check_comparable
-from pellucid.runs.measures import Measure, measured, measures_of
+from pellucid.runs.measures import Measure, measured
+from pellucid.runs.outcomes import has_several_labels
 from pellucid.runs.subgroups import CLASS, FEWEST, Subgroup, names_of, others_of, part_of, subgroups_of
 from pellucid.statistics import Interval
 from pellucid.statistics.comparison import holm
@@ -21,8 +22,8 @@ __all__ = ["Gap", "compare_by", "gap_sentence", "gaps", "measures_by", "sections
 TOLD = ("clean_accuracy", "auc", "sensitivity", "specificity")
 """What is told of subgroups unless something else is asked for, where it exists."""
 
-TOLD_OF_CLASSES = ("clean_accuracy", "auc")
-"""The same of classes; the accuracy on a class's images is its recall, its AUC that against all others."""
+MOST = 30
+"""Subgroups beyond which the page has no table of a column."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,27 @@ def measures_by(runs: Sequence[Run], by: str, metrics: Sequence[str] = ()) -> li
     Raises:
         InputError: a name that no run has.
     """
-    told = TOLD_OF_CLASSES if by == CLASS else TOLD
+    told = TOLD if by != CLASS else _told_of_classes(runs[0])
     if not metrics:
-        names = [measure.name for measure in measures_of(runs)]
-        return [Measure.named(name) for name in told if name in names]
+        return [measure for name in told for measure in _having(runs, by, name)[:1]]
     wanted = []
     for name in metrics:
-        having = [measure for run in runs if (measure := _measured_of(run, by, name)) is not None]
+        having = _having(runs, by, name)
         if not having:
             raise InputError(f"no run has the metric {name!r}; --by takes names such as {', '.join(told)}, no families")
         wanted.append(having[0])
     return wanted
+
+
+def _told_of_classes(run: Run) -> tuple[str, ...]:
+    """The accuracy on a class's images is its recall; its AUC is that against all others, which two classes share."""
+    if has_several_labels(run):
+        return ("auc", "sensitivity", "specificity")
+    return ("clean_accuracy",) if len(run.info["classes"]) == 2 else ("clean_accuracy", "auc")
+
+
+def _having(runs: Sequence[Run], by: str, name: str) -> list[Measure]:
+    return [measure for run in runs if (measure := _measured_of(run, by, name)) is not None]
 
 
 def _measured_of(run: Run, by: str, name: str) -> Measure | None:
@@ -124,26 +135,28 @@ def gaps(run: Run, by: str, measures: Sequence[Measure]) -> list[Gap]:
 def gap_sentence(run: Run, by: str, found: Sequence[Gap]) -> str:
     """For whom a network is worst, in one sentence: of the gaps that are not chance, or else the largest.
 
+    It is empty where there is no gap to speak of, since there are no two subgroups of 10 images.
+
     Args:
         run: the run.
         by: the column.
         found: what `gaps` returned.
     """
+    if not found:
+        return ""
     signed = [gap for gap in found if gap.measure.sign and gap.measure.sign * gap.difference.mean < 0]
     if not signed:
-        return f"Of {by}, no subgroup of {FEWEST} pictures or more fares worse than the others."
+        return f"No {by} of {FEWEST} pictures or more fares worse than the others."
     worse = [gap for gap in signed if gap.is_worse]
     gap = min(worse or signed, key=lambda one: (one.measure.name != "clean_accuracy", one.p, -abs(one.difference.mean)))
-    low, high = with_unit(gap.value, gap.measure), with_unit(gap.others, gap.measure)
+    value, others = with_unit(gap.value, gap.measure), with_unit(gap.others, gap.measure)
     p = "p < 0.001" if gap.p < 0.001 else f"p = {gap.p:.2g}"
-    if worse:
-        further = [str(one.subgroup) for one in worse if one.measure == gap.measure and one is not gap]
-        also = f"; also worse: {', '.join(further[:5])}{' and more' * (len(further) > 5)}" if further else ""
-        return f"Worse for {gap.subgroup}: {gap.measure.title} {low}, against {high} of the others ({p}){also}."
-    return (
-        f"Of {by}, no gap that could not be chance; the largest is for {gap.subgroup}: {gap.measure.title} {low}, "
-        f"against {high} of the others ({p})."
-    )
+    said = f"{by} {gap.subgroup.value}: {gap.measure.title} {value}, against {others} of the others ({p})"
+    if not worse:
+        return f"No gap by {by} that could not be chance; the largest is for {said}."
+    further = list(dict.fromkeys(one.subgroup.value for one in worse if one.subgroup != gap.subgroup))
+    also = f"; also worse for {', '.join(further[:5])}{' and others' * (len(further) > 5)}" if further else ""
+    return f"Worse for {said}{also}."
 
 
 def compare_by(
@@ -170,7 +183,8 @@ def compare_by(
     for run in runs:
         others = baseline if baseline is not None and baseline.name != run.name else None
         whole = [measure for measure in wanted if measured(run, measure.name) is not None]
-        said = [*caveats(run), gap_sentence(run, by, gaps(run, by, whole))]
+        worst = gap_sentence(run, by, gaps(run, by, whole))
+        said = [*caveats(run), *([worst] if worst else [])]
         compared[run.name] = plain(run, {measure.name: measure.interval(run) for measure in whole}, said)
         if others is not None:
             compared[run.name] |= _differences(others, {measure: (run, others) for measure in whole})
@@ -199,20 +213,29 @@ def sections_by(runs: Sequence[Run]) -> list[dict[str, Any]]:
         runs: runs that may be compared.
 
     Returns:
-        Of each column ``by``, ``folded``, ``said`` (a sentence for each run), ``measures`` and ``rows``; of a row
-        ``name``, ``n`` and ``cells``, for each measure and run ``text``, ``interval`` and ``worse``.
+        Of each column ``by``, ``folded``, ``said`` (a sentence for each run), ``measures``, ``rows`` and ``count``, how
+        many subgroups there are; of a row ``name``, ``n`` and ``cells``, for each measure and run ``mean``,
+        ``interval`` and ``worse``. Of a column with more than `MOST` subgroups there are no rows; of as many classes
+        those on which the first run is least accurate.
     """
-    every = [*names_of(runs[0]), CLASS]
-    return [_section(runs, by) for by in every]
+    return [_section(runs, by) for by in [*names_of(runs[0]), CLASS]]
 
 
 def _section(runs: Sequence[Run], by: str) -> dict[str, Any]:
-    measures = measures_by(runs, by)
+    measures, counts = measures_by(runs, by), subgroups_of(runs[0], by)
+    about = {"by": by, "folded": by == CLASS, "measures": measures, "count": len(counts), "said": [], "rows": []}
+    shown = list(counts)
+    if len(counts) > MOST:
+        if by != CLASS:
+            return about
+        accuracy = Measure.named("clean_accuracy")
+        hardest = sorted(shown, key=lambda one: accuracy.interval(part_of(runs[0], one)).mean)[:MOST]
+        shown = [one for one in shown if one in hardest]
     found = {run.name: gaps(run, by, measures) for run in runs}
     worse = {(name, gap.subgroup, gap.measure) for name, of_run in found.items() for gap in of_run if gap.is_worse}
     rows = []
-    for subgroup, count in subgroups_of(runs[0], by).items():
-        cells = []
+    for subgroup in shown:
+        count, cells = counts[subgroup], []
         for measure in measures:
             for run in runs:
                 interval = measure.interval(part_of(run, subgroup, measure.name)) if count >= FEWEST else None
@@ -221,10 +244,5 @@ def _section(runs: Sequence[Run], by: str) -> dict[str, Any]:
                 between = f"[{low}, {high}]" if low not in ("", "–") else ""
                 cells.append({"mean": mean, "interval": between, "worse": is_worse})
         rows.append({"name": subgroup.value, "n": count, "cells": cells})
-    return {
-        "by": by,
-        "folded": by == CLASS,
-        "said": [(run.name, gap_sentence(run, by, found[run.name])) for run in runs],
-        "measures": measures,
-        "rows": rows,
-    }
+    said = [(run.name, sentence) for run in runs if (sentence := gap_sentence(run, by, found[run.name]))]
+    return about | {"said": said, "rows": rows}

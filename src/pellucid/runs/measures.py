@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from pellucid.metrics.column import Column, column_from
 from pellucid.metrics.suite import BARE, COLUMNS, DERIVED, column_name, split
-from pellucid.runs.scores import Predictions, column_at_level, has_score, score_of
+from pellucid.runs.outcomes import Predictions
+from pellucid.runs.scores import column_at_level, has_score, score_of
 from pellucid.statistics import Interval
 from pellucid.statistics.aggregates import Aggregate, Mean, Ratio, Share, Statistic
 

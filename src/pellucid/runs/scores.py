@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,81 +20,16 @@ from pellucid.metrics.ranking import (
     threshold_at_sensitivity,
     threshold_at_specificity,
 )
-from pellucid.metrics.scores import Floats, auc, balanced_accuracy, expected_calibration_error
+from pellucid.metrics.scores import Floats, auc, balanced_accuracy, expected_calibration_error, ratio
 from pellucid.metrics.suite import DERIVED
-from pellucid.statistics.aggregates import Aggregate, MeanOfShares, Resampled, Share, Smooth
+from pellucid.runs.outcomes import Predictions, has_several_labels
+from pellucid.statistics.aggregates import Aggregate, MeanOfShares, Share
+from pellucid.statistics.scores import Resampled, Smooth
 
 if TYPE_CHECKING:
     from pellucid.runs.directory import Run
 
-__all__ = ["SCORES", "Predictions", "column_at_level", "has_score", "one_against_the_others", "score_of"]
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """What a network said of the images of a run, and what was true.
-
-    Args:
-        label: (n,) true class.
-        prediction: (n,) predicted class.
-        score: (n,) probability of the predicted class.
-        given: (n, classes) probability of each class; None where the rows do not hold it.
-        classes: number of classes.
-    """
-
-    label: npt.NDArray[np.int64]
-    prediction: npt.NDArray[np.int64]
-    score: Floats
-    given: Floats | None
-    classes: int
-
-    @classmethod
-    def of(cls, run: "Run") -> "Predictions":
-        """Those of a run's rows."""
-        label, prediction = (run.rows[name].to_numpy() for name in ("label", "prediction"))
-        given = run.curves("probability") if "probability" in run.rows.column_names and run.rows.num_rows else None
-        classes = len(run.info.get("classes", ()))
-        return cls(label, prediction, np.clip(run.values("score"), 0, 1), given, classes)
-
-    @property
-    def right(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether the prediction is the label."""
-        right: npt.NDArray[np.bool_] = self.prediction == self.label
-        return right
-
-    @property
-    def ranks(self) -> bool:
-        """Whether images can be ranked by the probability of each class: it is known, or there are two classes."""
-        return self.given is not None or self.classes == 2
-
-    @cached_property
-    def probability(self) -> Floats:
-        """(n, classes) probability of each class; of two classes it follows from that of the predicted one."""
-        if self.given is not None:
-            return np.clip(self.given, 0, 1)
-        of_one = np.where(self.prediction == 1, self.score, 1 - self.score)
-        return np.column_stack([1 - of_one, of_one])
-
-    def odds(self, which: int) -> Floats:
-        """(n,) what ranks the images by a class: its log-odds, which tell apart what 32 bits round to 1."""
-        if self.given is None:
-            return self.probability[:, which]
-        others = np.delete(self.probability, which, axis=1).sum(axis=1)
-        tiny = np.finfo(np.float64).tiny
-        odds: Floats = np.log(np.maximum(self.probability[:, which], tiny)) - np.log(np.maximum(others, tiny))
-        return odds
-
-    @property
-    def ranked(self) -> list[int]:
-        """The classes that images are ranked by: class 1 of two, otherwise all that some but not all images are of."""
-        chosen = [1] if self.classes == 2 else range(self.classes)
-        return [which for which in chosen if 0 < (self.label == which).sum() < len(self.label)]
-
-    @property
-    def rests_on(self) -> tuple[int, ...]:
-        """For each of the ranked classes, how many images its rarer side has."""
-        counts = [int((self.label == which).sum()) for which in self.ranked]
-        return tuple(min(count, len(self.label) - count) for count in counts)
+__all__ = ["SCORES", "Score", "column_at_level", "has_score", "score_of"]
 
 
 @dataclass(frozen=True)
@@ -106,14 +40,18 @@ class Score:
         make: of the predictions.
         two_classes: whether it is of networks with two classes alone.
         ranking: whether it ranks images by the probability of each class.
+        labels: whether it is of networks with several labels an image too.
     """
 
     make: Callable[[Predictions], Aggregate]
     two_classes: bool = False
     ranking: bool = False
+    labels: bool = False
 
     def exists(self, run: "Run") -> bool:
         """Whether a run's rows have what it needs."""
+        if has_several_labels(run):
+            return self.labels
         classes = len(run.info.get("classes", ()))
         ranks = classes == 2 or "probability" in run.rows.column_names
         return (classes == 2 or not self.two_classes) and (ranks or not self.ranking)
@@ -149,30 +87,6 @@ def column_at_level(name: str) -> Column | None:
     return replace(column, **words, parameters=dict.fromkeys(column.parameters, share))
 
 
-def one_against_the_others(run: "Run", which: int) -> "Run":
-    """The run as one of two classes: a class, which becomes class 1, and all others together.
-
-    Args:
-        run: with the probability of each class in its rows.
-        which: the class.
-    """
-    import pyarrow as pa
-
-    said = Predictions.of(run)
-    is_one = np.stack([said.label == which, said.prediction == which]).astype(np.int64)
-    of_one = said.probability[:, which]
-    others = np.delete(said.probability, which, axis=1).sum(axis=1)
-    pairs = pa.array(list(np.column_stack([others, of_one])), pa.list_(pa.float64()))
-    columns = {"label": pa.array(is_one[0]), "prediction": pa.array(is_one[1])}
-    columns |= {"score": pa.array(np.where(is_one[1], of_one, others)), "probability": pairs}
-    rows = run.rows
-    for name, values in columns.items():
-        place = rows.column_names.index(name) if name in rows.column_names else rows.num_columns
-        rows = (rows.set_column if name in rows.column_names else rows.add_column)(place, name, values)
-    classes = ["the others", run.info["classes"][which]]
-    return replace(run, rows=rows, info={**run.info, "classes": classes})
-
-
 def _level(name: str) -> tuple[str, float] | None:
     match = re.fullmatch(r"(sensitivity|specificity)_at_(\d{1,3}(?:\.\d+)?)", name)
     if match is None or not 0 < float(match[2]) <= 100:
@@ -198,18 +112,24 @@ def _smooth(
     """The mean over the ranked classes of a number that changes smoothly with the images."""
 
     def make(said: Predictions) -> Aggregate:
-        parts = [(said.odds(which), said.label == which) for which in said.ranked]
-        if not parts:
-            return Smooth(_nowhere, said.label, (), np.zeros(len(said.label)))
+        if not said.ranked:
+            return Smooth(_nowhere, said.stratum, (), np.zeros(len(said.label)))
+        parts = []
+        moved = np.zeros(len(said.label))
+        for which in said.ranked:
+            applies = said.applies(which)
+            known = ~np.isnan(applies)
+            odds, positive = said.odds(which)[known], applies[known] == 1
+            parts.append((odds, positive, known))
+            moved[known] += influence(odds, positive) / len(said.ranked)
 
         def statistic(weight: Floats) -> Floats:
-            values = np.stack([value(odds, positive, weight=weight) for odds, positive in parts])
+            values = np.stack([value(odds, positive, weight=weight[:, known]) for odds, positive, known in parts])
             count = (~np.isnan(values)).sum(axis=0)
             total = np.nansum(values, axis=0)
-            return np.divide(total, count, out=np.full(len(weight), np.nan), where=count > 0)
+            return ratio(total, count.astype(np.float64))
 
-        moved = np.mean([influence(odds, positive) for odds, positive in parts], axis=0)
-        return Smooth(statistic, said.label, said.rests_on, moved)
+        return Smooth(statistic, said.stratum, said.rests_on, moved)
 
     return make
 
@@ -292,8 +212,8 @@ SCORES: Mapping[str, Score] = {
     "specificity": Score(_recall(0), two_classes=True),
     "precision": Score(_of_confusion(precision)),
     "f1": Score(_of_confusion(f1)),
-    "auc": Score(_smooth(auc, auc_influence), ranking=True),
-    "average_precision": Score(_smooth(average_precision, average_precision_influence), ranking=True),
+    "auc": Score(_smooth(auc, auc_influence), ranking=True, labels=True),
+    "average_precision": Score(_smooth(average_precision, average_precision_influence), ranking=True, labels=True),
     "sensitivity_at_95": Score(_sensitivity_at(0.95), two_classes=True, ranking=True),
     "specificity_at_95": Score(_specificity_at(0.95), two_classes=True, ranking=True),
     "calibration_error": Score(_of_confidence(expected_calibration_error)),

@@ -5,7 +5,6 @@ of text named ``subgroup NAME``. `part_of` gives the run as if only these images
 of a run is one of a subgroup too, and a difference of two runs stays paired.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -15,7 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pellucid.core.errors import InputError
-from pellucid.runs.scores import Predictions, one_against_the_others, score_of
+from pellucid.runs.outcomes import Predictions, as_two_classes, has_several_labels, one_against_the_others
+from pellucid.runs.scores import score_of
 
 if TYPE_CHECKING:
     from pellucid.runs.directory import Run
@@ -26,7 +26,7 @@ PREFIX = "subgroup "
 """Before the name of a column of the rows that says which subgroup each image is of."""
 
 CLASS = "class"
-"""The name by which images are parted by their true class."""
+"""The name by which images are parted by their true class; several labels an image part them in overlapping ways."""
 
 FEWEST = 10
 """Images below which nothing is told of a subgroup but their number."""
@@ -73,9 +73,11 @@ def subgroups_of(run: "Run", by: str) -> dict[Subgroup, int]:
     Raises:
         InputError: no such column; it names those that are there.
     """
-    values = _values(run, by)
-    order = list(run.info["classes"]) if by == CLASS else sorted({value for value in values if value})
-    counts = {Subgroup(by, value): int((values == value).sum()) for value in order}
+    if by == CLASS:
+        counts = {Subgroup(by, value): int(_of_class(run, value).sum()) for value in run.info["classes"]}
+    else:
+        values = _values(run, by)
+        counts = {Subgroup(by, value): int((values == value).sum()) for value in sorted({*values.tolist()} - {""})}
     return {subgroup: count for subgroup, count in counts.items() if count}
 
 
@@ -89,8 +91,13 @@ def members(run: "Run", subgroup: Subgroup) -> npt.NDArray[np.bool_]:
     Raises:
         InputError: no such column, or a value that no image has; it names those that are there.
     """
-    values = _values(run, subgroup.by)
-    chosen: npt.NDArray[np.bool_] = values == subgroup.value
+    chosen: npt.NDArray[np.bool_]
+    if subgroup.by != CLASS:
+        chosen = _values(run, subgroup.by) == subgroup.value
+    elif subgroup.value in run.info["classes"]:
+        chosen = _of_class(run, subgroup.value)
+    else:
+        chosen = np.zeros(run.rows.num_rows, dtype=np.bool_)
     if not chosen.any():
         there = [one.value for one in subgroups_of(run, subgroup.by)]
         close = get_close_matches(subgroup.value, there, n=1)
@@ -112,28 +119,27 @@ def part_of(run: "Run", subgroup: Subgroup, metric: str = "") -> "Run":
         InputError: as `members` says.
     """
     chosen = members(run, subgroup)
-    if subgroup.by == CLASS and score_of(metric) is not None and metric not in ("balanced_accuracy", *_OF_CONFIDENCE):
-        which = run.info["classes"].index(subgroup.value)
-        return one_against_the_others(run, which) if Predictions.of(run).ranks else _without_probabilities(run, which)
+    if subgroup.by == CLASS and score_of(metric) is not None and metric not in _OF_ALL_CLASSES:
+        said, which = Predictions.of(run), run.info["classes"].index(subgroup.value)
+        if said.ranks:
+            return one_against_the_others(run, which)
+        return as_two_classes(run, which, said.applies(which), said.prediction == which, said.score)
     return _of_images(run, chosen)
 
 
 def others_of(run: "Run", subgroup: Subgroup) -> "Run":
     """The run as if only the images of the column's other subgroups had been measured."""
-    values = _values(run, subgroup.by)
-    return _of_images(run, ~members(run, subgroup) & (values != ""))
+    known = np.ones(run.rows.num_rows, np.bool_) if subgroup.by == CLASS else _values(run, subgroup.by) != ""
+    return _of_images(run, ~members(run, subgroup) & known)
 
 
-_OF_CONFIDENCE = ("calibration_error", "calibration_error_equal_mass", "calibration_error_adaptive")
-
-
-def _without_probabilities(run: "Run", which: int) -> "Run":
-    """The run of a class against the others where only the predicted class's probability is known."""
-    rows = run.rows
-    for name in ("label", "prediction"):
-        one = (rows[name].to_numpy() == which).astype(np.int64)
-        rows = rows.set_column(rows.column_names.index(name), name, pa.array(one))
-    return replace(run, rows=rows, info={**run.info, "classes": ["the others", run.info["classes"][which]]})
+_OF_ALL_CLASSES = (
+    "balanced_accuracy",
+    "calibration_error",
+    "calibration_error_equal_mass",
+    "calibration_error_adaptive",
+)
+"""Scores that say of a class's own images what they say of all."""
 
 
 def _of_images(run: "Run", chosen: npt.NDArray[np.bool_]) -> "Run":
@@ -142,9 +148,6 @@ def _of_images(run: "Run", chosen: npt.NDArray[np.bool_]) -> "Run":
 
 def _values(run: "Run", by: str) -> npt.NDArray[np.str_]:
     """(n,) what a column says of each image; nothing where it says nothing."""
-    if by == CLASS:
-        classes: Sequence[str] = run.info["classes"]
-        return np.array([classes[label] for label in run.rows["label"].to_pylist()], dtype=np.str_)
     if f"{PREFIX}{by}" not in run.rows.column_names:
         there = [*names_of(run), CLASS]
         raise InputError(
@@ -153,3 +156,13 @@ def _values(run: "Run", by: str) -> npt.NDArray[np.str_]:
         )
     values = run.rows[f"{PREFIX}{by}"].to_pylist()
     return np.array(["" if value is None else str(value) for value in values], dtype=np.str_)
+
+
+def _of_class(run: "Run", name: str) -> npt.NDArray[np.bool_]:
+    """(n,) whether each image is of a class, or a label applies to it."""
+    which = run.info["classes"].index(name)
+    if not has_several_labels(run):
+        of: npt.NDArray[np.bool_] = run.rows["label"].to_numpy() == which
+        return of
+    applying: npt.NDArray[np.bool_] = Predictions.of(run).applies(which) == 1
+    return applying
