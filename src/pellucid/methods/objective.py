@@ -1,14 +1,17 @@
 """Network, method and training-time state in one module: what a training engine wraps."""
 
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, cast
 
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import StepDraws, fork
-from pellucid.core.types import Batch, Image, Label, Mask
-from pellucid.methods.method import Method
+from pellucid.core.types import Batch, Image, Label, Mask, Task
+from pellucid.methods.first_batch import check_images, check_index, check_labels, outputs_checked
+from pellucid.methods.method import BOTH, Method, check_task
 
 __all__ = ["Objective"]
 
@@ -20,11 +23,16 @@ class Objective(nn.Module):
     function of the seed and the step's number, which is part of the ``state_dict``.
 
     Args:
-        model: network, images in [0, 1] to logits.
+        model: network, images in [0, 1] to logits, one a class or label; a network of one logit, for yes and no, is
+            followed by `pellucid.models.Binary`.
         method: how it is trained.
         num_samples: size of the training set.
         total_steps: optimizer steps of the whole run.
         seed: of every draw.
+        task: ``multiclass``, each image has one class; ``multilabel``, each has any number of labels.
+
+    Raises:
+        InputError: what is no method, or a method that does not know the task.
 
     >>> import torch
     >>> from pellucid import Regular
@@ -33,12 +41,25 @@ class Objective(nn.Module):
     >>> losses["loss"].backward()
     """
 
-    def __init__(self, model: nn.Module, method: Method, num_samples: int, total_steps: int, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        method: Method,
+        num_samples: int,
+        total_steps: int,
+        *,
+        seed: int = 0,
+        task: Task = "multiclass",
+    ) -> None:
         super().__init__()
         if not isinstance(method, Method):
             raise InputError(f"method must be a pellucid.Method such as SCAAT(), got {method!r}")
+        one_of(BOTH, task=task)
+        check_task(method, task)
         self.model = model
         self.method = method
+        self.task = task
+        self.num_samples = num_samples
         self.state = method.init(num_samples, total_steps)
         if not isinstance(self.state, nn.Module):
             raise InputError(f"{type(method).__name__}.init must return an nn.Module, got {self.state!r:.80}")
@@ -46,31 +67,38 @@ class Objective(nn.Module):
         self.step = 0
         self._checked = False  # the first batch is looked at; every one would cost a GPU a wait each
 
-    def forward(self, image: Image, label: Label, index: Label, mask: Mask | None = None) -> dict[str, Tensor]:
+    def forward(
+        self, image: Image, label: Tensor, index: Label | None = None, mask: Mask | None = None
+    ) -> dict[str, Tensor]:
         """Losses of one batch.
 
         Args:
             image: (n, c, h, w) in [0, 1].
-            label: (n,) classes.
-            index: (n,) positions in the training set.
+            label: (n,) classes; of the task ``multilabel`` (n, k) labels as `Batch` has them.
+            index: (n,) positions in the training set, which are always needed.
             mask: (n, 1, h, w) bool, True where what decides the class is, for methods that use it; see `Batch`.
 
         Returns:
             ``loss``, a scalar with a graph, and detached scalars for the log.
 
         Raises:
-            InputError: the first batch has pixels outside [0, 1].
+            InputError: the first batch has pixels outside [0, 1], labels or positions of another form, or the network
+                gives no logits for them.
         """
-        if not self._checked:
-            low, high = image.aminmax()
-            if not (low >= 0 and high <= 1):
-                raise InputError(f"pixels must be in [0, 1], got {low:g} to {high:g}; normalise inside the network")
-            self._checked = True
+        if index is None or not self._checked:
+            check_images(image)
+            check_labels(label, self.task, len(image))
+            check_index(index, self.num_samples, len(image))
+        # A method of the user's own may well know what to do with a network that gives more than logits.
+        looks = not self._checked and type(self.method).__module__.startswith("pellucid.")
+        watching = outputs_checked(self.model, label, self.task) if looks else nullcontext()
         distributed = dist.is_available() and dist.is_initialized()
         rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
         draws = StepDraws(self.seed, self.step, rank, world)
-        with fork(self.seed, self.step, "layers", rank, device=image.device):
-            losses = self.method.loss(self.model, Batch(image, label, index, mask), self.state, generator=draws)
+        with fork(self.seed, self.step, "layers", rank, device=image.device), watching:
+            batch = Batch(image, label, cast(Tensor, index), mask)
+            losses = self.method.loss(self.model, batch, self.state, generator=draws)
+        self._checked = True
         if not isinstance(losses, dict) or "loss" not in losses:
             raise InputError(
                 f"{type(self.method).__name__}.loss must return a dictionary with 'loss', got {losses!r:.80}"
