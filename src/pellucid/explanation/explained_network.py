@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pellucid.config import from_config, read_yaml
 from pellucid.core.errors import InputError
-from pellucid.core.types import Image
+from pellucid.core.types import Image, Task
 from pellucid.data import load
 from pellucid.models import Network, build
 from pellucid.runs.directory import RunDirectory
@@ -42,6 +42,7 @@ class ExplainedNetwork:
         weights: digest of its weights.
         run: the run directory that it comes from; None for a network of other origin.
         evaluation: how that run was evaluated; None where it was not.
+        task: ``multiclass``, the network names one of the classes; ``multilabel``, any number of them.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ExplainedNetwork:
     weights: str
     run: Path | None = None
     evaluation: "Evaluation | None" = None
+    task: Task = "multiclass"
 
     def batch(self, pixels: Sequence[Tensor]) -> Image:
         """Images (c, h, w) uint8 as the network takes them: (n, c, h, w) in [0, 1], on its device."""
@@ -88,7 +90,9 @@ def of_run(path: str | Path) -> ExplainedNetwork:
     known = directory.facts or _facts_of_evaluation(directory) or load(read_experiment(run).dataset, "test")
     model = load_network(run, known)
     name = run.resolve().name
-    return ExplainedNetwork(name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory))
+    return ExplainedNetwork(
+        name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory), cast(Task, known.task)
+    )
 
 
 def _facts_of_evaluation(directory: RunDirectory) -> DataFacts | None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating
 from pellucid.data import Dataset, Loader, load
 from pellucid.methods.objective import Objective
+from pellucid.methods.terms import cross_entropy, right_shares
 from pellucid.runs.checkpoint import Checkpoint
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import (
@@ -148,7 +148,9 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
         )  # fmt: skip
 
     batches = loader(train, shuffle=True)
-    objective = Objective(model, experiment.method, len(train), experiment.epochs * len(batches), seed=experiment.seed)
+    objective = Objective(
+        model, experiment.method, len(train), experiment.epochs * len(batches), seed=experiment.seed, task=train.task
+    )
     # q is the same in every process already; DDP need not send rank 0's.
     objective._ddp_params_and_buffers_to_ignore = [f"state.{name}" for name, _ in objective.state.named_buffers()]  # type: ignore[assignment]
     optimizer = experiment.optimizer.build(objective.parameters())
@@ -209,13 +211,16 @@ def train_step(fabric: Fabric, objective: Any, optimizer: Any, schedule: Any, ba
 
 @torch.no_grad()
 def validation_scores(fabric: Fabric, model: nn.Module, batches: Loader) -> dict[str, float]:
-    """Accuracy and cross-entropy on the validation images, over all processes."""
+    """Accuracy and cross-entropy on the validation images, over all processes.
+
+    Of several labels an image the accuracy is the mean over the images of the share of known labels that is right.
+    """
     totals = torch.zeros(3, device=fabric.device)
     with evaluating(model), fabric.autocast():
         for image, label, *_ in batches.epoch(0):
             logits = model(image)
-            right = (logits.argmax(1) == label).sum()
-            loss = F.cross_entropy(logits.float(), label, reduction="sum")
+            right = right_shares(logits, label).sum()
+            loss = cross_entropy(logits.float(), label, reduction="sum")
             totals += torch.stack([right.float(), loss, torch.tensor(float(len(label)), device=fabric.device)])
     right, loss, count = cast(Tensor, fabric.all_reduce(totals, reduce_op="sum")).tolist()
     return {"validation_accuracy": right / count, "validation_loss": loss / count}
