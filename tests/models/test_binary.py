@@ -27,8 +27,8 @@ def test_probability_and_log_odds_are_those_of_the_logit(z: float) -> None:
     logits = Binary()(torch.tensor([[z]]))
     assert logits.shape == (1, 2)
     assert logits.softmax(1)[0, 1].item() == pytest.approx(torch.tensor(z).sigmoid().item(), rel=1e-5)
-    assert (logits[0, 1] - logits[0, 0]).item() == z
-    assert logits.argmax(1).item() == (z > 0) or z == 0
+    assert (logits[0, 1] - logits[0, 0]).item() == pytest.approx(z, abs=1e-37)
+    assert abs(z) < 1e-37 or logits.argmax(1).item() == (z > 0)
 
 
 def test_the_loss_its_slope_and_the_attack_on_it_are_those_of_the_sigmoid() -> None:
@@ -62,6 +62,9 @@ def test_a_label_of_several_is_seen_alone_and_modes_stay() -> None:
     seen = OneLabel(network, 2)
     assert not any(module.training for module in seen.modules())
     torch.testing.assert_close(seen(X).softmax(1)[:, 1], network(X)[:, 2].sigmoid())
+    x = X.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(network(x)[:, 2].sum(), x)
+    torch.testing.assert_close(VanillaGradient()(seen, X, torch.ones(6, dtype=torch.int64)), slope)
     assert [name for name, _ in seen.named_parameters()] == [f"network.{n}" for n, _ in network.named_parameters()]
     network.train()
     assert all(module.training for module in OneLabel(network, 0).modules())

@@ -164,7 +164,7 @@ def _findings(
     x = subject.batch([picture.pixels for _, picture in batch])
     try:
         keys = [picture.key for _, picture in batch]
-        return examine(subject.model, x, keys, examination, target=target, task=subject.task)
+        return list(examine(subject.model, x, keys, examination, target=target, task=subject.task))
     # A network of any origin raises these for whatever it cannot do, too little memory included.
     except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
         if len(batch) > 1:  # the others need not suffer

@@ -345,7 +345,7 @@ def _of_labels(
     """The findings of a network of several labels an image: images with the same explained label at once."""
     targets = logits.argmax(1) if target is None else torch.full_like(logits.argmax(1), target)
     findings: dict[int, Finding] = {}
-    for label in targets.unique().tolist():
+    for label in sorted(set(targets.tolist())):
         rows = (targets == label).nonzero()[:, 0]
         some = [keys[row] for row in rows.tolist()]
         of_label = examine(OneLabel(model, label), x[rows], some, examination, target=1, judged=judged)

@@ -78,7 +78,7 @@ def check_task(method: Method, task: Task) -> None:
             f"{type(method).__name__} knows one class an image alone, got the task {task}; methods for several labels "
             "are Regular, AdversarialTraining, SaliencyGuided, SCAAT, TRADES, GradientPenalty and what is built on them"
         )
-    parts = [getattr(method, field.name) for field in fields(method)] if is_dataclass(method) else []
+    parts: list[Any] = [getattr(method, field.name) for field in fields(method)] if is_dataclass(method) else []
     for part in parts:
         if isinstance(part, Method):
             check_task(part, task)

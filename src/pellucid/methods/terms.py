@@ -51,7 +51,9 @@ def cross_entropy(logits: Logits, label: Tensor, *, reduction: Literal["mean", "
     known = label >= 0
     each = F.binary_cross_entropy_with_logits(logits, torch.where(known, label, 0).to(logits.dtype), reduction="none")
     total = torch.where(known, each, 0).sum(1)
-    return {"mean": total.mean, "sum": total.sum, "none": lambda: total}[reduction]()
+    if reduction == "none":
+        return total
+    return total.sum() if reduction == "sum" else total.mean()
 
 
 def cross_entropy_of(model: nn.Module, label: Tensor) -> Callable[[Image], PerSample]:

@@ -43,8 +43,8 @@ class Binary(nn.Module):
 class OneLabel(nn.Module):
     """One label of a network with several, as a network of two classes: class 1 where the label applies.
 
-    Everything that looks at a network of classes can so be asked about a label: a map of class 1 is that of the label's
-    logit, an attack raises its cross-entropy, a curve follows its probability.
+    Everything that looks at a network of classes can so be asked about a label with logit z: with the logits (0, z) a
+    map of class 1 is that of z itself, an attack raises the label's cross-entropy, a curve follows its probability.
 
     Args:
         network: images to (n, k) logits, one a label.
@@ -59,14 +59,12 @@ class OneLabel(nn.Module):
         super().__init__()
         self.network = network
         self.label = label
-        self.binary = Binary()
-        self.training = network.training  # a network in eval mode stays so, layer by layer
-        self.binary.training = network.training
+        self.training = network.training  # a network in eval mode stays so
 
     def forward(self, x: Image) -> Logits:
         """(n, 2) logits: that the label does not apply, and that it does."""
-        logits: Logits = self.binary(self.network(x)[:, self.label : self.label + 1])
-        return logits
+        logit: Tensor = self.network(x)[:, self.label]
+        return torch.stack([torch.zeros_like(logit), logit], 1)
 
 
 def gives_one_logit(model: nn.Module, shape: tuple[int, int, int]) -> bool:

@@ -94,7 +94,7 @@ class Measurement:
                 logits = model(x[rows])
             chosen = explained_labels(logits, label[rows], self.target)
             numbers = label_numbers(logits, label[rows], chosen)
-            for number in chosen.unique().tolist():
+            for number in sorted(set(chosen.tolist())):
                 here = (chosen == number).nonzero()[:, 0].cpu()
                 applies, yes = (label[:, number] > 0).long(), label.new_ones(len(here), dtype=torch.int64)
                 case = self._case(OneLabel(model, number), x, applies, index, rows[here], yes, truth)
