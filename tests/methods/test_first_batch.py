@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from hypothesis import given, strategies as st
 from torch import nn
 
-from pellucid import SCAAT, InputError, Method, Objective, Regular, SaliencyGuided
+from pellucid import SCAAT, Case, InputError, Method, Objective, Regular, SaliencyGuided
 from pellucid.methods import first_batch
+from pellucid.metrics import RobustAccuracy
 from pellucid.models import Binary
 
 N = 6
@@ -91,13 +92,13 @@ def test_several_labels_that_are_right_pass_as_bytes_of_any_float() -> None:
 @pytest.mark.parametrize(
     ("form", "sentence"),
     [
-        (lambda z: {"logits": z, "loss": 0}, "got a dict of logits, loss; wrap it as pellucid.models.outputs.Logits("),
-        (lambda z: OrderedDict(aux=z, out=z), 'pellucid.models.outputs.Logits(network, "out")'),
-        (lambda z: {"features": z[:, :, None], "scores": z}, 'pellucid.models.outputs.Logits(network, "scores")'),
-        (lambda z: (z, z), "got a tuple of 2 values; wrap it as pellucid.models.outputs.Logits(network, 0)"),
-        (lambda z: [z[:, :, None], z], "got a list of 2 values; wrap it as pellucid.models.outputs.Logits(network, 1)"),
-        (lambda z: SimpleNamespace(logits=z), "got a SimpleNamespace; wrap it as pellucid.models.outputs.Logits(netwo"),
-        (lambda z: None, "got None; wrap it as pellucid.models.outputs.Logits(network, KEY)"),
+        (lambda z: {"logits": z, "loss": 0}, "got a dict of logits, loss; wrap it as pellucid.models.Logits("),
+        (lambda z: OrderedDict(aux=z, out=z), 'pellucid.models.Logits(network, "out")'),
+        (lambda z: {"features": z[:, :, None], "scores": z}, 'pellucid.models.Logits(network, "scores")'),
+        (lambda z: (z, z), "got a tuple of 2 values; wrap it as pellucid.models.Logits(network, 0)"),
+        (lambda z: [z[:, :, None], z], "got a list of 2 values; wrap it as pellucid.models.Logits(network, 1)"),
+        (lambda z: SimpleNamespace(logits=z), "got a SimpleNamespace; wrap it as pellucid.models.Logits(netwo"),
+        (lambda z: None, "got None; wrap it as pellucid.models.Logits(network, KEY)"),
         (lambda z: z[:, :1], "got one number an image, shape (6, 1); torch.nn.Sequential(network, pellucid.models.Bin"),
         (lambda z: z[:, 0], "got one number an image, shape (6,)"),
         (lambda z: z[:, :, None, None], "got shape (6, 3, 1, 1); the mean over height and width is one"),
@@ -199,3 +200,21 @@ def test_whatever_is_given_is_trained_on_or_refused_in_one_sentence(shape, kind,
     except InputError as error:
         said = str(error)
     assert "\n" not in said and loss.isfinite()
+
+
+@pytest.mark.parametrize(
+    ("form", "label", "sentence"),
+    [
+        (lambda z: {"logits": z}, LABEL, 'got a dict of logits; wrap it as pellucid.models.Logits(network, "logits")'),
+        (lambda z: z[:, :1], LABEL * 0, "got one number an image, shape (6, 1); torch.nn.Sequential(network, pell"),
+        (None, F.one_hot(LABEL).float(), "look at one after the other, with the network pellucid.models.OneLabel(mo"),
+    ],
+)
+def test_metrics_say_the_same_of_networks_and_labels(form: Any, label: Any, sentence: str) -> None:
+    case = Case(model=Net(form=form).eval(), x=X, label=label, index=INDEX)
+    with pytest.raises(InputError) as caught:
+        RobustAccuracy(eps=0.1, steps=1)(case)
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+    if form is not None:
+        with pytest.raises(InputError, match=r"the network must return logits \(n, classes\), got"):
+            _ = case.prediction

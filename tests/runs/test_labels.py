@@ -239,3 +239,44 @@ def test_a_network_of_another_number_of_labels_is_refused(runs: dict[str, Path],
     with pytest.raises(InputError, match=r"must give logits of shape \(2, 3\)"):
         fit(experiment, tmp_path / "run", progress=False)
     assert isinstance(load_network(runs["sgt"]), nn.Module)
+
+
+def test_one_logit_is_trained_measured_and_scored_as_two_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one_logit_of_a_user.py").write_text(
+        MODULE
+        + """
+class One(Findings):
+    classes = ["no", "yes"]
+
+    def __getitem__(self, i):
+        image, label = super().__getitem__(i)
+        return image, int(label[0])
+
+
+def one(split):
+    return None if split == "validation" else One(split)
+
+
+def one_logit():
+    return network(1)
+"""
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    experiment = Experiment(
+        dataset=Data(name="one_logit_of_a_user:one", channels=1, validation=8, augmentation="none"),
+        network=Network(name="one_logit_of_a_user:one_logit"), method=METHODS["scaat"], epochs=8, batch_size=20,
+        optimizer=Optimizer(lr=0.02),
+    )  # fmt: skip
+    run = fit(experiment, tmp_path / "run", accelerator="cpu", progress=False)
+    evaluate(run, replace(QUICK, metrics=("gini", "robust_correct")), accelerator="cpu", progress=False)
+    model, rows = load_network(run), pq.read_table(run / "rows.parquet").to_pydict()
+    test = load(experiment.dataset, "test")
+    logit = model[1](model[0](test.take(rows["index"]).float() / 255))[:, 0]
+    assert logit.shape == (16,) and "network.3.weight" in load_file(run / "model.safetensors")
+    said = (logit > 0).long()
+    assert rows["prediction"] == said.tolist()
+    assert rows["score"] == pytest.approx(torch.where(said > 0, logit, -logit).sigmoid().tolist(), rel=1e-4)
+    assert read_run(run).measures["clean_accuracy"].interval(read_run(run)).mean > 0.9
+    assert "auc" in read_run(run).measures

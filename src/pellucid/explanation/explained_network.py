@@ -15,9 +15,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pellucid.config import from_config, read_yaml
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.types import Image, Task
 from pellucid.data import load
+from pellucid.methods.method import BOTH
 from pellucid.models import Network, build
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts
@@ -129,6 +131,7 @@ def of_network(
     classes: int | Sequence[str] = 1000,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    task: Task = "multiclass",
 ) -> ExplainedNetwork:
     """Any PyTorch classifier; its weights are read without running code.
 
@@ -141,10 +144,12 @@ def of_network(
         classes: how many logits it gives, or the name of each.
         mean: one number a channel that is subtracted from pixels in [0, 1]; nothing is by default.
         std: one number a channel that the rest is divided by; nothing is by default.
+        task: ``multilabel`` for a network whose sigmoids say of each label whether it applies.
 
     Raises:
         InputError: as `pellucid.models.build`; or numbers that cannot be.
     """
+    one_of(BOTH, task=task)
     if size < 1 or channels < 1:
         raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
     names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
@@ -160,7 +165,7 @@ def of_network(
             mean=tuple(mean) or (0.0,) * channels,
             std=tuple(std) or (1.0,) * channels,
         ).eval()
-    return ExplainedNetwork(network, model, names, shape, _digest(model))
+    return ExplainedNetwork(network, model, names, shape, _digest(model), task=task)
 
 
 def class_names(file: str | Path) -> tuple[str, ...]:

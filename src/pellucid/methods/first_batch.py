@@ -1,6 +1,6 @@
 """What a training loop hands to an `Objective`, looked at once: each mistake one sentence with the way out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import check_logits, told
 from pellucid.core.types import Task
 
 __all__ = ["check_images", "check_index", "check_labels", "check_outputs", "outputs_checked"]
@@ -23,7 +24,7 @@ def check_images(image: Any) -> None:
     """
     if not isinstance(image, Tensor) or image.ndim != 4 or not image.is_floating_point() or not image.numel():
         way = "; of bytes image.float() / 255 are" if isinstance(image, Tensor) and image.dtype == torch.uint8 else ""
-        raise InputError(f"images must be floating point (n, c, h, w) in [0, 1], got {_told(image)}{way}")
+        raise InputError(f"images must be floating point (n, c, h, w) in [0, 1], got {told(image)}{way}")
     low, high = image.aminmax()
     if not (low >= 0 and high <= 1):
         raise InputError(f"pixels must be in [0, 1], got {low:g} to {high:g}; normalise inside the network")
@@ -46,7 +47,7 @@ def check_labels(label: Any, task: Task, n: int) -> None:
     if task == "multilabel":
         _check_several(label, n)
         return
-    wanted = f"labels must be {n} class numbers, int64 of shape ({n},), got {_told(label)}"
+    wanted = f"labels must be {n} class numbers, int64 of shape ({n},), got {told(label)}"
     if not isinstance(label, Tensor):
         raise InputError(f"{wanted}; torch.as_tensor(label) is a tensor")
     if label.shape == (n, 1):
@@ -78,9 +79,9 @@ def _check_several(label: Any, n: int) -> None:
         "not, -1 or NaN where that is not known"
     )
     if not isinstance(label, Tensor) or label.ndim != 2 or len(label) != n:
-        raise InputError(f"{wanted}, got {_told(label)}")
+        raise InputError(f"{wanted}, got {told(label)}")
     if not label.is_floating_point():
-        raise InputError(f"{wanted}, got {_told(label)}; label.float() are")
+        raise InputError(f"{wanted}, got {told(label)}; label.float() are")
     strange = label[~((label == 0) | (label == 1) | (label == -1) | label.isnan())]
     if len(strange):
         raise InputError(f"{wanted}, got {strange[0]:g}")
@@ -99,7 +100,7 @@ def check_index(index: Any, num_samples: int, n: int) -> None:
         way = "pellucid.integrations.lightning.Indexed(dataset) adds them to the items of a dataset"
         if isinstance(index, Tensor) and index.shape == (n,):
             way = "index.long() are"
-        raise InputError(f"{wanted}, got {_told(index)}; {way}")
+        raise InputError(f"{wanted}, got {told(index)}; {way}")
     low, high = index.aminmax()
     if low < 0 or high >= num_samples:
         raise InputError(
@@ -119,21 +120,15 @@ def check_outputs(output: Any, label: Tensor, task: Task) -> None:
     >>> check_outputs({"logits": torch.zeros(2, 3), "loss": None}, torch.tensor([0, 1]), "multiclass")
     Traceback (most recent call last):
     pellucid.InputError: the network must return logits (n, classes), got a dict of logits, loss; wrap it as
-    pellucid.models.outputs.Logits(network, "logits")
+    pellucid.models.Logits(network, "logits")
     >>> check_outputs(torch.zeros(2, 1), torch.tensor([0, 1]), "multiclass")
     Traceback (most recent call last):
     pellucid.InputError: the network must return logits (n, classes), got one number an image, shape (2, 1);
     torch.nn.Sequential(network, pellucid.models.Binary()) makes the logits of two classes of it
     """
     what = "labels" if task == "multilabel" else "classes"
+    check_logits(output, what, alone=task == "multilabel")
     wanted = f"the network must return logits (n, {what})"
-    if not isinstance(output, Tensor):
-        raise InputError(f"{wanted}, got {_told(output)}; wrap it as {_wrapped(output)}")
-    if task == "multiclass" and output.ndim in (1, 2) and output.numel() == len(output):
-        raise InputError(
-            f"{wanted}, got one number an image, shape {tuple(output.shape)}; torch.nn.Sequential(network, "
-            "pellucid.models.Binary()) makes the logits of two classes of it"
-        )
     if output.ndim != 2:
         way = "; the mean over height and width is one" if output.ndim == 4 else ""
         raise InputError(f"{wanted}, got shape {tuple(output.shape)}{way}")
@@ -159,30 +154,3 @@ def outputs_checked(model: nn.Module, label: Tensor, task: Task) -> Iterator[Non
         yield
     finally:
         handle.remove()
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"{value.dtype} of shape {tuple(value.shape)}"
-    if isinstance(value, Mapping):
-        return f"a {type(value).__name__} of {', '.join(map(str, value)) or 'nothing'}"
-    if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)} values"
-    return "None" if value is None else f"a {type(value).__name__}"
-
-
-def _wrapped(output: Any) -> str:
-    """The call that takes the logits out of an output: by the key that is usual, or the first that is a matrix."""
-    key: object = "KEY"
-    parts: list[tuple[object, Any]] = []
-    if isinstance(output, Mapping):
-        parts = list(output.items())
-    elif isinstance(output, tuple | list):
-        parts = list(enumerate(output))
-    elif isinstance(getattr(output, "logits", None), Tensor):
-        parts = [("logits", output.logits)]
-    tables = [name for name, value in parts if isinstance(value, Tensor) and value.ndim == 2]
-    if tables:
-        key = next((name for name in tables if name in ("logits", "out", "output")), tables[0])
-    shown = f'"{key}"' if isinstance(key, str) and key != "KEY" else str(key)
-    return f"pellucid.models.outputs.Logits(network, {shown})"
