@@ -182,6 +182,26 @@ def test_true_explains_a_label_that_applies(runs: dict[str, Path]) -> None:
     assert torch.equal(chosen[~applies], explained_labels(logits, test.labels)[~applies])
 
 
+def test_one_label_can_be_asked_for_in_every_image(runs: dict[str, Path]) -> None:
+    network, test = load_network(runs["regular"]), load(read_dataset(), "test")
+    asked = measurement_of(replace(QUICK, label="low", metrics=("gini", "robust_correct")), "own", test)
+    index = list(range(14))
+    x, label = test.take(index).float() / 255, test.labels[index]
+    values = asked(network, x, label, index)
+    assert values["explained"].tolist() == [2] * 14
+    torch.testing.assert_close(values["score"], network(x).detach()[:, 2].sigmoid())
+    assert values["robust_correct"].isnan().nonzero().flatten().tolist() == [0, 7], "where the truth is not known"
+    assert not values["gini"].isnan().any()
+    right = (network(x)[:, 2] > 0) == (label[:, 2] > 0)
+    assert not bool((values["robust_correct"] == 1)[~right].any())
+    assert asked.columns(network)["gini"].parameters["label"] == 2
+    with pytest.raises(InputError, match="label must be one of left, right, low, got 'up'"):
+        measurement_of(replace(QUICK, label="up"), "own", test)
+    one_class = replace(test, labels=(test.labels[:, 0] > 0).long())
+    with pytest.raises(InputError, match="label 'low' is for images with several labels; each image of find"):
+        measurement_of(replace(QUICK, label="low"), "own", one_class)
+
+
 def test_tables_report_and_comparison_read_the_runs(runs: dict[str, Path]) -> None:
     read = read_runs(list(runs.values()))  # refuses runs of different images, whose labels must be the same
     for run in read:

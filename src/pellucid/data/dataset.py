@@ -86,6 +86,21 @@ class Dataset:
         """``multilabel`` where an image has a row of labels, ``multiclass`` where it has one class."""
         return task_of(self.labels)
 
+    def label_number(self, name: str) -> int:
+        """The number of the label of that name, of several an image.
+
+        Raises:
+            InputError: no such label, or images that have one class each.
+        """
+        if self.task != "multilabel":
+            raise InputError(
+                f"label {name!r} is for images with several labels; each image of {self.name} has one class"
+            )
+        if name not in self.classes:
+            more = f" and {len(self.classes) - NAMED} more" if len(self.classes) > NAMED else ""
+            raise InputError(f"label must be one of {', '.join(self.classes[:NAMED])}{more}, got {name!r}")
+        return self.classes.index(name)
+
     def image(self, i: int) -> Tensor:
         """Image at position ``i``, uint8 (c, h, w)."""
         return self.take([i])[0]

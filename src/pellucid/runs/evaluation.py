@@ -64,6 +64,7 @@ class Evaluation:
             ``vanilla_gradient`` by default, or the first method where that is not measured.
         target: class that is explained, the ``predicted`` one or the ``true`` one; where an image has several labels,
             the most probable of those whose truth is known, or the most probable of those that apply.
+        label: name of the label that is explained in every image instead, of a network with several labels an image.
         channels: how channels are reduced to a heatmap.
         fraction: share of an image's regions that the perturbation curves replace; like all settings down to
             ``transfer``, the metrics' own default where it is not given.
@@ -93,6 +94,7 @@ class Evaluation:
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     stability: tuple[str, ...] | None = None
     target: Literal["predicted", "true"] = "predicted"
+    label: str | None = None
     channels: Channels = "mean_abs"
     fraction: float | None = None
     steps: int | None = None
@@ -319,10 +321,12 @@ def measurement_of(
         transfer: network that a transferred attack is computed on.
         device: where it is measured.
     """
+    label = None if evaluation.label is None else dataset.label_number(evaluation.label)
     return Measurement(
         metrics=evaluation.chosen(Images(dataset.shape, name, known_of(dataset))), saliency=evaluation.methods(),
         stability=evaluation.stable(), channels=evaluation.channels, target=evaluation.target, task=dataset.task,
-        transfer=transfer, seed=evaluation.seed, chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
+        label=label, transfer=transfer, seed=evaluation.seed,
+        chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
     )  # fmt: skip
 
 

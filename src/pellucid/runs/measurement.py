@@ -38,6 +38,8 @@ class Measurement:
         channels: how an attribution becomes a heatmap.
         target: class that is explained.
         task: ``multilabel`` for a network of several labels an image.
+        label: number of the label that is explained in every image; where its truth is not known, numbers about the
+            network alone, such as whether an attack succeeds, are undefined. None for that of ``target``.
         transfer: the network on which the transferred attack is computed.
         seed: of every draw.
         chunk: images in one forward pass, and in one case, which bounds memory.
@@ -50,6 +52,7 @@ class Measurement:
     channels: Channels = "mean_abs"
     target: Literal["predicted", "true"] = "predicted"
     task: Task = "multiclass"
+    label: int | None = None
     transfer: nn.Module | None = None
     seed: int = 0
     chunk: int = 128
@@ -93,6 +96,8 @@ class Measurement:
             with torch.no_grad():
                 logits = model(x[rows])
             chosen = explained_labels(logits, label[rows], self.target)
+            if self.label is not None:
+                chosen = torch.full_like(chosen, self.label)
             numbers = label_numbers(logits, label[rows], chosen)
             for number in sorted(set(chosen.tolist())):
                 here = (chosen == number).nonzero()[:, 0].cpu()
@@ -118,7 +123,9 @@ class Measurement:
         values = {"index": case.index, **part.said}
         for metric in self.metrics:
             if metric.about == "network":
-                values |= self._of(metric, case, BARE)
+                values |= (
+                    part.known(self._of(metric, case, BARE)) if self.label is not None else self._of(metric, case, BARE)
+                )
         for name, saliency in self.saliency.items():
             of_method = replace(case, saliency=saliency, name=name, explained=case.target)
             for metric in self.metrics:
@@ -162,6 +169,7 @@ class Measurement:
             if column.of_map or metric.explains:
                 settings["target"] = self.target
                 settings |= {} if self.task == "multiclass" else {"task": self.task}
+                settings |= {} if self.label is None else {"label": self.label}
             if column.of_map:
                 settings |= {} if metric.signed else {"channels": self.channels}
                 settings |= _settings_of(self.saliency[method])
@@ -228,6 +236,14 @@ class _Part:
         if self.label is not None:
             return self.numbers
         return {"label": self.case.label, "prediction": self.case.prediction, "score": self.case.score}
+
+    def known(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Numbers that look at what is true, NaN for images of which that is not known."""
+        truth = self.numbers["label_truth"][:, self.label]
+        return {
+            name: torch.where(truth.isnan().view(-1, *[1] * (value.ndim - 1)), torch.nan, value.to(truth.dtype))
+            for name, value in values.items()
+        }
 
     def seen(self, network: nn.Module) -> nn.Module:
         """Another network as the case sees its own."""
