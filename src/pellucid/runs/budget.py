@@ -1,5 +1,6 @@
 """How long an evaluation will take, and what of it fits into a given time."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,11 +10,13 @@ import torch
 from torch import nn
 
 from pellucid.core.types import Image, Label
+from pellucid.data import Dataset
 from pellucid.data.splits import Truth
 from pellucid.metrics import Metric, PerturbationCurves
 from pellucid.metrics.measure import measured
 from pellucid.metrics.suite import DEFAULT, MASKED
 from pellucid.runs.measurement import Measurement
+from pellucid.runs.rows import chosen_images, pictures_at
 
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
@@ -39,6 +42,12 @@ SPARE = 0.9
 """Share of the time that is planned for; the rest is for reading, writing and what else the machine does."""
 PASSES = 1000
 """About how many passes of an image the default evaluation makes, by which a short one is told without timing it."""
+LOOKED_AT = 8
+"""Images of the pass that tells whether an evaluation may take long."""
+PROBE = 2
+"""Seconds from which on a timing is taken for what it is; below, more images are timed."""
+LONG = 30
+"""Seconds from which on it is told beforehand how long an evaluation will take."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +152,58 @@ def rough_seconds(model: nn.Module, x: Image, images: int) -> float:
         model(x[:1])
         once = min(_seconds(lambda: model(x), x.device) for _ in range(2))
     return once / len(x) * PASSES * images
+
+
+def fitted(
+    evaluation: "Evaluation",
+    measurement: Callable[["Evaluation"], Measurement],
+    model: nn.Module,
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    processes: int = 1,
+    told: bool = True,
+) -> "Evaluation":
+    """What fits into the evaluation's budget, or the evaluation itself where it has none.
+
+    How long it will take is told on standard error where there is a budget, and where it takes long.
+
+    Args:
+        evaluation: what is asked for.
+        measurement: the same, or a leaner one, with everything filled in that depends on the images.
+        model: the network, in eval mode.
+        dataset: the images.
+        device: where the network is.
+        processes: that share the work.
+        told: whether anything is told.
+    """
+
+    def pictures(count: int) -> tuple[list[int], Image, Label]:
+        index = chosen_images(len(dataset), evaluation)[:count]
+        return index, *pictures_at(dataset, index, device)
+
+    most = min(evaluation.images, len(dataset))
+    if evaluation.budget is None and rough_seconds(model, pictures(LOOKED_AT)[1], most) < LONG * processes:
+        return evaluation
+    began, measured, timed = time.perf_counter(), measurement(evaluation), 1
+    while True:
+        index, x, label = pictures(timed)
+        start = time.perf_counter()
+        cost = cost_of(measured, model, x, label, index, dataset.truth_of(index))
+        if time.perf_counter() - start > PROBE or timed >= min(measured.chunk, most):
+            break
+        timed *= 8
+    made = evaluation
+    if evaluation.budget is not None:
+        left = max(0.0, evaluation.budget - (time.perf_counter() - began)) * processes
+        made = planned(
+            evaluation, lambda one: cost.of(measurement(one)), seconds=left, images=len(dataset),
+            masks=dataset.truth is not None,
+        )  # fmt: skip
+    each = cost.of(measurement(made)) / processes
+    if told and (evaluation.budget is not None or each * min(made.images, len(dataset)) >= LONG):
+        print(f"pellucid: {estimate(evaluation, made, seconds=each, size=len(dataset))}", file=sys.stderr, flush=True)
+    return made
 
 
 def planned(

@@ -3,9 +3,7 @@
 import dataclasses
 import hashlib
 import json
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,25 +27,19 @@ from pellucid.metrics.families.masking import MaskingProbes
 from pellucid.metrics.metric import Images
 from pellucid.metrics.suite import ALL, check_twice, select
 from pellucid.runs.any_network import lent
-from pellucid.runs.budget import cost_of, could_be_planned, estimate, planned, rough_seconds
+from pellucid.runs.budget import could_be_planned, fitted
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import launch, make_fabric
 from pellucid.runs.given import Given, given
 from pellucid.runs.measurement import Measurement
 from pellucid.runs.recording import of_object, record
-from pellucid.runs.rows import ROWS_FORMAT, begin_parts, chosen_images, measure_rows, pictures_at
+from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows
 from pellucid.runs.settings import read_experiment
 from pellucid.runs.trained import load_network, open_run
 from pellucid.saliency import Channels, Explain, as_saliency, by_name
 
 __all__ = ["Evaluation", "evaluate", "known_of", "measurement_of"]
 
-LOOKED_AT = 8
-"""Images of one pass that tells whether an evaluation may take long."""
-PROBE = 2
-"""Seconds from which on a timing is taken for what it is; below, more images are timed."""
-LONG = 30
-"""Seconds from which on it is told beforehand how long an evaluation will take."""
 SETTINGS = (
     *("fraction", "steps", "repeats", "region", "fill", "sigma", "draws", "layer"),
     *("robust_eps", "restarts", "robust_grid", "transfer"),
@@ -307,7 +299,9 @@ def _evaluate(
             measurement(evaluation).columns(model)  # refuses what no file can hold before anything is measured
             made = evaluation
             if fabric.is_global_zero and (progress or evaluation.budget is not None):
-                made = _planned(fabric, subject, model, evaluation, measurement, told=progress)
+                made = fitted(
+                    evaluation, measurement, model, dataset, fabric.device, processes=fabric.world_size, told=progress
+                )
             made = fabric.broadcast(made)
         parts = begin_parts(fabric, directory, begun, resume=resume)
         if fabric.is_global_zero and made != evaluation:
@@ -325,42 +319,6 @@ def _evaluate(
             key=key,
             progress=progress,
         )
-
-
-def _planned(
-    fabric: Fabric,
-    subject: Given,
-    model: nn.Module,
-    evaluation: Evaluation,
-    measurement: Callable[[Evaluation], Measurement],
-    *,
-    told: bool,
-) -> Evaluation:
-    """What fits into the budget, or the evaluation itself; how long it will take is told where that is long."""
-    dataset, processes = subject.dataset, fabric.world_size
-    x, _ = pictures_at(dataset, chosen_images(len(dataset), evaluation)[:LOOKED_AT], fabric.device)
-    if evaluation.budget is None and rough_seconds(model, x, min(evaluation.images, len(dataset))) < LONG * processes:
-        return evaluation
-    began, made = time.perf_counter(), evaluation
-    timed = 1
-    while True:
-        index = chosen_images(len(dataset), evaluation)[:timed]
-        x, label = pictures_at(dataset, index, fabric.device)
-        start, measured = time.perf_counter(), measurement(evaluation)
-        cost = cost_of(measured, model, x, label, index, dataset.truth_of(index))
-        if time.perf_counter() - start > PROBE or timed >= min(measured.chunk, evaluation.images, len(dataset)):
-            break
-        timed *= 8
-    if evaluation.budget is not None:
-        left = max(0.0, evaluation.budget - (time.perf_counter() - began)) * processes
-        made = planned(
-            evaluation, lambda one: cost.of(measurement(one)), seconds=left, images=len(dataset),
-            masks=dataset.truth is not None,
-        )  # fmt: skip
-    each = cost.of(measurement(made)) / processes
-    if told and (evaluation.budget is not None or each * min(made.images, len(dataset)) >= LONG):
-        print(f"pellucid: {estimate(evaluation, made, seconds=each, size=len(dataset))}", file=sys.stderr, flush=True)
-    return made
 
 
 def measurement_of(

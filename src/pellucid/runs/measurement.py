@@ -48,7 +48,14 @@ class Measurement:
     failed: dict[str, str] = field(default_factory=dict)
 
     def __call__(
-        self, model: nn.Module, x: Image, label: Label, index: Sequence[int], truth: Truth | None = None
+        self,
+        model: nn.Module,
+        x: Image,
+        label: Label,
+        index: Sequence[int],
+        truth: Truth | None = None,
+        *,
+        kept: list[dict[str, Tensor]] | None = None,
     ) -> dict[str, Tensor]:
         """Measure a batch.
 
@@ -61,6 +68,7 @@ class Measurement:
             label: (n,) true class.
             index: position of each image in its split, which its draws depend on.
             truth: what is known of what decides the class of these images, as ``Dataset.truth_of`` gives it.
+            kept: takes what `heatmaps` gives of each part of the batch, where the maps are wanted afterwards.
 
         Returns:
             Column by name, (n,) or, of a curve, (n, k); NaN where a measure is undefined.
@@ -68,7 +76,7 @@ class Measurement:
         Raises:
             InputError: settings that one of pellucid's metrics refuses; a metric that changes what all share.
         """
-        parts = [self._measured(case) for case in self.cases(model, x, label, index, truth)]
+        parts = [self._measured(case, kept) for case in self.cases(model, x, label, index, truth)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0] if all(name in p for p in parts)}
 
     def cases(
@@ -84,7 +92,8 @@ class Measurement:
                 transfer=self.transfer, **known,
             )  # fmt: skip
 
-    def _measured(self, case: Case) -> dict[str, Tensor]:
+    def _measured(self, case: Case, kept: list[dict[str, Tensor]] | None) -> dict[str, Tensor]:
+        seen = {"prediction": case.prediction, "score": case.score}
         values = {"index": case.index, "label": case.label, "prediction": case.prediction, "score": case.score}
         for metric in self.metrics:
             if metric.about == "network":
@@ -94,6 +103,10 @@ class Measurement:
             for metric in self.metrics:
                 if metric.about == "map" or (metric.about == "noisy maps" and name in self.stability):
                     values |= self._of(metric, of_method, name)
+            if kept is not None:
+                seen[f"heatmap/{name}"] = of_method.signed_heatmap
+        if kept is not None:
+            kept.append({name: value.detach().cpu() for name, value in seen.items()})
         return values
 
     def _of(self, metric: Metric, case: Case, method: str) -> dict[str, Tensor]:
@@ -135,6 +148,11 @@ class Measurement:
     def aggregates(self) -> dict[str, Column]:
         """The meaning of the numbers of all images together that the metrics name beside their columns."""
         return {name: column for metric in self.metrics for name, column in metric.aggregates.items()}
+
+    @property
+    def randomises(self) -> bool:
+        """Whether `heatmaps` has the maps of networks whose layers are made random too."""
+        return any(isinstance(metric, Randomisation) for metric in self.metrics)
 
     def heatmaps(self, model: nn.Module, x: Image, label: Label, index: Sequence[int]) -> dict[str, Tensor]:
         """What is looked at of some images: predictions and heatmaps.

@@ -84,12 +84,15 @@ def measure_rows(
     batches = [chosen[i : i + evaluation.batch_size] for i in range(0, len(chosen), evaluation.batch_size)]
     mine = range(fabric.global_rank, len(batches), fabric.world_size)
     total = sum(len(batches[i]) for i in mine)
+    shown = _shown(dataset, chosen, evaluation.gallery)
+    # Where all images are shown, what was looked at while measuring need not be made again.
+    kept: list[dict[str, Tensor]] | None = [] if shown == chosen and len(batches) == 1 else None
     with progress_bar(fabric, progress, total=total, desc=f"{directory.path.name}: measuring", unit="image") as bar:
         for number in mine:
             file = parts / f"{number:06d}.parquet"
             if not file.exists() or _failed(pq.read_schema(file)):
                 x, label = pictures_at(dataset, batches[number], fabric.device)
-                rows = measurement(model, x, label, batches[number], dataset.truth_of(batches[number]))
+                rows = measurement(model, x, label, batches[number], dataset.truth_of(batches[number]), kept=kept)
                 table = pa.table({name: _column(value) for name, value in rows.items()})
                 table = table.replace_schema_metadata({"pellucid.failed": json.dumps(measurement.failed)})
                 with whole_file(file) as temporary:
@@ -117,7 +120,7 @@ def measure_rows(
     }
     finished = {} if failed else {"pellucid.key": key}  # rows without a metric that was asked for are resumed
     table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), **finished})
-    maps = _gallery(model, dataset, _shown(dataset, chosen, evaluation.gallery), measurement, fabric.device)
+    maps = _gallery(model, dataset, shown, measurement, fabric.device, kept or [])
     directory.rows.unlink(missing_ok=True)  # never old rows beside new maps
     write_yaml(evaluation, directory.evaluation)
     with whole_file(directory.maps) as temporary:
@@ -158,13 +161,21 @@ def _column(value: Tensor) -> pa.Array:
 
 
 def _gallery(
-    model: nn.Module, dataset: Dataset, index: Sequence[int], measurement: Measurement, device: torch.device
+    model: nn.Module,
+    dataset: Dataset,
+    index: Sequence[int],
+    measurement: Measurement,
+    device: torch.device,
+    kept: Sequence[dict[str, Tensor]],
 ) -> dict[str, Tensor]:
     """What maps.safetensors holds: the images, their predictions, and the heatmaps of each saliency method."""
     x, label = pictures_at(dataset, index, device)
     position = torch.tensor(index)
     maps = {"images": dataset.take(position), "index": position, "label": label}
-    maps |= measurement.heatmaps(model, x, label, index)
+    if kept and not measurement.randomises:
+        maps |= {name: torch.cat([part[name] for part in kept]) for name in kept[0]}
+    else:
+        maps |= measurement.heatmaps(model, x, label, index)
     return {name: value.detach().cpu().contiguous() for name, value in maps.items()}
 
 
