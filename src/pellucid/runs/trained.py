@@ -42,12 +42,11 @@ class TrainedNetwork(nn.Module):
 
     def __init__(self, model: nn.Module, classes: tuple[str, ...], shape: tuple[int, int, int]) -> None:
         super().__init__()
-        self.normalize, self.network = model.normalize, model.network
+        self.normalize, self.network = model.get_submodule("normalize"), model.get_submodule("network")
         self.classes, self.shape = classes, shape
 
     def forward(self, x: Image) -> Logits:
-        logits: Logits = self.network(self.normalize(x))
-        return logits
+        return self.network(self.normalize(x))  # type: ignore[no-any-return]
 
 
 def load(run: str | Path) -> TrainedNetwork:
