@@ -232,7 +232,7 @@ def _check_part(**values: int | float | None) -> None:
         if value is None:
             continue
         if isinstance(value, int):
-            at_least(0, **{name: value})
+            at_least(0, "", **{name: value})
         elif not 0 <= value < 1:
             raise InputError(f"{name} must be a number of images, or a share of them in [0, 1), got {value:g}")
 

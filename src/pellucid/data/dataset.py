@@ -65,6 +65,8 @@ class Dataset:
         truth: what decides the class of each image, where that is known.
         columns: what is told of each image beside its class, such as the camera, by name; (n,) words each.
         left_out: how many files were not read, by the reason.
+        cut: whether these test or validation images were cut from what the training images were cut from, so that
+            another image in the source moves images between them.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Dataset:
     truth: Truth | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    cut: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -235,7 +238,7 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
     read = cache(reader)
     if data.test and (tests := read("test")) is not None:
         raise InputError(f"{name} has {len(tests.images)} test images of its own; leave --dataset.test out")
-    stored = None
+    stored, is_cut = None, False
     if split == "test" and not data.test:
         # A folder with training and validation images alone is tested on the latter, as ImageNet is.
         stored = read("test") or read("validation")
@@ -256,6 +259,7 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
         if stored is None and split == "train":
             stored = _cut(data, name, train, training, parts.train)
         elif stored is None:
+            is_cut = True
             stored = _part(train, parts.validation if split == "validation" else parts.test)
             if split == "test" and not len(stored.labels):
                 _present(None, name, split)
@@ -278,6 +282,7 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
         truth=stored.truth,
         columns=dict(stored.columns),
         left_out=dict(stored.left_out),
+        cut=is_cut,
     ).with_classes(classes)
 
 
@@ -327,7 +332,7 @@ def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
         from pellucid.data import folder, table
 
         place = None if data.table is None else Path(data.table).expanduser()
-        path = Path(data.path).expanduser() if data.path is not None or place is None else place.parent
+        path = place.parent if data.path is None and place is not None else Path(str(data.path)).expanduser()
         settings["masks"] = None if data.masks is None else Path(data.masks).expanduser()
         if place is None:
             return partial(folder.read, path, group=data.group, **settings), path.resolve().name

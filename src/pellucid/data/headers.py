@@ -20,7 +20,7 @@ __all__ = ["SUFFIXES", "Header", "Sifted", "header", "sift"]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """What most pictures are called; files are told by their content."""
 
-FORMATS = ("JPEG", "PNG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "PCX", "QOI")
+FORMATS = ("JPEG", "PNG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "QOI")
 """Kinds of pictures that are data. Pillow knows more, such as icons, documents and films."""
 
 HEIC = (b"heic", b"heix", b"mif1", b"heif", b"hevc")
@@ -138,8 +138,7 @@ def _seen(file: str, opened: IO[bytes]) -> Header:
         return Header(None, "damaged" if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n")) else "no picture")
     except Image.DecompressionBombError:
         return Header(None, "too many pixels")
-    # Pillow's readers raise all of these on damaged files.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, MemoryError):
+    except Exception:  # a reader of files of any origin: errors of many classes
         return Header(None, "damaged")
     return Header(shown, noted=deep)
 
