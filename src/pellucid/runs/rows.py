@@ -109,6 +109,8 @@ def measure_rows(
         name: column.as_dict() for name, column in columns.items() if all(name in part.column_names for part in tables)
     }
     table = pa.concat_tables([part.select(list(meaning)) for part in tables])
+    for subgroup, words in dataset.subgroups(chosen).items():
+        table = table.append_column(subgroup, pa.array(words, pa.string()))
     metadata = {
         "format": ROWS_FORMAT,
         "classes": list(dataset.classes),
