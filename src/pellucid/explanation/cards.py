@@ -17,7 +17,7 @@ from pellucid.explanation.examination import Examination
 from pellucid.explanation.explained_network import ExplainedNetwork, of_module, of_run
 from pellucid.explanation.pictures import Picture, find, held, read
 from pellucid.explanation.reference import Reference, of_folder, of_rows
-from pellucid.runs.any_network import lent, notes_of, probed
+from pellucid.runs.any_network import lent, probed
 from pellucid.runs.directory import RunDirectory
 from pellucid.saliency import Explain
 
@@ -113,8 +113,7 @@ def explain(
     with lent(subject.model, home if device is None else torch.device(device)) as model:
         subject = subject.with_model(model)
         x = subject.batch([picture.pixels for picture in pictures[:PROBED]])
-        model, logits, notes = probed(model, x, classes=len(subject.classes) or None)
-        notes_of(notes)
+        model, logits = probed(model, x, classes=len(subject.classes) or None)
         subject = subject.with_model(model, logits.shape[1])
         chosen = examination or examination_of(subject, saliency, full=full)
         compared = _reference(reference, subject, chosen, batch_size)

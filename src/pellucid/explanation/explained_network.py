@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from pellucid.config import from_config, read_yaml
 from pellucid.core.errors import InputError
+from pellucid.core.notes import tell
 from pellucid.core.types import Image
 from pellucid.data import load
-from pellucid.models import Network, build
-from pellucid.runs.any_network import notes_of, on_pixels
+from pellucid.models import Network, bare, build, preprocessing_of
+from pellucid.runs.any_network import on_pixels, tell_raw_pixels
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.settings import read_experiment
@@ -165,6 +166,12 @@ def of_network(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment
         model = build(choice, classes=len(names), shape=shape, mean=(), std=(), unknown="leave").eval()
+    if isinstance(model.get_submodule("normalize"), nn.Identity) and preprocessing_of(model) is None:
+        tell_raw_pixels(network)
+    known = preprocessing_of(bare(model))
+    if known is not None and known.size not in (None, shape[1:]):
+        trained = " x ".join(map(str, known.size or ()))
+        tell(f"the weights of {network} were trained on images of {trained} pixels; --size says so, {size} is given")
     return ExplainedNetwork(network, model, names, shape, _digest(model))
 
 
@@ -194,14 +201,16 @@ def of_module(
     own = getattr(network, "shape", None)
     if isinstance(own, tuple) and len(own) == 3:
         shape = own
+    known = preprocessing_of(network)
+    if shape is None and known is not None and known.size is not None:
+        shape = (len(known.mean), *known.size)
     if isinstance(shape, int):
         shape = (3, shape, shape)
     if shape is None:
         raise InputError(
             f"the network {type(network).__name__} does not say which images it takes; give size, their side in pixels"
         )
-    model, note = on_pixels(network, channels=shape[0], mean=mean, std=std)
-    notes_of([note])
+    model = on_pixels(network, channels=shape[0], mean=mean, std=std)
     named = classes if classes is not None else getattr(network, "classes", None)
     names = tuple(map(str, named)) if isinstance(named, tuple | list) else ()
     return ExplainedNetwork(type(network).__name__, model, names, shape, _digest(model))
