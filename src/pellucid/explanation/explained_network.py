@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from pellucid.config import from_config, read_yaml
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
+from pellucid.core.notes import tell
 from pellucid.core.types import Image, Task
 from pellucid.data import load
 from pellucid.methods.method import BOTH
-from pellucid.models import Network, build
+from pellucid.models import Network, bare, build, preprocessing_of
+from pellucid.runs.any_network import on_pixels, tell_raw_pixels
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.settings import read_experiment
@@ -29,7 +31,7 @@ from pellucid.runs.trained import load_network
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
 
-__all__ = ["ExplainedNetwork", "class_names", "of_network", "of_run"]
+__all__ = ["ExplainedNetwork", "class_names", "of_module", "of_network", "of_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,16 @@ class ExplainedNetwork:
     run: Path | None = None
     evaluation: "Evaluation | None" = None
     task: Task = "multiclass"
+
+    def with_model(self, model: nn.Module, logits: int | None = None) -> "ExplainedNetwork":
+        """The same network in another form, such as a copy on another device; its digest and its run stay.
+
+        Args:
+            model: of the same weights.
+            logits: how many it gives, of which classes without names are named.
+        """
+        classes = self.classes or tuple(f"class {number}" for number in range(logits or 0))
+        return replace(self, model=model, classes=classes)
 
     def batch(self, pixels: Sequence[Tensor]) -> Image:
         """Images (c, h, w) uint8 as the network takes them: (n, c, h, w) in [0, 1], on its device."""
@@ -163,7 +175,57 @@ def of_network(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment
         model = build(choice, classes=len(names), shape=shape, mean=(), std=(), unknown="leave").eval()
+    if isinstance(model.get_submodule("normalize"), nn.Identity) and preprocessing_of(model) is None:
+        tell_raw_pixels(network)
+    known = preprocessing_of(bare(model))
+    if known is not None and known.size not in (None, shape[1:]):
+        trained = " x ".join(map(str, known.size or ()))
+        tell(f"the weights of {network} were trained on images of {trained} pixels; --size says so, {size} is given")
     return ExplainedNetwork(network, model, names, shape, _digest(model), task=task)
+
+
+def of_module(
+    network: nn.Module,
+    shape: tuple[int, int, int] | int | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
+    task: Task = "multiclass",
+) -> ExplainedNetwork:
+    """A network that is an object, behind its normalisation; the object itself is not changed.
+
+    Args:
+        network: any module from images (n, c, h, w) to logits (n, classes).
+        shape: (c, h, w) of its images, or the side of square colour images; by default that of a network of
+            `pellucid.load`, or of its weights' own preprocessing.
+        classes: names of its classes, in the order of the logits; none by default.
+        mean: as in `pellucid.runs.any_network.on_pixels`.
+        std: likewise.
+        task: as in `of_network`.
+
+    Raises:
+        InputError: no module, no shape, numbers of other channels, an unknown task.
+    """
+    one_of(BOTH, task=task)
+    if not isinstance(network, nn.Module):
+        raise InputError(f"network must be a run directory or a torch.nn.Module, got {type(network).__name__}")
+    own = getattr(network, "shape", None)
+    if isinstance(own, tuple) and len(own) == 3:
+        shape = own
+    known = preprocessing_of(network)
+    if shape is None and known is not None and known.size is not None:
+        shape = (len(known.mean), *known.size)
+    if isinstance(shape, int):
+        shape = (3, shape, shape)
+    if shape is None:
+        raise InputError(
+            f"the network {type(network).__name__} does not say which images it takes; give size, their side in pixels"
+        )
+    model = on_pixels(network, channels=shape[0], mean=mean, std=std)
+    named = classes if classes is not None else getattr(network, "classes", None)
+    names = tuple(map(str, named)) if isinstance(named, tuple | list) else ()
+    return ExplainedNetwork(type(network).__name__, model, names, shape, _digest(model), task=task)
 
 
 def class_names(file: str | Path) -> tuple[str, ...]:

@@ -139,7 +139,8 @@ class Experiment:
     channels_last: bool = False
 
     def __post_init__(self) -> None:
-        at_least(1, epochs=self.epochs, batch_size=self.batch_size)
+        at_least(1, batch_size=self.batch_size)
+        at_least(0, epochs=self.epochs)
         kinds = {"dataset": Data, "network": Network, "optimizer": Optimizer, "schedule": Schedule, "method": Method}
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
