@@ -180,7 +180,7 @@ def test_a_network_that_writes_into_its_images_gets_a_copy(network, tmp_path):
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (lambda x: x.mean((2, 3)), r"must give logits \(n, classes, at least 2\) .* got \(2, 1\)"),
+        (lambda x: x.mean((2, 3))[..., None], r"must give logits \(n, classes, at least 2\) .* got \(2, 1, 1\)"),
         (lambda x: {"maps": x, "scores": x}, "a network's output must be logits, got dict of maps"),
         (lambda x: x.flatten(1) / 0, "logits must be finite"),
         (lambda x: x @ torch.ones(3), "fails on images of shape"),
