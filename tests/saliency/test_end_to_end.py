@@ -1,7 +1,6 @@
 """Maps of a layer through training, measuring, report and cards of a tiny run."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +12,18 @@ from safetensors.numpy import load_file
 from pellucid.cli import main
 from pellucid.report import write_report
 
-METRICS = "gini,aopc_morf,ris,ssim,randomisation_last,randomisation_edges"
+METRICS = "gini,aopc_morf,ris,map_ssim,randomisation_last,randomisation_edges"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("maps") / "run"
     tiny = ["--dataset.limit=32", "--batch_size=32", "--epochs=1", "--accelerator=cpu"]
     assert main(["train", str(folder), *tiny, "--method=SaliencyGuided", "--method.saliency=GradCAM"]) == 0
     few = ["--images=6", "--gallery=2", "--steps=3", "--repeats=1", "--draws=2", "--accelerator=cpu"]
     maps = ["--saliency=gradcam,gradcam_plus_plus,layercam", "--stability=gradcam", f"--metrics={METRICS}"]
     assert main(["evaluate", str(folder), *few, *maps]) == 0
-    yield folder
+    return folder
 
 
 def test_evaluate_measures_them_as_any_map(run: Path) -> None:
@@ -34,7 +33,7 @@ def test_evaluate_measures_them_as_any_map(run: Path) -> None:
         for name in ("gini", "randomisation_last", "randomisation_edges"):
             values = rows[f"{name}/{method}"].to_numpy()
             assert len(values) == 6 and np.isfinite(values).all()
-    assert {"ris/gradcam", "ssim/gradcam"} <= set(rows.column_names)
+    assert {"ris/gradcam", "map_ssim/gradcam"} <= set(rows.column_names)
     told = json.loads(pq.read_schema(run / "rows.parquet").metadata[b"pellucid"])
     settings = told["columns"]["gini/gradcam"]["parameters"]["saliency"]
     assert settings == "GradCAM(layer=None, score='logit', relu=True)"
