@@ -47,10 +47,14 @@ def test_the_report_names_them(run: Path) -> None:
 def test_cards_of_them_are_made(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)).save(tmp_path / "a.png")
     words = ["explain", str(run), str(tmp_path / "a.png"), "--out", str(tmp_path), "--saliency=gradcam,layercam"]
+    words += ["--signed", "--top=0.5"]
     assert main([*words, "--accelerator=cpu"]) == 0
     assert "the Grad-CAM map" in capsys.readouterr().out
     card = json.loads((tmp_path / "a-card.json").read_text())
     assert list(card["maps"]) == ["gradcam", "layercam"]
+    assert "All maps have one colour scale, from 0 to 0.5; red speaks" in (tmp_path / "a-card.html").read_text()
+    assert main([*words, "--top=-1"]) == 2
+    assert "the top of a colour scale must be a number above 0, got -1.0" in capsys.readouterr().err
 
 
 def test_rollout_of_a_network_without_attention_is_one_sentence(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
