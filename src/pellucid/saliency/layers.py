@@ -118,7 +118,7 @@ def activation_and_gradient(
         kept = tensor if create_graph and tensor.requires_grad else tensor.detach().requires_grad_()
         seen.append(kept)
         passed = kept.clone()  # as what follows may write over its input
-        return passed if out is tensor else type(out)([passed, *out[1:]])  # type: ignore[call-arg,index,operator]
+        return passed if out is tensor else type(out)([passed, *out[1:]])  # type: ignore[call-arg,index]
 
     handle = layer.module.register_forward_hook(hook)
     grid = layer.grid
