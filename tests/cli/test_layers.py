@@ -88,7 +88,7 @@ def test_depth_and_a_network_without_maps(here, capsys):
 def test_a_run_brings_its_network(here, capsys):
     flags = ["--dataset.limit=32", "--batch_size=32", "--epochs=1", "--accelerator=cpu", "--smoothing.layers=[relu1]"]
     assert main(["train", "run", *flags]) == 0
-    capsys.readouterr()
+    assert "run: smoothing after relu1 (6 × 12 × 12)" in capsys.readouterr().err
     assert main(["layers", "run"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("run on images of 1 × 28 × 28:\n") and "taken" in out
