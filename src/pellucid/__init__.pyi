@@ -66,7 +66,11 @@ from .runs.settings import (
 from .runs.trained import load as load
 from .runs.training import fit as fit
 from .saliency import (
+    AttentionRollout as AttentionRollout,
+    GradCAM as GradCAM,
+    GradCAMPlusPlus as GradCAMPlusPlus,
     IntegratedGradients as IntegratedGradients,
+    LayerCAM as LayerCAM,
     SmoothGrad as SmoothGrad,
     VanillaGradient as VanillaGradient,
     as_saliency as as_saliency,
