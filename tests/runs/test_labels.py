@@ -32,7 +32,7 @@ from pellucid import (
 )
 from pellucid.core.label_sets import label_code, label_words
 from pellucid.data import load
-from pellucid.metrics import InsertionDeletion, gini
+from pellucid.metrics import InsertionDeletion, auc, gini
 from pellucid.report.gallery import gallery
 from pellucid.runs.directory import read_run, read_runs
 from pellucid.runs.evaluation import measurement_of
@@ -209,7 +209,10 @@ def test_tables_report_and_comparison_read_the_runs(runs: dict[str, Path]) -> No
         rows = run.rows.to_pydict()
         assert accuracy == pytest.approx(np.mean(np.equal(rows["label"], rows["prediction"])))
         assert run.measures["label_accuracy"].interval(run).mean == pytest.approx(np.mean(rows["label_accuracy"]))
-        assert not {"auc", "balanced_accuracy", "calibration_error"} & run.measures.keys()
+        assert not {"balanced_accuracy", "calibration_error", "brier"} & run.measures.keys()
+        said, truth = np.array(rows["label_probability"]), np.array(rows["label_truth"])
+        of_labels = [auc(said[known, j], truth[known, j]) for j, known in enumerate(~np.isnan(truth).T)]
+        assert run.measures["auc"].interval(run).mean == pytest.approx(np.mean(of_labels))
         assert "explained label: yes or no" in run.measures["robust_accuracy"].definition
         assert "explained label: yes or no" not in run.measures["label_accuracy"].definition
     pictures = gallery(read, ["vanilla_gradient"])

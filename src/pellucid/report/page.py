@@ -22,11 +22,13 @@ from pellucid.report.formats import render
 from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.measures import saliency_title, written
 from pellucid.report.sections import sections
+from pellucid.report.subgroups import sections_by
 from pellucid.report.table import plain, summarise
 from pellucid.report.training import seconds_per_step
 from pellucid.report.words import number, training_words
 from pellucid.runs.directory import Run, read_runs
 from pellucid.runs.measures import Measure, measures_of
+from pellucid.runs.subgroups import FEWEST
 from pellucid.statistics import Interval
 
 __all__ = ["write_report"]
@@ -84,7 +86,7 @@ def _render(content: Mapping[str, Any]) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals |= {"number": number}
-    environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
+    environment.filters["unbroken"] = lambda text: re.sub(r" (?=%)|(?<=p [<=]) |(?<=\(p) ", "\u00a0", text)
     template = environment.from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
     style, script = (Markup(package.joinpath(f"page.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
     return template.render(style=style, script=script, **content)
@@ -148,6 +150,8 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "color_bar": color_bar(signed=signed),
         "signed": signed,
         "colormap": SIGNED_COLORMAP if signed else COLORMAP,
+        "subgroups": sections_by(runs),
+        "fewest": FEWEST,
         "figures": sections(runs, summaries, style, baseline, measures, survived),
         "details": [_details(run) for run in runs],
         "command": shlex.join(["pellucid", "report", *(run.name for run in runs), "--out", "report.html"]),

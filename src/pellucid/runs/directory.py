@@ -26,6 +26,7 @@ from pellucid.runs.comparability import check_comparable
 from pellucid.runs.facts import DataFacts, read_facts
 from pellucid.runs.measures import Measure, columns_of, resolved
 from pellucid.runs.per_sample import by_epoch
+from pellucid.statistics.aggregates import Aggregate
 
 __all__ = ["FORMAT", "Run", "RunDirectory", "check_comparable", "read_run", "read_runs"]
 
@@ -225,6 +226,11 @@ class Run:
     def measures(self) -> dict[str, Measure]:
         """Every number that a table can show, by name, in the order of every table."""
         return resolved(self)
+
+    @cached_property
+    def aggregates(self) -> dict[str, Aggregate]:
+        """The numbers that were asked for so far, by name, as `Measure.aggregate` makes them."""
+        return {}
 
     @cached_property
     def saliency_methods(self) -> list[str]:

@@ -141,7 +141,7 @@ class Measurement:
     def _measured(self, part: "_Part", kept: list[dict[str, Tensor]] | None) -> dict[str, Tensor]:
         case = part.case
         seen = {name: value for name, value in part.said.items() if name != "label"}
-        values = {"index": case.index, **part.said}
+        values = {"index": case.index, **part.said} if part.label is not None else dict(Prediction()(case))
         for metric in self.metrics:
             if metric.about == "network":
                 values |= (
