@@ -40,6 +40,7 @@ def explain(arguments: Sequence[str]) -> None:
     parser.add_argument("--mean", default="", help="of each channel of pixels in [0, 1], commas between")
     parser.add_argument("--std", default="", help="of each channel, commas between")
     parser.add_argument("--classes", default="1000", help="file of the classes' names, or their number")
+    parser.add_argument("--task", default="multiclass", help="multilabel, where each class is a yes or no of its own")
     parser.add_argument("--batch-size", default=8, type=int, help="images measured at once")
     parser.add_argument("--seed", default=0, type=int, help="of every draw")
     parser.add_argument("--accelerator", default="auto", help="auto, cpu, cuda or mps")
@@ -94,6 +95,7 @@ def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
     network = of_network(
         parsed.network, weights=parsed.weights, options=_options(parsed.options), size=parsed.size,
         channels=parsed.channels, classes=classes, mean=_numbers("mean", parsed.mean), std=_numbers("std", parsed.std),
+        task=parsed.task,
     )  # fmt: skip
     return network, parsed.words
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import seed_of
+from pellucid.core.types import Task, task_of
 from pellucid.data import sources
 from pellucid.data.config import TRUTH, Data
 from pellucid.data.splits import Images, Rows, Split, Stored, Truth
@@ -57,7 +58,8 @@ class Dataset:
         split: ``train`` (without the validation images), ``validation`` or ``test``.
         classes: names of the classes.
         shape: (c, h, w) of every image.
-        labels: (n,) int64, positions in ``classes``.
+        labels: (n,) int64, positions in ``classes``; of several labels an image (n, classes) float32, 1 where a label
+            applies, 0 where it does not, NaN where that is not known.
         source: the images by position, decoded or not.
         training: training images by position, for ``mean`` and ``std``; those of the split where it was read alone.
         augmentation: name of the augmentation that ``Data`` asked for.
@@ -78,6 +80,26 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def task(self) -> Task:
+        """``multilabel`` where an image has a row of labels, ``multiclass`` where it has one class."""
+        return task_of(self.labels)
+
+    def label_number(self, name: str) -> int:
+        """The number of the label of that name, of several an image.
+
+        Raises:
+            InputError: no such label, or images that have one class each.
+        """
+        if self.task != "multilabel":
+            raise InputError(
+                f"label {name!r} is for images with several labels; each image of {self.name} has one class"
+            )
+        if name not in self.classes:
+            more = f" and {len(self.classes) - NAMED} more" if len(self.classes) > NAMED else ""
+            raise InputError(f"label must be one of {', '.join(self.classes[:NAMED])}{more}, got {name!r}")
+        return self.classes.index(name)
 
     def image(self, i: int) -> Tensor:
         """Image at position ``i``, uint8 (c, h, w)."""
@@ -131,7 +153,7 @@ class Dataset:
         spaced images, so that they are the same in every process and do not depend on where the files lie.
         """
         digest = hashlib.blake2b(json.dumps([self.classes, self.shape]).encode(), digest_size=8)
-        digest.update(self.labels.cpu().numpy().astype("<i8").tobytes())
+        digest.update(self.labels.nan_to_num(nan=-1).cpu().numpy().astype("<i8").tobytes())
         n = len(self)
         count = min(n, FINGERPRINTED)
         digest.update(self.take([i * n // count for i in range(count)]).numpy().tobytes())
@@ -143,7 +165,7 @@ class Dataset:
         >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
         >>> Dataset("dots", "train", ("a", "b"), (1, 4, 4), torch.tensor([0, 1]), images, images).facts()
         {'name': 'dots', 'classes': ['a', 'b'], 'shape': [1, 4, 4], 'mean': [0.0], 'std': [1.0], 'images': 2,
-         'fingerprint': '4eefb1cfe604c0a2'}
+         'fingerprint': '4eefb1cfe604c0a2', 'task': 'multiclass'}
         """
         return {
             "name": self.name,
@@ -153,13 +175,15 @@ class Dataset:
             "std": list(self.std),
             "images": len(self),
             "fingerprint": self.fingerprint,
+            "task": self.task,
         }
 
     def with_classes(self, names: Sequence[str]) -> "Dataset":
         """The same images, their labels numbered in the order of the classes that a network knows.
 
         Args:
-            names: every class that the network knows, in its order. The split may have fewer of them.
+            names: every class that the network knows, in its order. The split may have fewer of them; of several labels
+                an image those that it lacks are not known.
 
         Returns:
             The split itself where its classes are ``names`` already.
@@ -184,7 +208,11 @@ class Dataset:
                 f"class {unknown[0]!r} of {self.name}'s {self.split} split is none of the {len(names)} classes known: "
                 f"{', '.join(names[:NAMED])}{more}"
             )
-        labels = torch.tensor([position[name] for name in self.classes])[self.labels]
+        places = torch.tensor([position[name] for name in self.classes])
+        if self.task == "multilabel":
+            labels = torch.full((len(self), len(names)), torch.nan).index_copy(1, places, self.labels)
+        else:
+            labels = places[self.labels]
         return replace(self, classes=tuple(names), labels=labels)
 
     @cached_property

@@ -71,7 +71,8 @@ def explain(
         examination: what is measured.
         reference: what the percentiles are of.
         formats: of ``png``, ``html``, ``json`` and ``npz``.
-        target: number or name of the class that is explained; the predicted one by default.
+        target: number or name of the class or label that is explained; the predicted one by default, of several labels
+            the most probable.
         batch_size: images measured at once.
         progress: show a bar on a terminal.
 
@@ -162,7 +163,8 @@ def _findings(
         return []
     x = subject.batch([picture.pixels for _, picture in batch])
     try:
-        return list(examine(subject.model, x, [picture.key for _, picture in batch], examination, target=target))
+        keys = [picture.key for _, picture in batch]
+        return list(examine(subject.model, x, keys, examination, target=target, task=subject.task))
     # A network of any origin raises these for whatever it cannot do, too little memory included.
     except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
         if len(batch) > 1:  # the others need not suffer

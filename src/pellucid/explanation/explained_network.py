@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,9 +15,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pellucid.config import from_config, read_yaml
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
-from pellucid.core.types import Image
+from pellucid.core.types import Image, Task
 from pellucid.data import load
+from pellucid.methods.method import BOTH
 from pellucid.models import Network, build
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts
@@ -42,6 +44,7 @@ class ExplainedNetwork:
         weights: digest of its weights.
         run: the run directory that it comes from; None for a network of other origin.
         evaluation: how that run was evaluated; None where it was not.
+        task: ``multiclass``, the network names one of the classes; ``multilabel``, any number of them.
     """
 
     name: str
@@ -51,6 +54,7 @@ class ExplainedNetwork:
     weights: str
     run: Path | None = None
     evaluation: "Evaluation | None" = None
+    task: Task = "multiclass"
 
     def batch(self, pixels: Sequence[Tensor]) -> Image:
         """Images (c, h, w) uint8 as the network takes them: (n, c, h, w) in [0, 1], on its device."""
@@ -88,7 +92,9 @@ def of_run(path: str | Path) -> ExplainedNetwork:
     known = directory.facts or _facts_of_evaluation(directory) or load(read_experiment(run).dataset, "test")
     model = load_network(run, known)
     name = run.resolve().name
-    return ExplainedNetwork(name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory))
+    return ExplainedNetwork(
+        name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory), cast(Task, known.task)
+    )
 
 
 def _facts_of_evaluation(directory: RunDirectory) -> DataFacts | None:
@@ -125,6 +131,7 @@ def of_network(
     classes: int | Sequence[str] = 1000,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    task: Task = "multiclass",
 ) -> ExplainedNetwork:
     """Any PyTorch classifier; its weights are read without running code.
 
@@ -137,10 +144,12 @@ def of_network(
         classes: how many logits it gives, or the name of each.
         mean: one number a channel that is subtracted from pixels in [0, 1]; nothing is by default.
         std: one number a channel that the rest is divided by; nothing is by default.
+        task: ``multilabel`` for a network whose sigmoids say of each label whether it applies.
 
     Raises:
         InputError: as `pellucid.models.build`; or numbers that cannot be.
     """
+    one_of(BOTH, task=task)
     if size < 1 or channels < 1:
         raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
     names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
@@ -156,7 +165,7 @@ def of_network(
             mean=tuple(mean) or (0.0,) * channels,
             std=tuple(std) or (1.0,) * channels,
         ).eval()
-    return ExplainedNetwork(network, model, names, shape, _digest(model))
+    return ExplainedNetwork(network, model, names, shape, _digest(model), task=task)
 
 
 def class_names(file: str | Path) -> tuple[str, ...]:

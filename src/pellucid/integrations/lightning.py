@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any, cast
 
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -19,6 +18,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.types import Batch, Image, Logits
 from pellucid.integrations import missing
 from pellucid.methods.objective import Objective
+from pellucid.methods.terms import accuracy, cross_entropy
 from pellucid.runs.settings import Optimizer, Schedule
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ class LightningObjective(LightningModule):
         image, label, *_ = batch
         logits = self(image)
         scores = {
-            "validation_accuracy": (logits.argmax(1) == label).float().mean(),
-            "validation_loss": F.cross_entropy(logits.float(), label),
+            "validation_accuracy": accuracy(logits, label),
+            "validation_loss": cross_entropy(logits.float(), label),
         }
         self.log_dict(scores, on_epoch=True, sync_dist=True, batch_size=len(image))
 

@@ -26,19 +26,21 @@ from pellucid.statistics.clusters import clustered_interval
 
 __all__ = ["Examined", "cards", "is_true", "moved", "shares"]
 
-MARGIN = 0.1
-"""How far a map's mass must be above chance, as a part of what is left to 1, for the map to count as true."""
+MARGINS = {"pointing": 0.1, "mostly": 0.5}
+"""How far a map's mass must be above chance, as a part of what is left to 1, to count as true: weakly and strictly."""
+STRICT = "mostly"
+"""The reading of truth for which thresholds are moved."""
 IMAGES = 60
 NAME = "vanilla_gradient"
 LEAST_CARDS = 30
 
 
 GRID = tuple(
-    Thresholds(shaky=shaky, unsteady=unsteady, poor=poor, unsure=unsure)
+    Thresholds(shaky=shaky, poor=poor, unsure=unsure, diffuse=diffuse)
     for shaky in (0.4, 0.5, 0.6, 0.7, 0.8)
-    for unsteady in (0.15, 0.25, 0.4)
     for poor in (10.0, 25.0, 50.0)
     for unsure in (0.5, 0.7, 0.9)
+    for diffuse in (0.0, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75)
 )
 
 
@@ -52,7 +54,8 @@ class Examined:
         percentiles: of the reference by figure.
         counts: what the figures were counted over.
         probability: of the explained class.
-        true: whether the map is true, as `is_true` says.
+        mass: share of the map on what decides the class.
+        chance: share of the area that this has.
     """
 
     entry: str
@@ -60,7 +63,12 @@ class Examined:
     percentiles: dict[str, float | None]
     counts: Counts
     probability: float
-    true: bool
+    mass: float
+    chance: float
+
+    def true(self, margin: float) -> bool:
+        """Whether the map is true, as `is_true` says."""
+        return is_true(self.mass, self.chance, margin)
 
     def level(self, thresholds: Thresholds | None = None) -> str:
         """What the rules say of it, with the package's thresholds or with others."""
@@ -68,7 +76,7 @@ class Examined:
         return judge(self.figures, self.percentiles, **given).level  # type: ignore[arg-type]
 
 
-def is_true(mass: float, chance: float, margin: float = MARGIN) -> bool:
+def is_true(mass: float, chance: float, margin: float = MARGINS[STRICT]) -> bool:
     """Whether a map counts as true: its mass on the cause is above chance by a part of what is left to 1.
 
     Args:
@@ -76,8 +84,8 @@ def is_true(mass: float, chance: float, margin: float = MARGIN) -> bool:
         chance: share of the area that this has.
         margin: that part.
 
-    >>> is_true(0.56, 0.5), is_true(0.54, 0.5)
-    (True, False)
+    >>> is_true(0.8, 0.5), is_true(0.7, 0.5), is_true(0.56, 0.5, margin=0.1)
+    (True, False, True)
     """
     return mass >= chance + margin * (1 - chance)
 
@@ -120,7 +128,7 @@ def cards(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
                 "board": name,
                 "networks": sum(network.run.info["dataset"] == name for network in networks),
                 "maps": len(maps),
-                "as_it_is": shares(maps),
+                "as_it_is": {reading: shares(maps, margin=margin) for reading, margin in MARGINS.items()},
                 "moved": None if thresholds is None else asdict(thresholds),
                 "moved_here": None if thresholds is None else shares(maps, thresholds),
                 "moved_on_others": {
@@ -133,7 +141,8 @@ def cards(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     result = {
         "name": plan.named("trust-card"),
         "scale": plan.scale,
-        "margin": MARGIN,
+        "margins": MARGINS,
+        "strict": STRICT,
         "thresholds": asdict(Thresholds()),
         "boards": boards,
         "environment": {**facts, "device_name": networks[0].run.environment["device_name"]},
@@ -167,18 +176,21 @@ def _examined(network: Network, images: int) -> list[Examined]:
             found.append(
                 Examined(
                     network.entry, figures, percentiles, examination.counts(NAME),
-                    float(finding.probabilities[finding.target]), is_true(masses[index], chances[index]),
+                    float(finding.probabilities[finding.target]), float(masses[index]), float(chances[index]),
                 )
             )  # fmt: skip
     return found
 
 
-def shares(maps: Sequence[Examined], thresholds: Thresholds | None = None) -> dict[str, Any]:
+def shares(
+    maps: Sequence[Examined], thresholds: Thresholds | None = None, *, margin: float = MARGINS[STRICT]
+) -> dict[str, Any]:
     """By what the card says: how many maps it says it of, and what share of them is true, with its interval.
 
     Args:
         maps: of one truth set; the interval is over other trainings.
         thresholds: other than the package's.
+        margin: how far above chance a true map is.
     """
     by_level: Mapping[str, list[Examined]] = defaultdict(list)
     for one in maps:
@@ -186,7 +198,7 @@ def shares(maps: Sequence[Examined], thresholds: Thresholds | None = None) -> di
     told: dict[str, Any] = {}
     for level in (*LEVELS, "all"):
         group = list(maps) if level == "all" else by_level[level]
-        true = np.array([one.true for one in group], dtype=np.float64)
+        true = np.array([one.true(margin) for one in group], dtype=np.float64)
         told[level] = {"maps": len(group), "share": float(true.mean()) if len(true) else None}
         if len({one.entry for one in group}) > 1:
             interval = clustered_interval(_mean_of(true), [one.entry for one in group])
@@ -208,9 +220,9 @@ def moved(maps: Sequence[Examined]) -> Thresholds | None:
         maps: of one truth set.
     """
     best, greatest = None, -np.inf
+    true = np.array([one.true(MARGINS[STRICT]) for one in maps], dtype=np.float64)
     for thresholds in GRID:
         levels = np.array([one.level(thresholds) for one in maps])
-        true = np.array([one.true for one in maps], dtype=np.float64)
         good, bad = levels == "no objection", levels != "no objection"
         if min(good.sum(), bad.sum()) < LEAST_CARDS:
             continue

@@ -16,6 +16,7 @@ from pellucid.config import import_name
 from pellucid.core.errors import InputError, raised
 from pellucid.core.modes import evaluating
 from pellucid.core.types import Image
+from pellucid.models.binary import Binary, gives_one_logit
 from pellucid.models.lenet import LeNet5, SGTNet
 from pellucid.models.resnet import ResNet
 from pellucid.models.vgg import VGG
@@ -48,8 +49,8 @@ class Network:
         name: one of pellucid's own (lenet5, sgt-mnist, resnet18, vgg16, vgg16-bn, wrn28-10; resnet18-224, vgg16-224 and
             vgg16-bn-224 have torchvision's stem and head), ``timm:NAME``, ``torchvision:NAME``, or
             ``package.module:factory`` (a dot instead of the colon is the same), a callable that returns a module giving
-            (n, classes) logits. A factory is given ``num_classes`` and ``in_channels`` where its signature accepts
-            them.
+            (n, classes) logits, or for two classes one logit, (n, 1), the second class's. A factory is given
+            ``num_classes`` and ``in_channels`` where its signature accepts them.
         weights: file to start from, .safetensors or PyTorch's; a fresh network if left out.
         options: keyword arguments of the network, such as ``width`` of resnet18.
         normalize: subtract the mean and divide by the deviation of the data set as the first layer.
@@ -108,7 +109,8 @@ def build(
 
     Args:
         network: the choice.
-        classes: number of logits, at least 2.
+        classes: number of logits, at least 2; of labels where an image has several. A network of one logit for two
+            classes gets the layer `pellucid.models.binary.Binary`, which makes two of it.
         shape: (c, h, w) of the images.
         mean: mean of each channel in [0, 1], used if ``network.normalize``.
         std: standard deviation of each channel, used if ``network.normalize``.
@@ -138,6 +140,8 @@ def build(
         net = _imported(network, classes, shape)
     normalize = Normalize(mean, std) if network.normalize else nn.Identity()
     model = nn.Sequential(OrderedDict(normalize=normalize, network=net))
+    if classes == 2 and (colon or "." in source) and gives_one_logit(model, shape):
+        model.add_module("binary", Binary())
     if colon or "." in source:
         _check_logits(network.name, model, classes, shape)
     if network.weights is not None:

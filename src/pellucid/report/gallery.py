@@ -83,16 +83,16 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
     most = max(6, MOST // max(1, len(runs) * len(methods)))
     shown = np.unique(np.linspace(0, kept - 1, min(kept, most)).round().astype(int))
     size = _size("gallery", height, width, pictures=len(shown) * len(runs) * len(methods))
-    classes = first.info["classes"]
     rows = []
     for number in shown.tolist():
         index = first.maps["index"][number]
         label = int(first.maps["label"][number])
-        named = f"test picture {index}, {classes[label]}"
+        named = f"test picture {index}, {first.words(label)}"
         predictions, heatmaps = [], {}
         for run in runs:
             predicted, score = int(run.maps["prediction"][number]), float(run.maps["score"][number])
-            predictions.append((classes[predicted], f"{100 * score:.0f}\u00a0%", predicted == label))
+            of_label = "" if run.task == "multiclass" else f"{run.info['classes'][int(run.maps['explained'][number])]} "
+            predictions.append((run.words(predicted), f"{of_label}{100 * score:.0f}\u00a0%", predicted == label))
         for method in methods:
             heatmaps[method] = [
                 _drawn(run.maps[f"heatmap/{method}"][number], size, f"{_map_of(method, run)} for {named}")
@@ -101,7 +101,7 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
                 for run in runs
             ]
         image = Picture(_photograph(images[number], size), named.capitalize())
-        rows.append(Row(int(index), classes[label], image, predictions, heatmaps))
+        rows.append(Row(int(index), first.words(label), image, predictions, heatmaps))
     return Gallery(rows, size[0], size[0] < width, kept)
 
 
@@ -192,16 +192,16 @@ def snapshots(runs: Sequence[Run]) -> list[Strip]:
         kept = kept_by[run.name]
         if not kept:
             continue
-        classes, chosen = run.info["classes"], _evenly(len(kept["epoch"]), COLUMNS)
+        chosen = _evenly(len(kept["epoch"]), COLUMNS)
         size = _size("snapshots", *kept["images"].shape[2:], pictures=COLUMNS * pictures)
         for number, label in enumerate(kept["label"].tolist()):
             maps = []
             for k in chosen:
                 epoch, answer = int(kept["epoch"][k]) + 1, int(kept["prediction"][k, number])
-                alt = f"{_map_of('vanilla_gradient', run)} for a picture of {classes[label]} after epoch {epoch}"
-                title = f"epoch {epoch}: {classes[answer]}"
+                alt = f"{_map_of('vanilla_gradient', run)} for a picture of {run.words(label)} after epoch {epoch}"
+                title = f"epoch {epoch}: {run.words(answer)}"
                 maps.append((title, _drawn(kept["heatmap"][k, number].astype(np.float32), size, alt)))
-            image = Picture(_photograph(kept["images"][number], size), f"A picture of {classes[label]}")
+            image = Picture(_photograph(kept["images"][number], size), f"A picture of {run.words(label)}")
             made.append(Strip("", run.name, image, maps))
     return made
 
@@ -223,12 +223,12 @@ def extremes(runs: Sequence[Run], name: str = "q") -> list[tuple[str, str, list[
         kept = run.extremes(name)
         if not kept:
             continue
-        classes, half = run.info["classes"], len(kept[name]) // 2
+        half = len(kept[name]) // 2
         size = _size("extremes", *kept["images"].shape[2:], pictures=len(kept[name]) * len(runs))
         for title, chosen in ((f"smallest {name}", range(half)), (f"largest {name}", range(half, 2 * half))):
             shown = []
             for k in chosen:
-                said = f"{classes[int(kept['label'][k])]}, {name} {kept[name][k]:.2f}"
+                said = f"{run.words(int(kept['label'][k]))}, {name} {kept[name][k]:.2f}"
                 alt = f"Training picture {kept['index'][k]}, {said}"
                 shown.append((said, Picture(_photograph(kept["images"][k], size), alt)))
             rows.append((run.name, title, shown))

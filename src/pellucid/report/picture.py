@@ -51,7 +51,7 @@ def write_picture(
     grid = figure.subplots(len(shown), 1 + len(read), squeeze=False)
     for axes, index in zip(grid, shown, strict=True):
         draw_image(axes[0], first["images"][index])
-        axes[0].set_ylabel(read[0].info["classes"][int(first["label"][index])], fontsize=8)
+        axes[0].set_ylabel(read[0].words(int(first["label"][index])), fontsize=8)
         for run, cell in zip(read, axes[1:], strict=True):
             draw_heatmap(cell, run.maps[f"heatmap/{method}"][index])
     bare(grid)

@@ -21,6 +21,7 @@ from pellucid.config import from_config, read_yaml, to_config, write_yaml
 from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.core.label_sets import label_code
 from pellucid.core.randomness import seed_of
 from pellucid.core.types import Saliency
 from pellucid.data import Dataset
@@ -61,7 +62,9 @@ class Evaluation:
             import path; in Python also a saliency function, a Captum class or any callable that can be imported.
         stability: names of those methods whose stability (similarity and sensitivity, where asked for) is measured too;
             ``vanilla_gradient`` by default, or the first method where that is not measured.
-        target: class that is explained, the ``predicted`` one or the ``true`` one.
+        target: class that is explained, the ``predicted`` one or the ``true`` one; where an image has several labels,
+            the most probable of those whose truth is known, or the most probable of those that apply.
+        label: name of the label that is explained in every image instead, of a network with several labels an image.
         channels: how channels are reduced to a heatmap.
         fraction: share of an image's regions that the perturbation curves replace; like all settings down to
             ``transfer``, the metrics' own default where it is not given.
@@ -91,6 +94,7 @@ class Evaluation:
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     stability: tuple[str, ...] | None = None
     target: Literal["predicted", "true"] = "predicted"
+    label: str | None = None
     channels: Channels = "mean_abs"
     fraction: float | None = None
     steps: int | None = None
@@ -279,6 +283,7 @@ def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, p
     metadata = {
         "format": ROWS_FORMAT,
         "classes": list(dataset.classes),
+        "task": dataset.task,
         "dataset": name,
         "split": evaluation.split,
         "images": table.num_rows,
@@ -316,10 +321,12 @@ def measurement_of(
         transfer: network that a transferred attack is computed on.
         device: where it is measured.
     """
+    label = None if evaluation.label is None else dataset.label_number(evaluation.label)
     return Measurement(
         metrics=evaluation.chosen(Images(dataset.shape, name, known_of(dataset))), saliency=evaluation.methods(),
-        stability=evaluation.stable(), channels=evaluation.channels, target=evaluation.target, transfer=transfer,
-        seed=evaluation.seed, chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
+        stability=evaluation.stable(), channels=evaluation.channels, target=evaluation.target, task=dataset.task,
+        label=label, transfer=transfer, seed=evaluation.seed,
+        chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
     )  # fmt: skip
 
 
@@ -370,7 +377,7 @@ def _gallery(
     """What maps.safetensors holds: the images, their predictions, and the heatmaps of each saliency method."""
     x, label = _images(dataset, index, device)
     position = torch.tensor(index)
-    maps = {"images": dataset.take(position), "index": position, "label": label}
+    maps = {"images": dataset.take(position), "index": position, "label": label_code(label)}
     maps |= measurement.heatmaps(model, x, label, index)
     return {name: value.detach().cpu().contiguous() for name, value in maps.items()}
 
@@ -378,6 +385,10 @@ def _gallery(
 def _shown(dataset: Dataset, chosen: Sequence[int], count: int) -> list[int]:
     """Positions of the gallery: of the measured images, the classes in turn; the same for every network."""
     labels = dataset.labels
-    by_class = [[i for i in chosen if int(labels[i]) == c] for c in range(len(dataset.classes))]
+    if labels.ndim == 2:
+        # Each image under its first label, so that none is shown twice; those without any as one class more.
+        applies = labels > 0
+        labels = torch.where(applies.any(1), applies.long().argmax(1), len(dataset.classes))
+    by_class = [[i for i in chosen if int(labels[i]) == c] for c in range(len(dataset.classes) + 1)]
     in_turn = [group[turn] for turn in range(len(chosen)) for group in by_class if turn < len(group)]
     return sorted(in_turn[:count])

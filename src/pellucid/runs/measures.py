@@ -235,6 +235,8 @@ def resolved(run: "Run") -> dict[str, Measure]:
     aggregates |= {name: Measure.named(name, told).column for name, told in run.info.get("aggregates", {}).items()}
     if len(run.info.get("classes", ())) != 2:
         del aggregates["auc"]
+    if run.task == "multilabel":  # these ask for one class an image
+        aggregates = {name: column for name, column in aggregates.items() if column.aggregate != "statistic"}
     for name, column in aggregates.items():
         for method in [None, *run.saliency_methods]:
             names = [column_name(part, method or BARE) for part in column.of]
