@@ -21,6 +21,7 @@ from .edits.smoothing import (
     Smoothing as Smoothing,
     insert_smoothing as insert_smoothing,
 )
+from .explanation.cards import explain as explain
 from .leaderboard.presets import (
     Preset as Preset,
     preset as preset,
@@ -63,6 +64,7 @@ from .runs.settings import (
     Optimizer as Optimizer,
     Schedule as Schedule,
 )
+from .runs.trained import load as load
 from .runs.training import fit as fit
 from .saliency import (
     IntegratedGradients as IntegratedGradients,

@@ -24,6 +24,7 @@ def picture(mode, value, size=(4, 4)):
         (picture("I;16", 65535), (255, 255, 255)),
         (picture("I;16", 257 * 77), (77, 77, 77)),
         (picture("I", 257 * 77), (77, 77, 77)),
+        (picture("F", 77 / 255), (77, 77, 77)),
     ],
 )
 def test_every_accepted_mode_becomes_colour(image, colour):
@@ -35,7 +36,7 @@ def test_every_accepted_mode_becomes_colour(image, colour):
 @pytest.mark.parametrize(
     ("image", "sentence"),
     [
-        (picture("F", 0.5), "x has mode 'F'; accepted are"),
+        (picture("F", 77), "x has pixels from 77.0 to 77.0; expected floats in"),
         (picture("HSV", 0), "x has mode 'HSV'; accepted are"),
         (picture("I", 70000), "x has values from 70000 to 70000; 16-bit grey is 0 to 65535"),
     ],

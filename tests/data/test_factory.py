@@ -102,6 +102,15 @@ def test_the_same_images_in_every_form(package):
     assert load(data(f"{name}:hw", size=9, channels=1), "train").images.shape == (12, 1, 9, 9)
 
 
+def test_items_may_be_dictionaries(package):
+    name = package("""
+        class Named(Drawn):
+            def __getitem__(self, i):
+                return {"label": i % 2, "image": self.pixels(i), "age": 3}
+    """)
+    assert load(data(f"{name}:Named"), "train").fingerprint == load(data(f"{name}:Drawn"), "train").fingerprint
+
+
 @pytest.mark.parametrize(
     "labels",
     ["i % 2", "np.int64(i % 2)", "torch.tensor(i % 2)", "torch.tensor([i % 2])", "np.array([[i % 2]], np.uint8)"],
@@ -188,6 +197,33 @@ def test_labels_that_are_not_known_and_labels_that_only_look_one_hot(package):
     assert load(data(f"{name}:Drawn"), "train").facts()["task"] == "multiclass"
 
 
+def test_groups_of_an_own_dataset_stay_together(package):
+    name = package("""
+        class Grouped(Drawn):
+            def __init__(self, split):
+                super().__init__(split)
+                self.patients = [f"{split}{i // 3}" for i in range(self.n)]
+
+        def whole(split):
+            return Grouped(split) if split == "train" else None
+
+        def few(split):
+            made = Grouped(split)
+            made.patients = made.patients[1:]
+            return made
+    """)
+    choice = data(f"{name}:whole", group="patients", validation=0.25, test=0.25)
+    found = [load(choice, split) for split in ("train", "validation", "test")]
+    assert [len(part) for part in found] == [6, 3, 3]
+    assert all({int(row) // 3 for row in part.source.rows} & {0, 1, 2, 3} for part in found)
+    assert sorted(int(row) for part in found for row in part.source.rows) == list(range(12))
+    assert all(len(part.source.rows) == 3 * len({int(row) // 3 for row in part.source.rows}) for part in found)
+    assert refused(f"{name}:whole", group="doctors") == (
+        f"{name}:whole('train') has no list doctors, which --dataset.group asks for; expected one entry an image"
+    )
+    assert "few('train').patients has 11 entries for 12 images" in refused(f"{name}:few", group="patients")
+
+
 def test_validation_is_the_datasets_own_or_kept_from_training(package):
     name = package("""
         def refuses(kind):
@@ -255,8 +291,8 @@ def test_classes_come_from_the_dataset_or_are_given(package):
     ("item", "sentence"),
     [
         (
-            "{'image': self.pixels(i), 'label': 0}",
-            "item 0 of {} is a dictionary of image, label; expected a tuple of two",
+            "{'pixels': self.pixels(i), 'label': 0}",
+            "item 0 of {} is a dictionary of pixels, label; expected a tuple of two, (image, label), or a dictionary",
         ),
         ("(self.pixels(i), 0, i)", "item 0 of {} is a tuple of 3 values; expected a tuple of two, (image, label)"),
         ("self.pixels(i)", "item 0 of {} is of type ndarray; expected a tuple of two"),

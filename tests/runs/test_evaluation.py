@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 import pellucid.runs.evaluation
 import pellucid.runs.measurement
+import pellucid.runs.rows
 from pellucid import (
     PGD,
     SCAAT,
@@ -172,7 +173,7 @@ def test_interrupted_evaluation_keeps_its_rows(run, tmp_path):
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert err == "pellucid: stopped by SIGTERM; what was finished is kept, and --resume continues\n"
+    assert err.splitlines()[-1] == "pellucid: stopped by SIGTERM; what was finished is kept, and --resume continues"
 
 
 def test_resume_leaves_finished_rows_and_other_settings_replace_them(run, tmp_path):
@@ -482,7 +483,7 @@ def test_no_old_rows_stay_beside_new_maps(run, tmp_path, monkeypatch):
     def killed(maps):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pellucid.runs.evaluation, "save", killed)
+    monkeypatch.setattr(pellucid.runs.rows, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         evaluate(other, Evaluation(**quick | {"target": "true"}))
     assert not (other / "rows.parquet").exists()

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
-import pellucid.runs.evaluation
+import pellucid.runs.rows
 from pellucid import Data, Evaluation, Experiment, InputError, evaluate, fit
 
 
@@ -132,7 +132,7 @@ def test_what_failed_is_measured_when_the_evaluation_is_resumed(fresh, own_packa
     folder = fresh("broken")
     choice = Evaluation(metrics=("gini", "own_metrics.Broken"), batch_size=2, **FEW)
     with monkeypatch.context() as patch:  # stopped before its parts are put together
-        patch.setattr(pellucid.runs.evaluation, "write_yaml", interrupt)
+        patch.setattr(pellucid.runs.rows, "write_yaml", interrupt)
         with pytest.raises(KeyboardInterrupt):
             evaluate(folder, choice)
     assert len(list(folder.glob(".rows-*/*.parquet"))) == 2
@@ -149,7 +149,7 @@ def test_a_part_in_which_a_metric_failed_is_measured_again(fresh, own_package, m
     folder = fresh("broken")
     choice = Evaluation(metrics=("gini", "own_metrics.Broken"), batch_size=2, **FEW)
     with monkeypatch.context() as patch:
-        patch.setattr(pellucid.runs.evaluation, "write_yaml", interrupt)
+        patch.setattr(pellucid.runs.rows, "write_yaml", interrupt)
         with pytest.raises(KeyboardInterrupt):
             evaluate(folder, choice)
     import own_metrics

@@ -13,7 +13,6 @@ from pellucid.core.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from pellucid.explanation.examination import Examination
     from pellucid.explanation.explained_network import ExplainedNetwork
 
 __all__ = ["explain"]
@@ -48,11 +47,12 @@ def explain(arguments: Sequence[str]) -> None:
     from dataclasses import replace
 
     from pellucid.explanation import batch, reference
+    from pellucid.explanation.cards import examination_of
 
     device = _device(parsed.accelerator)
     network, images = _network(parsed)
     network.model.to(device)
-    examination = replace(_examination(network, names(parsed.saliency), full=parsed.full), seed=parsed.seed)
+    examination = replace(examination_of(network, names(parsed.saliency), full=parsed.full), seed=parsed.seed)
     compared = None
     if parsed.reference is not None:
         compared = reference.of_folder(
@@ -112,16 +112,6 @@ def _device(accelerator: str) -> "torch.device":
     if accelerator != "cpu" and (present is None or present.type != accelerator):
         raise InputError(f"accelerator {accelerator!r} is not there; this machine has {present or 'a cpu alone'}")
     return torch.device(accelerator)
-
-
-def _examination(network: "ExplainedNetwork", saliency: list[str], *, full: bool) -> "Examination":
-    from pellucid.explanation.examination import Examination
-
-    if network.evaluation is not None:
-        return Examination.like(network.evaluation, saliency, full=full)
-    if full:
-        return Examination(saliency=tuple(saliency)) if saliency else Examination()
-    return Examination.quick(saliency)
 
 
 def _options(text: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def compare(arguments: Sequence[str]) -> None:
     parser = Parser("compare", "Table of measured run directories: means with 95 % intervals.")
     parser.add_argument("run", type=Path, nargs="+", help="measured run directories")
     parser.add_argument("--baseline", type=Path, help="run that the others' paired differences are told from")
-    parser.add_argument("--format", default="text", help="text, json, csv, latex or markdown")
+    parser.add_argument("--format", default="text", help="text, json, csv, latex, markdown or html")
     parser.add_argument("--metrics", default="", help="names or families with commas between; all by default")
     parser.add_argument("--definitions", action="store_true", help="tell below the table what each column means")
     parsed = parser.parse_args(arguments)

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from math import prod
 from pathlib import Path
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from pellucid.core.errors import InputError
-from pellucid.core.randomness import seed_of
 from pellucid.core.types import Task, task_of
 from pellucid.data import sources
 from pellucid.data.config import TRUTH, Data
+from pellucid.data.cut import apart, cut, order
 from pellucid.data.splits import Images, Rows, Split, Stored, Truth
 
 __all__ = ["FITS", "Dataset", "load"]
@@ -65,6 +65,10 @@ class Dataset:
         augmentation: name of the augmentation that ``Data`` asked for.
         workers: number of processes or threads that decode.
         truth: what decides the class of each image, where that is known.
+        columns: what is told of each image beside its class, such as the camera, by name; (n,) words each.
+        left_out: how many files were not read, by the reason.
+        cut: whether these test or validation images were cut from what the training images were cut from, so that
+            another image in the source moves images between them.
     """
 
     name: str
@@ -77,6 +81,9 @@ class Dataset:
     augmentation: str = "none"
     workers: int = 0
     truth: Truth | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    cut: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -125,6 +132,17 @@ class Dataset:
             return None
         rows = torch.as_tensor(indices, dtype=torch.int64, device="cpu")
         return replace(self.truth.of(rows), mask=self.truth.masks(rows))
+
+    def subgroups(self, indices: Sequence[int]) -> dict[str, list[str]]:
+        """What ``columns`` tell of the images at these positions, as the columns ``subgroup NAME`` of a table.
+
+        >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+        >>> labels, camera = torch.tensor([0, 1]), {"camera": ("old", "new")}
+        >>> dots = Dataset("dots", "test", ("a", "b"), (1, 4, 4), labels, images, images, columns=camera)
+        >>> dots.subgroups([1])
+        {'subgroup camera': ['new']}
+        """
+        return {f"subgroup {name}": [values[i] for i in indices] for name, values in self.columns.items()}
 
     @cached_property
     def images(self) -> Tensor | None:
@@ -233,30 +251,46 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
     Args:
         data: which images.
         split: ``train``, ``validation`` or ``test``. Where the dataset has no validation split of its own,
-            ``data.validation`` training images are, chosen by ``data.split_seed``. ``data.labels`` changes
-            ``train`` alone.
+            ``data.validation`` training images are, chosen by ``data.split_seed``; and likewise ``data.test`` where it
+            has no test split. ``data.labels`` changes ``train`` alone.
         alone: look at no training image where the split is stored by itself, for a network whose run knows its classes
             and preprocessing: the classes are the split's own, ``mean`` and ``std`` those of its images.
 
     Raises:
-        InputError: files are missing, damaged or of another kind, or fewer images are left than asked for.
+        InputError: files are missing, damaged or of another kind, fewer images are left than asked for, there is one
+            class, or a group has images in two splits.
     """
     if split not in ("train", "validation", "test"):
         raise InputError(f"unknown split {split!r}; known are train, validation, test")
     reader, name = _reader(data)
     read = cache(reader)
-    # A folder with training and validation images alone is tested on the latter, as ImageNet is.
-    stored = _present(read("test") or read("validation"), name, split) if split == "test" else None
-    if split == "validation" and (validation := read("validation")) is not None and read("test") is not None:
+    if data.test and (tests := read("test")) is not None:
+        raise InputError(f"{name} has {len(tests.images)} test images of its own; leave --dataset.test out")
+    stored, is_cut = None, False
+    if split == "test" and not data.test:
+        # A folder with training and validation images alone is tested on the latter, as ImageNet is.
+        stored = read("test") or read("validation")
+    elif split == "validation" and (validation := read("validation")) is not None and _is_tested(data, read):
         stored = validation
     if stored is not None and (alone or data.name in _MOMENTS):
         training, classes = stored.images, data.classes or stored.classes
     else:
         train = _present(read("train"), name, "train")
-        training, left, kept = _training(data, name, train, read)
         classes = data.classes or train.classes
-        if stored is None:
-            stored = _cut(data, name, train, training, left) if split == "train" else _part(train, kept)
+        if len(classes) < 2:
+            raise InputError(f"{name} has one class, {', '.join(classes)}; a classifier tells two or more apart")
+        if train.groups is not None:
+            own = {part: read(part) for part in ("validation", "test")}
+            apart({"train": train} | {part: held for part, held in own.items() if held is not None}, name)
+        parts = cut(train, data, name, validates=read("validation") is None or not _is_tested(data, read))
+        training = train.images if len(parts.train) == len(train.images) else _images(train.images, parts.train)
+        if stored is None and split == "train":
+            stored = _cut(data, name, train, training, parts.train)
+        elif stored is None:
+            is_cut = True
+            stored = _part(train, parts.validation if split == "validation" else parts.test)
+            if split == "test" and not len(stored.labels):
+                _present(None, name, split)
         elif stored.shape != train.shape:
             raise InputError(
                 f"the {split} images of {name} are {stored.shape[2]} x {stored.shape[1]} pixels, but its training "
@@ -274,50 +308,40 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
         augmentation=usual if data.augmentation == "default" else data.augmentation,
         workers=data.workers,
         truth=stored.truth,
+        columns=dict(stored.columns),
+        left_out=dict(stored.left_out),
+        cut=is_cut,
     ).with_classes(classes)
 
 
-def _training(
-    data: Data, name: str, train: Split, read: Callable[[str], Split | None]
-) -> tuple[Images, Tensor, Tensor]:
-    """Training images without those kept for validation, their rows, and the rows of those kept."""
-    n = len(train.images)
-    if read("validation") is not None and read("test") is not None:
-        return train.images, torch.arange(n), torch.arange(0)
-    if data.validation >= n:
-        raise InputError(
-            f"validation must be less than the {n} training images of {name}, got {data.validation}; set "
-            f"--dataset.validation, such as {max(1, n // 10)}"
-        )
-    order = _order(n, data.split_seed, "validation")
-    kept, left = order[: data.validation].sort().values, order[data.validation :].sort().values
-    return _images(train.images, left), left, kept
+def _is_tested(data: Data, read: Callable[[str], Split | None]) -> bool:
+    """Whether there are test images beside the validation images of a source."""
+    return bool(data.test) or read("test") is not None
 
 
 def _cut(data: Data, name: str, train: Split, training: Images, left: Tensor) -> Stored:
     """The training images that ``limit`` leaves, their labels in the order that ``data.labels`` asks for."""
     if data.limit is None:
-        part = Stored(training, train.labels[left], train.classes, train.shape, _truth(train, left))
+        part = _part(train, left)._replace(images=training)
     elif data.limit > len(left):
         raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
     else:
         # Drawn, not the first ones: a folder lies sorted by class.
-        part = _part(train, left[_order(len(left), data.split_seed, "limit")[: data.limit].sort().values])
+        part = _part(train, left[order(len(left), data.split_seed, "limit")[: data.limit].sort().values])
     if data.labels == "shuffled":
-        return part._replace(labels=part.labels[_order(len(part.labels), data.split_seed, "labels")])
+        return part._replace(labels=part.labels[order(len(part.labels), data.split_seed, "labels")])
     return part
 
 
 def _part(split: Split, rows: Tensor) -> Stored:
-    return Stored(_images(split.images, rows), split.labels[rows], split.classes, split.shape, _truth(split, rows))
-
-
-def _truth(split: Split, rows: Tensor) -> Truth | None:
-    return None if split.truth is None else split.truth.of(rows)
-
-
-def _order(n: int, seed: int, purpose: str) -> Tensor:
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(seed, purpose)))
+    """Some rows of a split, in their order; an own dataset's ``whole`` and groups are no longer needed."""
+    chosen = rows.tolist()
+    columns = {name: tuple(values[row] for row in chosen) for name, values in split.columns.items()}
+    truth = None if split.truth is None else split.truth.of(rows)
+    return Stored(
+        _images(split.images, rows), split.labels[rows], split.classes, split.shape, truth, columns,
+        left_out=split.left_out,
+    )  # fmt: skip
 
 
 def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
@@ -327,22 +351,29 @@ def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
     if data.is_own:
         from pellucid.data import factory
 
-        return partial(factory.reader(data.name), classes=data.classes, **settings), data.name
+        return partial(factory.reader(data.name, data.group), classes=data.classes, **settings), data.name
     if data.is_truth:
         from pellucid.data.truth import reading
 
         return reading.reader(data), data.name
     if data.name == "folder":
-        from pellucid.data import folder
+        from pellucid.data import folder, table
 
-        path = Path(str(data.path)).expanduser()
-        masks = None if data.masks is None else Path(data.masks).expanduser()
-        return partial(folder.read, path, masks=masks, **settings), path.resolve().name
+        place = None if data.table is None else Path(data.table).expanduser()
+        path = place.parent if data.path is None and place is not None else Path(str(data.path)).expanduser()
+        settings["masks"] = None if data.masks is None else Path(data.masks).expanduser()
+        if place is None:
+            return partial(folder.read, path, group=data.group, **settings), path.resolve().name
+        rows = table.read(
+            place, path, classes=data.classes, file=data.image_column, label=data.label_column, group=data.group
+        )
+        return partial(folder.tabled, rows, path, group=data.group, **settings), path.resolve().name
     if data.name == "huggingface":
         from pellucid.data import huggingface
 
         path = Path(str(data.path))
-        return partial(huggingface.reader(str(data.path)), classes=data.classes, **settings), path.name
+        columns = {"image": data.image_column, "label": data.label_column, "group": data.group}
+        return partial(huggingface.reader(str(data.path), **columns), classes=data.classes, **settings), path.name
     place = Path(data.path).expanduser() if data.path is not None else sources.find(data.name)
     if place is None:
         looked = ", ".join(map(str, sources.places(data.name)))
@@ -367,7 +398,7 @@ def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
 
 def _present(stored: Split | None, name: str, split: str) -> Split:
     if stored is None:
-        hint = "; evaluate it with --split validation" if split == "test" else ""
+        hint = "; evaluate it with --split validation, or keep some with --dataset.test 0.2" if split == "test" else ""
         raise InputError(f"{name} has no {split} split{hint}")
     return stored
 

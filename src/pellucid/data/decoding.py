@@ -72,8 +72,8 @@ class Decoded:
 def pixels(image: Any, *, size: int | None, channels: int, where: object) -> Tensor:
     """Pixels of an image, upright as its EXIF orientation says.
 
-    Transparency is laid on white; 16-bit grey is scaled to 8 bits; grey becomes three equal channels; colour becomes
-    ITU-R 601 luma where one channel is asked for. Floats are rounded to 1/255.
+    Transparency is laid on white; 16-bit grey, and grey of floats in [0, 1], is scaled to 8 bits; grey becomes three
+    equal channels; colour becomes ITU-R 601 luma where one channel is asked for. Floats are rounded to 1/255.
 
     Args:
         image: a picture of Pillow's (of an animation the first frame), or an array or tensor (h, w), (h, w, c) or
@@ -98,12 +98,14 @@ def pixels(image: Any, *, size: int | None, channels: int, where: object) -> Ten
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode == "I":
         image = _eight_bits(image, where)
+    elif image.mode == "F":
+        image = _picture(np.asarray(image), where)
     elif image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     elif image.mode not in ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"):
         raise InputError(
-            f"{where} has mode {image.mode!r}; accepted are 1, L, LA, P, RGB, RGBA, CMYK, YCbCr and 16-bit grey"
+            f"{where} has mode {image.mode!r}; accepted are 1, L, LA, P, RGB, RGBA, CMYK, YCbCr, F and 16-bit grey"
         )
     image = image.convert("L" if channels == 1 else "RGB")
     if size is not None and image.size != (size, size):

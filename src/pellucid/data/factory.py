@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ PROBED = 8
 Factory = Callable[[str], Any]
 
 
-def reader(path: str) -> Callable[..., "Examples | None"]:
+def reader(path: str, group: str | None = None) -> Callable[..., "Examples | None"]:
     """A function from split, ``size``, ``channels`` and ``classes`` to that split of a dataset of your own.
 
     It gives None where the dataset has no such split: the factory returns None, or raises a KeyError, ValueError or
@@ -33,6 +34,8 @@ def reader(path: str) -> Callable[..., "Examples | None"]:
     Args:
         path: import path of the factory, a function or class that takes ``train``, ``validation`` or ``test`` and
             returns a Dataset of (image, label).
+        group: name of an attribute of the datasets that lists, for each image, what must not be in two splits, such as
+            its patient. None: each image is alone.
 
     Raises:
         InputError: nothing that can be called is there.
@@ -58,7 +61,7 @@ def reader(path: str) -> Callable[..., "Examples | None"]:
             if split == "validation" and isinstance(error, KeyError | ValueError | NotImplementedError):
                 return None
             raise InputError(f"{place} raised {raised(error)}") from error
-        return None if items.dataset is None else Examples(items, size, channels, classes)
+        return None if items.dataset is None else Examples(items, size, channels, classes, group)
 
     return read
 
@@ -94,12 +97,16 @@ class _Items:
             raise InputError(f"{where} cannot be read: {raised(error)}") from error
         if isinstance(item, tuple | list) and len(item) == 2:
             return item[0], item[1]
+        if isinstance(item, Mapping) and {"image", "label"} <= item.keys():
+            return item["image"], item["label"]
         got = f"of type {type(item).__name__}"
         if isinstance(item, Mapping):
             got = f"a dictionary of {', '.join(map(str, item))}"
         elif isinstance(item, tuple | list):
             got = f"a {type(item).__name__} of {len(item)} values"
-        raise InputError(f"{where} is {got}; expected a tuple of two, (image, label)")
+        raise InputError(
+            f"{where} is {got}; expected a tuple of two, (image, label), or a dictionary of image and label"
+        )
 
     def label(self, i: int, labels: int) -> Tensor:
         """Label at position ``i``: () int64, or of several labels an image (``labels``,) float64."""
@@ -125,8 +132,13 @@ class Examples:
     """
 
     truth = None
+    columns: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    left_out: Mapping[str, int] = MappingProxyType({})
+    whole = False
 
-    def __init__(self, items: _Items, size: int | None, channels: int, given: tuple[str, ...] | None) -> None:
+    def __init__(
+        self, items: _Items, size: int | None, channels: int, given: tuple[str, ...] | None, group: str | None = None
+    ) -> None:
         dataset, place = items.dataset, items.place
         if isinstance(dataset, Mapping) or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
             raise InputError(
@@ -146,6 +158,7 @@ class Examples:
                 f"{place} has no classes; give the dataset an attribute classes, such as ['cat', 'dog'], or name them "
                 "with --dataset.classes, in Python Data(classes=('cat', 'dog'))"
             )
+        self.groups = None if group is None else _groups(dataset, group, place)
         self._items = items
         self.images = Decoded(items, size=size, channels=channels)
         self.shape = self.images.shape
@@ -190,6 +203,17 @@ class Examples:
                 "give every image one or the other"
             )
         return torch.stack(labels)
+
+
+def _groups(dataset: Any, name: str, place: str) -> tuple[str, ...]:
+    """What a dataset's attribute says that each of its images belongs to."""
+    listed = getattr(dataset, name, None)
+    if listed is None or isinstance(listed, str | Mapping) or not isinstance(listed, Iterable):
+        raise InputError(f"{place} has no list {name}, which --dataset.group asks for; expected one entry an image")
+    groups = tuple("" if group is None else str(group) for group in listed)
+    if len(groups) != len(dataset):
+        raise InputError(f"{place}.{name} has {len(groups)} entries for {len(dataset)} images; expected one an image")
+    return groups
 
 
 def _integers(values: Any, n: int) -> Tensor | None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -48,6 +49,22 @@ class Split(Protocol):
     def truth(self) -> "Truth | None":
         """What decides the class of each image; None where that is not known."""
 
+    @property
+    def columns(self) -> Mapping[str, tuple[str, ...]]:
+        """What is told of each image beside its class, by name."""
+
+    @property
+    def groups(self) -> tuple[str, ...] | None:
+        """What each image belongs to, such as its patient; None where nothing is known of that."""
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many files were not read, by reason."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all images of a source that has no splits."""
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -84,14 +101,21 @@ class Truth:
         return torch.stack([self.mask[row] for row in rows.tolist()])
 
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 class Stored(NamedTuple):
-    """A `Split` whose labels are known, and the truth of its images where that is known."""
+    """A `Split` whose labels are known, and what else is known of its images."""
 
     images: Images
     labels: Tensor
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     truth: Truth | None = None
+    columns: Mapping[str, tuple[str, ...]] = NOTHING
+    groups: tuple[str, ...] | None = None
+    left_out: Mapping[str, int] = NOTHING
+    whole: bool = False
 
 
 class Rows:

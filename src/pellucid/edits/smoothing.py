@@ -178,7 +178,7 @@ def insert_smoothing(
     Conv2d(6, 6, kernel_size=(1, 1), stride=(1, 1))
     """
     model = copy.deepcopy(model)
-    built = [name for name, _ in model.named_children()] == ["normalize", "network"]
+    built = [name for name, _ in model.named_children()][:2] == ["normalize", "network"]
     network = model.get_submodule("network") if built else model
     layers = {name: layer for name, layer in network.named_modules(remove_duplicate=False) if name}
     patterns = [names] if isinstance(names, str) else list(names)

@@ -119,7 +119,7 @@ def explain(
 
 def cards(
     subject: ExplainedNetwork,
-    sources: Sequence[str],
+    sources: Sequence[str | Picture],
     examination: Examination,
     *,
     reference: Reference | None = None,
@@ -130,7 +130,7 @@ def cards(
 
     Args:
         subject: the network.
-        sources: files, or ``-`` for standard input; folders are not searched.
+        sources: files, or ``-`` for standard input; folders are not searched. A picture that was read is one, too.
         examination: what is measured.
         reference: what the percentiles are of.
         target: class that is explained.
@@ -145,6 +145,9 @@ def cards(
     for start in range(0, len(sources), batch_size):
         batch: list[tuple[str, Picture]] = []
         for source in sources[start : start + batch_size]:
+            if isinstance(source, Picture):
+                batch.append((source.source, source))
+                continue
             try:
                 batch.append((source, read(source, subject.shape)))
             except InputError as error:

@@ -156,6 +156,18 @@ class Card:
             "settings": dict(self.settings),
         }
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture of the card."""
+        from pellucid.explanation.notebook import card_html
+
+        return card_html(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook without pictures shows: the sentence, and the figures of each map."""
+        from pellucid.explanation.notebook import card_markdown
+
+        return card_markdown(self)
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """For `numpy.savez_compressed`: ``image``, and of each map ``heatmap/NAME`` and ``attribution/NAME``."""
         arrays: dict[str, npt.NDArray[Any]] = {"image": self.image}

@@ -8,7 +8,7 @@
 """
 
 import sys
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
@@ -40,7 +40,8 @@ class Indexed(Dataset[tuple[Any, Any, int]]):
     """A dataset whose items (image, label) get their position, which methods with a state for each image need.
 
     Args:
-        dataset: of a known length; what its items hold past image and label is left out.
+        dataset: of a known length; its items are (image, label, ...) or dictionaries of ``image`` and ``label``, and
+            what they hold past these is left out.
 
     >>> Indexed([("image", 7), ("picture", 2)])[1]
     ('picture', 2, 1)
@@ -53,7 +54,15 @@ class Indexed(Dataset[tuple[Any, Any, int]]):
         return len(self.dataset)
 
     def __getitem__(self, position: int) -> tuple[Any, Any, int]:
-        image, label, *_ = self.dataset[position]
+        item = self.dataset[position]
+        if isinstance(item, Mapping):
+            if not {"image", "label"} <= item.keys():
+                raise InputError(
+                    f"item {position} is a dictionary of {', '.join(map(str, item))}; expected (image, label), or a "
+                    "dictionary of image and label"
+                )
+            return item["image"], item["label"], position
+        image, label, *_ = item
         return image, label, position
 
 

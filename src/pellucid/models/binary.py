@@ -4,10 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
-from pellucid.core.modes import evaluating
 from pellucid.core.types import Image, Logits
 
-__all__ = ["Binary", "OneLabel", "gives_one_logit"]
+__all__ = ["Binary", "OneLabel"]
 
 
 class Binary(nn.Module):
@@ -65,18 +64,3 @@ class OneLabel(nn.Module):
         """(n, 2) logits: that the label does not apply, and that it does."""
         logit: Tensor = self.network(x)[:, self.label]
         return torch.stack([torch.zeros_like(logit), logit], 1)
-
-
-def gives_one_logit(model: nn.Module, shape: tuple[int, int, int]) -> bool:
-    """Whether a network answers two flat images with one number each; False where it fails on them.
-
-    Args:
-        model: the network, which is run once in eval mode, as it is.
-        shape: (c, h, w) of its images.
-    """
-    try:
-        with evaluating(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
-            logits = model(torch.zeros(2, *shape))
-    except Exception:  # what a user's module raises is told where its logits are checked
-        return False
-    return isinstance(logits, Tensor) and tuple(logits.shape) in ((2, 1), (2,))

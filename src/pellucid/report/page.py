@@ -225,8 +225,11 @@ def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, summaries: S
 
 def _cost(runs: Sequence[Run], baseline: Run) -> str:
     """Time per training step against the baseline, in one sentence; empty for one run."""
+    if baseline.is_as_given:
+        return ""
     unit = seconds_per_step(baseline)
-    factors = [f"{run.name} {seconds_per_step(run) / unit:.1f}×" for run in runs if run is not baseline]
+    trained = [run for run in runs if run is not baseline and not run.is_as_given]
+    factors = [f"{run.name} {seconds_per_step(run) / unit:.1f}×" for run in trained]
     return f"Time per training step, as a multiple of {baseline.name}’s: {', '.join(factors)}." * bool(factors)
 
 

@@ -3,16 +3,32 @@
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.suite import COLUMNS, DERIVED, FAMILIES, split
 from pellucid.report.caveats import caveats
-from pellucid.runs.directory import Run, check_comparable
+from pellucid.report.formats import render
+from pellucid.runs.directory import Run, check_comparable, read_run
 from pellucid.runs.measures import Measure, columns_of, measures_of
 from pellucid.statistics import Interval
 
-__all__ = ["compare", "definitions", "interval_data", "plain", "summarise"]
+__all__ = ["Comparison", "compare", "definitions", "interval_data", "plain", "summarise"]
+
+
+class Comparison(dict[str, dict[str, Any]]):
+    """What `compare` returns: plain data, which a notebook shows as a table.
+
+    >>> Comparison()._repr_html_()
+    ''
+    """
+
+    def _repr_html_(self) -> str:
+        return render(self, "html")
+
+    def _repr_markdown_(self) -> str:
+        return render(self, "markdown")
 
 
 def summarise(run: Run) -> dict[str, Interval]:
@@ -31,15 +47,15 @@ def summarise(run: Run) -> dict[str, Interval]:
 
 
 def compare(
-    runs: Sequence[Run], *, metrics: Sequence[str] = (), baseline: Run | None = None
-) -> dict[str, dict[str, Any]]:
-    """The comparison as plain data, ready for JSON.
+    runs: Sequence[Run | str | Path], *, metrics: Sequence[str] = (), baseline: Run | str | Path | None = None
+) -> Comparison:
+    """The comparison as plain data, ready for JSON; a notebook shows it as a table.
 
     Args:
-        runs: runs with different names, evaluated on the same images.
+        runs: runs with different names, evaluated on the same images; or their directories.
         metrics: names of those that are wanted, or families; by default all that was measured, without the balanced
             accuracy and the calibration error, which every run has.
-        baseline: one of the runs, from which every other one's differences are told too.
+        baseline: one of the runs, or its directory, from which every other one's differences are told too.
 
     Returns:
         ``{run: {"method": ..., "control": ..., "activation": ..., "smoothing": ..., "metrics": ..., "caveats": ...}}``.
@@ -51,11 +67,17 @@ def compare(
     Raises:
         InputError: runs that cannot stand in one table, a metric that none of them has, or a curve.
     """
-    check_comparable(runs)
-    wanted = _wanted(metrics, runs)
-    return {
-        run.name: _told(run, baseline, [measure for measure in wanted if measure.name in run.measures]) for run in runs
-    }
+    read = [_read(run) for run in runs]
+    against = None if baseline is None else _read(baseline)
+    check_comparable(read)
+    wanted = _wanted(metrics, read)
+    return Comparison(
+        {run.name: _told(run, against, [measure for measure in wanted if measure.name in run.measures]) for run in read}
+    )
+
+
+def _read(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else read_run(run)
 
 
 def _told(run: Run, baseline: Run | None, wanted: Sequence[Measure]) -> dict[str, Any]:

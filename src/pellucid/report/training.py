@@ -69,8 +69,16 @@ def sample_panels(runs: Sequence[Run], style: Styles, name: str = "q") -> list[P
 
 
 def training(runs: Sequence[Run], style: Styles, baseline: Run) -> list[Panel]:
-    """Loss, validation accuracy and seconds by epoch, and seconds a step against the baseline."""
-    panels = []
+    """Loss, validation accuracy and seconds by epoch, and seconds a step against the baseline.
+
+    Networks that were measured as they were given have none of them; without a baseline that was trained, the first
+    that was takes its place.
+    """
+    runs = [run for run in runs if not run.is_as_given]
+    panels: list[Panel] = []
+    if not runs:
+        return panels
+    baseline = runs[0] if baseline.is_as_given else baseline
     for column, title, label, scale in (
         ("loss", "Training loss", "loss (each method's own)", 1),
         ("validation_accuracy", "Validation accuracy", "accuracy (%)", 100),

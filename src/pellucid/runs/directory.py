@@ -170,8 +170,15 @@ class Run:
 
     @property
     def method(self) -> str:
-        """Class name of the training method, such as ``SCAAT``."""
+        """Class name of the training method, such as ``SCAAT``; ``as given`` for a network that was not trained."""
+        if self.is_as_given:
+            return "as given"
         return str(self.config["method"]["class_path"]).rpartition(".")[2]
+
+    @property
+    def is_as_given(self) -> bool:
+        """Whether the network was measured as it was given, without training."""
+        return bool(self.config.get("epochs") == 0)
 
     @property
     def control(self) -> str | None:
@@ -247,7 +254,12 @@ class Run:
 
     @cached_property
     def training(self) -> dict[str, Floats]:
-        """Per column of the training's log its value at each epoch, NaN where nothing was logged."""
+        """Per column of the training's log its value at each epoch, NaN where nothing was logged.
+
+        A network that was measured as it was given has been trained for no epoch.
+        """
+        if self.is_as_given:
+            return {name: np.empty(0) for name in ("epoch", "step", "seconds")}
         file = _existing(self.directory.training, self.name)
         with file.open(newline="") as opened:
             rows = list(csv.DictReader(opened))

@@ -59,7 +59,14 @@ class Measurement:
     failed: dict[str, str] = field(default_factory=dict)
 
     def __call__(
-        self, model: nn.Module, x: Image, label: Label, index: Sequence[int], truth: Truth | None = None
+        self,
+        model: nn.Module,
+        x: Image,
+        label: Label,
+        index: Sequence[int],
+        truth: Truth | None = None,
+        *,
+        kept: list[dict[str, Tensor]] | None = None,
     ) -> dict[str, Tensor]:
         """Measure a batch.
 
@@ -72,6 +79,7 @@ class Measurement:
             label: (n,) true class, or (n, k) labels.
             index: position of each image in its split, which its draws depend on.
             truth: what is known of what decides the class of these images, as ``Dataset.truth_of`` gives it.
+            kept: takes what `heatmaps` gives of each part of the batch, where the maps are wanted afterwards.
 
         Returns:
             Column by name, (n,) or, of a curve, (n, k); NaN where a measure is undefined.
@@ -79,14 +87,26 @@ class Measurement:
         Raises:
             InputError: settings that one of pellucid's metrics refuses; a metric that changes what all share.
         """
-        parts = [self._measured(part) for part in self._parts(model, x, label, index, truth)]
+        parts, seen = [], []
+        for part in self._parts(model, x, label, index, truth):
+            parts.append(self._measured(part, seen if kept is not None else None))
         rows = {name: torch.cat([part[name] for part in parts]) for name in parts[0] if all(name in p for p in parts)}
+        if kept is not None:
+            kept.append(
+                {name: _in_order(rows["index"], index, torch.cat([part[name] for part in seen])) for name in seen[0]}
+            )
         return {name: _in_order(rows["index"], index, values) for name, values in rows.items()}
+
+    def cases(
+        self, model: nn.Module, x: Image, label: Tensor, index: Sequence[int], truth: Truth | None = None
+    ) -> Iterator[Case]:
+        """The batch in parts of at most ``chunk`` images; its arguments are those of a call."""
+        return (part.case for part in self._parts(model, x, label, index, truth))
 
     def _parts(
         self, model: nn.Module, x: Image, label: Tensor, index: Sequence[int], truth: Truth | None = None
     ) -> Iterator["_Part"]:
-        """The batch in cases of at most ``chunk`` images; of several labels an image one for each explained label."""
+        """The cases with what is said of their images; of several labels an image one for each explained label."""
         for first in range(0, len(x), self.chunk):
             rows = torch.arange(len(x))[first : first + self.chunk]
             if self.task == "multiclass":
@@ -118,8 +138,9 @@ class Measurement:
             **known,
         )  # fmt: skip
 
-    def _measured(self, part: "_Part") -> dict[str, Tensor]:
+    def _measured(self, part: "_Part", kept: list[dict[str, Tensor]] | None) -> dict[str, Tensor]:
         case = part.case
+        seen = {name: value for name, value in part.said.items() if name != "label"}
         values = {"index": case.index, **part.said}
         for metric in self.metrics:
             if metric.about == "network":
@@ -131,6 +152,10 @@ class Measurement:
             for metric in self.metrics:
                 if metric.about == "map" or (metric.about == "noisy maps" and name in self.stability):
                     values |= self._of(metric, of_method, name)
+            if kept is not None:
+                seen[f"heatmap/{name}"] = of_method.signed_heatmap
+        if kept is not None:
+            kept.append({name: value.detach().cpu() for name, value in seen.items()})
         return values
 
     def _of(self, metric: Metric, case: Case, method: str) -> dict[str, Tensor]:
@@ -186,6 +211,11 @@ class Measurement:
     def aggregates(self) -> dict[str, Column]:
         """The meaning of the numbers of all images together that the metrics name beside their columns."""
         return {name: self._told(name, column) for metric in self.metrics for name, column in metric.aggregates.items()}
+
+    @property
+    def randomises(self) -> bool:
+        """Whether `heatmaps` has the maps of networks whose layers are made random too."""
+        return any(isinstance(metric, Randomisation) for metric in self.metrics)
 
     def heatmaps(self, model: nn.Module, x: Image, label: Label, index: Sequence[int]) -> dict[str, Tensor]:
         """What is looked at of some images: predictions and heatmaps.

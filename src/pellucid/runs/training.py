@@ -174,7 +174,7 @@ def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirect
     train = load(experiment.dataset, "train")
     model = build_network(experiment, train)
     if fabric.is_global_zero:
-        write_beginning(directory, experiment, facts_of(experiment, train), model, fabric)
+        write_beginning(directory, experiment, facts_of(model, train), model, fabric)
         write_rows(directory, [])
         write_weights(directory, model.state_dict())
     fabric.barrier()
@@ -213,7 +213,7 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
     wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
     average = None if tuning.ema is None else moving_average(model, tuning.ema)
     checkpoint = Checkpoint(
-        fabric, experiment, directory, facts_of(experiment, train), objective, optimizer, schedule,
+        fabric, experiment, directory, facts_of(model, train), objective, optimizer, schedule,
         snapshots=snapshots, watched=validation if len(validation) else train, average=average, selection=selection,
     )  # fmt: skip
     checkpoint.restore()
