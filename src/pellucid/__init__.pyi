@@ -58,6 +58,7 @@ from .runs.evaluation import (
     Evaluation as Evaluation,
     evaluate as evaluate,
 )
+from .runs.fine_tuning import FineTuning as FineTuning
 from .runs.settings import (
     Experiment as Experiment,
     Optimizer as Optimizer,

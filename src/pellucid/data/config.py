@@ -35,7 +35,7 @@ READ = ("folder", "huggingface")
 """Sets of your own files."""
 
 DATASETS = ("fashion-mnist", "mnist", "cifar10", "pcam", *TRUTH, "folder", "huggingface")
-AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip")
+AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip", "randaugment")
 LABELS = ("true", "shuffled")
 USUAL_EPS = {
     **dict.fromkeys(("fashion-mnist", "mnist"), 0.1),
@@ -93,7 +93,9 @@ class Data:
         augmentation: ``none``, ``flip`` (left-right), ``flips`` (also upside down), ``crop-flip`` (4 pixels of
             padding), ``resized-crop-flip``, or ``default``: as the papers do for this dataset, that is none for the
             two MNISTs and sets of truth, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip``
-            for others. Masks are changed as their images are.
+            for others. Masks are changed as their images are. ``randaugment`` flips left-right and makes two random
+            changes of colour or geometry (RandAugment); it takes no masks, and needs kornia (``pip install
+            'pellucid[augment]'``), or torchvision where only that is here.
         correlation: Share of the training images of ``truth:decoy`` whose patch is that of their class. None: 0.9.
         workers: Number of processes that decode images, for sets that do not fit in memory.
 

@@ -17,7 +17,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import Generator, normal, of, uniform
 from pellucid.core.types import Batch, Image
 from pellucid.methods.method import BOTH, Losses, Method
-from pellucid.methods.terms import accuracy, cross_entropy, log_of, random_regions
+from pellucid.methods.terms import accuracy, changed_logits, classification_loss, log_of, random_regions
 
 __all__ = ["GaussianAugmentation", "NoiseAugmentation"]
 
@@ -94,5 +94,5 @@ class GaussianAugmentation(Method):
 
 
 def _loss(model: nn.Module, augmented: Image, batch: Batch) -> Losses:
-    logits = model(augmented)
-    return log_of(loss=cross_entropy(logits, batch.label), noisy_accuracy=accuracy(logits, batch.label))
+    logits = changed_logits(model, augmented, batch.image)
+    return log_of(loss=classification_loss(logits, batch.label), noisy_accuracy=accuracy(logits, batch.label))

@@ -1,8 +1,10 @@
 """Network, method and training-time state in one module: what a training engine wraps."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import Any, cast, get_args
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
@@ -12,6 +14,7 @@ from pellucid.core.randomness import StepDraws, fork
 from pellucid.core.types import Batch, Image, Label, Mask, Task
 from pellucid.methods.first_batch import check_images, check_index, check_labels, outputs_checked
 from pellucid.methods.method import BOTH, Method, check_task
+from pellucid.methods.terms import Classification, RunningStatistics, classified
 
 __all__ = ["Objective"]
 
@@ -30,9 +33,15 @@ class Objective(nn.Module):
         total_steps: optimizer steps of the whole run.
         seed: of every draw.
         task: ``multiclass``, each image has one class; ``multilabel``, each has any number of labels.
+        class_weights: what the classification loss of an image is multiplied by, one number a class; 1 by default.
+        label_smoothing: share of each label that is spread evenly over all classes in that loss, in [0, 1).
+        running_statistics: ``all`` lets BatchNorm's running statistics follow every image that the network is trained
+            on; ``clean`` only images as they are, not those that the method has attacked, masked or made noisy, which
+            is what a pretrained network needs. A step that classifies changed images alone then takes one more forward
+            pass, on the images as they are.
 
     Raises:
-        InputError: what is no method, or a method that does not know the task.
+        InputError: what is no method, a method that does not know the task, or a value outside those.
 
     >>> import torch
     >>> from pellucid import Regular
@@ -40,6 +49,8 @@ class Objective(nn.Module):
     >>> losses = objective(torch.rand(8, 1, 2, 2), torch.zeros(8, dtype=torch.int64), torch.arange(8))
     >>> losses["loss"].backward()
     """
+
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -50,12 +61,27 @@ class Objective(nn.Module):
         *,
         seed: int = 0,
         task: Task = "multiclass",
+        class_weights: Sequence[float] | Tensor | None = None,
+        label_smoothing: float = 0.0,
+        running_statistics: RunningStatistics = "all",
     ) -> None:
         super().__init__()
         if not isinstance(method, Method):
             raise InputError(f"method must be a pellucid.Method such as SCAAT(), got {method!r}")
         one_of(BOTH, task=task)
         check_task(method, task)
+        if task == "multilabel" and (class_weights is not None or label_smoothing):
+            raise InputError("class_weights and label_smoothing are for images that have one class each")
+        if not 0 <= label_smoothing < 1:
+            raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing:g}")
+        one_of(get_args(RunningStatistics), running_statistics=running_statistics)
+        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        if weights is not None and not (weights.dim() == 1 and weights.isfinite().all() and (weights >= 0).all()):
+            raise InputError(f"class_weights must be one number a class, none below 0, got {class_weights!r}")
+        # Not persistent: a choice, like the method, that no checkpoint needs to bring back.
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.label_smoothing = label_smoothing
+        self.running_statistics = running_statistics
         self.model = model
         self.method = method
         self.task = task
@@ -95,7 +121,9 @@ class Objective(nn.Module):
         distributed = dist.is_available() and dist.is_initialized()
         rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
         draws = StepDraws(self.seed, self.step, rank, world)
-        with fork(self.seed, self.step, "layers", rank, device=image.device), watching:
+        classification = Classification(self.class_weights, self.label_smoothing, self.running_statistics)
+        layers = fork(self.seed, self.step, "layers", rank, device=image.device)
+        with classified(classification), layers, watching:
             batch = Batch(image, label, cast(Tensor, index), mask)
             losses = self.method.loss(self.model, batch, self.state, generator=draws)
         self._checked = True

@@ -7,7 +7,7 @@ from torch import nn
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch
 from pellucid.methods.method import BOTH, Losses, Method
-from pellucid.methods.terms import accuracy, cross_entropy
+from pellucid.methods.terms import accuracy, classification_loss
 
 __all__ = ["Regular"]
 
@@ -21,4 +21,4 @@ class Regular(Method):
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
         """See `Method.loss`."""
         logits = model(batch.image)
-        return {"loss": cross_entropy(logits, batch.label), "clean_accuracy": accuracy(logits, batch.label)}
+        return {"loss": classification_loss(logits, batch.label), "clean_accuracy": accuracy(logits, batch.label)}

@@ -15,7 +15,7 @@ from pellucid.divergence import kl
 from pellucid.methods.method import BOTH, Losses, Method
 from pellucid.methods.terms import (
     accuracy,
-    cross_entropy,
+    classification_loss,
     cross_entropy_of,
     joint_logits,
     log_of,
@@ -94,7 +94,7 @@ class SaliencyGuided(Method):
                 masked = self.replace(model, changed, y, generator=generator)
         if attack is None or self.reading == "C":
             logits, masked_logits = joint_logits(model, x, masked)
-            clean_loss, divergence = cross_entropy(logits, y), kl(logits, masked_logits, task=batch.task).mean()
+            clean_loss, divergence = classification_loss(logits, y), kl(logits, masked_logits, task=batch.task).mean()
             return log_of(
                 loss=clean_loss + self.weight * divergence,
                 clean_loss=clean_loss,
@@ -102,7 +102,7 @@ class SaliencyGuided(Method):
                 clean_accuracy=accuracy(logits, y),
             )
         logits, changed_logits, masked_logits = joint_logits(model, x, changed, masked)
-        clean_loss, adversarial_loss = cross_entropy(logits, y), cross_entropy(changed_logits, y)
+        clean_loss, adversarial_loss = classification_loss(logits, y), classification_loss(changed_logits, y)
         divergence = kl(logits if self.reading == "A" else changed_logits, masked_logits, task=batch.task).mean()
         return log_of(
             loss=clean_loss + adversarial_loss + self.weight * divergence,

@@ -16,8 +16,8 @@ from pellucid.methods.adaptive_q import AdaptiveQ
 from pellucid.methods.method import BOTH, Losses, Method
 from pellucid.methods.terms import (
     accuracy,
+    classification_loss,
     correct,
-    cross_entropy,
     cross_entropy_of,
     joint_logits,
     log_of,
@@ -120,7 +120,7 @@ class SCAAT(Method):
         part, changed, q = self.change(model, batch, state, generator=generator)
         seen = self.attacked_logits(model, changed, state)
         logits, changed_logits = joint_logits(model, batch.image, changed)
-        clean_loss = cross_entropy(logits, batch.label)
+        clean_loss = classification_loss(logits, batch.label)
         distance = self.distance(changed_logits, logits[part], batch.task)
         if state.training:
             right = correct(changed_logits if seen is None else seen, batch.label[part])
@@ -231,14 +231,14 @@ class AdversarialSCAAT(Method):
             adversarial = self.attack(objective, batch.image[attacked], generator=of(generator, "adversarial"))
         seen = self.scaat.attacked_logits(model, changed, state)
         logits, changed_logits, adversarial_logits = joint_logits(model, batch.image, changed, adversarial)
-        classification_loss = cross_entropy(logits.index_copy(0, attacked, adversarial_logits), batch.label)
+        of_labels = classification_loss(logits.index_copy(0, attacked, adversarial_logits), batch.label)
         distance = self.scaat.distance(changed_logits, logits[part], batch.task)
         if state.training:
             right = correct(changed_logits if seen is None else seen, batch.label[part])
             state.update(batch.index[part], right)
         return log_of(
-            loss=classification_loss + self.scaat.weight * distance,
-            classification_loss=classification_loss,
+            loss=of_labels + self.scaat.weight * distance,
+            classification_loss=of_labels,
             divergence=distance,
             clean_accuracy=accuracy(logits, batch.label),
             adversarial=(adversarial_logits, y),

@@ -12,7 +12,7 @@ from pellucid.core.randomness import Generator, of
 from pellucid.core.types import Batch
 from pellucid.divergence import kl
 from pellucid.methods.method import BOTH, Losses, Method
-from pellucid.methods.terms import accuracy, cross_entropy, joint_logits, log_of
+from pellucid.methods.terms import accuracy, classification_loss, joint_logits, log_of
 
 __all__ = ["TRADES"]
 
@@ -50,7 +50,7 @@ class TRADES(Method):
             clean = model(x).detach()
             changed = self.attack(lambda x: kl(clean, model(x), task=batch.task), x, generator=of(generator, "attack"))
         logits, changed_logits = joint_logits(model, x, changed)
-        clean_loss, divergence = cross_entropy(logits, y), kl(logits, changed_logits, task=batch.task).mean()
+        clean_loss, divergence = classification_loss(logits, y), kl(logits, changed_logits, task=batch.task).mean()
         return log_of(
             loss=clean_loss + self.beta * divergence,
             clean_loss=clean_loss,
