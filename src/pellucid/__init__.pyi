@@ -22,6 +22,10 @@ from .edits.smoothing import (
     insert_smoothing as insert_smoothing,
 )
 from .explanation.cards import explain as explain
+from .exports import (
+    Written as Written,
+    export as export,
+)
 from .leaderboard.presets import (
     Preset as Preset,
     preset as preset,

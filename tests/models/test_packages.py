@@ -261,6 +261,8 @@ def test_a_classifier_of_hugging_face(transformers: SimpleNamespace, capsys: pyt
     assert all(module.training for module in model.modules()), "from_pretrained returns it in eval mode"
     assert model(torch.rand(2, 3, 16, 16)).shape == (2, 4)
     assert "huggingface:owner/vit gets a new last layer of 4 classes" in capsys.readouterr().err
+    named = build(Network(name="huggingface:owner/vit", output="logits"), **DATA)
+    assert named(torch.rand(2, 3, 16, 16)).shape == (2, 4), "positions are still interpolated"
     fresh = build(Network(name="huggingface:./folder", options={"pretrained": False}), **DATA)
     assert moments(fresh) == ((0.1,) * 3, (0.9,) * 3)
     bare(fresh).load_state_dict(bare(model).state_dict())

@@ -262,7 +262,7 @@ class Run:
     def training(self) -> dict[str, Floats]:
         """Per column of the training's log its value at each epoch, NaN where nothing was logged.
 
-        A network that was measured as it was given has been trained for no epoch.
+        A network as it was given has been trained for no epoch.
         """
         if self.is_as_given:
             return {name: np.empty(0) for name in ("epoch", "step", "seconds")}
