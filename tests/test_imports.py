@@ -19,7 +19,7 @@ LAYERS = [
     {"data", "methods", "metrics", "models"},
     {"runs"},
     {"explanation", "report", "study"},
-    {"demo", "leaderboard", "papers"},
+    {"demo", "exports", "leaderboard", "papers"},
     {"cli"},
     {"__main__", "_moved"},
     {"integrations"},

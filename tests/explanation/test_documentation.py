@@ -41,6 +41,7 @@ def test_every_rule_has_its_threshold() -> None:
         ("less-faithful", f"{trust_rules.POOR:g} %"),
         ("unsure", f"{trust_rules.UNSURE:g}"),
         ("disagreement", f"{trust_rules.DISAGREE:g}"),
+        ("diffuse", f"{trust_rules.DIFFUSE:g}"),
     ):
         assert threshold in row(rule)
 

@@ -45,10 +45,18 @@ def verdicts(run, baseline, text):
 
 def test_a_run_is_as_good_as_itself(three) -> None:
     baseline = three[0]
-    assert (
-        verdicts(baseline, baseline, "gini>=0, gini<=0, aopc_lerf<=1x, aopc_lerf>=1x, clean_accuracy>=-0.01")
-        == ["pass"] * 5
-    )
+    assert verdicts(baseline, baseline, "gini>=0, gini<=0, aopc_lerf<=1x, aopc_lerf>=1x") == ["pass"] * 4
+
+
+def test_equal_answers_prove_no_more_than_their_number_can(three) -> None:
+    """The same 200 answers leave a difference of 1.9 points open, whatever share, score or multiple is asked for."""
+    baseline = three[0]
+    for text in ("clean_accuracy>=-0.02", "robust_accuracy>=-0.02", "balanced_accuracy>=-0.15"):
+        assert verdicts(baseline, baseline, text) == ["pass"], text
+    for text in ("clean_accuracy>=-0.01", "accuracy>=-0.01", "accuracy>=0.99x", "robust_accuracy>=-0.018", "f1>=-0.01"):
+        assert verdicts(baseline, baseline, text) == ["not enough images to tell"], text
+    (one,) = check(baseline, baseline, parse("clean_accuracy>=-0.01"))
+    assert one.found.low == pytest.approx(-(1.959964**2) / (200 + 1.959964**2), rel=1e-5)
 
 
 def test_a_worse_network_fails_and_an_equal_one_passes(three, tmp_path) -> None:

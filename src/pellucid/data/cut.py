@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pellucid.core.errors import InputError
-from pellucid.core.notices import tell
+from pellucid.core.notes import tell
 from pellucid.core.randomness import seed_of
 from pellucid.data.config import VALIDATION, Data
 from pellucid.data.splits import Split

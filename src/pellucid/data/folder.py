@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pellucid.core.errors import InputError
-from pellucid.core.notices import tell
+from pellucid.core.notes import tell
 from pellucid.data.content import KINDS, opened
 from pellucid.data.decoding import Decoded
 from pellucid.data.headers import SUFFIXES, Sifted, header, sift

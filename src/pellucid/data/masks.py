@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from pellucid.core.errors import InputError
-from pellucid.core.notices import tell
+from pellucid.core.notes import tell
 from pellucid.data.headers import header
 
 __all__ = ["Masks", "find"]

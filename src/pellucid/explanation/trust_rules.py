@@ -37,6 +37,8 @@ UNSURE = 0.5
 """Probability below which the network itself is not sure."""
 DISAGREE = 0.2
 """Mean rank correlation with the other methods' maps below which they show other things."""
+DIFFUSE = 0.0
+"""Gini index below which a map points at nothing in particular; results/trust-card.md says what it is worth."""
 NOTHING_LOST = 0.01
 """Probability that must be lost somewhere for anything to be tested."""
 
@@ -52,12 +54,15 @@ class Thresholds:
         shaky: the same below which it is read with care.
         poor: percentile of the reference below which it is read with care, in [0, 100].
         unsure: probability below which the network itself is not sure, in [0, 1].
+        diffuse: Gini index below which a map is spread over so much of the picture that it is read with care, in
+            [0, 1]; 0 asks for nothing.
     """
 
     unsteady: float = UNSTEADY
     shaky: float = SHAKY
     poor: float = POOR
     unsure: float = UNSURE
+    diffuse: float = DIFFUSE
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Judgement:
         sentence: the level and its reasons in plain words.
         reasons: names of the rules behind it: ``flat``, ``untested``, ``unfaithful``, ``prediction-changes``,
             ``unsteady``, ``least-steady``; ``hardly-faithful``, ``prediction-wavers``, ``hardly-steady``; ``shaky``,
-            ``less-steady``, ``less-faithful``, ``unsure``, ``disagreement``, ``no-reference``.
+            ``less-steady``, ``less-faithful``, ``unsure``, ``disagreement``, ``diffuse``, ``no-reference``.
     """
 
     level: Level
@@ -257,6 +262,8 @@ def _doubts(
         doubts["less-faithful"] = "it tells less of what the network uses than most of its maps"
     if agreement and not sum(agreement) / len(agreement) >= DISAGREE:
         doubts["disagreement"] = "other kinds of map show other things"
+    if figures.get("gini", math.nan) < thresholds.diffuse:
+        doubts["diffuse"] = "it is spread over much of the picture"
     if not doubts and all(value is None for value in percentiles.values()):
         doubts["no-reference"] = "it passed the checks, but there is no reference of what is usual for this network"
     return doubts

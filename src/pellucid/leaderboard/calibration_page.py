@@ -10,6 +10,7 @@ __all__ = ["page"]
 
 def page(result: Mapping[str, Any]) -> str:
     """The page's Markdown from its JSON."""
+    margins = result["margins"]
     lines = ["# What the trust card's words are worth", ""]
     if result["scale"] == "smoke":
         lines += ["Scale `smoke` shows that the command runs: its numbers mean nothing.", ""]
@@ -17,10 +18,11 @@ def page(result: Mapping[str, Any]) -> str:
         lines += [_reading(board) for board in result["boards"]] + [""]
     lines += [
         "Vanilla gradient maps of test images on which the network is known to go by the cause: exchanging it changes "
-        f"the prediction, exchanging the rest does not. A map is *true* where its mass on the cause is above chance by "
-        f"at least {result['margin']:g} of what is left to 1. Share of true maps [95 % interval over trainings], and "
-        "how many maps there are. *Moved* thresholds were chosen on one truth set, where they are shown for "
-        "comparison, and are told on the others.",
+        "the prediction, exchanging the rest does not. A map is true *weakly* where its mass on the cause is above "
+        f"chance by at least {margins['pointing']:g} of what is left to 1, and *mostly* where it is by at least "
+        f"{margins['mostly']:g}. Share of true maps [95 % interval over trainings], and how many maps there are. "
+        "*Moved* thresholds were chosen on one truth set so that maps without objection are mostly true oftenest; "
+        "there they are shown for comparison, and they are told on the others.",
         "",
     ]
     for board in result["boards"]:
@@ -35,21 +37,22 @@ def page(result: Mapping[str, Any]) -> str:
 
 
 def _reading(board: Mapping[str, Any]) -> str:
-    told = board["as_it_is"]
+    told = board["as_it_is"]["mostly"]
     words = "; ".join(
         f"{level}: {_share(values)}" for level, values in told.items() if level != "all" and values["maps"]
     )
-    return f"On {board['board']}, {_share(told['all'])} of all maps are true. By what the card says: {words}."
+    return f"On {board['board']}, {_share(told['all'])} of all maps are mostly true. By what the card says: {words}."
 
 
 def _table(board: Mapping[str, Any]) -> Iterator[str]:
-    columns = {"as it is": board["as_it_is"]}
+    now = board["as_it_is"]
+    columns = {"weakly true, as it is": now["pointing"], "mostly true, as it is": now["mostly"]}
     if board["moved_here"] is not None:
-        columns["moved, here"] = board["moved_here"]
-    columns |= {f"moved here, on {name}": values for name, values in board["moved_on_others"].items()}
+        columns["mostly true, moved, here"] = board["moved_here"]
+    columns |= {f"mostly true, moved here, on {name}": values for name, values in board["moved_on_others"].items()}
     yield "| the card says | " + " | ".join(columns) + " |"
     yield "| --- |" + " ---: |" * len(columns)
-    for level in board["as_it_is"]:
+    for level in now["mostly"]:
         yield (
             f"| {level} | "
             + " | ".join(f"{_share(told[level])}, {told[level]['maps']}" for told in columns.values())

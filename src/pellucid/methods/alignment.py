@@ -12,6 +12,7 @@ from pellucid.core.types import Batch, Image, Logits
 from pellucid.methods.method import Method
 from pellucid.methods.penalty import Penalty, input_gradient_of
 from pellucid.methods.regular import Regular
+from pellucid.methods.terms import changed_images
 from pellucid.saliency import target_score
 
 __all__ = ["GradientAlignment"]
@@ -65,9 +66,10 @@ class GradientAlignment(Penalty):
         score = target_score(logits, batch.label, score="logit")
         gradient = input_gradient_of(score, x, create_graph=not self.detach_source)
         noise = (2 * uniform(x.shape, of(generator, "alignment"), device=x.device).to(x.dtype) - 1) * self.eps
-        there, _ = input_gradient(
-            lambda x: target_score(model(x), batch.label, score="logit"), x.detach() + noise, create_graph=True
-        )
+        with changed_images(model):
+            there, _ = input_gradient(
+                lambda x: target_score(model(x), batch.label, score="logit"), x.detach() + noise, create_graph=True
+            )
         gradient, there = gradient.flatten(1), there.flatten(1)
         distance = (gradient - there).square().sum(1).mean()
         # ``eps`` of the cosine is far below any gradient that matters, and keeps that of a map of zeros finite.

@@ -10,7 +10,6 @@ merely less accurate, need no method: `Regular` with a higher ``Optimizer.weight
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from pellucid.core.checks import in_unit, not_negative, whole
@@ -18,7 +17,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import Generator, normal, of, uniform
 from pellucid.core.types import Batch, Image
 from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy, log_of, random_regions
+from pellucid.methods.terms import accuracy, changed_logits, cross_entropy, log_of, random_regions
 
 __all__ = ["GaussianAugmentation", "NoiseAugmentation"]
 
@@ -93,5 +92,5 @@ class GaussianAugmentation(Method):
 
 
 def _loss(model: nn.Module, augmented: Image, batch: Batch) -> Losses:
-    logits = model(augmented)
-    return log_of(loss=F.cross_entropy(logits, batch.label), noisy_accuracy=accuracy(logits, batch.label))
+    logits = changed_logits(model, augmented, batch.image)
+    return log_of(loss=cross_entropy(logits, batch.label), noisy_accuracy=accuracy(logits, batch.label))

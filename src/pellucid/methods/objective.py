@@ -1,14 +1,18 @@
 """Network, method and training-time state in one module: what a training engine wraps."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import StepDraws, fork
 from pellucid.core.types import Batch, Image, Label, Mask
 from pellucid.methods.method import Method
+from pellucid.methods.terms import Classification, RunningStatistics, classified
 
 __all__ = ["Objective"]
 
@@ -25,6 +29,15 @@ class Objective(nn.Module):
         num_samples: size of the training set.
         total_steps: optimizer steps of the whole run.
         seed: of every draw.
+        class_weights: what the classification loss of an image is multiplied by, one number a class; 1 by default.
+        label_smoothing: share of each label that is spread evenly over all classes in that loss, in [0, 1).
+        running_statistics: ``all`` lets BatchNorm's running statistics follow every image that the network is trained
+            on; ``clean`` only images as they are, not those that the method has attacked, masked or made noisy, which
+            is what a pretrained network needs. A step that classifies changed images alone then takes one more forward
+            pass, on the images as they are.
+
+    Raises:
+        InputError: a method that is none, or a value outside those.
 
     >>> import torch
     >>> from pellucid import Regular
@@ -33,10 +46,33 @@ class Objective(nn.Module):
     >>> losses["loss"].backward()
     """
 
-    def __init__(self, model: nn.Module, method: Method, num_samples: int, total_steps: int, *, seed: int = 0) -> None:
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        model: nn.Module,
+        method: Method,
+        num_samples: int,
+        total_steps: int,
+        *,
+        seed: int = 0,
+        class_weights: Sequence[float] | Tensor | None = None,
+        label_smoothing: float = 0.0,
+        running_statistics: RunningStatistics = "all",
+    ) -> None:
         super().__init__()
         if not isinstance(method, Method):
             raise InputError(f"method must be a pellucid.Method such as SCAAT(), got {method!r}")
+        if not 0 <= label_smoothing < 1:
+            raise InputError(f"label_smoothing must be in [0, 1), got {label_smoothing:g}")
+        one_of(get_args(RunningStatistics), running_statistics=running_statistics)
+        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        if weights is not None and not (weights.dim() == 1 and weights.isfinite().all() and (weights >= 0).all()):
+            raise InputError(f"class_weights must be one number a class, none below 0, got {class_weights!r}")
+        # Not persistent: a choice, like the method, that no checkpoint needs to bring back.
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.label_smoothing = label_smoothing
+        self.running_statistics = running_statistics
         self.model = model
         self.method = method
         self.state = method.init(num_samples, total_steps)
@@ -69,7 +105,8 @@ class Objective(nn.Module):
         distributed = dist.is_available() and dist.is_initialized()
         rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
         draws = StepDraws(self.seed, self.step, rank, world)
-        with fork(self.seed, self.step, "layers", rank, device=image.device):
+        classification = Classification(self.class_weights, self.label_smoothing, self.running_statistics)
+        with classified(classification), fork(self.seed, self.step, "layers", rank, device=image.device):
             losses = self.method.loss(self.model, Batch(image, label, index, mask), self.state, generator=draws)
         if not isinstance(losses, dict) or "loss" not in losses:
             raise InputError(

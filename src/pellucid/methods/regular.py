@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import nn
 
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch
 from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy
+from pellucid.methods.terms import accuracy, cross_entropy
 
 __all__ = ["Regular"]
 
@@ -20,4 +19,4 @@ class Regular(Method):
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
         """See `Method.loss`."""
         logits = model(batch.image)
-        return {"loss": F.cross_entropy(logits, batch.label), "clean_accuracy": accuracy(logits, batch.label)}
+        return {"loss": cross_entropy(logits, batch.label), "clean_accuracy": accuracy(logits, batch.label)}

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from pellucid.attacks import PGD
@@ -14,7 +13,7 @@ from pellucid.core.randomness import Generator, of, uniform
 from pellucid.core.types import Batch, Image, Label, Mask
 from pellucid.divergence import kl
 from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, random_regions
+from pellucid.methods.terms import accuracy, cross_entropy, cross_entropy_of, joint_logits, log_of, random_regions
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, heatmap, lowest
 
 __all__ = ["SaliencyGuided"]
@@ -84,7 +83,7 @@ class SaliencyGuided(Method):
                 masked = self.replace(model, changed, y, generator=generator)
         if attack is None or self.reading == "C":
             logits, masked_logits = joint_logits(model, x, masked)
-            clean_loss, divergence = F.cross_entropy(logits, y), kl(logits, masked_logits).mean()
+            clean_loss, divergence = cross_entropy(logits, y), kl(logits, masked_logits).mean()
             return log_of(
                 loss=clean_loss + self.weight * divergence,
                 clean_loss=clean_loss,
@@ -92,7 +91,7 @@ class SaliencyGuided(Method):
                 clean_accuracy=accuracy(logits, y),
             )
         logits, changed_logits, masked_logits = joint_logits(model, x, changed, masked)
-        clean_loss, adversarial_loss = F.cross_entropy(logits, y), F.cross_entropy(changed_logits, y)
+        clean_loss, adversarial_loss = cross_entropy(logits, y), cross_entropy(changed_logits, y)
         divergence = kl(logits if self.reading == "A" else changed_logits, masked_logits).mean()
         return log_of(
             loss=clean_loss + adversarial_loss + self.weight * divergence,

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.attacks import PGD
@@ -15,7 +14,15 @@ from pellucid.core.types import Batch, Image, Label, Logits, Mask, PerSample
 from pellucid.divergence import DIVERGENCES, Divergence
 from pellucid.methods.adaptive_q import AdaptiveQ
 from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, random_regions, spread
+from pellucid.methods.terms import (
+    accuracy,
+    cross_entropy,
+    cross_entropy_of,
+    joint_logits,
+    log_of,
+    random_regions,
+    spread,
+)
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, gradient_and_logits, heatmap, lowest
 
 __all__ = ["SCAAT", "AdversarialSCAAT"]
@@ -109,7 +116,7 @@ class SCAAT(Method):
         part, changed, q = self.change(model, batch, state, generator=generator)
         seen = self.attacked_logits(model, changed, state)
         logits, changed_logits = joint_logits(model, batch.image, changed)
-        clean_loss = F.cross_entropy(logits, batch.label)
+        clean_loss = cross_entropy(logits, batch.label)
         distance = self.distance(changed_logits, logits[part])
         if state.training:
             right = (changed_logits if seen is None else seen).detach().argmax(1) == batch.label[part]
@@ -218,7 +225,7 @@ class AdversarialSCAAT(Method):
             adversarial = self.attack(objective, batch.image[attacked], generator=of(generator, "adversarial"))
         seen = self.scaat.attacked_logits(model, changed, state)
         logits, changed_logits, adversarial_logits = joint_logits(model, batch.image, changed, adversarial)
-        classification_loss = F.cross_entropy(logits.index_copy(0, attacked, adversarial_logits), batch.label)
+        classification_loss = cross_entropy(logits.index_copy(0, attacked, adversarial_logits), batch.label)
         distance = self.scaat.distance(changed_logits, logits[part])
         if state.training:
             right = (changed_logits if seen is None else seen).detach().argmax(1) == batch.label[part]

@@ -1,19 +1,98 @@
 """What the losses of several methods are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
+from pellucid.core.modes import following, untracked
 from pellucid.core.processes import processes
 from pellucid.core.randomness import Generator, uniform
 from pellucid.core.types import Image, Label, Logits, Mask, PerSample
 from pellucid.methods.method import Losses
 from pellucid.saliency import lowest
 
-__all__ = ["accuracy", "cross_entropy_of", "joint_logits", "log_of", "random_regions", "spread"]
+__all__ = [
+    "Classification",
+    "accuracy",
+    "changed_images",
+    "changed_logits",
+    "classified",
+    "cross_entropy",
+    "cross_entropy_of",
+    "joint_logits",
+    "log_of",
+    "random_regions",
+    "spread",
+]
+
+RunningStatistics = Literal["all", "clean"]
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """How classes are learnt, whatever the method: what `cross_entropy` and `changed_images` go by.
+
+    Args:
+        class_weights: (k,) what the loss of an image is multiplied by, by its class; None for 1.
+        label_smoothing: share of each label that is spread evenly over all classes, in [0, 1).
+        running_statistics: ``all`` lets BatchNorm's running statistics follow every image that the network is trained
+            on; ``clean`` only images as they are, not those that a method has attacked, masked or made noisy.
+    """
+
+    class_weights: Tensor | None = None
+    label_smoothing: float = 0.0
+    running_statistics: RunningStatistics = "all"
+
+
+PLAIN = Classification()
+
+_classification: ContextVar[Classification] = ContextVar("classification", default=PLAIN)
+
+
+@contextmanager
+def classified(classification: Classification) -> Iterator[None]:
+    """Losses that are made inside the block go by ``classification``, as `pellucid.Objective` asks of them."""
+    token = _classification.set(classification)
+    try:
+        yield
+    finally:
+        _classification.reset(token)
+
+
+def cross_entropy(logits: Logits, label: Label) -> Tensor:
+    r"""The classification loss of a batch, a scalar with a graph; a method of your own calls it for its own too.
+
+    .. math:: \frac1n \sum_i w_{y_i} \Big( (1 - s) \, CE(f(x_i), y_i) + \frac sk \sum_c CE(f(x_i), c) \Big)
+
+    w are the class weights and s the label smoothing that `classified` asks for; without them this is the mean
+    cross-entropy. The sum is divided by n, not by the sum of the weights, so that every process of a distributed run
+    divides by the same. Attacks and penalties look at the plain cross-entropy, `cross_entropy_of`.
+
+    >>> import math
+    >>> logits, label = torch.zeros(2, 4), torch.tensor([0, 1])
+    >>> with classified(Classification(class_weights=torch.tensor([1.0, 3.0, 1.0, 1.0]))):
+    ...     round(cross_entropy(logits, label).item() / math.log(4), 6)
+    2.0
+
+    Source: label smoothing, Szegedy et al. 2016 (Rethinking the Inception architecture), section 7.
+    """
+    asked = _classification.get()
+    if asked.class_weights is None:
+        return F.cross_entropy(logits, label, label_smoothing=asked.label_smoothing)
+    if len(asked.class_weights) != logits.shape[1]:
+        raise InputError(
+            f"class_weights must be one number for each of the {logits.shape[1]} classes, "
+            f"got {len(asked.class_weights)}"
+        )
+    losses = F.cross_entropy(logits, label, reduction="none", label_smoothing=asked.label_smoothing)
+    return (asked.class_weights[label] * losses).mean()
 
 
 def cross_entropy_of(model: nn.Module, label: Label) -> Callable[[Image], PerSample]:
@@ -21,14 +100,51 @@ def cross_entropy_of(model: nn.Module, label: Label) -> Callable[[Image], PerSam
     return lambda x: F.cross_entropy(model(x), label, reduction="none")
 
 
-def joint_logits(model: nn.Module, *images: Image) -> list[Logits]:
-    """The logits of each batch of images.
+@contextmanager
+def changed_images(model: nn.Module) -> Iterator[None]:
+    """Forward passes inside the block are on images that a method has changed.
 
-    They come from one joint forward pass, unless a BatchNorm layer would mix the batches; then each has its own.
+    Where running statistics follow ``clean`` images alone, those of BatchNorm stay as they are inside the block, while
+    its layers in training mode go on using the mean and variance of the batch. They do not use the running ones there:
+    f(x') would then differ from f(x) even where x' is x, and a divergence between the two would punish that difference.
+    """
+    if _classification.get().running_statistics == "all":
+        yield
+        return
+    with untracked(model):
+        yield
+
+
+def changed_logits(model: nn.Module, changed: Image, clean: Image) -> Logits:
+    """Logits of changed images in a step that classifies no image as it is.
+
+    Where running statistics follow ``clean`` images alone, another forward pass on these, without a gradient, moves
+    them: they would otherwise stay those of the weights that training began with.
+
+    Args:
+        model: network, in the mode it is trained in.
+        changed: images that are classified.
+        clean: the images as they are.
+    """
+    with changed_images(model):
+        logits: Logits = model(changed)
+    if _classification.get().running_statistics == "clean" and following(model):
+        with torch.no_grad():  # after the pass above, whose casts of the weights autocast keeps with their graph
+            model(clean)
+    return logits
+
+
+def joint_logits(model: nn.Module, clean: Image, *changed: Image) -> list[Logits]:
+    """The logits of images as they are, and of each batch of changed ones.
+
+    They come from one joint forward pass, unless a BatchNorm layer would mix the batches; then each has its own, and
+    what that leaves in the running statistics is said at `changed_images`.
     """
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
-        return [model(x) for x in images]
-    return list(model(torch.cat(images)).split([len(x) for x in images]))
+        logits = [model(clean)]
+        with changed_images(model):
+            return logits + [model(x) for x in changed]
+    return list(model(torch.cat([clean, *changed])).split([len(x) for x in (clean, *changed)]))
 
 
 def spread(n: int, share: float, device: torch.device) -> Tensor:

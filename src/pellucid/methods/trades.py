@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import nn
 
 from pellucid.attacks import PGD
@@ -13,7 +12,7 @@ from pellucid.core.randomness import Generator, of
 from pellucid.core.types import Batch
 from pellucid.divergence import kl
 from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy, joint_logits, log_of
+from pellucid.methods.terms import accuracy, cross_entropy, joint_logits, log_of
 
 __all__ = ["TRADES"]
 
@@ -50,7 +49,7 @@ class TRADES(Method):
             clean = model(x).detach()
             changed = self.attack(lambda x: kl(clean, model(x)), x, generator=of(generator, "attack"))
         logits, changed_logits = joint_logits(model, x, changed)
-        clean_loss, divergence = F.cross_entropy(logits, y), kl(logits, changed_logits).mean()
+        clean_loss, divergence = cross_entropy(logits, y), kl(logits, changed_logits).mean()
         return log_of(
             loss=clean_loss + self.beta * divergence,
             clean_loss=clean_loss,

@@ -104,10 +104,24 @@ class Case:
         return SampleDraws(self.seed, tuple(self.index.tolist())) if self.generator is None else self.generator
 
     @cached_property
-    def _predicted(self) -> tuple[PerSample, Label]:
+    def _logits(self) -> Tensor:
         with torch.no_grad():
-            parts = [self.model(part).softmax(1).max(1) for part in torch.split(self.x, self.chunk)]
-        return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
+            return torch.cat([self.model(part) for part in torch.split(self.x, self.chunk)])
+
+    @cached_property
+    def _predicted(self) -> tuple[PerSample, Label]:
+        highest = self.probability.max(1)
+        return highest.values, highest.indices
+
+    @cached_property
+    def probability(self) -> Tensor:
+        """(n, classes) softmax probability of every class."""
+        return self._logits.softmax(1)
+
+    @cached_property
+    def log_probability(self) -> Tensor:
+        """(n, classes) its natural logarithm, finite where the probability itself is too small to be told from 0."""
+        return self._logits.log_softmax(1)
 
     @property
     def score(self) -> PerSample:

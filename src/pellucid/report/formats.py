@@ -164,7 +164,7 @@ def _text(comparison: Comparison, *, width: int = 100) -> str:
             blocks.append([*title, head, rule, *lines])
     counts = sorted({values["n"] for run in runs for values in run["metrics"].values()} - {0}) or [0]
     images = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
-    note = f"Mean [95 % bootstrap interval] over {images} test images; ↑ higher is better, ↓ lower is better."
+    note = f"Mean [95 % interval] over {images} test images; ↑ higher is better, ↓ lower is better."
     return "\n\n".join(["\n".join(block) for block in blocks] + [note])
 
 
@@ -277,9 +277,7 @@ def _latex(comparison: Comparison) -> str:
             rows.append(_latex_row([*texts, *map(_escape_latex, means)]))
             rows += [_latex_row(["", "", *small]), r"\addlinespace[2pt]"] if any(intervals) else []
         lines = [
-            " ".join(
-                part for part in ("%", title, "Mean, and below it the 95 % bootstrap interval over images.") if part
-            ),
+            " ".join(part for part in ("%", title, "Mean, and below it the 95 % interval over images.") if part),
             rf"\begin{{tabular}}{{ll{'r' * len(measures)}}}",
             r"\toprule",
             _latex_row(questions),

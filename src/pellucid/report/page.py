@@ -22,11 +22,13 @@ from pellucid.report.formats import render
 from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.measures import saliency_title, written
 from pellucid.report.sections import sections
+from pellucid.report.subgroups import sections_by
 from pellucid.report.table import plain, summarise
 from pellucid.report.training import seconds_per_step
 from pellucid.report.words import number, training_words
 from pellucid.runs.directory import Run, read_runs
 from pellucid.runs.measures import Measure, measures_of
+from pellucid.runs.subgroups import FEWEST
 from pellucid.statistics import Interval
 
 __all__ = ["write_report"]
@@ -142,6 +144,8 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "example": _example(runs, baseline, pictures, summaries),
         "color_bar": color_bar(),
         "colormap": COLORMAP,
+        "subgroups": sections_by(runs),
+        "fewest": FEWEST,
         "figures": sections(runs, summaries, style, baseline, measures, survived),
         "details": [_details(run) for run in runs],
         "command": shlex.join(["pellucid", "report", *(run.name for run in runs), "--out", "report.html"]),
@@ -224,12 +228,12 @@ def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, summaries: S
 
 
 def _cost(runs: Sequence[Run], baseline: Run) -> str:
-    """Time per training step against the baseline, in one sentence; empty for one run."""
-    if baseline.is_as_given:
+    """Time per training step against the baseline, in one sentence; empty where there is nothing to compare."""
+    trained = [run for run in runs if len(run.training["step"])]
+    if baseline not in trained:  # a network as it is given
         return ""
     unit = seconds_per_step(baseline)
-    trained = [run for run in runs if run is not baseline and not run.is_as_given]
-    factors = [f"{run.name} {seconds_per_step(run) / unit:.1f}×" for run in trained]
+    factors = [f"{run.name} {seconds_per_step(run) / unit:.1f}×" for run in trained if run is not baseline]
     return f"Time per training step, as a multiple of {baseline.name}’s: {', '.join(factors)}." * bool(factors)
 
 

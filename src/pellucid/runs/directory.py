@@ -25,6 +25,7 @@ from pellucid.runs.comparability import check_comparable
 from pellucid.runs.facts import DataFacts, read_facts
 from pellucid.runs.measures import Measure, columns_of, resolved
 from pellucid.runs.per_sample import by_epoch
+from pellucid.statistics.aggregates import Aggregate
 
 __all__ = ["FORMAT", "Run", "RunDirectory", "check_comparable", "read_run", "read_runs"]
 
@@ -217,6 +218,11 @@ class Run:
         return resolved(self)
 
     @cached_property
+    def aggregates(self) -> dict[str, Aggregate]:
+        """The numbers that were asked for so far, by name, as `Measure.aggregate` makes them."""
+        return {}
+
+    @cached_property
     def saliency_methods(self) -> list[str]:
         """Saliency methods in the rows; the vanilla gradient has the bare names and is called ``vanilla_gradient``."""
         return list(dict.fromkeys(column.saliency for column in columns_of(self).values() if column.saliency))
@@ -246,16 +252,17 @@ class Run:
     def training(self) -> dict[str, Floats]:
         """Per column of the training's log its value at each epoch, NaN where nothing was logged.
 
-        A network that was measured as it was given has been trained for no epoch.
+        A network as it was given has been trained for no epoch.
         """
         if self.is_as_given:
             return {name: np.empty(0) for name in ("epoch", "step", "seconds")}
         file = _existing(self.directory.training, self.name)
         with file.open(newline="") as opened:
-            rows = list(csv.DictReader(opened))
-        if not rows:
+            reader = csv.DictReader(opened)
+            rows, names = list(reader), reader.fieldnames
+        if not names:
             raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
-        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in rows[0]}
+        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in names}
 
     @cached_property
     def per_sample(self) -> dict[str, dict[int, Floats]]:

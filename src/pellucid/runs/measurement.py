@@ -14,6 +14,7 @@ from pellucid.core.errors import InputError, raised
 from pellucid.core.types import Heatmap, Image, Label, Saliency
 from pellucid.data.splits import Truth
 from pellucid.metrics import Case, Column, Metric, Randomisation, randomise
+from pellucid.metrics.families.prediction import Prediction
 from pellucid.metrics.measure import measured
 from pellucid.metrics.suite import BARE, column_name, is_foreign, meanings, split
 from pellucid.saliency import Channels, VanillaGradient
@@ -94,7 +95,7 @@ class Measurement:
 
     def _measured(self, case: Case, kept: list[dict[str, Tensor]] | None) -> dict[str, Tensor]:
         seen = {"prediction": case.prediction, "score": case.score}
-        values = {"index": case.index, "label": case.label, "prediction": case.prediction, "score": case.score}
+        values = dict(Prediction()(case))
         for metric in self.metrics:
             if metric.about == "network":
                 values |= self._of(metric, case, BARE)

@@ -12,7 +12,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.data import Data, Dataset
 from pellucid.models import Network
-from pellucid.models.network import Normalize
+from pellucid.models.preprocessing import Normalize
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.environment import environment
 from pellucid.runs.facts import DataFacts

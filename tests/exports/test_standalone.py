@@ -1,0 +1,71 @@
+"""The module that is copied beside weights does what pellucid does, and needs none of it."""
+
+import ast
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from pellucid import Activation, Smoothing
+from pellucid.edits.activation import swap_activations
+from pellucid.edits.smoothing import smooth
+from pellucid.exports import standalone
+
+
+def network() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Flatten(), nn.Linear(64, 3)
+    )
+
+
+def written(folder: Path, model: nn.Module, activation: Activation | None, block: dict | None) -> Path:
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
+    changes = {"activation": activation and asdict(activation), "smoothing": block}
+    (folder / "preprocessing.json").write_text(json.dumps({"mean": [0.5, 0.4], "std": [0.2, 0.3], "changes": changes}))
+    return folder
+
+
+@pytest.mark.parametrize("filter", ["gaussian", "mean", "median", "non-local", "none"])
+def test_a_smoothed_network_is_put_together_again(tmp_path: Path, filter) -> None:
+    x = torch.rand(3, 2, 8, 8)
+    choice = Smoothing(layers=("1", "2", "2.0"), filter=filter, kernel_size=3)
+    smoothed = smooth(network(), choice, example=x).eval()
+    block = {"layers": ["1", "2", "2.0"], "filter": filter, "kernel_size": 3}
+    loaded = standalone.load(network(), written(tmp_path, smoothed, None, block))
+    normal = (x - torch.tensor([0.5, 0.4]).view(-1, 1, 1)) / torch.tensor([0.2, 0.3]).view(-1, 1, 1)
+    torch.testing.assert_close(loaded(x), smoothed(normal), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["softplus", "silu", "gelu", "smooth_relu"])
+def test_a_swapped_activation_is_put_in_again(tmp_path: Path, name) -> None:
+    activation = Activation(name=name, beta=3.0)
+    swapped = swap_activations(network(), activation).eval()
+    loaded = standalone.load(network(), written(tmp_path, swapped, activation, None))
+    x = torch.rand(3, 2, 8, 8)
+    normal = (x - torch.tensor([0.5, 0.4]).view(-1, 1, 1)) / torch.tensor([0.2, 0.3]).view(-1, 1, 1)
+    torch.testing.assert_close(loaded(x), swapped(normal), rtol=0, atol=1e-6)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    folder = written(tmp_path, network(), None, None)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        standalone.load(nn.Sequential(nn.Conv2d(2, 9, 3)), folder)
+
+
+def test_it_imports_nothing_of_pellucid() -> None:
+    nodes = ast.walk(ast.parse(Path(standalone.__file__).read_text()))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    nodes = ast.walk(ast.parse(Path(standalone.__file__).read_text()))
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= {
+        "collections",
+        "json",
+        "pathlib",
+        "safetensors",
+        "torch",
+        "typing",
+    }
