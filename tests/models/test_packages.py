@@ -111,9 +111,6 @@ class TinyWeights(Enum):
         mean, std = IMAGENET if self.name == "V1" else HALF
         return SimpleNamespace(mean=list(mean), std=list(std), crop_size=[224])
 
-    def __str__(self) -> str:
-        return f"TinyWeights.{self.name}"
-
 
 @pytest.fixture
 def torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +161,14 @@ def test_torchvisions_weights_bring_their_own_numbers(
     assert torch.equal(model.get_parameter("network.conv.weight"), torch.ones(5, 3, 3, 3))
     assert model(torch.rand(2, 3, 16, 16)).shape == (2, 4)
     assert "torchvision:tiny gets a new last layer of 4 classes in place of 1000" in capsys.readouterr().err
+
+
+def test_a_file_for_a_network_of_torchvision_is_taken_as_its_default(torchvision: None, tmp_path: Path) -> None:
+    torch.save(Net(3, 4, pretrained=True).state_dict(), tmp_path / "weights.pt")
+    model = build(Network(name="torchvision:tiny", weights=str(tmp_path / "weights.pt")), **DATA)
+    assert moments(model) == HALF
+    said = preprocessing_of(model.get_submodule("network"))
+    assert said == Preprocessing(*HALF, (224, 224), "torchvision's TinyWeights.V2")
 
 
 def test_torchvision_without_weights_and_with_other_channels(torchvision: None) -> None:
@@ -256,6 +261,8 @@ def test_a_classifier_of_hugging_face(transformers: SimpleNamespace, capsys: pyt
     assert all(module.training for module in model.modules()), "from_pretrained returns it in eval mode"
     assert model(torch.rand(2, 3, 16, 16)).shape == (2, 4)
     assert "huggingface:owner/vit gets a new last layer of 4 classes" in capsys.readouterr().err
+    named = build(Network(name="huggingface:owner/vit", output="logits"), **DATA)
+    assert named(torch.rand(2, 3, 16, 16)).shape == (2, 4), "positions are still interpolated"
     fresh = build(Network(name="huggingface:./folder", options={"pretrained": False}), **DATA)
     assert moments(fresh) == ((0.1,) * 3, (0.9,) * 3)
     bare(fresh).load_state_dict(bare(model).state_dict())

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pellucid.config import from_config, to_config
+from pellucid.core import notes
 from pellucid.core.errors import InputError
 from pellucid.models import Logits, Network, Normalize, Preprocessing, build, preprocessing_of, without_weights
 from pellucid.models.preprocessing import numbers
@@ -168,6 +169,43 @@ def test_a_module_that_says_nothing(said: dict[str, Any]) -> None:
 def test_a_first_layer_is_what_counts() -> None:
     model = nn.Sequential(OrderedDict(normalize=Normalize([0.1] * 3, [0.3] * 3), network=Carrier(pretrained_cfg=CFG)))
     assert preprocessing_of(model) == Preprocessing((0.1,) * 3, (0.3,) * 3, None, "its first layer")
+
+
+USER_MODULE = """
+from pellucid.models import Network, build
+from timm_of_a_user import Carrier
+
+def whole():
+    return build(Network(mean=(0.25,), std=(0.5,)), classes=4, shape=(3, 16, 16), mean=(), std=())
+
+def carrying():
+    return Carrier()
+"""
+
+CARRIER = """
+from torch import nn
+
+class Carrier(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4))
+        self.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+"""
+
+
+def test_what_a_factory_returns_says_how_its_pixels_are_normalised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "normalising_networks.py").write_text(USER_MODULE)
+    (tmp_path / "timm_of_a_user.py").write_text(CARRIER)
+    monkeypatch.syspath_prepend(tmp_path)
+    notes.tell.cache_clear()
+    model = build(Network(name="normalising_networks:whole"), **COLOUR)
+    assert moments(model) is None, "or it would be done twice"
+    assert moments(model.get_submodule("network")) == ([0.25] * 3, [0.5] * 3)
+    assert capsys.readouterr().err == "pellucid: normalising_networks:whole normalises pixels by itself\n"
+    carrying = Network(name="normalising_networks:carrying")
+    assert moments(build(carrying, **COLOUR)) == ([0.5] * 3, [0.25] * 3)
+    assert moments(build(Network(name=carrying.name, normalize="data"), **COLOUR)) == OF_DATA
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 1)), min_size=1, max_size=6), st.integers(1, 16))

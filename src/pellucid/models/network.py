@@ -21,7 +21,7 @@ from pellucid.models.lenet import LeNet5, SGTNet
 from pellucid.models.lite import efficientnet_lite
 from pellucid.models.outputs import Logits, described, find_key, logits_of
 from pellucid.models.packages import PACKAGES, first_line
-from pellucid.models.preprocessing import Normalize, Preprocessing, check_moments, preprocessing_of
+from pellucid.models.preprocessing import FIRST_LAYER, Normalize, Preprocessing, check_moments, preprocessing_of
 from pellucid.models.resnet import ResNet
 from pellucid.models.vgg import VGG
 from pellucid.models.weights import own_preprocessing, put_weights
@@ -163,7 +163,8 @@ def build(
         )
     normalize = _normalize(network, expected, shape[0], mean, std, unknown)
     if network.output is not None:
-        net = Logits(net.net if isinstance(net, Logits) else net, network.output)
+        inner, keywords = (net.net, net.keywords) if isinstance(net, Logits) else (net, {})
+        net = Logits(inner, network.output, **keywords)
     model = nn.Sequential(OrderedDict(normalize=normalize, network=net))
     if foreign or network.output is not None:
         _take_logits(network.name, model, classes, shape)
@@ -240,6 +241,9 @@ def _normalize(
         given, divided = (tuple(n) * channels if len(n) == 1 else n for n in (network.mean, network.std))
         _check_channels(given, channels)
         return Normalize(given, divided)
+    if network.normalize is True and expected is not None and expected.source == FIRST_LAYER:
+        tell(f"{network.name} normalises pixels by itself")
+        return nn.Identity()
     if network.normalize is True and expected is not None:
         expected = expected.for_channels(channels)
         tell(f"{network.name} takes pixels with {expected}")

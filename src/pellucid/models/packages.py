@@ -81,7 +81,7 @@ def of_torchvision(name: str, options: Mapping[str, Any], classes: int, shape: t
             tuple(transforms.mean),
             tuple(transforms.std),
             None if size is None else (int(size[0]), int(size[-1])),
-            f"transforms of torchvision's {expected}",
+            f"torchvision's {type(expected).__name__}.{expected.name}",
         )
     # GoogLeNet and Inception give a named tuple in train mode alone, so that a trial in eval mode would not see it.
     return Logits(net, "logits") if getattr(net, "aux_logits", False) else net

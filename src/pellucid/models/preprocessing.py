@@ -12,6 +12,9 @@ from pellucid.core.types import Image
 
 __all__ = ["Normalize", "Preprocessing", "numbers", "preprocessing_of"]
 
+FIRST_LAYER = "its first layer"
+"""Source of the preprocessing of a network that does it by itself."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -123,7 +126,7 @@ def _layers(module: nn.Module) -> Iterator[nn.Module]:
 def _said_by(module: nn.Module) -> Preprocessing | None:
     """What one module says of itself."""
     if isinstance(module, Normalize):
-        return Preprocessing(numbers(module.mean), numbers(module.std), None, "its first layer")
+        return Preprocessing(numbers(module.mean), numbers(module.std), None, FIRST_LAYER)
     left = getattr(module, "preprocessing", None)
     if isinstance(left, Preprocessing):
         return left
