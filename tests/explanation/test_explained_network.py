@@ -128,3 +128,12 @@ def test_a_network_that_nothing_normalises_is_told_of(factory, capsys) -> None:
     tell.cache_clear()
     of_network(factory, size=8, classes=4, mean=(0.0,), std=(1.0,))
     assert capsys.readouterr().err == ""
+
+
+def test_a_network_that_ends_in_a_softmax_is_told_of(factory, tmp_path, capsys) -> None:
+    (tmp_path / "of_a_user.py").write_text(
+        FACTORY + "\nclass Soft(Quadrants):\n    def forward(self, x):\n        return super().forward(x).softmax(1)\n"
+    )
+    tell.cache_clear()
+    of_network("of_a_user:Soft", size=8, classes=4, mean=(0.0,), std=(1.0,))
+    assert "the network Soft ends in a softmax" in capsys.readouterr().err

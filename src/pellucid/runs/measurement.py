@@ -87,7 +87,8 @@ class Measurement:
         Raises:
             InputError: settings that one of pellucid's metrics refuses; a metric that changes what all share.
         """
-        parts, seen = [], []
+        parts: list[dict[str, Tensor]] = []
+        seen: list[dict[str, Tensor]] = []
         for part in self._parts(model, x, label, index, truth):
             parts.append(self._measured(part, seen if kept is not None else None))
         rows = {name: torch.cat([part[name] for part in parts]) for name in parts[0] if all(name in p for p in parts)}
