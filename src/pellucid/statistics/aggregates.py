@@ -206,7 +206,8 @@ class MeanOfShares(Aggregate):
         return self.statistic(weight)
 
     def interval(self) -> Interval:
-        return combined_mean(wilson(int(self.right[one].sum()), int(one.sum())) for one in self._members)
+        found = combined_mean(wilson(int(self.right[one].sum()), int(one.sum())) for one in self._members)
+        return replace(found, mean=float(self.statistic(np.ones((1, self.images)))[0])) if found.n else found
 
     def minus(self, other: Aggregate) -> Interval:
         if not isinstance(other, MeanOfShares):
