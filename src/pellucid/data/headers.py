@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pellucid.data import dicom
+from pellucid.data.config import CHANNELS
 from pellucid.data.content import ARRAYS, TIFFS
 from pellucid.data.decoding import ORIENTATION
 
@@ -25,6 +26,9 @@ FORMATS = ("JPEG", "PNG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000"
 
 HEIC = (b"heic", b"heix", b"mif1", b"heif", b"hevc")
 """Brands of the files that mobile phones write, which Pillow reads with pillow-heif alone."""
+
+FEW = range(1, CHANNELS + 1)
+"""Numbers of channels, which sides do not have."""
 
 TAIL = 4096
 """Bytes at the end of a file in which a complete JPEG or PNG says that it ends."""
@@ -177,5 +181,6 @@ def _array(opened: IO[bytes], head: bytes) -> Header:
         return Header(None, "array of another shape than a picture's")
     if len(shape) == 2:
         return Header((shape[1], shape[0]), noted=deep)
-    channels_first = shape[2] not in (1, 2, 3, 4) and shape[0] in (1, 3, 4)
-    return Header((shape[2], shape[1]) if channels_first else (shape[1], shape[0]), noted=deep)
+    if shape[2] not in (1, 2, 3, 4) and shape[0] in FEW:
+        return Header(None if shape[2] in FEW else (shape[2], shape[1]), noted=deep)
+    return Header((shape[1], shape[0]), noted=deep)

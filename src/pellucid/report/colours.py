@@ -125,7 +125,13 @@ def coloured(levels: npt.NDArray[np.float32], *, signed: bool = False) -> Image.
 
 
 def photograph(image: npt.NDArray[Any]) -> Image.Image:
-    """A picture of an image (c, h, w) uint8 with one channel or three."""
+    """A picture of an image (c, h, w) uint8; of other numbers of channels than one and three their mean, in grey.
+
+    >>> photograph(np.stack([np.full((2, 2), level, np.uint8) for level in (0, 10, 20, 90)])).getpixel((0, 0))
+    30
+    """
+    if len(image) not in (1, 3):
+        image = image.mean(axis=0, keepdims=True).round().astype(np.uint8)
     return Image.fromarray(np.ascontiguousarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)))
 
 

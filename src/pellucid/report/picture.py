@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
-from pellucid.report.colours import COLORMAP, SIGNED_COLORMAP, Scale, is_signed
+from pellucid.report.colours import COLORMAP, SIGNED_COLORMAP, Scale, is_signed, photograph
 from pellucid.runs.directory import read_runs
 
 __all__ = ["bare", "draw_heatmap", "draw_image", "save", "write_picture"]
@@ -72,7 +72,7 @@ def write_picture(
 
 def draw_image(axes: Axes, image: npt.NDArray[Any]) -> None:
     """A picture, (c, h, w) uint8."""
-    axes.imshow(np.moveaxis(image, 0, -1).squeeze(), cmap="gray", vmin=0, vmax=255)
+    axes.imshow(np.asarray(photograph(image)), cmap="gray", vmin=0, vmax=255)
 
 
 def draw_heatmap(axes: Axes, values: npt.NDArray[Any], scale: Scale | None = None) -> None:

@@ -100,7 +100,7 @@ def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "t
     if len(dataset) == 0:
         raise InputError(f"{run} has no {split} images; it was trained with dataset.validation 0")
     if facts is not None and split == "test" and dataset.cut:
-        _check_cut(run, facts, load(read_experiment(run).dataset, "train"))
+        _check_cut(run, facts, load_data(data, "train"))
     if facts is not None:
         _check_shape(run, facts, dataset)
         try:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -133,11 +134,14 @@ def _check_directory(experiment: Experiment, directory: RunDirectory, resume: bo
         return
     if not resume:
         raise InputError(f"{run} holds a run already; continue it with --resume or give another folder")
-    difference = _first_difference(to_config(read_experiment(run)), to_config(experiment))
+    there, asked = (
+        to_config(replace(one, dataset=one.dataset.settled())) for one in (read_experiment(run), experiment)
+    )
+    difference = _first_difference(there, asked)
     if difference is not None:
-        name, there, asked = difference
+        name, theirs, ours = difference
         raise InputError(
-            f"{run} was begun with another {name}: {there} there, {asked} asked for; "
+            f"{run} was begun with another {name}: {theirs} there, {ours} asked for; "
             "resume with the same settings or give another folder"
         )
 
