@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ def default_layer(layers: Sequence[SeenLayer], logits: Tensor) -> SeenLayer | No
     return None
 
 
-def feature_layer(model: nn.Module, x: Image, name: str | None = None) -> SeenLayer:
+def feature_layer(model: Any, x: Image, name: str | None = None) -> SeenLayer:
     """The layer of a name, or `default_layer`, as one image shows it.
 
     Args:
@@ -64,8 +65,10 @@ def feature_layer(model: nn.Module, x: Image, name: str | None = None) -> SeenLa
         name: of the layer, with or without the ``network.`` that `pellucid.models.build` puts before it.
 
     Raises:
-        InputError: no such layer, one without a feature map, or a network in which there is none.
+        InputError: no such layer, one without a feature map, a network in which there is none, or no module at all.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"a class activation map looks into a torch.nn.Module, got {type(model).__name__}")
     with torch.inference_mode(False), torch.enable_grad():
         layers, logits = observe(model, x[:1].detach().clone().requires_grad_().clone())
         if name is None:
