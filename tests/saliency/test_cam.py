@@ -126,6 +126,21 @@ def test_tokens_lie_on_the_image_where_their_patches_are(make: Make, x: Tensor, 
     torch.testing.assert_close(GradCAM()(network, x, TARGET), expected)
 
 
+def test_dropout_and_a_layer_that_is_used_again_are_no_obstacle() -> None:
+    torch.manual_seed(0)
+    shared = nn.ReLU()
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), shared, nn.Conv2d(4, 4, 3), shared, nn.Dropout(0.5), nn.Flatten(), nn.Linear(64, 4)
+    ).eval()
+    x = torch.rand(3, 3, 8, 8)
+    assert feature_layer(network, x).name == "3"
+    whole = network[:4](x).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(network[4:](whole).gather(1, TARGET[:, None]).sum(), whole)
+    expected = grad_cam(whole.detach(), gradient).relu()[:, None]
+    expected = nn.functional.interpolate(expected, size=(8, 8), mode="bilinear")
+    torch.testing.assert_close(GradCAM()(network, x, TARGET), expected)
+
+
 def test_a_wide_image_has_a_wide_grid() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))

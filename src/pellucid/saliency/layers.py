@@ -32,7 +32,8 @@ def default_layer(layers: Sequence[SeenLayer], logits: Tensor) -> SeenLayer | No
     In a convolutional network it is the one before the global pooling. In a transformer that classifies by a class
     token, the patches of the last block no longer matter; what enters its attention does, so that it is the
     normalisation before it. Queries, keys, values and other linear maps inside a block are passed over, and so are
-    layers beside the way to the logits. Where several layers return the same tensor, the outermost has the name.
+    dropout, which in eval mode does nothing, and layers beside the way to the logits. Where several layers return the
+    same tensor, the outermost has the name.
 
     Args:
         layers: as `pellucid.core.feature_maps.observe` returns them, with gradients.
@@ -148,6 +149,8 @@ def activation_and_gradient(
 def _is_block(layer: SeenLayer) -> bool:
     """Whether an output is one between operations, not inside of one, where channels come last."""
     grid, module = layer.grid, layer.module
+    if isinstance(module, nn.Identity | nn.modules.dropout._DropoutNd):
+        return False
     first = grid is not None and grid.layout == "channels first"
     return first or next(module.children(), None) is not None or "norm" in type(module).__name__.lower()
 
