@@ -20,19 +20,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("maps") / "run"
     tiny = ["--dataset.limit=32", "--batch_size=32", "--epochs=1", "--accelerator=cpu"]
     assert main(["train", str(folder), *tiny, "--method=SaliencyGuided", "--method.saliency=GradCAM"]) == 0
-    few = ["--images=6", "--gallery=2", "--steps=3", "--repeats=1", "--draws=2", "--accelerator=cpu"]
-    maps = ["--saliency=gradcam,gradcam_plus_plus,layercam", "--stability=gradcam", f"--metrics={METRICS}"]
+    few = ["--images=4", "--gallery=2", "--steps=3", "--repeats=1", "--draws=2", "--accelerator=cpu"]
+    maps = ["--saliency=gradcam,layercam", "--stability=gradcam", f"--metrics={METRICS}"]
     assert main(["evaluate", str(folder), *few, *maps]) == 0
     return folder
 
 
 def test_evaluate_measures_them_as_any_map(run: Path) -> None:
     rows, kept = pq.read_table(run / "rows.parquet"), load_file(run / "maps.safetensors")
-    for method in ("gradcam", "gradcam_plus_plus", "layercam"):
+    for method in ("gradcam", "layercam"):
         assert kept[f"heatmap/{method}"].shape == (2, 28, 28) and kept[f"heatmap/{method}"].min() >= 0
         for name in ("gini", "randomisation_last", "randomisation_edges"):
             values = rows[f"{name}/{method}"].to_numpy()
-            assert len(values) == 6 and np.isfinite(values).all()
+            assert len(values) == 4 and np.isfinite(values).all()
     assert {"ris/gradcam", "map_ssim/gradcam"} <= set(rows.column_names)
     told = json.loads(pq.read_schema(run / "rows.parquet").metadata[b"pellucid"])
     settings = told["columns"]["gini/gradcam"]["parameters"]["saliency"]

@@ -57,8 +57,9 @@ class Evaluation:
             by import path, such as ``my_package.Peak``; or `pellucid.Metric` objects with settings of their own, which
             none of the settings below changes.
         split: ``test``, or ``validation`` for choosing settings without touching the test images.
-        saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``, an
-            import path; in Python also a saliency function, a Captum class or any callable that can be imported.
+        saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``,
+            ``gradcam``, ``gradcam_plus_plus``, ``layercam``, ``rollout`` (attention rollout, of a vision transformer),
+            an import path; in Python also a saliency function, a Captum class or any callable that can be imported.
         stability: names of those methods whose stability (similarity and sensitivity, where asked for) is measured too;
             ``vanilla_gradient`` by default, or the first method where that is not measured.
         target: class that is explained, the ``predicted`` one or the ``true`` one; where an image has several labels,

@@ -99,7 +99,7 @@ def attention_layers(model: nn.Module) -> list[str]:
     return [name for name, module in model.named_modules() if _kind(module)]
 
 
-def attentions(model: nn.Module, x: Image, *, create_graph: bool = False) -> list[Attention]:
+def attentions(model: Any, x: Image, *, create_graph: bool = False) -> list[Attention]:
     """The attention of each block in the order of the forward pass, mean over its heads.
 
     Args:
@@ -113,6 +113,8 @@ def attentions(model: nn.Module, x: Image, *, create_graph: bool = False) -> lis
     Raises:
         InputError: as `AttentionRollout` says.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"attention rollout looks into a torch.nn.Module, got {type(model).__name__}")
     found: list[Attention] = []
     named = {module: name for name, module in model.named_modules() if _kind(module)}
     twice = twice_differentiable() if create_graph else nullcontext()
