@@ -268,10 +268,11 @@ class Run:
             return {name: np.empty(0) for name in ("epoch", "step", "seconds")}
         file = _existing(self.directory.training, self.name)
         with file.open(newline="") as opened:
-            rows = list(csv.DictReader(opened))
-        if not rows:
+            reader = csv.DictReader(opened)
+            rows, names = list(reader), reader.fieldnames
+        if not names:
             raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
-        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in rows[0]}
+        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in names}
 
     @cached_property
     def per_sample(self) -> dict[str, dict[int, Floats]]:
