@@ -3,6 +3,7 @@ import pytest
 from pellucid.config import from_config, to_config
 from pellucid.core.errors import InputError
 from pellucid.data import Data
+from pellucid.runs.settings import Experiment
 
 
 def test_two_equal_choices_are_equal_and_printable():
@@ -26,7 +27,8 @@ def test_two_equal_choices_are_equal_and_printable():
         ({"name": "a.b", "classes": "cat,dog"}, "classes must be names, such as ('cat', 'dog'), got 'cat,dog'"),
         ({"name": "a.b", "classes": ()}, "classes must be names, such as ('cat', 'dog'), got ()"),
         ({"name": "a.b", "classes": (1, 2)}, "classes must be names, such as ('cat', 'dog'), got (1, 2)"),
-        ({"name": "folder", "path": "x", "channels": 2}, "channels must be 1 or 3, got 2"),
+        ({"name": "folder", "path": "x", "channels": 17}, "channels must be from 1 to 16, got 17"),
+        ({"name": "folder", "path": "x", "channels": 0}, "channels must be from 1 to 16, got 0"),
         ({"name": "folder", "path": "x", "size": 0}, "size must be at least 1 pixel, got 0"),
         ({"validation": -1}, "validation must be at least 0, got -1"),
         ({"validation": 1.5}, "validation must be a number of images, or a share of them in [0, 1), got 1.5"),
@@ -64,6 +66,10 @@ def test_a_share_goes_through_a_file_and_a_number_stays_one():
         choice = Data(name="folder", path="x", validation=validation)
         again = from_config(to_config(choice), Data)
         assert again == choice and type(again.validation) is type(validation)
-    # What older runs were begun with, and what known sets are always cut by.
-    assert Data().validation == Data(name="cifar10").validation == Data(validation=5000).validation == 5000
+    # A default of the place must not be one of its name.
+    place = {"dataset": {"name": "folder", "path": "x"}}
+    assert from_config(place, Experiment).dataset == Data(name="folder", path="x")
+    assert Data(name="folder", path="x").settled().validation is None
+    # What older runs were begun with.
+    assert Data(name="cifar10").settled() == Data(name="cifar10", validation=5000)
     assert Data(name="folder", table="labels.csv", group="patient").group == "patient"

@@ -68,7 +68,6 @@ def test_the_usual_number_is_a_fifth_up_to_25_000_images():
     assert [len(part) for part in cut(large, folder(), "x", validates=True)] == [20_000, 5000, 0]
     parts = cut(larger, folder(), "x", validates=True)
     assert parts.validation.tolist() == sorted(order(30_000, 0, "validation")[:5000].tolist())
-    assert Data().validation == Data(name="truth:shapes").validation == 5000
 
 
 def reference(labels, groups, share, drawn):

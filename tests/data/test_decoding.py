@@ -46,6 +46,24 @@ def test_other_modes_are_refused(image, sentence):
         decoding.pixels(image, size=None, channels=3, where="x")
 
 
+@pytest.mark.parametrize("channels", [2, 4, 5, 16])
+def test_other_numbers_of_channels_are_each_scaled_as_a_grey_picture(channels):
+    array = np.random.default_rng(0).integers(0, 256, (20, 24, channels), dtype=np.uint8)
+    found = decoding.pixels(array, size=9, channels=channels, where="x")
+    for band, grey in zip(found, array.transpose(2, 0, 1), strict=True):
+        assert torch.equal(band, decoding.pixels(grey, size=9, channels=1, where="x")[0])
+    for same in (array.transpose(2, 0, 1), torch.from_numpy(array), array / 255):
+        whole = decoding.pixels(same, size=None, channels=channels, where="x")
+        assert np.array_equal(whole.permute(1, 2, 0).numpy(), array)
+    with pytest.raises(InputError, match=rf"x is uint8 \(20, 24, {channels}\), expected numbers \(h, w, 7\) or"):
+        decoding.pixels(array, size=9, channels=7, where="x")
+
+
+def test_a_picture_with_four_channels_keeps_them_where_four_are_asked_for():
+    found = decoding.pixels(picture("RGBA", (1, 2, 3, 4)), size=2, channels=4, where="x")
+    assert found.flatten(1)[:, 0].tolist() == [1, 2, 3, 4]
+
+
 def test_one_channel_is_luma():
     assert decoding.pixels(picture("RGB", (255, 0, 0)), size=None, channels=1, where="x").unique().tolist() == [76]
 

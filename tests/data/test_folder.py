@@ -140,6 +140,21 @@ def scan(values):
     return out.getvalue()
 
 
+def test_arrays_of_many_channels(tmp_path):
+    random = np.random.default_rng(0)
+    arrays = [random.integers(0, 256, (12, 12, 6), dtype=np.uint8) for _ in range(4)]
+    for i, array in enumerate(arrays):
+        place = tmp_path / ("cat", "dog")[i % 2]
+        place.mkdir(exist_ok=True)
+        np.save(place / f"{i}.npy", array if i < 2 else array.transpose(2, 0, 1))
+    train = load(data(tmp_path, channels=6, test=0), "train")
+    assert train.shape == (6, 12, 12) and len(train.mean) == 6
+    for i, k in enumerate((0, 2, 1, 3)):
+        assert np.array_equal(train.image(i).permute(1, 2, 0).numpy(), arrays[k])
+    with pytest.raises(InputError, match=r"0.npy is an array of shape \(12, 12, 6\)"):
+        load(data(tmp_path, channels=5), "train")
+
+
 def test_dark_pictures_and_scans_are_told(tmp_path, capsys):
     write(tmp_path)
     for i in range(3):

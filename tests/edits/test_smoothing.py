@@ -14,16 +14,16 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
+from pellucid.edits.filters import feature_map_sigma, gaussian_kernel
 from pellucid.edits.smoothing import (
     Filter,
     Smoothed,
     Smoothing,
     SmoothingBlock,
-    feature_map_sigma,
-    gaussian_kernel,
     insert_smoothing,
     smooth,
     smoothed_layers,
+    smoothing_words,
 )
 from pellucid.models import Network, build
 
@@ -458,6 +458,8 @@ def test_the_layers_that_a_pattern_matched_are_told() -> None:
         "layer4": "32 × 2 × 2",
     }
     assert smoothed_layers(narrow_resnet()) == {}
+    said = "smoothing after layer1 (4 × 16 × 16), layer2 (8 × 8 × 8) and 4 more"
+    assert smoothing_words(smoothed, most=2) == said
 
 
 def test_the_error_lists_the_layers_of_a_built_network_without_prefix() -> None:

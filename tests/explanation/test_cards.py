@@ -11,6 +11,7 @@ from torch import nn
 
 import pellucid
 from pellucid import InputError
+from pellucid.core.notes import tell
 from pellucid.explanation.cards import Cards, explain
 from pellucid.explanation.examination import Examination
 from pellucid.explanation.explained_network import ExplainedNetwork, of_module
@@ -115,7 +116,22 @@ def test_what_an_explained_network_or_a_run_knows_is_not_asked_again(photograph,
         explain(subject, photograph, classes=("a", "b"))
 
 
+@pytest.mark.parametrize("options", [{}, {"mean": None, "std": None}])
+def test_a_network_that_writes_into_its_images_and_gives_more_than_logits(photograph, card, options):
+    class Careless(Quadrants):
+        def forward(self, x):
+            return {"features": x, "logits": super().forward(x.mul_(2)) / 2}
+
+    x = photograph[None].float() / 255
+    (found,) = cards(x, Careless().train(), **options)
+    for name, figure in found.maps[0].figures.items():
+        assert figure.value == pytest.approx(card.maps[0].figures[name].value, abs=1e-4, rel=1e-3), name
+    assert torch.equal(x[0], photograph.float() / 255)
+
+
 def test_sentences_that_a_user_should_know(photograph, capsys):
+    tell.cache_clear()
+
     class Probabilities(Quadrants):
         def forward(self, x):
             return super().forward(x).softmax(1)

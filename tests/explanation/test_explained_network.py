@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from pellucid.core.errors import InputError
+from pellucid.core.notes import tell
 from pellucid.explanation.explained_network import class_names, of_network, of_run
 from pellucid.models import Network, build
 
@@ -118,3 +119,21 @@ def test_weights_of_a_run_and_of_a_package_are_explained_as_they_were_trained(tm
     torch.testing.assert_close(other.model(x), trained((x - 0.5) + 0.25))
     lite = of_network("efficientnet-lite0", options={"pretrained": True}, size=32, classes=5)
     assert lite.model.get_buffer("normalize.mean").flatten().tolist() == pytest.approx([127 / 255] * 3)
+
+
+def test_a_network_that_nothing_normalises_is_told_of(factory, capsys) -> None:
+    tell.cache_clear()
+    of_network(factory, size=8, classes=4)
+    assert "nothing normalises the pixels of of_a_user:Quadrants" in capsys.readouterr().err
+    tell.cache_clear()
+    of_network(factory, size=8, classes=4, mean=(0.0,), std=(1.0,))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_network_that_ends_in_a_softmax_is_told_of(factory, tmp_path, capsys) -> None:
+    (tmp_path / "of_a_user.py").write_text(
+        FACTORY + "\nclass Soft(Quadrants):\n    def forward(self, x):\n        return super().forward(x).softmax(1)\n"
+    )
+    tell.cache_clear()
+    of_network("of_a_user:Soft", size=8, classes=4, mean=(0.0,), std=(1.0,))
+    assert "the network Soft ends in a softmax" in capsys.readouterr().err

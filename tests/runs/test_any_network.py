@@ -13,7 +13,9 @@ from torch.nn import functional as F
 import pellucid
 from pellucid import Data, Evaluation, Experiment, InputError, evaluate, fit
 from pellucid.cli.main import main
+from pellucid.core.notes import tell
 from pellucid.data import Dataset
+from pellucid.models import Normalize, Preprocessing
 from pellucid.report import compare, read_run, read_runs, write_report
 from pellucid.runs import RunDirectory
 from pellucid.runs.any_network import lent, on_pixels, probed
@@ -152,10 +154,11 @@ def test_classes_are_mapped_by_name(network, tmp_path):
 
 
 def test_what_a_user_should_know_is_said_once(network, tmp_path, capsys):
+    tell.cache_clear()
     measured(network, images(), tmp_path / "one")
     assert capsys.readouterr().err.count("nothing normalises the pixels of Tiny") == 1
     measured(Probabilities(), images(), tmp_path / "two", mean=0, std=1)
-    assert capsys.readouterr().err.count("the network ends in a softmax") == 1
+    assert capsys.readouterr().err.count("the network Probabilities ends in a softmax") == 1
     measured(network, images(), tmp_path / "three", mean=0, std=1)
     assert capsys.readouterr().err == ""
 
@@ -165,7 +168,7 @@ def test_a_network_that_writes_into_its_images_gets_a_copy(network, tmp_path):
     scribbling.load_state_dict(network.state_dict())
     x = torch.rand(2, 1, 8, 8)
     kept = x.clone()
-    model, logits, _ = probed(on_pixels(scribbling.eval(), channels=1, mean=None, std=None)[0], x)
+    model, logits = probed(on_pixels(scribbling.eval(), channels=1), x)
     assert torch.equal(x, kept) and torch.equal(model(x), logits) and torch.equal(x, kept)
     torch.testing.assert_close(logits, network.eval()(2 * x - 1))
     one = measured(scribbling, images(), tmp_path / "scribbling")
@@ -177,8 +180,8 @@ def test_a_network_that_writes_into_its_images_gets_a_copy(network, tmp_path):
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (lambda x: x.mean((2, 3)), r"must give logits \(n, classes, at least 2\) .* got \(2, 1\)"),
-        (lambda x: {"logits": x}, r"must give logits \(n, classes\), got dict"),
+        (lambda x: x.mean((2, 3))[..., None], r"must give logits \(n, classes, at least 2\) .* got \(2, 1, 1\)"),
+        (lambda x: {"maps": x, "scores": x}, "a network's output must be logits, got dict of maps"),
         (lambda x: x.flatten(1) / 0, "logits must be finite"),
         (lambda x: x @ torch.ones(3), "fails on images of shape"),
     ],
@@ -286,3 +289,29 @@ def test_a_network_by_its_name_leaves_a_run_that_can_be_built_again(trained, tmp
 def test_words_that_do_not_go_together(words, sentence, capsys):
     assert main(["evaluate", *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_what_the_weights_say_of_pixels_is_believed(network, tmp_path, capsys):
+    network.preprocessing = Preprocessing((0.5,), (0.25,), (8, 8), "its trainer")
+    said = measured(network, images(), tmp_path / "said")
+    given = measured(network, images(), tmp_path / "given", mean=0.5, std=0.25)
+    assert rows(said).to_pylist() == rows(given).to_pylist()
+    assert "nothing normalises" not in capsys.readouterr().err
+    normalised = nn.Sequential(Normalize([0.5], [0.25]), network)
+    itself = measured(normalised, images(), tmp_path / "itself")
+    assert rows(itself).to_pylist() == rows(given).to_pylist(), "not normalised twice"
+
+
+def test_logits_are_taken_out_of_what_a_network_gives(network, tmp_path):
+    class Several(nn.Module):
+        def __init__(self, key):
+            super().__init__()
+            self.inner, self.key = network, key
+
+        def forward(self, x):
+            return {"features": x, self.key: self.inner(x)}
+
+    alone = measured(network, images(), tmp_path / "alone", mean=0.5, std=0.25)
+    for key in ("logits", "scores"):
+        several = measured(Several(key), images(), tmp_path / key, mean=0.5, std=0.25)
+        assert rows(several).to_pylist() == rows(alone).to_pylist()

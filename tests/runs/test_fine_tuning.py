@@ -564,3 +564,13 @@ def test_every_choice_is_a_flag():
     )
     made, _ = parser.parse(["--fine_tuning.class_weights=1,2.5"])
     assert made.fine_tuning == FineTuning(class_weights=(1.0, 2.5))
+
+
+@pytest.mark.parametrize(
+    "tuning", [{"class_weights": "balanced"}, {"sampling": "balanced"}, {"label_smoothing": 0.1}]
+)  # fmt: skip
+def test_choices_of_classes_are_for_images_of_one_class(tuning):
+    name, value = next(iter(tuning.items()))
+    training._check_task(FineTuning(**tuning), "multiclass")
+    with pytest.raises(InputError, match=f"fine_tuning.{name} is for images that have one class each, got {value!r}"):
+        training._check_task(FineTuning(**tuning), "multilabel")

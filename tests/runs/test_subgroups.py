@@ -3,11 +3,13 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
-from pellucid import Data, Evaluation, Experiment, Network, evaluate, fit
+from pellucid import Data, Evaluation, Experiment, InputError, Network, evaluate, fit
 from pellucid.data import load
 from pellucid.runs.directory import read_run
+from pellucid.runs.trained import open_run
 
 
 def test_columns_of_a_table_are_subgroups_of_the_rows(tmp_path):
@@ -29,6 +31,10 @@ def test_columns_of_a_table_are_subgroups_of_the_rows(tmp_path):
     assert len(index) == 5 < len(test)
     assert table["subgroup camera"].to_pylist() == [test.columns["camera"][i] for i in index]
     assert table.schema.field("subgroup site").type == pa.string()
+    Image.fromarray(random.integers(0, 256, (28, 28), dtype=np.uint8)).save(tmp_path / "photos" / "more.png")
+    (tmp_path / "labels.csv").write_text("\n".join([*rows, "more.png,a,old,"]))
+    with pytest.raises(InputError, match="the images of photos have changed since .* may be among those it has learnt"):
+        open_run(run)
     read = read_run(run)
     assert not any(name.startswith("subgroup") for name in read.columns)
     assert [name for name in read.rows.column_names if name.startswith("subgroup")] == [

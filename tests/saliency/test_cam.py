@@ -126,6 +126,21 @@ def test_tokens_lie_on_the_image_where_their_patches_are(make: Make, x: Tensor, 
     torch.testing.assert_close(GradCAM()(network, x, TARGET), expected)
 
 
+def test_dropout_and_a_layer_that_is_used_again_are_no_obstacle() -> None:
+    torch.manual_seed(0)
+    shared = nn.ReLU()
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), shared, nn.Conv2d(4, 4, 3), shared, nn.Dropout(0.5), nn.Flatten(), nn.Linear(64, 4)
+    ).eval()
+    x = torch.rand(3, 3, 8, 8)
+    assert feature_layer(network, x).name == "3"
+    whole = network[:4](x).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(network[4:](whole).gather(1, TARGET[:, None]).sum(), whole)
+    expected = grad_cam(whole.detach(), gradient).relu()[:, None]
+    expected = nn.functional.interpolate(expected, size=(8, 8), mode="bilinear")
+    torch.testing.assert_close(GradCAM()(network, x, TARGET), expected)
+
+
 def test_a_wide_image_has_a_wide_grid() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
@@ -208,6 +223,12 @@ def test_names(make: Make, x: Tensor) -> None:
 def test_what_gives_no_map_is_refused(make: Make, x: Tensor, name: str, layer: str | None, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         GradCAM(layer=layer)(make(name), x, TARGET)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "rollout"])
+def test_a_function_has_no_inside(x: Tensor, method: str) -> None:
+    with pytest.raises(InputError, match=r"looks into a torch.nn.Module, got function"):
+        as_saliency(method)(lambda x: x.mean((2, 3)), x, TARGET)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ COMMANDS = {
     "tune": ("tune", "tune a pretrained network on your photographs, beside a control"),
     "evaluate": ("evaluate", "measure trained networks, one row per test image"),
     "compare": ("show", "table of measured runs"),
+    "layers": ("layers", "layers of a network where smoothing or a class activation map fits"),
     "explain": ("explain", "maps of single images, and how far each can be trusted"),
     "export": ("export", "a trained network for use elsewhere: weights, ONNX, torch.export, Hub folder"),
     "check": ("gate", "hold a run against a baseline, for continuous integration"),

@@ -64,7 +64,8 @@ class Grid:
             return out
         if self.layout == "channels last":
             return out.permute(0, 3, 1, 2)
-        return out[:, self.prefix :].transpose(1, 2).unflatten(2, (self.height, self.width))
+        places = out[:, self.prefix :].transpose(1, 2)
+        return places.reshape(*places.shape[:2], self.height, self.width)
 
     def replaced(self, out: Tensor, feature_map: Float[Tensor, "n c h w"]) -> Tensor:
         """The output with another feature map in it; tokens that have no place stay as they are."""

@@ -1,10 +1,10 @@
 """Which images a person wants to train on. Imports no torch: the command line is generated from it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from pellucid.core.checks import at_least, one_of
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 
 __all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "TRUTH", "USUAL_EPS", "Data", "usual_eps"]
@@ -18,6 +18,9 @@ TRUTH = {
     "truth:parts": "colour, 48 to 128 px: the antenna, eyes, arms, emblem and feet of a robot together decide",
 }
 """Sets of images that are made here, each with the mask of what decides its class, and what is on them."""
+
+CHANNELS = 16
+"""Channels that an image of your own may have."""
 
 DRAWN = ("truth:shapes", "truth:parts")
 """Sets of truth that need no other images."""
@@ -76,7 +79,8 @@ class Data:
         size: Side in pixels to which images of ``folder``, ``huggingface`` and your own datasets are resized (shorter
             side, then centre crop), None: as stored, all alike; or of images made for ``truth:composite`` and
             ``truth:composite-colour`` (56 to 96, None: 56), ``truth:shapes`` and ``truth:parts`` (48 to 128, None: 64).
-        channels: 1 or 3, for ``folder``, ``huggingface`` and your own datasets. None: 3.
+        channels: From 1 to 16, for ``folder``, ``huggingface`` and your own datasets; other than 1 and 3 for images
+            that have as many, such as NumPy arrays. None: 3.
         classes: Names of the classes in the order in which the network counts them, for ``folder``, ``huggingface`` and
             your own datasets. None: the names and the order that the training images have; a dataset of your own
             without ``.classes`` needs them.
@@ -156,14 +160,12 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
             if not names or not all(isinstance(name, str) and name for name in names):
                 raise InputError(f"classes must be names, such as ('cat', 'dog'), got {self.classes!r}")
             object.__setattr__(self, "classes", names)
-        if self.channels is not None:
-            one_of((1, 3), channels=self.channels)
+        if self.channels is not None and self.channels not in range(1, CHANNELS + 1):
+            raise InputError(f"channels must be from 1 to {CHANNELS}, got {self.channels}")
         at_least(1, " pixel", size=self.size)
         at_least(1, " image", limit=self.limit)
         at_least(0, workers=self.workers)
         _check_part(validation=self.validation, test=self.test)
-        if self.validation is None and not (self.name in READ or self.is_own):
-            object.__setattr__(self, "validation", VALIDATION)
 
     def _check_reading(self) -> None:
         """Refuse what tells images of your own apart, where there are none."""
@@ -206,6 +208,20 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
                 f"validation must be at most the {VALIDATION} validation images of {self.name}, got {self.validation}"
             )
 
+    def settled(self) -> "Data":
+        """The same choice with the number of validation images in place of None where the dataset's name tells it.
+
+        Runs that were begun before None meant this recorded the number.
+
+        >>> Data(name="mnist").settled() == Data(name="mnist", validation=5000)
+        True
+        >>> Data(name="folder", path="photos").settled().validation is None
+        True
+        """
+        if self.validation is not None or self.name in READ or self.is_own:
+            return self
+        return replace(self, validation=VALIDATION)
+
     @property
     def is_own(self) -> bool:
         """Whether the name is the import path of a dataset of your own."""
@@ -234,7 +250,7 @@ def _check_part(**values: int | float | None) -> None:
         if value is None:
             continue
         if isinstance(value, int):
-            at_least(0, **{name: value})
+            at_least(0, "", **{name: value})
         elif not 0 <= value < 1:
             raise InputError(f"{name} must be a number of images, or a share of them in [0, 1), got {value:g}")
 

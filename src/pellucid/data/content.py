@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from pellucid.core.errors import InputError
 from pellucid.data import dicom
 
-__all__ = ["KINDS", "first_line", "opened"]
+__all__ = ["KINDS", "first_line", "of_array", "opened"]
 
 KINDS = "PNG, JPEG, TIFF, GIF, WebP and BMP pictures, NumPy arrays and DICOM files are accepted"
 
@@ -46,15 +46,15 @@ def opened(
     if not content:
         raise InputError(f"{where} is empty; {KINDS}")
     if content.startswith(ARRAYS):
-        return _of_array(_numpy(content, where), where, channels, ())
+        return of_array(_numpy(content, where), where, channels, ())
     if dicom.is_dicom(content[:132], where):
         array, notes = dicom.read(content, where)
-        return _of_array(array, where, channels, notes)
+        return of_array(array, where, channels, notes)
     try:
         image = Image.open(io.BytesIO(content))
     except UnidentifiedImageError:
         if content.startswith(TIFFS):
-            return _of_array(_tiff(content, where), where, channels, ())
+            return of_array(_tiff(content, where), where, channels, ())
         raise InputError(f"{where} is no picture; {KINDS}") from None
     except Image.DecompressionBombError:
         raise InputError(
@@ -83,10 +83,20 @@ def _few(most: int) -> str:
     return f"its values reach {most} of 65535 and are shown as dark as that is; scale values of fewer bits to 16 first"
 
 
-def _of_array(
+def of_array(
     array: npt.NDArray[Any], where: str, channels: int, notes: tuple[str, ...]
 ) -> tuple[Image.Image | npt.NDArray[np.uint8], tuple[str, ...]]:
-    """An array of pixels: (h, w), (h, w, c) or (c, h, w); whole numbers of 8 or 16 bits, or fractions in [0, 1]."""
+    """The picture in an array of pixels: (h, w), (h, w, c) or (c, h, w); whole numbers, or fractions in [0, 1].
+
+    Args:
+        array: of 8 or 16 bits, or of floats.
+        where: what a message calls it.
+        channels: that are wanted; of other than 1 and 3 an array is returned.
+        notes: what is known of it already.
+
+    Raises:
+        InputError: another shape or type, or values that cannot be.
+    """
     if array.dtype == np.uint16 and array.size and 0 < (most := int(array.max())) < FEW:
         notes = (*notes, _few(most))
     values = _bytes(array, where)

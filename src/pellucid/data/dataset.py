@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pellucid.core.errors import InputError
+from pellucid.core.types import Task, task_of
 from pellucid.data import sources
 from pellucid.data.config import TRUTH, Data
 from pellucid.data.cut import apart, cut, order
@@ -57,7 +58,8 @@ class Dataset:
         split: ``train`` (without the validation images), ``validation`` or ``test``.
         classes: names of the classes.
         shape: (c, h, w) of every image.
-        labels: (n,) int64, positions in ``classes``.
+        labels: (n,) int64, positions in ``classes``; of several labels an image (n, classes) float32, 1 where a label
+            applies, 0 where it does not, NaN where that is not known.
         source: the images by position, decoded or not.
         training: training images by position, for ``mean`` and ``std``; those of the split where it was read alone.
         augmentation: name of the augmentation that ``Data`` asked for.
@@ -65,6 +67,8 @@ class Dataset:
         truth: what decides the class of each image, where that is known.
         columns: what is told of each image beside its class, such as the camera, by name; (n,) words each.
         left_out: how many files were not read, by the reason.
+        cut: whether these test or validation images were cut from what the training images were cut from, so that
+            another image in the source moves images between them.
     """
 
     name: str
@@ -79,9 +83,30 @@ class Dataset:
     truth: Truth | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    cut: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def task(self) -> Task:
+        """``multilabel`` where an image has a row of labels, ``multiclass`` where it has one class."""
+        return task_of(self.labels)
+
+    def label_number(self, name: str) -> int:
+        """The number of the label of that name, of several an image.
+
+        Raises:
+            InputError: no such label, or images that have one class each.
+        """
+        if self.task != "multilabel":
+            raise InputError(
+                f"label {name!r} is for images with several labels; each image of {self.name} has one class"
+            )
+        if name not in self.classes:
+            more = f" and {len(self.classes) - NAMED} more" if len(self.classes) > NAMED else ""
+            raise InputError(f"label must be one of {', '.join(self.classes[:NAMED])}{more}, got {name!r}")
+        return self.classes.index(name)
 
     def image(self, i: int) -> Tensor:
         """Image at position ``i``, uint8 (c, h, w)."""
@@ -146,7 +171,7 @@ class Dataset:
         spaced images, so that they are the same in every process and do not depend on where the files lie.
         """
         digest = hashlib.blake2b(json.dumps([self.classes, self.shape]).encode(), digest_size=8)
-        digest.update(self.labels.cpu().numpy().astype("<i8").tobytes())
+        digest.update(self.labels.nan_to_num(nan=-1).cpu().numpy().astype("<i8").tobytes())
         n = len(self)
         count = min(n, FINGERPRINTED)
         digest.update(self.take([i * n // count for i in range(count)]).numpy().tobytes())
@@ -158,7 +183,7 @@ class Dataset:
         >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
         >>> Dataset("dots", "train", ("a", "b"), (1, 4, 4), torch.tensor([0, 1]), images, images).facts()
         {'name': 'dots', 'classes': ['a', 'b'], 'shape': [1, 4, 4], 'mean': [0.0], 'std': [1.0], 'images': 2,
-         'fingerprint': '4eefb1cfe604c0a2'}
+         'fingerprint': '4eefb1cfe604c0a2', 'task': 'multiclass'}
         """
         return {
             "name": self.name,
@@ -168,13 +193,15 @@ class Dataset:
             "std": list(self.std),
             "images": len(self),
             "fingerprint": self.fingerprint,
+            "task": self.task,
         }
 
     def with_classes(self, names: Sequence[str]) -> "Dataset":
         """The same images, their labels numbered in the order of the classes that a network knows.
 
         Args:
-            names: every class that the network knows, in its order. The split may have fewer of them.
+            names: every class that the network knows, in its order. The split may have fewer of them; of several labels
+                an image those that it lacks are not known.
 
         Returns:
             The split itself where its classes are ``names`` already.
@@ -199,7 +226,11 @@ class Dataset:
                 f"class {unknown[0]!r} of {self.name}'s {self.split} split is none of the {len(names)} classes known: "
                 f"{', '.join(names[:NAMED])}{more}"
             )
-        labels = torch.tensor([position[name] for name in self.classes])[self.labels]
+        places = torch.tensor([position[name] for name in self.classes])
+        if self.task == "multilabel":
+            labels = torch.full((len(self), len(names)), torch.nan).index_copy(1, places, self.labels)
+        else:
+            labels = places[self.labels]
         return replace(self, classes=tuple(names), labels=labels)
 
     @cached_property
@@ -235,7 +266,7 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
     read = cache(reader)
     if data.test and (tests := read("test")) is not None:
         raise InputError(f"{name} has {len(tests.images)} test images of its own; leave --dataset.test out")
-    stored = None
+    stored, is_cut = None, False
     if split == "test" and not data.test:
         # A folder with training and validation images alone is tested on the latter, as ImageNet is.
         stored = read("test") or read("validation")
@@ -256,6 +287,7 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
         if stored is None and split == "train":
             stored = _cut(data, name, train, training, parts.train)
         elif stored is None:
+            is_cut = True
             stored = _part(train, parts.validation if split == "validation" else parts.test)
             if split == "test" and not len(stored.labels):
                 _present(None, name, split)
@@ -278,6 +310,7 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
         truth=stored.truth,
         columns=dict(stored.columns),
         left_out=dict(stored.left_out),
+        cut=is_cut,
     ).with_classes(classes)
 
 
@@ -327,7 +360,7 @@ def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
         from pellucid.data import folder, table
 
         place = None if data.table is None else Path(data.table).expanduser()
-        path = Path(data.path).expanduser() if data.path is not None or place is None else place.parent
+        path = place.parent if data.path is None and place is not None else Path(str(data.path)).expanduser()
         settings["masks"] = None if data.masks is None else Path(data.masks).expanduser()
         if place is None:
             return partial(folder.read, path, group=data.group, **settings), path.resolve().name

@@ -56,7 +56,7 @@ def read(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]
             photometric = str(data.get("PhotometricInterpretation", ""))
             bits = int(data.get("BitsStored", 8))
             table = data["VOILUTSequence"].value[0] if data.get("VOILUTSequence") else None
-            ends = None
+            ends: Any = None
             if photometric == "PALETTE COLOR":
                 values = apply_color_lut(values, data)
                 bits = 8 * values.itemsize

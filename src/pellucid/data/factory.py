@@ -108,14 +108,20 @@ class _Items:
             f"{where} is {got}; expected a tuple of two, (image, label), or a dictionary of image and label"
         )
 
-    def label(self, i: int) -> int:
-        """Label at position ``i``."""
+    def label(self, i: int, labels: int) -> Tensor:
+        """Label at position ``i``: () int64, or of several labels an image (``labels``,) float64."""
         label = self.item(i)[1]
         number = _integers([label], 1)
-        if number is None:
+        if number is not None:
+            return number[0]
+        several = _several([label], 1, labels)
+        if several is None:
             got = " ".join(repr(label).split())[:80]
-            raise InputError(f"the label of item {i} of {self.place} is {got}; expected an integer, such as 0")
-        return int(number[0])
+            raise InputError(
+                f"the label of item {i} of {self.place} is {got}; expected an integer, such as 0, or, where an image "
+                f"may have several of the {labels} labels, as many numbers, 1 where one applies and 0 where not"
+            )
+        return several[0]
 
 
 class Examples:
@@ -159,7 +165,12 @@ class Examples:
 
     @cached_property
     def labels(self) -> Tensor:
-        """(n,) int64: ``.targets`` or ``.labels``, or read in one pass where neither holds the items' own labels."""
+        """Labels: ``.targets`` or ``.labels``, or read in one pass where neither holds the items' own.
+
+        (n,) int64; or (n, classes) float32 where the items have several labels each. Items that all have exactly one
+        are refused, as one-hot class numbers are told apart from labels by that alone, unless the dataset has an
+        attribute ``task`` that is ``multilabel``.
+        """
         items, n = self._items, len(self._items)
         probed = [i * n // PROBED for i in range(PROBED)] if n > PROBED else list(range(n))
         for i in probed:
@@ -167,15 +178,31 @@ class Examples:
                 raise InputError(
                     f"{items.where(i)} is another each time it is read; leave random changes to --dataset.augmentation"
                 )
-        expected = [items.label(i) for i in probed]
+        k = len(self.classes)
+        expected = self._stacked([items.label(i, k) for i in probed])
         for name in ("targets", "labels"):
-            labels = _integers(getattr(items.dataset, name, None), n)
-            if labels is not None and labels[probed].tolist() == expected:
+            given = getattr(items.dataset, name, None)
+            labels = _integers(given, n) if expected.ndim == 1 else _several(given, n, k)
+            if labels is not None and torch.equal(labels[probed].nan_to_num(nan=-1), expected.nan_to_num(nan=-1)):
                 break
         else:
             bar = tqdm(range(n), desc=f"{items.place}: labels", unit="image", dynamic_ncols=True, disable=None)
-            labels = torch.tensor([items.label(i) for i in bar])
-        return check_labels(labels, len(self.classes), items.place)
+            labels = self._stacked([items.label(i, k) for i in bar])
+        declared = getattr(items.dataset, "task", None) == "multilabel"
+        if labels.ndim == 2 and not declared and bool(((labels == 1).sum(1) == 1).all()) and bool((labels >= 0).all()):
+            raise InputError(
+                f"the labels of {items.place} are one-hot: every image has exactly one of {k}; give the number of the "
+                "class, or the dataset an attribute task = 'multilabel' where an image may have several"
+            )
+        return check_labels(labels, k, items.place)
+
+    def _stacked(self, labels: list[Tensor]) -> Tensor:
+        if len({label.ndim for label in labels}) > 1:
+            raise InputError(
+                f"some labels of {self._items.place} are single numbers and others are rows of {len(self.classes)}; "
+                "give every image one or the other"
+            )
+        return torch.stack(labels)
 
 
 def _groups(dataset: Any, name: str, place: str) -> tuple[str, ...]:
@@ -198,3 +225,14 @@ def _integers(values: Any, n: int) -> Tensor | None:
     if array.size != n or array.dtype.kind not in "iu":
         return None
     return torch.from_numpy(array.reshape(n).astype(np.int64))
+
+
+def _several(values: Any, n: int, labels: int) -> Tensor | None:
+    """``values`` as (n, labels) float64, or None where they are no n rows of so many numbers."""
+    try:
+        array = np.stack([np.asarray(row) for row in values])
+    except (TypeError, ValueError, RuntimeError):  # no rows, ragged, or on another device
+        return None
+    if labels < 2 or array.size != n * labels or len(array) != n or array.dtype.kind not in "iufb":
+        return None
+    return torch.from_numpy(array.reshape(n, labels).astype(np.float64))

@@ -38,7 +38,7 @@ def read(
             folders of the classes, all of which are then the training images, from which others are cut.
         split: ``train``, ``validation`` or ``test``.
         size: side in pixels; None keeps the stored size, which all images must share.
-        channels: 1 or 3.
+        channels: as for `pellucid.data.decoding.pixels`.
         masks: holds a picture of what decides the class of an image, MASKS/train/CLASS/NAME.png for
             PATH/train/CLASS/NAME.jpg; None where that is not known of any.
         group: regular expression with one group, which finds in the path of a file (relative to ``path``) what must
@@ -180,7 +180,7 @@ def _stored(
         raise InputError(f"{place} has no image among its {len(files)} files; {KINDS}")
     if size is None:
         _check_sizes(sifted)
-    pictures = _Pictures(sifted.files)
+    pictures = _Pictures(sifted.files, channels)
     pictures.tell([i for i, seen in enumerate(sifted.seen) if seen.noted])
     images = Decoded(pictures, size=size, channels=channels)
     truth = None if masks is None else Truth(find(sifted.files, place, masks, images.shape[1:]))
@@ -212,8 +212,8 @@ def _check_sizes(sifted: Sifted) -> None:
 class _Pictures:
     """Image files, opened one at a time."""
 
-    def __init__(self, files: list[str]) -> None:
-        self.files = files
+    def __init__(self, files: list[str], channels: int) -> None:
+        self.files, self.channels = files, channels
 
     def __len__(self) -> int:
         return len(self.files)
@@ -240,4 +240,4 @@ class _Pictures:
             content = Path(self.files[i]).read_bytes()
         except OSError as error:
             raise InputError(f"{self.files[i]} cannot be read: {error.strerror}") from error
-        return opened(content, self.files[i])
+        return opened(content, self.files[i], channels=self.channels)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pellucid.data import dicom
+from pellucid.data.config import CHANNELS
 from pellucid.data.content import ARRAYS, TIFFS
 from pellucid.data.decoding import ORIENTATION
 
@@ -20,11 +21,14 @@ __all__ = ["SUFFIXES", "Header", "Sifted", "header", "sift"]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """What most pictures are called; files are told by their content."""
 
-FORMATS = ("JPEG", "PNG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "PCX", "QOI")
+FORMATS = ("JPEG", "PNG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "QOI")
 """Kinds of pictures that are data. Pillow knows more, such as icons, documents and films."""
 
 HEIC = (b"heic", b"heix", b"mif1", b"heif", b"hevc")
 """Brands of the files that mobile phones write, which Pillow reads with pillow-heif alone."""
+
+FEW = range(1, CHANNELS + 1)
+"""Numbers of channels, which sides do not have."""
 
 TAIL = 4096
 """Bytes at the end of a file in which a complete JPEG or PNG says that it ends."""
@@ -138,8 +142,7 @@ def _seen(file: str, opened: IO[bytes]) -> Header:
         return Header(None, "damaged" if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n")) else "no picture")
     except Image.DecompressionBombError:
         return Header(None, "too many pixels")
-    # Pillow's readers raise all of these on damaged files.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, MemoryError):
+    except Exception:  # a reader of files of any origin: errors of many classes
         return Header(None, "damaged")
     return Header(shown, noted=deep)
 
@@ -178,5 +181,6 @@ def _array(opened: IO[bytes], head: bytes) -> Header:
         return Header(None, "array of another shape than a picture's")
     if len(shape) == 2:
         return Header((shape[1], shape[0]), noted=deep)
-    channels_first = shape[2] not in (1, 2, 3, 4) and shape[0] in (1, 3, 4)
-    return Header((shape[2], shape[1]) if channels_first else (shape[1], shape[0]), noted=deep)
+    if shape[2] not in (1, 2, 3, 4) and shape[0] in FEW:
+        return Header(None if shape[2] in FEW else (shape[2], shape[1]), noted=deep)
+    return Header((shape[1], shape[0]), noted=deep)

@@ -8,16 +8,23 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.feature_maps import Grid, Layout, SeenLayer, observe
 from pellucid.core.types import Image
+from pellucid.edits.filters import Blur, Median, NonLocal, feature_map_sigma, gaussian_kernel
 
-__all__ = ["Smoothed", "Smoothing", "SmoothingBlock", "insert_smoothing", "smooth", "smoothed_layers"]
+__all__ = [
+    "Smoothed",
+    "Smoothing",
+    "SmoothingBlock",
+    "insert_smoothing",
+    "smooth",
+    "smoothed_layers",
+    "smoothing_words",
+]
 
 Filter = Literal["gaussian", "mean", "median", "non-local", "none"]
 Sigma = float | Literal["feature-map"]
@@ -194,7 +201,7 @@ def insert_smoothing(
     Conv2d(6, 6, kernel_size=(1, 1), stride=(1, 1))
     """
     model = copy.deepcopy(model)
-    built = [name for name, _ in model.named_children()] == ["normalize", "network"]
+    built = [name for name, _ in model.named_children()][:2] == ["normalize", "network"]
     network = model.get_submodule("network") if built else model
     layers = {name: layer for name, layer in network.named_modules(remove_duplicate=False) if name}
     patterns = [names] if isinstance(names, str) else list(names)
@@ -240,79 +247,20 @@ def smoothed_layers(model: nn.Module) -> dict[str, Grid]:
     }
 
 
-def gaussian_kernel(kernel_size: int, *, sigma: float) -> Float[Tensor, " k"]:
-    """Weights of a Gaussian at the whole numbers around 0, with sum 1.
+def smoothing_words(model: nn.Module, most: int = 6) -> str:
+    """One line that tells which layers are smoothed.
 
-    >>> [round(weight, 3) for weight in gaussian_kernel(3, sigma=0.8).tolist()]
-    [0.239, 0.522, 0.239]
+    Args:
+        model: as `insert_smoothing` or `smooth` returns it.
+        most: layers that are named.
+
+    >>> network = nn.Sequential(nn.Conv2d(1, 6, 5), nn.Flatten(), nn.Linear(96, 10))
+    >>> smoothing_words(insert_smoothing(network, "0", example=torch.zeros(1, 1, 8, 8)))
+    'smoothing after 0 (6 × 4 × 4)'
     """
-    position = torch.arange(kernel_size, dtype=torch.float64) - kernel_size // 2
-    weight = torch.exp(-(position**2) / (2 * sigma**2))
-    return (weight / weight.sum()).float()
-
-
-def feature_map_sigma(size: int) -> float:
-    """Bhusal's deviation for a feature map of ``size`` pixels, 0.3 ((size − 1)/2 − 1) + 0.8.
-
-    >>> feature_map_sigma(12)
-    2.15
-    """
-    return 0.3 * ((size - 1) / 2 - 1) + 0.8
-
-
-class Blur(nn.Module):
-    """Correlation of each channel with one kernel down the columns and one across the rows.
-
-    It is done as two products with banded matrices: a depthwise convolution takes five times as long on a CPU, most
-    of it in the backward pass.
-    """
-
-    down: Tensor
-    across: Tensor
-
-    def __init__(self, down: Float[Tensor, " k"], across: Float[Tensor, " k"]) -> None:
-        super().__init__()
-        self.register_buffer("down", down)
-        self.register_buffer("across", across)
-
-    def forward(self, x: Image) -> Image:
-        return _band(self.down, x.shape[2]).mT @ x @ _band(self.across, x.shape[3])
-
-
-def _band(kernel: Float[Tensor, " k"], size: int) -> Float[Tensor, "size size"]:
-    """The matrix that correlates a row of ``size`` pixels, reflected at its ends, with ``kernel``."""
-    ones = F.pad(torch.eye(size, dtype=kernel.dtype, device=kernel.device)[:, None], [len(kernel) // 2] * 2, "reflect")
-    return F.conv1d(ones, kernel[None, None])[:, 0]
-
-
-class Median(nn.Module):
-    """Median of each pixel's neighbourhood, channel by channel; the gradient goes to one pixel that has it."""
-
-    def __init__(self, kernel_size: int) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-
-    def forward(self, x: Image) -> Image:
-        padded = F.pad(x, [self.kernel_size // 2] * 4, mode="reflect")
-        windows = padded.unfold(2, self.kernel_size, 1).unfold(3, self.kernel_size, 1)
-        median: Tensor = windows.flatten(-2).median(-1).values
-        return median
-
-
-class NonLocal(nn.Module):
-    """Each pixel's softmax-weighted mean over the map, with learned similarity (embedded Gaussian)."""
-
-    def __init__(self, channels: int, mixed: int) -> None:
-        super().__init__()
-        self.theta = nn.Conv2d(channels, mixed, 1)
-        self.phi = nn.Conv2d(channels, mixed, 1)
-        self.g = nn.Conv2d(channels, mixed, 1)
-
-    def forward(self, x: Image) -> Float[Tensor, "n m h w"]:
-        query, key, value = (layer(x).flatten(2) for layer in (self.theta, self.phi, self.g))
-        affinity = torch.softmax(query.transpose(1, 2) @ key / query.shape[1] ** 0.5, dim=-1)
-        averaged: Tensor = value @ affinity.transpose(1, 2)
-        return averaged.reshape(x.shape[0], -1, *x.shape[2:])
+    layers = [f"{name} ({grid})" for name, grid in smoothed_layers(model).items()]
+    more = f" and {len(layers) - most} more" if len(layers) > most else ""
+    return f"smoothing after {', '.join(layers[:most])}{more}"
 
 
 def _check(filter: str, kernel_size: int, sigma: float | str, init: str) -> None:

@@ -11,13 +11,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
+from pellucid.core.types import Task
 from pellucid.explanation.batch import cards
 from pellucid.explanation.card import Card
 from pellucid.explanation.examination import Examination
 from pellucid.explanation.explained_network import ExplainedNetwork, of_module, of_run
 from pellucid.explanation.pictures import Picture, find, held, read
 from pellucid.explanation.reference import Reference, of_folder, of_rows
-from pellucid.runs.any_network import lent, notes_of, probed
+from pellucid.runs.any_network import lent, probed
 from pellucid.runs.directory import RunDirectory
 from pellucid.saliency import Explain
 
@@ -57,6 +58,7 @@ def explain(
     size: int | None = None,
     mean: Sequence[float] | float | None = None,
     std: Sequence[float] | float | None = None,
+    task: Task | None = None,
     target: str | int | None = None,
     saliency: Sequence[Explain] = (),
     full: bool = False,
@@ -81,7 +83,10 @@ def explain(
         mean: of a module, what it wants subtracted from pixels in [0, 1], for each channel or for all; by default what
             its weights say, or nothing.
         std: of a module, what it wants the rest divided by, likewise.
-        target: number or name of the class that is explained; the predicted one by default.
+        task: of a module, ``multilabel`` where its sigmoids say of each label whether it applies; ``multiclass`` by
+            default.
+        target: number or name of the class that is explained; the predicted one, or the most probable label, by
+            default.
         saliency: methods, as in `pellucid.Evaluation`; by default those that the run was evaluated with, or three.
         full: tighter figures from more noise and more random maps, which take longer.
         examination: what is measured, in place of ``saliency`` and ``full``.
@@ -98,13 +103,20 @@ def explain(
             no logits; settings that cannot be.
     """
     given = images if isinstance(images, list | tuple) else [images]
-    of_module_alone = {"classes": classes, "size": size, "mean": mean, "std": std}
+    of_module_alone = {"classes": classes, "size": size, "mean": mean, "std": std, "task": task}
     if isinstance(network, str | Path):
         subject = of_run(network)
     elif isinstance(network, ExplainedNetwork):
         subject = network
     else:
-        subject = of_module(network, _size(given) if size is None else size, classes=classes, mean=mean, std=std)
+        subject = of_module(
+            network,
+            _size(given) if size is None else size,
+            classes=classes,
+            mean=mean,
+            std=std,
+            task=task or "multiclass",
+        )
         of_module_alone = {}
     if extra := [name for name, value in of_module_alone.items() if value is not None]:
         raise InputError(f"{extra[0]} goes with a network that is a module; this one has its own")
@@ -113,8 +125,7 @@ def explain(
     with lent(subject.model, home if device is None else torch.device(device)) as model:
         subject = subject.with_model(model)
         x = subject.batch([picture.pixels for picture in pictures[:PROBED]])
-        model, logits, notes = probed(model, x, classes=len(subject.classes) or None)
-        notes_of(notes)
+        model, logits = probed(model, x, classes=len(subject.classes) or None)
         subject = subject.with_model(model, logits.shape[1])
         chosen = examination or examination_of(subject, saliency, full=full)
         compared = _reference(reference, subject, chosen, batch_size)

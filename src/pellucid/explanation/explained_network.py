@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,11 +15,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pellucid.config import from_config, read_yaml
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
-from pellucid.core.types import Image
+from pellucid.core.notes import tell
+from pellucid.core.types import Image, Task
 from pellucid.data import load
-from pellucid.models import Network, build
-from pellucid.runs.any_network import notes_of, on_pixels
+from pellucid.methods.method import BOTH
+from pellucid.models import Network, bare, build, preprocessing_of
+from pellucid.runs.any_network import on_pixels, probed, tell_raw_pixels
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.settings import read_experiment
@@ -43,6 +46,7 @@ class ExplainedNetwork:
         weights: digest of its weights.
         run: the run directory that it comes from; None for a network of other origin.
         evaluation: how that run was evaluated; None where it was not.
+        task: ``multiclass``, the network names one of the classes; ``multilabel``, any number of them.
     """
 
     name: str
@@ -52,6 +56,7 @@ class ExplainedNetwork:
     weights: str
     run: Path | None = None
     evaluation: "Evaluation | None" = None
+    task: Task = "multiclass"
 
     def with_model(self, model: nn.Module, logits: int | None = None) -> "ExplainedNetwork":
         """The same network in another form, such as a copy on another device; its digest and its run stay.
@@ -99,7 +104,9 @@ def of_run(path: str | Path) -> ExplainedNetwork:
     known = directory.facts or _facts_of_evaluation(directory) or load(read_experiment(run).dataset, "test")
     model = load_network(run, known)
     name = run.resolve().name
-    return ExplainedNetwork(name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory))
+    return ExplainedNetwork(
+        name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory), cast(Task, known.task)
+    )
 
 
 def _facts_of_evaluation(directory: RunDirectory) -> DataFacts | None:
@@ -136,6 +143,7 @@ def of_network(
     classes: int | Sequence[str] = 1000,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    task: Task = "multiclass",
 ) -> ExplainedNetwork:
     """Any PyTorch classifier; its weights are read without running code.
 
@@ -150,10 +158,12 @@ def of_network(
         mean: one number a channel, or one for all, that is subtracted from pixels in [0, 1]; by default what the
             weights were trained with where they say so, and nothing otherwise.
         std: one number a channel that the rest is divided by; likewise.
+        task: ``multilabel`` for a network whose sigmoids say of each label whether it applies.
 
     Raises:
         InputError: as `pellucid.models.build`; or numbers that cannot be.
     """
+    one_of(BOTH, task=task)
     if size < 1 or channels < 1:
         raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
     names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
@@ -165,7 +175,14 @@ def of_network(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment
         model = build(choice, classes=len(names), shape=shape, mean=(), std=(), unknown="leave").eval()
-    return ExplainedNetwork(network, model, names, shape, _digest(model))
+    model, _ = probed(model, torch.full((2, *shape), 0.5), classes=len(names))
+    if isinstance(model.get_submodule("normalize"), nn.Identity) and preprocessing_of(model) is None:
+        tell_raw_pixels(network)
+    known = preprocessing_of(bare(model))
+    if known is not None and known.size not in (None, shape[1:]):
+        trained = " x ".join(map(str, known.size or ()))
+        tell(f"the weights of {network} were trained on images of {trained} pixels; --size says so, {size} is given")
+    return ExplainedNetwork(network, model, names, shape, _digest(model), task=task)
 
 
 def of_module(
@@ -175,6 +192,7 @@ def of_module(
     classes: Sequence[str] | None = None,
     mean: Sequence[float] | float | None = None,
     std: Sequence[float] | float | None = None,
+    task: Task = "multiclass",
 ) -> ExplainedNetwork:
     """A network that is an object, behind its normalisation; the object itself is not changed.
 
@@ -185,26 +203,30 @@ def of_module(
         classes: names of its classes, in the order of the logits; none by default.
         mean: as in `pellucid.runs.any_network.on_pixels`.
         std: likewise.
+        task: as in `of_network`.
 
     Raises:
-        InputError: no module, no shape, numbers of other channels.
+        InputError: no module, no shape, numbers of other channels, an unknown task.
     """
+    one_of(BOTH, task=task)
     if not isinstance(network, nn.Module):
         raise InputError(f"network must be a run directory or a torch.nn.Module, got {type(network).__name__}")
     own = getattr(network, "shape", None)
     if isinstance(own, tuple) and len(own) == 3:
         shape = own
+    known = preprocessing_of(network)
+    if shape is None and known is not None and known.size is not None:
+        shape = (len(known.mean), *known.size)
     if isinstance(shape, int):
         shape = (3, shape, shape)
     if shape is None:
         raise InputError(
             f"the network {type(network).__name__} does not say which images it takes; give size, their side in pixels"
         )
-    model, note = on_pixels(network, channels=shape[0], mean=mean, std=std)
-    notes_of([note])
+    model = on_pixels(network, channels=shape[0], mean=mean, std=std)
     named = classes if classes is not None else getattr(network, "classes", None)
     names = tuple(map(str, named)) if isinstance(named, tuple | list) else ()
-    return ExplainedNetwork(type(network).__name__, model, names, shape, _digest(model))
+    return ExplainedNetwork(type(network).__name__, model, names, shape, _digest(model), task=task)
 
 
 def class_names(file: str | Path) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import seed_of
-from pellucid.data.content import KINDS, first_line, opened
+from pellucid.data.content import KINDS, first_line, of_array, opened
 from pellucid.data.decoding import pixels
 from pellucid.data.headers import SUFFIXES, header
 from pellucid.data.walk import files_below
@@ -131,7 +131,9 @@ def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
         image = (values.movedim(0, 2) if values.ndim == 3 and len(values) in (1, 3, 4, shape[0]) else values).numpy(
             force=True
         )
-    kept, stored, notes = _of_array(np.asarray(image), where, shape, ())
+    picture, notes = of_array(np.asarray(image), where, shape[0], ())
+    of_kind: Any = _of_image if isinstance(picture, Image.Image) else _of_channels
+    kept, stored, notes = of_kind(picture, where, shape, notes)
     return Picture(where, kept, stored, notes, _key_of(kept))
 
 

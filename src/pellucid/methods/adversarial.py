@@ -10,7 +10,7 @@ from pellucid.core.checks import in_unit, one_of
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of, shared, uniform
 from pellucid.core.types import Batch
-from pellucid.methods.method import Losses, Method
+from pellucid.methods.method import BOTH, Losses, Method
 from pellucid.methods.regular import Regular
 from pellucid.methods.terms import (
     accuracy,
@@ -39,6 +39,7 @@ class AdversarialTraining(Method):
     Source: Madry et al. 2018; Bhusal, Alam, Rastogi 2026.
     """
 
+    tasks = BOTH
     attack: PGD = PGD(eps=8 / 255, step_size=2 / 255, steps=7)
     clean: Literal["none", "share", "probability", "sum"] = "none"
     clean_share: float = 0.5

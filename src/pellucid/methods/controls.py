@@ -16,7 +16,7 @@ from pellucid.core.checks import in_unit, not_negative, whole
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import Generator, normal, of, uniform
 from pellucid.core.types import Batch, Image
-from pellucid.methods.method import Losses, Method
+from pellucid.methods.method import BOTH, Losses, Method
 from pellucid.methods.terms import accuracy, changed_logits, classification_loss, log_of, random_regions
 
 __all__ = ["GaussianAugmentation", "NoiseAugmentation"]
@@ -41,6 +41,7 @@ class NoiseAugmentation(Method):
     Source: ours, a control.
     """
 
+    tasks = BOTH
     share: float = 0.5
     region: int = 2
 
@@ -74,6 +75,7 @@ class GaussianAugmentation(Method):
     Source: Bishop 1995.
     """
 
+    tasks = BOTH
     sigma: float = 0.1
 
     def __post_init__(self) -> None:

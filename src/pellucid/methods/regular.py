@@ -6,7 +6,7 @@ from torch import nn
 
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch
-from pellucid.methods.method import Losses, Method
+from pellucid.methods.method import BOTH, Losses, Method
 from pellucid.methods.terms import accuracy, classification_loss
 
 __all__ = ["Regular"]
@@ -15,6 +15,8 @@ __all__ = ["Regular"]
 @dataclass(frozen=True)
 class Regular(Method):
     """Cross-entropy on the images as they are, CE(f(x), y)."""
+
+    tasks = BOTH
 
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
         """See `Method.loss`."""

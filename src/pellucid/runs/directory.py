@@ -21,6 +21,7 @@ from safetensors.numpy import load_file
 
 from pellucid.config import read_yaml
 from pellucid.core.errors import InputError
+from pellucid.core.label_sets import label_words
 from pellucid.runs.comparability import check_comparable
 from pellucid.runs.facts import DataFacts, read_facts
 from pellucid.runs.measures import Measure, columns_of, resolved
@@ -205,6 +206,15 @@ class Run:
             return None
         name = block.get("init_args", block).get("filter")
         return "1x1" if name == "none" else str(name)
+
+    @property
+    def task(self) -> str:
+        """``multiclass``, each image has one of the classes; ``multilabel``, any number of them."""
+        return str(self.info.get("task", "multiclass"))
+
+    def words(self, label: int) -> str:
+        """What a label or a prediction of the rows is called: a class, or the set of labels that apply."""
+        return label_words(label, self.info["classes"], self.task)
 
     @property
     def columns(self) -> dict[str, dict[str, Any]]:

@@ -57,11 +57,14 @@ class Evaluation:
             by import path, such as ``my_package.Peak``; or `pellucid.Metric` objects with settings of their own, which
             none of the settings below changes.
         split: ``test``, or ``validation`` for choosing settings without touching the test images.
-        saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``, an
-            import path; in Python also a saliency function, a Captum class or any callable that can be imported.
+        saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``,
+            ``gradcam``, ``gradcam_plus_plus``, ``layercam``, ``rollout`` (attention rollout, of a vision transformer),
+            an import path; in Python also a saliency function, a Captum class or any callable that can be imported.
         stability: names of those methods whose stability (similarity and sensitivity, where asked for) is measured too;
             ``vanilla_gradient`` by default, or the first method where that is not measured.
-        target: class that is explained, the ``predicted`` one or the ``true`` one.
+        target: class that is explained, the ``predicted`` one or the ``true`` one; where an image has several labels,
+            the most probable of those whose truth is known, or the most probable of those that apply.
+        label: name of the label that is explained in every image instead, of a network with several labels an image.
         channels: how channels are reduced to a heatmap.
         fraction: share of an image's regions that the perturbation curves replace; like all settings down to
             ``transfer``, the metrics' own default where it is not given.
@@ -94,6 +97,7 @@ class Evaluation:
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     stability: tuple[str, ...] | None = None
     target: Literal["predicted", "true"] = "predicted"
+    label: str | None = None
     channels: Channels = "mean_abs"
     fraction: float | None = None
     steps: int | None = None
@@ -338,10 +342,12 @@ def measurement_of(
         transfer: network that a transferred attack is computed on.
         device: where it is measured.
     """
+    label = None if evaluation.label is None else dataset.label_number(evaluation.label)
     return Measurement(
         metrics=evaluation.chosen(Images(dataset.shape, name, known_of(dataset))), saliency=evaluation.methods(),
-        stability=evaluation.stable(), channels=evaluation.channels, target=evaluation.target, transfer=transfer,
-        seed=evaluation.seed, chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
+        stability=evaluation.stable(), channels=evaluation.channels, target=evaluation.target, task=dataset.task,
+        label=label, transfer=transfer, seed=evaluation.seed,
+        chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
     )  # fmt: skip
 
 

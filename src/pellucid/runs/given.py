@@ -11,7 +11,7 @@ from torch import nn
 from pellucid.core.errors import InputError
 from pellucid.data import Data, Dataset, load
 from pellucid.data.factory import Examples, _Items
-from pellucid.runs.any_network import lent, notes_of, on_pixels, probed
+from pellucid.runs.any_network import lent, on_pixels, probed
 from pellucid.runs.recording import record
 from pellucid.runs.settings import Experiment
 from pellucid.runs.trained import build_network
@@ -69,12 +69,11 @@ def given(
     known = tuple(classes) if classes is not None else getattr(network, "classes", None)
     known = known if isinstance(known, tuple) else None
     dataset = dataset_of(images, split, classes=known)
-    model, note = on_pixels(network, channels=dataset.shape[0], mean=mean, std=std)
+    model = on_pixels(network, channels=dataset.shape[0], mean=mean, std=std)
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     x = dataset.take(range(min(PROBED, len(dataset)))).to(device).float() / 255
     with lent(model, device):
-        model, _, notes = probed(model, x, classes=len(dataset.classes))
-    notes_of([note, *notes])
+        model, _ = probed(model, x, classes=len(dataset.classes))
     return Given(model, dataset, images.name if isinstance(images, Data) else dataset.name)
 
 
@@ -122,8 +121,7 @@ def recorded(experiment: Experiment, out: str | Path) -> Path:
     model = build_network(experiment, dataset)
     x = dataset.take(range(min(PROBED, len(dataset)))).float() / 255
     with lent(model, torch.device("cpu")):
-        _, _, notes = probed(model, x, classes=len(dataset.classes))
-    notes_of(notes)
+        probed(model, x, classes=len(dataset.classes))
     return record(model, experiment, dataset, out)
 
 

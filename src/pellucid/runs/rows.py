@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pellucid.config import write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.core.label_sets import label_code
 from pellucid.core.randomness import seed_of
 from pellucid.data import Dataset
 from pellucid.runs.directory import RunDirectory
@@ -109,11 +110,12 @@ def measure_rows(
         name: column.as_dict() for name, column in columns.items() if all(name in part.column_names for part in tables)
     }
     table = pa.concat_tables([part.select(list(meaning)) for part in tables])
-    for name, words in dataset.subgroups(chosen).items():
-        table = table.append_column(name, pa.array(words, pa.string()))
+    for subgroup, words in dataset.subgroups(chosen).items():
+        table = table.append_column(subgroup, pa.array(words, pa.string()))
     metadata = {
         "format": ROWS_FORMAT,
         "classes": list(dataset.classes),
+        "task": dataset.task,
         "dataset": name,
         "split": evaluation.split,
         "images": table.num_rows,
@@ -135,7 +137,7 @@ def measure_rows(
 
 
 def pictures_at(dataset: Dataset, index: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Images (n, c, h, w) in [0, 1] and labels (n,) at these positions, on a device."""
+    """Images (n, c, h, w) in [0, 1] and labels at these positions, on a device."""
     position = torch.tensor(index)
     return dataset.take(position).to(device).float() / 255, dataset.labels[position].to(device)
 
@@ -173,7 +175,7 @@ def _gallery(
     """What maps.safetensors holds: the images, their predictions, and the heatmaps of each saliency method."""
     x, label = pictures_at(dataset, index, device)
     position = torch.tensor(index)
-    maps = {"images": dataset.take(position), "index": position, "label": label}
+    maps = {"images": dataset.take(position), "index": position, "label": label_code(label)}
     if kept and not measurement.randomises:
         maps |= {name: torch.cat([part[name] for part in kept]) for name in kept[0]}
     else:
@@ -184,6 +186,10 @@ def _gallery(
 def _shown(dataset: Dataset, chosen: Sequence[int], count: int) -> list[int]:
     """Positions of the gallery: of the measured images, the classes in turn; the same for every network."""
     labels = dataset.labels
-    by_class = [[i for i in chosen if int(labels[i]) == c] for c in range(len(dataset.classes))]
+    if labels.ndim == 2:
+        # Each image under its first label, so that none is shown twice; those without any as one class more.
+        applies = labels > 0
+        labels = torch.where(applies.any(1), applies.long().argmax(1), len(dataset.classes))
+    by_class = [[i for i in chosen if int(labels[i]) == c] for c in range(len(dataset.classes) + 1)]
     in_turn = [group[turn] for turn in range(len(chosen)) for group in by_class if turn < len(group)]
     return sorted(in_turn[:count])

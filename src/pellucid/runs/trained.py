@@ -43,12 +43,11 @@ class TrainedNetwork(nn.Module):
 
     def __init__(self, model: nn.Module, classes: tuple[str, ...], shape: tuple[int, int, int]) -> None:
         super().__init__()
-        self.normalize, self.network = model.normalize, model.network
+        self.normalize, self.network = model.get_submodule("normalize"), model.get_submodule("network")
         self.classes, self.shape = classes, shape
 
     def forward(self, x: Image) -> Logits:
-        logits: Logits = self.network(self.normalize(x))
-        return logits
+        return self.network(self.normalize(x))  # type: ignore[no-any-return]
 
 
 def load(run: str | Path) -> TrainedNetwork:
@@ -87,7 +86,8 @@ def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "t
 
     Raises:
         InputError: the run is not finished, the split holds no images, one of its classes is unknown to the network,
-            or its images have another size or other channels.
+            its images have another size or other channels, or test images were cut from the same folder as the training
+            images and the folder has changed.
     """
     run = Path(run)
     facts, data = RunDirectory(run).facts, read_experiment(run).dataset
@@ -99,6 +99,8 @@ def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "t
     dataset = load_data(data, split, alone=facts is not None)
     if len(dataset) == 0:
         raise InputError(f"{run} has no {split} images; it was trained with dataset.validation 0")
+    if facts is not None and split == "test" and dataset.cut:
+        _check_cut(run, facts, load_data(data, "train"))
     if facts is not None:
         _check_shape(run, facts, dataset)
         try:
@@ -190,6 +192,15 @@ def facts_of(model: nn.Module, train: Dataset) -> DataFacts:
         of_data = facts[name] is not None and used == numbers(torch.tensor(facts[name]))
         facts[name] = facts[name] if of_data else used  # the data set's own, in all their digits
     return as_facts(facts)
+
+
+def _check_cut(run: Path, facts: DataFacts, train: Dataset) -> None:
+    """Refuse test images that were cut from the same images as the training images, when these have changed."""
+    if train.fingerprint != facts.fingerprint:
+        raise InputError(
+            f"the images of {train.name} have changed since {run} was trained, so that the test images, which are cut "
+            "from them, may be among those it has learnt; bring them back, or give it images apart"
+        )
 
 
 def _check_shape(run: Path, facts: DataFacts, data: Dataset | DataFacts) -> None:

@@ -4,20 +4,23 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from pellucid.config import to_config
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating, wake
+from pellucid.core.types import Task
 from pellucid.data import Dataset, Loader, load
+from pellucid.edits.smoothing import smoothing_words
 from pellucid.methods.objective import Objective
+from pellucid.methods.terms import cross_entropy, right_shares
 from pellucid.runs.checkpoint import Checkpoint, write_beginning, write_rows, write_weights
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import (
@@ -131,11 +134,14 @@ def _check_directory(experiment: Experiment, directory: RunDirectory, resume: bo
         return
     if not resume:
         raise InputError(f"{run} holds a run already; continue it with --resume or give another folder")
-    difference = _first_difference(to_config(read_experiment(run)), to_config(experiment))
+    there, asked = (
+        to_config(replace(one, dataset=one.dataset.settled())) for one in (read_experiment(run), experiment)
+    )
+    difference = _first_difference(there, asked)
     if difference is not None:
-        name, there, asked = difference
+        name, theirs, ours = difference
         raise InputError(
-            f"{run} was begun with another {name}: {there} there, {asked} asked for; "
+            f"{run} was begun with another {name}: {theirs} there, {ours} asked for; "
             "resume with the same settings or give another folder"
         )
 
@@ -152,6 +158,22 @@ def _first_difference(there: Any, asked: Any, name: str = "") -> tuple[str, Any,
     return next(difference for difference in inner if difference is not None)
 
 
+def _check_task(tuning: FineTuning, task: Task) -> None:
+    """Refuse what asks for one class an image, where each has any number of labels."""
+    one_class = {
+        "class_weights": tuning.class_weights is not None,
+        "sampling": tuning.sampling is not None,
+        "label_smoothing": tuning.label_smoothing > 0,
+        "score": tuning.score == "balanced_accuracy",
+    }
+    wrong = next((name for name, asked in one_class.items() if asked), None)
+    if task == "multilabel" and wrong is not None:
+        raise InputError(
+            f"fine_tuning.{wrong} is for images that have one class each, got {getattr(tuning, wrong)!r} for images "
+            "with any number of labels"
+        )
+
+
 def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirectory) -> None:
     """A finished run of no epoch: the network with the weights that it is given."""
     train = load(experiment.dataset, "train")
@@ -166,10 +188,13 @@ def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirect
 def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progress: bool, snapshots: int) -> None:
     train, validation = load(experiment.dataset, "train"), load(experiment.dataset, "validation")
     tuning = experiment.fine_tuning or FROM_THE_BEGINNING
+    _check_task(tuning, train.task)
     selection = selection_of(tuning, len(validation))
     model = build_network(experiment, train)
     wake(model)
     freeze(model, tuning)
+    if progress and fabric.is_global_zero and experiment.smoothing is not None:
+        print(f"{directory.path.name}: {smoothing_words(model)}", file=sys.stderr)
 
     def loader(dataset: Dataset, *, shuffle: bool) -> Loader:
         return Loader(
@@ -181,7 +206,7 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
 
     batches = loader(train, shuffle=True)
     objective = Objective(
-        model, experiment.method, len(train), experiment.epochs * len(batches), seed=experiment.seed,
+        model, experiment.method, len(train), experiment.epochs * len(batches), seed=experiment.seed, task=train.task,
         class_weights=weights_of_classes(tuning.class_weights, train.labels.tolist(), train.classes),
         label_smoothing=tuning.label_smoothing, running_statistics=tuning.running_statistics,
     )  # fmt: skip
@@ -314,6 +339,8 @@ def validation_scores(
 ) -> dict[str, float]:
     """Accuracy and cross-entropy on the validation images, over all processes.
 
+    Of several labels an image the accuracy is the mean over the images of the share of known labels that is right.
+
     Args:
         fabric: of this process.
         model: the network.
@@ -325,8 +352,8 @@ def validation_scores(
     with evaluating(model), fabric.autocast():
         for image, label, *_ in batches.epoch(0):
             logits = model(image)
-            right = (logits.argmax(1) == label).sum()
-            loss = F.cross_entropy(logits.float(), label, reduction="sum")
+            right = right_shares(logits, label).sum()
+            loss = cross_entropy(logits.float(), label, reduction="sum")
             totals += torch.stack([right.float(), loss, torch.tensor(float(len(label)), device=fabric.device)])
             if classes is not None:
                 by_class[0] += label[logits.argmax(1) == label].bincount(minlength=classes)

@@ -20,7 +20,13 @@ Score = Literal["logit", "probability"]
 
 
 def target_score(logits: Logits, target: Label, *, score: Score) -> PerSample:
-    """The explained number: the target's logit or its softmax probability, (n,)."""
+    """The explained number: the target's logit or its softmax probability, (n,).
+
+    With (n, k) targets, of a network with several labels an image, it is the sum of the logits, or of their sigmoids,
+    each times its target; see `pellucid.methods.terms.sides`.
+    """
+    if target.ndim == 2:
+        return ((logits if score == "logit" else logits.sigmoid()) * target).sum(1)
     target = target.clone() if target.is_inference() else target  # autograd refuses to save an inference tensor
     return (logits if score == "logit" else logits.softmax(1)).gather(1, target[:, None])[:, 0]
 
@@ -93,7 +99,7 @@ def weighted_gradient(
     total: Tensor | None = None
     while group := list(_take(points, together)):
         x = torch.cat([point for point, _ in group])
-        targets = target.repeat(len(group))
+        targets = torch.cat([target] * len(group))
         gradient = gradient_of(model, x, targets, score=score, chunk=chunk, create_graph=create_graph)
         for (_, weight), part in zip(group, torch.split(gradient, len(target)), strict=True):
             total = weight * part if total is None else total + weight * part

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,8 @@ def default_layer(layers: Sequence[SeenLayer], logits: Tensor) -> SeenLayer | No
     In a convolutional network it is the one before the global pooling. In a transformer that classifies by a class
     token, the patches of the last block no longer matter; what enters its attention does, so that it is the
     normalisation before it. Queries, keys, values and other linear maps inside a block are passed over, and so are
-    layers beside the way to the logits. Where several layers return the same tensor, the outermost has the name.
+    dropout, which in eval mode does nothing, and layers beside the way to the logits. Where several layers return the
+    same tensor, the outermost has the name.
 
     Args:
         layers: as `pellucid.core.feature_maps.observe` returns them, with gradients.
@@ -55,7 +57,7 @@ def default_layer(layers: Sequence[SeenLayer], logits: Tensor) -> SeenLayer | No
     return None
 
 
-def feature_layer(model: nn.Module, x: Image, name: str | None = None) -> SeenLayer:
+def feature_layer(model: Any, x: Image, name: str | None = None) -> SeenLayer:
     """The layer of a name, or `default_layer`, as one image shows it.
 
     Args:
@@ -64,8 +66,10 @@ def feature_layer(model: nn.Module, x: Image, name: str | None = None) -> SeenLa
         name: of the layer, with or without the ``network.`` that `pellucid.models.build` puts before it.
 
     Raises:
-        InputError: no such layer, one without a feature map, or a network in which there is none.
+        InputError: no such layer, one without a feature map, a network in which there is none, or no module at all.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"a class activation map looks into a torch.nn.Module, got {type(model).__name__}")
     with torch.inference_mode(False), torch.enable_grad():
         layers, logits = observe(model, x[:1].detach().clone().requires_grad_().clone())
         if name is None:
@@ -118,7 +122,7 @@ def activation_and_gradient(
         kept = tensor if create_graph and tensor.requires_grad else tensor.detach().requires_grad_()
         seen.append(kept)
         passed = kept.clone()  # as what follows may write over its input
-        return passed if out is tensor else type(out)([passed, *out[1:]])  # type: ignore[call-arg,index,operator]
+        return passed if out is tensor else type(out)([passed, *out[1:]])  # type: ignore[call-arg,index]
 
     handle = layer.module.register_forward_hook(hook)
     grid = layer.grid
@@ -145,6 +149,8 @@ def activation_and_gradient(
 def _is_block(layer: SeenLayer) -> bool:
     """Whether an output is one between operations, not inside of one, where channels come last."""
     grid, module = layer.grid, layer.module
+    if isinstance(module, nn.Identity | nn.modules.dropout._DropoutNd):
+        return False
     first = grid is not None and grid.layout == "channels first"
     return first or next(module.children(), None) is not None or "norm" in type(module).__name__.lower()
 

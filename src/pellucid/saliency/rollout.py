@@ -99,7 +99,7 @@ def attention_layers(model: nn.Module) -> list[str]:
     return [name for name, module in model.named_modules() if _kind(module)]
 
 
-def attentions(model: nn.Module, x: Image, *, create_graph: bool = False) -> list[Attention]:
+def attentions(model: Any, x: Image, *, create_graph: bool = False) -> list[Attention]:
     """The attention of each block in the order of the forward pass, mean over its heads.
 
     Args:
@@ -113,6 +113,8 @@ def attentions(model: nn.Module, x: Image, *, create_graph: bool = False) -> lis
     Raises:
         InputError: as `AttentionRollout` says.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"attention rollout looks into a torch.nn.Module, got {type(model).__name__}")
     found: list[Attention] = []
     named = {module: name for name, module in model.named_modules() if _kind(module)}
     twice = twice_differentiable() if create_graph else nullcontext()
@@ -196,26 +198,38 @@ def _watch_linear(module: nn.Module, name: str, parts: list[str], found: list[At
 
 def _recomputed(module: Any, name: str, parts: list[Tensor], out: Tensor | None) -> Attention:
     """Softmax of queries times keys, held against what the module returned, which is to be made of just that."""
-    heads = module.num_heads if len(parts) == 1 else module.num_attention_heads
-    queries, keys, values = parts[0].chunk(3, dim=-1) if len(parts) == 1 else parts
-    query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (queries, keys, values))
-    query, key = (
-        norm(part) if isinstance(norm := getattr(module, norm_name, None), nn.Module) else part
-        for part, norm_name in ((query, "q_norm"), (key, "k_norm"))
-    )
-    scale = getattr(module, "scale", query.shape[-1] ** -0.5)
-    weight = ((query * scale) @ key.transpose(-2, -1)).softmax(-1)
+    is_timm = len(parts) == 1
+    heads = module.num_heads if is_timm else module.num_attention_heads
+    query, key, value = (_by_head(part, heads) for part in (parts[0].chunk(3, dim=-1) if is_timm else parts))
+    query, key = _layer(module, "q_norm")(query), _layer(module, "k_norm")(key)
+    scale = getattr(module, "scale", None)
+    scale = scale if isinstance(scale, float | Tensor) else query.shape[-1] ** -0.5
+    weight: Tensor = ((query * scale) @ key.transpose(-2, -1)).softmax(-1)
     with torch.no_grad():
         context = (weight @ value).transpose(1, 2).flatten(2)
-        for step in ("norm", "proj") if len(parts) == 1 else ():
-            context = layer(context) if isinstance(layer := getattr(module, step, None), nn.Module) else context
-        same = out is not None and out.shape == context.shape
-        if not same or not torch.allclose(context, out, rtol=1e-3, atol=1e-3 * float(context.abs().max())):  # type: ignore[arg-type]
+        if is_timm:
+            context = _layer(module, "proj")(_layer(module, "norm")(context))
+        if out is None or out.shape != context.shape or not _alike(context, out):
             raise InputError(
                 f"the attention of {name!r} is more than softmax(QKᵀ) of its queries and keys, such as one with a "
                 "position bias or within windows, so that attention rollout cannot observe it"
             )
     return weight.mean(1)
+
+
+def _by_head(part: Tensor, heads: int) -> Float[Tensor, "n heads t c"]:
+    return part.reshape(*part.shape[:2], heads, -1).transpose(1, 2)
+
+
+def _layer(module: nn.Module, name: str) -> nn.Module:
+    layer = getattr(module, name, None)
+    return layer if isinstance(layer, nn.Module) else nn.Identity()
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two results of the same products are equal up to the rounding of their precision."""
+    rounding = 1e-3 if one.dtype in (torch.float32, torch.float64) else 2e-2
+    return torch.allclose(one, other, rtol=rounding, atol=rounding * float(one.abs().max()))
 
 
 def _grid(model: nn.Module, x: Image, *, tokens: int) -> Grid:
