@@ -70,6 +70,12 @@ def test_of_reflection(padding) -> None:
     torch.testing.assert_close(TABLE[aten.reflection_pad2d_backward.default](grad, x, padding), expected)
 
 
+@given(st.lists(st.integers(-2, 3), min_size=4, max_size=6).filter(lambda pad: len(pad) % 2 == 0))
+def test_padding_by_joining_is_padding(pad) -> None:
+    x = normal(2, 5, 6, 7)
+    assert torch.equal(TABLE[aten.constant_pad_nd.default](x, pad, 0.5), F.pad(x, pad, value=0.5))
+
+
 @pytest.mark.parametrize(("dim", "size"), [(2, 3), (3, 2), (-1, 5)])
 def test_of_windows(dim: int, size: int) -> None:
     x = normal(2, 3, 5, 6)

@@ -26,8 +26,10 @@ def test_equal_numbers_have_no_difference() -> None:
 def test_a_difference_is_relative_to_the_largest_logit_and_told() -> None:
     other = LOGITS + np.float32(0.01)
     parity = compared(giving(other), IMAGES, [LOGITS], what="f", tolerance=1e-3)
-    assert parity.logits == pytest.approx(0.01, rel=1e-3) and parity.worst == pytest.approx(0.0005, rel=1e-3)
-    with pytest.raises(InputError, match="f differs from the network by 0.0005 of the largest value, more than the"):
+    assert parity.logits == pytest.approx(0.01, rel=1e-3) and parity.scale == 20
+    with pytest.raises(
+        InputError, match=r"f differs .* more than the tolerance of 0.0001 \(largest .* logit 0.01, the"
+    ):
         compared(giving(other), IMAGES, [LOGITS], what="f", tolerance=1e-4)
 
 
@@ -39,7 +41,7 @@ def test_another_prediction_is_counted() -> None:
 
 @pytest.mark.parametrize("wrong", [np.full_like(LOGITS, np.nan), np.full_like(LOGITS, np.inf)])
 def test_what_is_not_finite_is_refused(wrong: np.ndarray) -> None:
-    with pytest.raises(InputError, match="by inf of the largest value"):
+    with pytest.raises(InputError, match="largest difference of a logit inf"):
         compared(giving(wrong), IMAGES, [LOGITS], what="f", tolerance=1e9)
 
 
@@ -50,12 +52,24 @@ def test_a_file_that_gives_something_else_for_one_image_is_refused() -> None:
         compared(giving(LOGITS, LOGITS), IMAGES, [LOGITS], what="f", tolerance=1e-4)
 
 
-def test_a_map_is_judged_by_its_brightest_pixel() -> None:
+def test_maps_are_judged_together_and_a_hundred_times_less_strictly() -> None:
     drawn = np.full((3, 2, 2), 1e-3, np.float32)
-    parity = compared(
-        lambda x: [LOGITS[: len(x)], 1.01 * drawn[: len(x)]], IMAGES, [LOGITS, drawn], what="f", tolerance=0.1
-    )
-    assert parity.map == pytest.approx(0.01, rel=1e-3)
+    other = drawn.copy()
+    other[0, 0, 0] *= 1.04  # one of the twelve pixels, and of the four of the first image alone
+
+    def run(x: np.ndarray) -> list[np.ndarray]:
+        return [LOGITS[: len(x)], other[: len(x)]]
+
+    parity = compared(run, IMAGES, [LOGITS, drawn], what="f", tolerance=1.5e-4)
+    assert parity.map == pytest.approx(0.04 * (2 / 16) ** 0.5, rel=1e-3)
+    with pytest.raises(InputError, match="the maps differ by 1 %"):
+        compared(run, IMAGES, [LOGITS, drawn], what="f", tolerance=1.4e-4)
+
+
+def test_a_map_that_is_not_finite_is_refused() -> None:
+    drawn = np.ones((3, 2, 2), np.float32)
+    with pytest.raises(InputError, match="the maps differ by nan %"):
+        compared(lambda x: [LOGITS[: len(x)], np.nan * drawn[: len(x)]], IMAGES, [LOGITS, drawn], what="f", tolerance=1)
 
 
 def test_a_folder_appears_only_when_its_writing_succeeds(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ def network() -> nn.Module:
 def written(folder: Path, model: nn.Module, activation: Activation | None, block: dict | None) -> Path:
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
     changes = {"activation": activation and asdict(activation), "smoothing": block}
-    (folder / "preprocessing.json").write_text(json.dumps({"mean": [0.5, 0.4], "std": [0.2, 0.3], "changes": changes}))
+    (folder / "preprocessing.json").write_text(
+        json.dumps({"mean": [0.5, 0.4], "std": [0.2, 0.3], "output": None, "changes": changes})
+    )
     return folder
 
 
@@ -54,6 +56,26 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     folder = written(tmp_path, network(), None, None)
     with pytest.raises(RuntimeError, match="size mismatch"):
         standalone.load(nn.Sequential(nn.Conv2d(2, 9, 3)), folder)
+
+
+@pytest.mark.parametrize("key", ["scores", "1"])
+def test_logits_among_other_things_are_taken_out(tmp_path: Path, key: str) -> None:
+    class Several(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = network()
+
+        def forward(self, x, *, twice):
+            logits = self.body(x) * (2 if twice else 1)
+            return (x, logits) if key == "1" else {"features": x, "scores": logits}
+
+    model = Several().eval()
+    folder = written(tmp_path, model, None, None)
+    said = json.loads((folder / "preprocessing.json").read_text())
+    said |= {"mean": None, "output": {"key": key, "keywords": {"twice": True}}}
+    (folder / "preprocessing.json").write_text(json.dumps(said))
+    x = torch.rand(3, 2, 8, 8)
+    torch.testing.assert_close(standalone.load(Several(), folder)(x), 2 * model.body(x))
 
 
 def test_it_imports_nothing_of_pellucid() -> None:

@@ -176,29 +176,32 @@ def _data(card: Card) -> str:
 
 def _training(card: Card) -> str:
     experiment = card.exported.experiment
-    method = type(experiment.method)
-    doc = " ".join((inspect.getdoc(method) or "").split())
+    if not experiment.epochs:
+        return "None: the network is as it was given."
+    doc = " ".join((inspect.getdoc(type(experiment.method)) or "").split())
     source = re.search(r"Source: (.+?)(?:(?<!al)\. |\.?$)", doc)
-    settings = card.config["method"].get("init_args") or {}
     lines = [f"Method: {training_words(card.config)}"]
-    if settings:
+    if settings := card.config["method"].get("init_args"):
         lines.append(f"Its settings: {_settings(settings)}")
     if source is not None:
         lines.append(f"Source of the method: {source[1].replace('``', '`')}")
     optimizer, schedule = experiment.optimizer, experiment.schedule
-    epochs = f"{experiment.epochs} epoch{'s' * (experiment.epochs != 1)}"
     lines.append(
-        f"{epochs} in batches of {experiment.batch_size}, {optimizer.name} with a learning rate of {optimizer.lr:g} "
-        f"({schedule.name}), precision {experiment.precision}, seed {experiment.seed}"
+        f"{experiment.epochs} epoch{'s' * (experiment.epochs != 1)} in batches of {experiment.batch_size}, "
+        f"{optimizer.name} with a learning rate of {optimizer.lr:g} ({schedule.name}), precision "
+        f"{experiment.precision}, seed {experiment.seed}"
     )
+    if fine_tuning := card.config.get("fine_tuning"):
+        lines.append(f"Fine-tuning: {_settings(fine_tuning)}")
     if experiment.network.weights is not None or experiment.network.options.get("pretrained"):
-        lines.append("Training began from given weights.")
+        lines.append("Training began from weights that were there before.")
     return _bullets(lines)
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
     """Nested plain data in one line."""
-    return "`" + yaml.safe_dump(dict(settings), default_flow_style=True, width=10_000).strip().strip("{}") + "`"
+    line = yaml.safe_dump(dict(settings), default_flow_style=True, width=10_000).strip()
+    return f"`{line.removeprefix('{').removesuffix('}')}`" if "`" not in line else plain(line)
 
 
 def _numbers(card: Card) -> str:

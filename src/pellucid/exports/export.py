@@ -70,7 +70,8 @@ def export(
         saliency: kind of map that ONNX and ``torch.export`` give beside the logits, of the predicted class, such as
             ``vanilla_gradient``; none by default.
         images: how many images files are compared on.
-        tolerance: largest difference that is accepted, relative to the largest logit, or to a map's brightest pixel.
+        tolerance: largest difference of a logit that is accepted, relative to the largest one; maps may differ by a
+            hundred times as much of their norm, since a ReLU's slope jumps where rounding moves its input over 0.
         opset: version of ONNX's operations; what the installed torch writes by default.
         license: identifier of a licence, such as ``apache-2.0``, that the model card states; none by default.
         replace: take the place of an export that is there.

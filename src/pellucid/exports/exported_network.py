@@ -23,6 +23,9 @@ from pellucid.runs.trained import build_network
 
 __all__ = ["ExportedNetwork", "read_network"]
 
+PARTS = ("normalize", "network")
+"""What every run's model has: the normalisation of pixels, and the network that its factory makes."""
+
 
 @dataclass(frozen=True, eq=False)
 class ExportedNetwork:
@@ -55,6 +58,11 @@ class ExportedNetwork:
     def network(self) -> nn.Module:
         """The network without its normalisation."""
         return self.model.get_submodule("network")
+
+    @property
+    def after_network(self) -> nn.Sequential:
+        """What the model puts behind the network, such as two classes in the place of one logit; mostly nothing."""
+        return nn.Sequential(*(child for name, child in self.model.named_children() if name not in PARTS))
 
     @property
     def normalization(self) -> tuple[list[float], list[float]] | None:
@@ -103,15 +111,17 @@ class ExportedNetwork:
         """What whoever uses the weights must know, as plain data."""
         mean, std = self.normalization or (None, None)
         channels, height, width = self.shape
+        resized = self.experiment.dataset.size  # None: every image is taken as it is stored
         return {
             "pixels": "grey in [0, 1]" if channels == 1 else f"{channels} channels in [0, 1]",
             "channels": channels,
             "size": [height, width],
-            "resize": "the shorter side to the size, bilinear, then the middle",
+            "resize": None if resized is None else "the shorter side to the size, bilinear, then the middle",
             "mean": mean,
             "std": std,
             "classes": list(self.classes),
             "network": {"name": self.experiment.network.name, "options": self.experiment.network.options},
+            "output": None,
             "changes": self.changes,
             "pellucid": __version__,
         }

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch._decomp import get_decompositions
 
-__all__ = ["decompositions"]
+__all__ = ["decompositions", "median"]
 
 aten = torch.ops.aten
 
@@ -45,9 +45,10 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
     table: dict[Any, Callable[..., Any]] = dict(get_decompositions(KNOWN_TO_TORCH))
     return table | {
         aten.avg_pool2d_backward.default: _mean_pool_gradient,
+        aten.constant_pad_nd.default: _padded,
         aten.convolution_backward.default: _convolution_gradient,
         aten.max_pool2d_with_indices_backward.default: _maximum_pool_gradient,
-        aten.median.dim: _median,
+        aten.median.dim: median,
         aten.reflection_pad2d_backward.default: _reflection_gradient,
         aten.unfold_backward.default: _windows_gradient,
     }
@@ -119,7 +120,7 @@ def _mean_pool_gradient(
     return aten.convolution.default(grad, even, None, steps, pads, [1, 1], True, missed, x.shape[1])
 
 
-def _median(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+def median(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """The median and its place, by sorting; of an even number of values the lower of the middle two."""
     values, places = torch.sort(x, dim=dim)
     middle = (x.shape[dim] - 1) // 2
@@ -153,11 +154,25 @@ def _unreflected(grad: Tensor, size: int, before: int, after: int, dim: int) -> 
 
 
 def _placed(part: Tensor, before: int, after: int, dim: int) -> Tensor:
-    """Zeros around ``part``; not ``pad``, whose look at strides would fix the number of images in the graph."""
-    sizes = list(part.shape)
+    """Zeros around ``part`` along one dimension."""
+    return _padded(part, [0, 0] * (-dim - 1 if dim < 0 else part.ndim - 1 - dim) + [before, after])
 
-    def zeros(count: int) -> Tensor:
-        shape = [count if place == dim % len(sizes) else size for place, size in enumerate(sizes)]
-        return part.new_zeros(shape)
 
-    return torch.cat([zeros(before), part, zeros(after)], dim)
+def _padded(x: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
+    """Constant borders, or with negative numbers none of the outermost pixels; the last dimension's come first.
+
+    torch's own code of it fixes the number of images where a graph is traced.
+    """
+    for place, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
+        dim = x.ndim - 1 - place
+        if before < 0 or after < 0:
+            cut = max(0, -before)
+            x = x.narrow(dim, cut, x.shape[dim] - cut - max(0, -after))
+        sizes = list(x.shape)
+        whole = [x]
+        if before > 0:
+            whole.insert(0, x.new_full([*sizes[:dim], before, *sizes[dim + 1 :]], value))
+        if after > 0:
+            whole.append(x.new_full([*sizes[:dim], after, *sizes[dim + 1 :]], value))
+        x = torch.cat(whole, dim) if len(whole) > 1 else x
+    return x

@@ -95,13 +95,13 @@ def quiet() -> Iterator[None]:
 class _Traced(nn.Module):
     """Operations that were recorded with a network's weights as arguments, and the weights."""
 
-    def __init__(self, model: nn.Module, operations: torch.fx.GraphModule) -> None:
+    def __init__(self, mapped: nn.Module, operations: torch.fx.GraphModule) -> None:
         super().__init__()
-        self.model = model
+        self.mapped = mapped
         self.operations = operations
 
     def forward(self, x: Image) -> tuple[Logits, Heatmap]:
-        result: tuple[Logits, Heatmap] = self.operations(_tensors(self.model), x)
+        result: tuple[Logits, Heatmap] = self.operations(_tensors(self.mapped), x)
         return result
 
 
@@ -109,36 +109,37 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
+class _Mapped(nn.Module):
+    """A network that gives its map beside the logits."""
+
+    def __init__(self, model: nn.Module, saliency: Explain) -> None:
+        super().__init__()
+        self.model = model
+        self.saliency = saliency
+
+    def forward(self, x: Image) -> tuple[Logits, Heatmap]:
+        return logits_and_map(self.model, x, self.saliency)
+
+
 def _with_map(model: nn.Module, example: Image, saliency: Explain) -> nn.Module:
     """The operations of logits and map, recorded once with the number of images left open."""
+    mapped = _Mapped(model, saliency).eval()
 
     def run(tensors: Mapping[str, Tensor], x: Image) -> tuple[Logits, Heatmap]:
-        return logits_and_map(_Called(model, tensors), x, saliency)
+        result: tuple[Logits, Heatmap] = functional_call(mapped, dict(tensors), (x,))
+        return result
 
     _refuse_drawing(model, example, saliency)
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    open_batch = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.DYNAMIC, *[DimDynamic.STATIC] * (example.ndim - 1)])  # type: ignore[var-annotated]
-    images = mode.from_tensor(example, symbolic_context=open_batch)
-    tensors = {name: mode.from_tensor(value, static_shapes=True) for name, value in _tensors(model).items()}
+    sizes = [DimDynamic.DYNAMIC, *[DimDynamic.STATIC] * (example.ndim - 1)]
+    images = mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes))  # type: ignore[var-annotated]
+    tensors = {name: mode.from_tensor(value, static_shapes=True) for name, value in _tensors(mapped).items()}
     # Attention's fused kernels have a backward pass of their own, which only torch knows.
     with mode, sdpa_kernel(SDPBackend.MATH):
         operations = make_fx(run, decomposition_table=decompositions())(tensors, images)
     operations.graph.eliminate_dead_code()
     operations.recompile()
-    return _Traced(model, operations)
-
-
-class _Called(nn.Module):
-    """A network that is called with tensors in the place of its own."""
-
-    def __init__(self, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        object.__setattr__(self, "called", (model, dict(tensors)))
-
-    def forward(self, x: Image) -> Logits:
-        model, tensors = self.called  # type: ignore[misc]
-        logits: Logits = functional_call(model, tensors, (x,))
-        return logits
+    return _Traced(mapped, operations)
 
 
 def _refuse_drawing(model: nn.Module, example: Image, saliency: Explain) -> None:

@@ -16,7 +16,7 @@ from torch.export import ExportedProgram
 from pellucid.core.errors import InputError, raised
 from pellucid.core.files import whole_file
 from pellucid.exports.exported_network import ExportedNetwork
-from pellucid.exports.gradients import decompositions
+from pellucid.exports.gradients import median
 from pellucid.exports.graph import logits_and_map, quiet, traced
 from pellucid.exports.parity import Arrays, Parity, compared
 from pellucid.saliency import Explain, saliency_name
@@ -127,7 +127,7 @@ def write_onnx(graph: Graph, exported: ExportedNetwork, file: Path, *, opset: in
         InputError: an operation of the network has no counterpart there.
     """
     require_onnx()
-    table = {**torch.export.default_decompositions(), **decompositions()}
+    table = {**torch.export.default_decompositions(), torch.ops.aten.median.dim: median}
     try:
         with quiet(), _without_notes():
             written: Any = torch.onnx.export(

@@ -48,9 +48,8 @@ def load(network: nn.Module, folder: str | Path | None = None) -> nn.Module:
             setattr(parent, last, Smoothed(getattr(parent, last), **settings))
         _shape_blocks(network, weights)
     network.load_state_dict(weights)
-    if said["mean"] is None:
-        return network.eval()
-    return nn.Sequential(Normalize(said["mean"], said["std"]), network).eval()
+    before = nn.Identity() if said["mean"] is None else Normalize(said["mean"], said["std"])
+    return nn.Sequential(before, network if said["output"] is None else Logits(network, **said["output"])).eval()
 
 
 class Normalize(nn.Module):
@@ -67,6 +66,26 @@ class Normalize(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Pixels in [0, 1], normalised."""
         return (x - self.mean) / self.std
+
+
+class Logits(nn.Module):
+    """A network that gives its logits among other things, as the entry ``key`` of its output."""
+
+    def __init__(self, network: nn.Module, key: str, keywords: dict[str, Any]) -> None:
+        super().__init__()
+        self.network, self.key, self.keywords = network, key, keywords
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits alone."""
+        output: Any = self.network(x, **self.keywords)
+        if isinstance(output, list | tuple) and self.key.isdigit():
+            output = output[int(self.key)]
+        elif isinstance(output, dict):
+            output = output[self.key]
+        elif not isinstance(output, Tensor):
+            output = getattr(output, self.key)
+        logits: Tensor = output
+        return logits
 
 
 class Activation(nn.Module):
