@@ -4,7 +4,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,14 +129,16 @@ def of_network(
     """Any PyTorch classifier; its weights are read without running code.
 
     Args:
-        network: ``package.module:factory``, ``timm:NAME``, ``torchvision:NAME`` or one of pellucid's own.
+        network: ``package.module:factory``, ``timm:NAME``, ``torchvision:NAME``, ``huggingface:NAME`` or one of
+            pellucid's own.
         weights: file of its state_dict, .safetensors or PyTorch's; what the factory returns is taken without one.
         options: keyword arguments of the factory.
         size: side in pixels of the square images that it takes.
         channels: of these images.
         classes: how many logits it gives, or the name of each.
-        mean: one number a channel that is subtracted from pixels in [0, 1]; nothing is by default.
-        std: one number a channel that the rest is divided by; nothing is by default.
+        mean: one number a channel, or one for all, that is subtracted from pixels in [0, 1]; by default what the
+            weights were trained with where they say so, and nothing otherwise.
+        std: one number a channel that the rest is divided by; likewise.
 
     Raises:
         InputError: as `pellucid.models.build`; or numbers that cannot be.
@@ -145,17 +147,13 @@ def of_network(
         raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
     names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
     file = None if weights is None else str(weights)
-    choice = Network(name=network, weights=file, options=dict(options or {}), normalize=bool(mean or std))
+    choice = Network(name=network, weights=file, options=dict(options or {}))
+    if mean or std:
+        choice = replace(choice, mean=tuple(mean) or (0.0,) * len(std), std=tuple(std) or (1.0,) * len(mean))
     shape = (channels, size, size)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment
-        model = build(
-            choice,
-            classes=len(names),
-            shape=shape,
-            mean=tuple(mean) or (0.0,) * channels,
-            std=tuple(std) or (1.0,) * channels,
-        ).eval()
+        model = build(choice, classes=len(names), shape=shape, mean=(), std=(), unknown="leave").eval()
     return ExplainedNetwork(network, model, names, shape, _digest(model))
 
 

@@ -13,7 +13,8 @@ from pellucid.core.randomness import fork
 from pellucid.data import Dataset, load
 from pellucid.edits.activation import swap_activations
 from pellucid.edits.smoothing import smooth
-from pellucid.models import build
+from pellucid.models import Normalize, build, without_weights
+from pellucid.models.preprocessing import numbers
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts, as_facts
 from pellucid.runs.settings import Experiment, read_experiment
@@ -82,7 +83,7 @@ def load_network(run: str | Path, data: Dataset | DataFacts | None = None) -> nn
             f"{run} has no {directory.data.name}, as it was trained by an older pellucid; give a split of its dataset"
         )
     # The weights that training began with are in the trained ones' place now; their file may be gone.
-    experiment = replace(experiment, network=replace(experiment.network, weights=None))
+    experiment = replace(experiment, network=without_weights(experiment.network))
     model = build_network(experiment, known)
     file = directory.weights
     if not file.is_file():
@@ -116,15 +117,19 @@ def build_network(experiment: Experiment, data: Dataset | DataFacts) -> nn.Modul
     return model.to(memory_format=torch.channels_last) if experiment.channels_last else model  # type: ignore[call-overload]
 
 
-def facts_of(experiment: Experiment, train: Dataset) -> DataFacts:
-    """What a run records of its data.
+def facts_of(model: nn.Module, train: Dataset) -> DataFacts:
+    """What a run records of its data, and of what its network does to their pixels.
 
     Args:
-        experiment: what is trained; says whether the network normalises pixels.
+        model: what is trained, as `build_network` returns it.
         train: the training images.
     """
-    normalized = {} if experiment.network.normalize else {"mean": None, "std": None}
-    return as_facts(train.facts() | normalized)
+    facts, layer = train.facts(), model.get_submodule("normalize")
+    for name in ("mean", "std"):
+        used = numbers(layer.get_buffer(name)) if isinstance(layer, Normalize) else None
+        of_data = facts[name] is not None and used == numbers(torch.tensor(facts[name]))
+        facts[name] = facts[name] if of_data else used  # the data set's own, in all their digits
+    return as_facts(facts)
 
 
 def _check_shape(run: Path, facts: DataFacts, data: Dataset | DataFacts) -> None:

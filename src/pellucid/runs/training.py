@@ -155,7 +155,7 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
     schedule = experiment.schedule.build(optimizer, steps_per_epoch=len(batches), epochs=experiment.epochs)
     wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
     checkpoint = Checkpoint(
-        fabric, experiment, directory, facts_of(experiment, train), objective, optimizer, schedule,
+        fabric, experiment, directory, facts_of(model, train), objective, optimizer, schedule,
         snapshots=snapshots, watched=validation if len(validation) else train,
     )  # fmt: skip
     checkpoint.restore()
