@@ -68,7 +68,11 @@ from .runs.settings import (
 )
 from .runs.training import fit as fit
 from .saliency import (
+    AttentionRollout as AttentionRollout,
+    GradCAM as GradCAM,
+    GradCAMPlusPlus as GradCAMPlusPlus,
     IntegratedGradients as IntegratedGradients,
+    LayerCAM as LayerCAM,
     SmoothGrad as SmoothGrad,
     VanillaGradient as VanillaGradient,
     as_saliency as as_saliency,

@@ -28,6 +28,8 @@ def explain(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", default=Path("explanations"), type=Path, help="folder of the cards")
     parser.add_argument("--format", default="png,html,json", help="of png, html, json, npz")
     parser.add_argument("--saliency", default="", help="methods with commas between, as of evaluate")
+    parser.add_argument("--signed", action="store_true", help="draw what speaks for the class red, against it blue")
+    parser.add_argument("--top", type=float, help="magnitude in the last colour, one for all maps; each has its own")
     parser.add_argument("--target", help="class that is explained, by number or name; by default the predicted one")
     parser.add_argument("--full", action="store_true", help="tighter figures: more noise, more random maps")
     parser.add_argument("--reference", type=Path, help="folder of images that percentiles are of; a run has its own")
@@ -47,7 +49,9 @@ def explain(arguments: Sequence[str]) -> None:
     from dataclasses import replace
 
     from pellucid.explanation import batch, reference
+    from pellucid.report.colours import Scale
 
+    scale = Scale(signed=parsed.signed, top=parsed.top)
     device = _device(parsed.accelerator)
     network, images = _network(parsed)
     network.model.to(device)
@@ -62,7 +66,7 @@ def explain(arguments: Sequence[str]) -> None:
     formats: Any = names(parsed.format)  # checked by explain
     summary = batch.explain(
         network, images, parsed.out, examination=examination, reference=compared, formats=formats,
-        target=parsed.target, batch_size=parsed.batch_size,
+        target=parsed.target, batch_size=parsed.batch_size, scale=scale,
     )  # fmt: skip
     if not summary.made:
         reason = summary.skipped[0]["reason"]

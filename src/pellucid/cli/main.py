@@ -19,6 +19,7 @@ COMMANDS = {
     "train": ("train", "train one network into a run directory"),
     "evaluate": ("evaluate", "measure trained networks, one row per test image"),
     "compare": ("show", "table of measured runs"),
+    "layers": ("layers", "layers of a network where smoothing or a class activation map fits"),
     "explain": ("explain", "maps of single images, and how far each can be trusted"),
     "export": ("export", "a trained network for use elsewhere: weights, ONNX, torch.export, Hub folder"),
     "check": ("gate", "hold a run against a baseline, for continuous integration"),

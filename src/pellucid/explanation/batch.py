@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -21,6 +21,7 @@ from pellucid.explanation.explained_network import ExplainedNetwork
 from pellucid.explanation.pictures import STANDARD_INPUT, Picture, find, read, told
 from pellucid.explanation.reference import Reference
 from pellucid.explanation.trust_rules import judge
+from pellucid.report.colours import Scale
 from pellucid.report.measures import saliency_title
 
 __all__ = ["Format", "Summary", "cards", "explain"]
@@ -58,6 +59,7 @@ def explain(
     target: str | int | None = None,
     batch_size: int = 8,
     progress: bool = True,
+    scale: Scale = Scale(),
 ) -> Summary:
     """Write a trust card for each picture; what cannot be read is skipped and said.
 
@@ -74,6 +76,7 @@ def explain(
         target: number or name of the class that is explained; the predicted one by default.
         batch_size: images measured at once.
         progress: show a bar on a terminal.
+        scale: how the numbers of the maps become colours.
 
     Returns:
         What was made and what was skipped.
@@ -102,7 +105,7 @@ def explain(
             if isinstance(card, InputError):
                 entries[source] = {"source": told(source), "reason": str(card)}
                 continue
-            waiting.append((source, writer.submit(_write, card, out, names[source], formats)))
+            waiting.append((source, writer.submit(_write, replace(card, scale=scale), out, names[source], formats)))
             while len(waiting) > 2 * batch_size:
                 done, entry = waiting.pop(0)
                 entries[done] = entry.result()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.suite import column_name
-from pellucid.report.colours import brightest, coloured, level, photograph, uri
+from pellucid.report.colours import Scale, coloured, is_signed, photograph, uri
 from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure, measures_of
@@ -30,11 +30,15 @@ COLUMNS = 8
 
 @dataclass(frozen=True)
 class Picture:
-    """One PNG with what a screen reader says instead; of a heatmap, ``top`` is the value drawn brightest."""
+    """One PNG with what a screen reader says instead.
+
+    Of a heatmap, ``top`` is the magnitude drawn in the last colour, and ``signed`` says which colours those are.
+    """
 
     uri: str
     alt: str
     top: float | None = None
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
     """Images and heatmaps that the runs' evaluations kept.
 
     Each heatmap has a colour scale of its own, from 0 (black) to its 99th percentile (brightest), so that one extreme
-    pixel does not darken the rest.
+    pixel does not darken the rest. One that is signed, as ``channels`` ``signed_mean`` of the evaluation makes it, goes
+    from blue, against the class, over white to red, for it. The page can draw all maps of a row or a network to one.
 
     Args:
         runs: runs over the same images.
@@ -241,10 +246,11 @@ def _evenly(count: int, most: int) -> list[int]:
     return places
 
 
-def color_bar() -> Picture:
-    """The colour scale from 0 to the 99th percentile, left to right."""
-    scale = coloured(level(np.linspace(0, 1, 256)[None]))
-    return Picture(uri(scale, optimize=True), "Colour scale from black over purple and orange to yellow")
+def color_bar(*, signed: bool = False) -> Picture:
+    """The colour scale from 0, or from as much against the class, to the 99th percentile, left to right."""
+    scale = coloured(np.linspace(0, 1, 256, dtype=np.float32)[None], signed=signed)
+    colours = "blue over white to red" if signed else "black over purple and orange to yellow"
+    return Picture(uri(scale, optimize=True), f"Colour scale from {colours}")
 
 
 def _map_of(method: str, run: Run) -> str:
@@ -252,10 +258,11 @@ def _map_of(method: str, run: Run) -> str:
 
 
 def _drawn(heatmap: npt.NDArray[Any], size: tuple[int, int], alt: str) -> Picture:
-    levels = level(heatmap)
+    scale = Scale(signed=is_signed(heatmap))
+    levels = scale.levels(heatmap)
     if size != heatmap.shape[::-1]:
         levels = np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.BOX))
-    return Picture(uri(coloured(levels), optimize=True), alt, brightest(heatmap))
+    return Picture(uri(coloured(levels, signed=scale.signed), optimize=True), alt, scale.of(heatmap), scale.signed)
 
 
 def _photograph(image: npt.NDArray[Any], size: tuple[int, int]) -> str:

@@ -17,7 +17,7 @@ from pellucid.core.files import whole_file
 from pellucid.metrics.suite import column_name
 from pellucid.report import drawing, verdict
 from pellucid.report.caveats import caveats, merged, survivals
-from pellucid.report.colours import COLORMAP, palette
+from pellucid.report.colours import COLORMAP, SIGNED_COLORMAP, palette
 from pellucid.report.formats import render
 from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.measures import saliency_title, written
@@ -43,6 +43,10 @@ SALIENCY_PLAIN = {
     "vanilla_gradient": "how strongly each pixel moves the network's answer",
     "smoothgrad": "the same, averaged over noisy copies of the picture",
     "integrated_gradients": "the same, summed on the way from a black picture to the real one",
+    "gradcam": "where the last layer's features that speak for the answer are, coarse as that layer",
+    "gradcam_plus_plus": "the same, with several small things of a kind counted alike",
+    "layercam": "where the last layer's features speak for the answer, place by place",
+    "rollout": "where attention comes from over all blocks, whatever the answer is",
 }
 
 
@@ -94,6 +98,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
     measures = measures_of(runs)
     answers = verdict.answers(runs, summaries, standing, baseline)
     pictures = gallery(runs, methods)
+    signed = any(map_.signed for row in pictures.rows for maps in row.heatmaps.values() for map_ in maps if map_)
     sorted_by = orders(runs, pictures)
     style = drawing.styles(runs, baseline)
     survived = {run.name: survivals(run) for run in runs}
@@ -140,8 +145,9 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "gallery_data": _gallery_data(sorted_by),
         "orders": list({measure.own_name: measure.title for measure in sorted_by}.items()),
         "example": _example(runs, baseline, pictures, summaries),
-        "color_bar": color_bar(),
-        "colormap": COLORMAP,
+        "color_bar": color_bar(signed=signed),
+        "signed": signed,
+        "colormap": SIGNED_COLORMAP if signed else COLORMAP,
         "figures": sections(runs, summaries, style, baseline, measures, survived),
         "details": [_details(run) for run in runs],
         "command": shlex.join(["pellucid", "report", *(run.name for run in runs), "--out", "report.html"]),
@@ -261,7 +267,8 @@ def _gallery_data(sorted_by: Mapping[Measure, list[list[float | None]]]) -> Mark
     for measure, rows in sorted_by.items():
         values.setdefault(measure.own_name, {})[measure.saliency or ""] = rows
     better = {measure.own_name: measure.column.direction for measure in sorted_by}
-    text = json.dumps({"palette": palette().tobytes().hex(), "better": better, "values": values}, separators=(",", ":"))
+    palettes = {"palette": palette().tobytes().hex(), "signed": palette(signed=True).tobytes().hex()}
+    text = json.dumps({**palettes, "better": better, "values": values}, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
 
 

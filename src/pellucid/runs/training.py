@@ -1,5 +1,6 @@
 """Train an experiment into a run directory, on one process or many, resumable at any moment."""
 
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from pellucid.config import to_config
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating
 from pellucid.data import Dataset, Loader, load
+from pellucid.edits.smoothing import smoothing_words
 from pellucid.methods.objective import Objective
 from pellucid.runs.checkpoint import Checkpoint
 from pellucid.runs.directory import RunDirectory
@@ -139,6 +141,8 @@ def _first_difference(there: Any, asked: Any, name: str = "") -> tuple[str, Any,
 def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progress: bool, snapshots: int) -> None:
     train, validation = load(experiment.dataset, "train"), load(experiment.dataset, "validation")
     model = build_network(experiment, train)
+    if progress and fabric.is_global_zero and experiment.smoothing is not None:
+        print(f"{directory.path.name}: {smoothing_words(model)}", file=sys.stderr)
 
     def loader(dataset: Dataset, *, shuffle: bool) -> Loader:
         return Loader(
