@@ -95,6 +95,32 @@ def test_a_timm_network_has_timms_own_configuration(small_run: Path) -> None:
     assert made.endswith("timm.create_model('resnet18', num_classes=3, in_chans=3, drop_rate=0.1)")
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("torchvision:resnet18", "network = torchvision.models.get_model('resnet18', num_classes=3)"),
+        ("resnet18-224", "network = torchvision.models.get_model('resnet18', num_classes=3)"),
+        ("lenet5", "network = build(choice, classes=3, shape=(3, 8, 8), mean=(), std=()).network"),
+        ("my.package:make", "network = make(...)  # with 3 logits"),
+    ],
+)
+def test_the_card_makes_the_bare_network(small_run: Path, name: str, line: str) -> None:
+    exported = read_network(small_run)
+    choice = replace(exported.experiment.network, name=name, options={})
+    made, _ = factory_call(replace(exported, experiment=replace(exported.experiment, network=choice)))
+    assert made.splitlines()[-1] == line
+
+
+def test_the_cards_lines_make_a_network_that_takes_the_weights(small_run: Path) -> None:
+    exported = read_network(small_run)
+    choice = replace(exported.experiment.network, name="efficientnet-lite0", options={"pretrained": True})
+    as_lite = replace(exported, experiment=replace(exported.experiment, network=choice), shape=(3, 32, 32))
+    made: dict = {}
+    exec(factory_call(as_lite)[0], made)
+    expected = {name: value.shape for name, value in as_lite.bare().state_dict().items()}
+    assert {name: value.shape for name, value in made["network"].state_dict().items()} == expected
+
+
 def test_a_transformers_network_keeps_its_own_configuration(small_run: Path) -> None:
     exported = read_network(small_run)
 

@@ -29,7 +29,7 @@ def use(exported: ExportedNetwork, library: str | None) -> str:
             f"In this network {plain(exported.change_words)}. The weights belong to the network with that change; "
             "`model.py` makes it."
         )
-    if ":" not in exported.experiment.network.name and "." not in exported.experiment.network.name:
+    if "from pellucid" in made:
         parts.append(
             f"`{exported.experiment.network.name}` is one of pellucid's own networks. What `pellucid export --to "
             "torch_export` or `--to onnx` writes of it needs no pellucid."
@@ -67,6 +67,12 @@ def factory_call(exported: ExportedNetwork) -> tuple[str, str]:
         model = name if source == "torchvision" else torchvision[choice.name]
         return (
             f"import torchvision\n\nnetwork = torchvision.models.get_model({model!r}, num_classes={classes}{options})",
+            comment,
+        )
+    if choice.name.startswith("efficientnet-lite") and channels == 3:
+        arguments = f"{choice.name!r}, num_classes={classes}, image_size={list(exported.shape[1:])}"
+        return (
+            f"from efficientnet_lite_pytorch import EfficientNet\n\nnetwork = EfficientNet.from_name({arguments})",
             comment,
         )
     if colon or "." in source:
