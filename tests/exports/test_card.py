@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from pellucid import export
+from pellucid.exports import hub_folder
+from pellucid.exports.exported_network import read_network
+from pellucid.exports.usage import factory_call
 from pellucid.report import read_run, summarise
 from pellucid.runs.directory import RunDirectory
 
@@ -77,23 +81,60 @@ def test_a_run_that_was_never_measured_has_a_card_that_says_so(changed_run: Path
     assert not (written.path / "maps.png").exists()
 
 
-def test_a_timm_network_has_timms_own_configuration(small_run: Path, tmp_path: Path, monkeypatch) -> None:
-    from dataclasses import replace
-
-    from pellucid.exports import hub_folder
-    from pellucid.exports.exported_network import read_network
-    from pellucid.exports.usage import factory_call
-
+def test_a_timm_network_has_timms_own_configuration(small_run: Path) -> None:
     exported = read_network(small_run)
     choice = replace(exported.experiment.network, name="timm:resnet18", options={"pretrained": True, "drop_rate": 0.1})
     as_timm = replace(exported, experiment=replace(exported.experiment, network=choice))
-    config = hub_folder._config(as_timm, timm=True)
+    assert hub_folder._library(as_timm) == "timm"
+    config = hub_folder._config(as_timm, "timm")
     assert config["architecture"] == "resnet18" and config["model_args"] == {"drop_rate": 0.1}
     assert config["num_classes"] == 3 and config["label_names"] == ["left", "right", "top|most"]
     assert config["pretrained_cfg"]["input_size"] == [3, 8, 8]
     assert (config["pretrained_cfg"]["mean"], config["pretrained_cfg"]["std"]) == exported.normalization
     made, _ = factory_call(as_timm)
     assert made.endswith("timm.create_model('resnet18', num_classes=3, in_chans=3, drop_rate=0.1)")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("torchvision:resnet18", "network = torchvision.models.get_model('resnet18', num_classes=3)"),
+        ("resnet18-224", "network = torchvision.models.get_model('resnet18', num_classes=3)"),
+        ("lenet5", "network = build(choice, classes=3, shape=(3, 8, 8), mean=(), std=()).network"),
+        ("my.package:make", "network = make(...)  # with 3 logits"),
+    ],
+)
+def test_the_card_makes_the_bare_network(small_run: Path, name: str, line: str) -> None:
+    exported = read_network(small_run)
+    choice = replace(exported.experiment.network, name=name, options={})
+    made, _ = factory_call(replace(exported, experiment=replace(exported.experiment, network=choice)))
+    assert made.splitlines()[-1] == line
+
+
+def test_the_cards_lines_make_a_network_that_takes_the_weights(small_run: Path) -> None:
+    exported = read_network(small_run)
+    choice = replace(exported.experiment.network, name="efficientnet-lite0", options={"pretrained": True})
+    as_lite = replace(exported, experiment=replace(exported.experiment, network=choice), shape=(3, 32, 32))
+    made: dict = {}
+    exec(factory_call(as_lite)[0], made)
+    expected = {name: value.shape for name, value in as_lite.bare().state_dict().items()}
+    assert {name: value.shape for name, value in made["network"].state_dict().items()} == expected
+
+
+def test_a_transformers_network_keeps_its_own_configuration(small_run: Path) -> None:
+    exported = read_network(small_run)
+
+    class Config:
+        def to_json_string(self) -> str:
+            return json.dumps({"model_type": "vit", "hidden_size": 8, "id2label": {"0": "LABEL_0"}})
+
+    exported.network.config = Config()
+    choice = replace(exported.experiment.network, name="huggingface:someone/vit")
+    as_hub = replace(exported, experiment=replace(exported.experiment, network=choice))
+    assert hub_folder._library(as_hub) == "transformers"
+    config = hub_folder._config(as_hub, "transformers")
+    assert config["model_type"] == "vit" and config["architectures"] == ["Small"]
+    assert config["id2label"] == {"0": "left", "1": "right", "2": "top|most"}
 
 
 def test_words_of_others_do_no_harm(small_run: Path, tmp_path: Path) -> None:

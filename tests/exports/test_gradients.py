@@ -9,6 +9,7 @@ from torch import nn
 from pellucid import InputError, VanillaGradient, heatmap
 from pellucid.exports.gradients import decompositions
 from pellucid.exports.graph import logits_and_map, traced
+from pellucid.saliency import as_saliency
 
 TABLE = decompositions()
 aten = torch.ops.aten
@@ -113,6 +114,18 @@ def test_a_transformers_map_is_traced() -> None:
     expected = heatmap(VanillaGradient()(network, x, network(x).argmax(1)))
     torch.testing.assert_close(logits, network(x))
     torch.testing.assert_close(drawn, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gradcam", "layercam"])
+def test_a_class_activation_map_is_traced(name: str) -> None:
+    network = nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)
+    )
+    network, x = network.eval().requires_grad_(False), torch.rand(5, 1, 12, 12)
+    logits, drawn = traced(network, x[:3], saliency=name).module()(x)
+    torch.testing.assert_close(logits, network(x))
+    torch.testing.assert_close(drawn, heatmap(as_saliency(name)(network, x, network(x).argmax(1))))
 
 
 def test_logits_and_map_are_those_of_the_parts() -> None:

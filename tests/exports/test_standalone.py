@@ -31,13 +31,48 @@ def written(folder: Path, model: nn.Module, activation: Activation | None, block
     return folder
 
 
+PLACES = {"1": "1", "2": "2", "2.0": "2.layer.0"}
+
+
 @pytest.mark.parametrize("filter", ["gaussian", "mean", "median", "non-local", "none"])
 def test_a_smoothed_network_is_put_together_again(tmp_path: Path, filter) -> None:
     x = torch.rand(3, 2, 8, 8)
     choice = Smoothing(layers=("1", "2", "2.0"), filter=filter, kernel_size=3)
     smoothed = smooth(network(), choice, example=x).eval()
-    block = {"layers": ["1", "2", "2.0"], "filter": filter, "kernel_size": 3}
+    layers = {name: asdict(smoothed.get_submodule(place).smoothing.grid) for name, place in PLACES.items()}
+    for grid in layers.values():
+        del grid["channels"]
+    block = {"layers": layers, "filter": filter, "kernel_size": 3}
     loaded = standalone.load(network(), written(tmp_path, smoothed, None, block))
+    normal = (x - torch.tensor([0.5, 0.4]).view(-1, 1, 1)) / torch.tensor([0.2, 0.3]).view(-1, 1, 1)
+    torch.testing.assert_close(loaded(x), smoothed(normal), rtol=0, atol=1e-6)
+
+
+class Tokens(nn.Module):
+    """Patches, of which a class token and then rows of numbers are made, and channels that come last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(2, 6, 2, 2)
+        self.norm = nn.LayerNorm(6)
+        self.mlp = nn.Sequential(nn.Linear(6, 6), nn.GELU())
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x):
+        places = self.norm(self.patches(x).permute(0, 2, 3, 1)).flatten(1, 2)
+        tokens = self.mlp(torch.cat([places.mean(1, keepdim=True), places], 1))
+        return self.head(tokens[:, 0] + tokens.mean(1))
+
+
+def test_tokens_and_channels_that_come_last_are_smoothed_again(tmp_path: Path) -> None:
+    x = torch.rand(3, 2, 8, 8)
+    smoothed = smooth(Tokens(), Smoothing(layers=("norm", "mlp")), example=x).eval()
+    layers = {name: asdict(smoothed.get_submodule(name).smoothing.grid) for name in ("norm", "mlp")}
+    assert [grid["layout"] for grid in layers.values()] == ["channels last", "tokens"]
+    for grid in layers.values():
+        del grid["channels"]
+    block = {"layers": layers, "filter": "gaussian", "kernel_size": 3}
+    loaded = standalone.load(Tokens(), written(tmp_path, smoothed, None, block))
     normal = (x - torch.tensor([0.5, 0.4]).view(-1, 1, 1)) / torch.tensor([0.2, 0.3]).view(-1, 1, 1)
     torch.testing.assert_close(loaded(x), smoothed(normal), rtol=0, atol=1e-6)
 

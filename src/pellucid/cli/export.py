@@ -17,7 +17,7 @@ def export(arguments: Sequence[str]) -> None:
         "--to", default="state_dict", help="of state_dict, onnx, torch_export, huggingface, with commas between"
     )
     parser.add_argument(
-        "--map", help="kind of map that onnx and torch_export give beside the logits, such as vanilla_gradient"
+        "--map", help="map that onnx and torch_export give beside the logits: vanilla_gradient, gradcam, layercam"
     )
     parser.add_argument("--images", default=8, type=int, help="images that files are compared on")
     parser.add_argument("--tolerance", default=1e-4, type=float, help="largest relative difference that is accepted")

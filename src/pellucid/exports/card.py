@@ -83,20 +83,20 @@ def card_of(exported: ExportedNetwork, run: Run | None, *, license: str | None =
     return Card(exported, run, read_yaml(directory.experiment), environment, license)
 
 
-def rendered(card: Card, *, picture: str | None = None, map_title: str = "", loads_in_timm: bool = False) -> str:
+def rendered(card: Card, *, picture: str | None = None, map_title: str = "", library: str | None = None) -> str:
     """The card as Markdown behind YAML, as the Hugging Face Hub reads it.
 
     Args:
         card: what it says.
         picture: file of the maps beside it; none where none were kept.
         map_title: whose maps the picture shows.
-        loads_in_timm: whether timm makes the network of the folder by itself.
+        library: the library that makes the network of the folder by itself, ``timm`` or ``transformers``.
     """
-    head = yaml.safe_dump(_front_matter(card, timm=loads_in_timm), sort_keys=False, allow_unicode=True, width=1000)
+    head = yaml.safe_dump(_front_matter(card, library), sort_keys=False, allow_unicode=True, width=1000)
     sections = [
         f"# {plain(card.exported.name)}",
         _summary(card),
-        f"## Use\n\n{use(card.exported, timm=loads_in_timm)}",
+        f"## Use\n\n{use(card.exported, library)}",
         f"## Data\n\n{_data(card)}",
         f"## Training\n\n{_training(card)}",
         f"## Numbers\n\n{_numbers(card)}",
@@ -111,12 +111,12 @@ def rendered(card: Card, *, picture: str | None = None, map_title: str = "", loa
     return f"---\n{head}---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _front_matter(card: Card, *, timm: bool) -> dict[str, Any]:
+def _front_matter(card: Card, library: str | None) -> dict[str, Any]:
     matter: dict[str, Any] = {}
     if card.license is not None:
         matter["license"] = card.license
     matter |= {
-        "library_name": "timm" if timm else "pytorch",
+        "library_name": library or "pytorch",
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "saliency", "interpretability", "pellucid"],
     }

@@ -67,8 +67,8 @@ def export(
             changed in the network), ``onnx`` (``model.onnx``), ``torch_export`` (``model.pt2``), ``huggingface`` (a
             folder with weights, configuration and a model card). ONNX and ``torch.export`` take pixels in [0, 1] and
             any number of images: normalisation is inside.
-        saliency: kind of map that ONNX and ``torch.export`` give beside the logits, of the predicted class, such as
-            ``vanilla_gradient``; none by default.
+        saliency: kind of map that ONNX and ``torch.export`` give beside the logits, of the predicted class:
+            ``vanilla_gradient``, ``gradcam``, ``layercam`` or another that draws no random numbers; none by default.
         images: how many images files are compared on.
         tolerance: largest difference of a logit that is accepted, relative to the largest one; maps may differ by a
             hundred times as much of their norm, since a ReLU's slope jumps where rounding moves its input over 0.

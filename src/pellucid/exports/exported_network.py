@@ -11,11 +11,14 @@ from torch import Tensor, nn
 
 from pellucid import __version__
 from pellucid.core.errors import InputError
+from pellucid.core.feature_maps import Grid
 from pellucid.core.randomness import SampleDraws
 from pellucid.core.types import Image
 from pellucid.data import load
 from pellucid.edits.smoothing import Smoothed
 from pellucid.explanation.explained_network import of_run
+from pellucid.models import without_weights
+from pellucid.models.outputs import Logits, bare
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.settings import Experiment, read_experiment
@@ -56,8 +59,8 @@ class ExportedNetwork:
 
     @property
     def network(self) -> nn.Module:
-        """The network without its normalisation."""
-        return self.model.get_submodule("network")
+        """The network itself, without its normalisation and the layer that takes the logits from its output."""
+        return bare(self.model)
 
     @property
     def after_network(self) -> nn.Sequential:
@@ -74,25 +77,35 @@ class ExportedNetwork:
         return mean.flatten().tolist(), std.flatten().tolist()
 
     @property
-    def smoothed_layers(self) -> list[str]:
-        """Names, in the network that its factory makes, of the layers that a smoothing block follows."""
-        names = []
+    def output(self) -> dict[str, Any] | None:
+        """The entry of its output that holds the logits, and what the network is called with, as plain data."""
+        network = self.model.get_submodule("network")
+        if not isinstance(network, Logits):
+            return None
+        return {"key": "logits" if network.key is None else str(network.key), "keywords": network.keywords}
+
+    @property
+    def smoothed_layers(self) -> dict[str, Grid]:
+        """The layers that a smoothing block follows, as the factory's network names them, and how each is read."""
+        layers = {}
         for name, module in self.network.named_modules():
             if isinstance(module, Smoothed):
                 parts = name.split(".")
-                above = [
-                    isinstance(self.network.get_submodule(".".join(parts[:k])), Smoothed) for k in range(len(parts))
-                ]
+                above = [self.network.get_submodule(".".join(parts[:k])) for k in range(len(parts))]
                 # A smoothed layer lies in its block as `layer`, a name that the factory's network does not have.
-                names.append(".".join(part for part, inside in zip(parts, above, strict=True) if not inside))
-        return names
+                kept = [part for part, parent in zip(parts, above, strict=True) if not isinstance(parent, Smoothed)]
+                layers[".".join(kept)] = module.smoothing.grid
+        return layers
 
     @property
     def changes(self) -> dict[str, Any]:
         """What was changed in the network that its factory makes, as plain data; each is None where it was not."""
         activation, smoothing = self.experiment.activation, self.experiment.smoothing
         block = smoothing and {
-            "layers": self.smoothed_layers,
+            "layers": {
+                name: {"layout": grid.layout, "height": grid.height, "width": grid.width, "prefix": grid.prefix}
+                for name, grid in self.smoothed_layers.items()
+            },
             "filter": smoothing.filter,
             "kernel_size": smoothing.kernel_size,
         }
@@ -121,20 +134,20 @@ class ExportedNetwork:
             "std": std,
             "classes": list(self.classes),
             "network": {"name": self.experiment.network.name, "options": self.experiment.network.options},
-            "output": None,
+            "output": self.output,
             "changes": self.changes,
             "pellucid": __version__,
         }
 
     def bare(self) -> nn.Module:
         """The network as its factory makes it for these classes and images, with fresh weights, in eval mode."""
-        choice = replace(self.experiment.network, weights=None)
+        choice = replace(without_weights(self.experiment.network), normalize=False, mean=None, std=None)
         plain = replace(self.experiment, network=choice, activation=None, smoothing=None, channels_last=False)
         shown = DataFacts(
             name="", classes=self.classes, shape=self.shape, images=0, fingerprint="",
             mean=(0.0,) * self.shape[0], std=(1.0,) * self.shape[0],
         )  # fmt: skip
-        return build_network(plain, shown).get_submodule("network").eval()
+        return bare(build_network(plain, shown)).eval()
 
 
 def read_network(run: str | Path, *, images: int = 8) -> ExportedNetwork:

@@ -132,7 +132,7 @@ def _with_map(model: nn.Module, example: Image, saliency: Explain) -> nn.Module:
     _refuse_drawing(model, example, saliency)
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
     sizes = [DimDynamic.DYNAMIC, *[DimDynamic.STATIC] * (example.ndim - 1)]
-    images = mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes))  # type: ignore[var-annotated]
+    images = mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes))
     tensors = {name: mode.from_tensor(value, static_shapes=True) for name, value in _tensors(mapped).items()}
     # Attention's fused kernels have a backward pass of their own, which only torch knows.
     with mode, sdpa_kernel(SDPBackend.MATH):

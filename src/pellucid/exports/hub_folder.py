@@ -1,5 +1,6 @@
 """A folder for the Hugging Face Hub: weights, configuration, preprocessing, model card and pictures of the maps."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ def write_hub_folder(
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(exported, folder, pickled=False)
     check_weights(exported, folder, tolerance=tolerance)
-    in_timm = exported.experiment.network.name.startswith("timm:") and not exported.change_words
-    write_json(_config(exported, timm=in_timm), folder / "config.json")
+    library = _library(exported)
+    write_json(_config(exported, library), folder / "config.json")
     write_json(_preprocessor(exported), folder / "preprocessor_config.json")
     run = read_run(exported.run) if RunDirectory(exported.run).is_evaluated else None
     drawn = _pictured(run)
@@ -51,7 +52,7 @@ def write_hub_folder(
         card_of(exported, run, license=license),
         picture=PICTURE if drawn is not None else None,
         map_title=saliency_title(drawn or "").lower(),
-        loads_in_timm=in_timm,
+        library=library,
     )
     with whole_file(folder / "README.md") as file:
         file.write_text(text, encoding="utf-8")
@@ -66,13 +67,28 @@ def _pictured(run: Run | None) -> str | None:
     return next((method for method in run.saliency_methods if f"heatmap/{method}" in run.maps), None)
 
 
-def _config(exported: ExportedNetwork, *, timm: bool) -> dict[str, Any]:
-    """What ``config.json`` holds: timm's own form where timm can make the network, otherwise the settings by name."""
+def _library(exported: ExportedNetwork) -> str | None:
+    """The library that makes the network of the folder by itself, if one does."""
+    source = exported.experiment.network.name.partition(":")[0]
+    known = {"timm": "timm", "huggingface": "transformers"}
+    return None if exported.change_words else known.get(source)
+
+
+def _config(exported: ExportedNetwork, library: str | None) -> dict[str, Any]:
+    """What ``config.json`` holds: the form of the library that makes the network, otherwise the settings by name."""
     choice, (channels, height, width) = exported.experiment.network, exported.shape
     options = {key: value for key, value in choice.options.items() if key != "pretrained"}
     mean, std = exported.normalization or ([0.0] * channels, [1.0] * channels)
     named: dict[str, Any] = {"num_classes": len(exported.classes), "label_names": list(exported.classes)}
-    if timm:
+    numbered = {
+        "id2label": {str(number): name for number, name in enumerate(exported.classes)},
+        "label2id": {name: number for number, name in enumerate(exported.classes)},
+    }
+    if library == "transformers":
+        config: Any = exported.network.config
+        own: dict[str, Any] = json.loads(config.to_json_string())
+        return own | {"architectures": [type(exported.network).__name__], **numbered}
+    if library == "timm":
         arguments = {**({} if channels == 3 else {"in_chans": channels}), **options}
         return {
             "architecture": choice.name.removeprefix("timm:"),
@@ -93,8 +109,7 @@ def _config(exported: ExportedNetwork, *, timm: bool) -> dict[str, Any]:
         "network": choice.name,
         "options": options,
         **named,
-        "id2label": {str(number): name for number, name in enumerate(exported.classes)},
-        "label2id": {name: number for number, name in enumerate(exported.classes)},
+        **numbered,
         "input_size": [channels, height, width],
         "changes": exported.changes,
     }

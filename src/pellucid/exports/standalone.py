@@ -42,10 +42,10 @@ def load(network: nn.Module, folder: str | Path | None = None) -> nn.Module:
         settings = dict(changes["smoothing"])
         # Parents first: a stage and a block inside it can both be smoothed.
         layers = settings.pop("layers")
-        parents = [network.get_submodule(name.rpartition(".")[0]) for name in layers]
-        for parent, name in zip(parents, layers, strict=True):
+        parents = {name: network.get_submodule(name.rpartition(".")[0]) for name in layers}
+        for name, parent in parents.items():
             last = name.rpartition(".")[2]
-            setattr(parent, last, Smoothed(getattr(parent, last), **settings))
+            setattr(parent, last, Smoothed(getattr(parent, last), **settings, **layers[name]))
         _shape_blocks(network, weights)
     network.load_state_dict(weights)
     before = nn.Identity() if said["mean"] is None else Normalize(said["mean"], said["std"])
@@ -107,12 +107,19 @@ class Activation(nn.Module):
 
 
 class Smoothed(nn.Module):
-    """A layer, to whose output a 1 × 1 convolution of the filtered output is added."""
+    """A layer, to whose output a 1 × 1 convolution of the filtered output is added.
 
-    def __init__(self, layer: nn.Module, filter: str, kernel_size: int) -> None:
+    ``layout`` says how the output lies on the image: channels first, channels last, or ``height`` × ``width`` tokens
+    after ``prefix`` others.
+    """
+
+    def __init__(
+        self, layer: nn.Module, filter: str, kernel_size: int, layout: str, height: int, width: int, prefix: int
+    ) -> None:
         super().__init__()
         filters = {"gaussian": Blur, "mean": Blur, "non-local": NonLocal}
         self.layer = layer
+        self.layout, self.height, self.width, self.prefix = layout, height, width, prefix
         self.smoothing = nn.Module()
         self.smoothing.filter = filters[filter]() if filter in filters else nn.Identity()
         if filter == "median":
@@ -121,7 +128,17 @@ class Smoothed(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """The layer's output, smoothed."""
-        x: Tensor = self.layer(*args, **kwargs)
+        out: Tensor = self.layer(*args, **kwargs)
+        if self.layout == "channels first":
+            return self.smoothed(out)
+        if self.layout == "channels last":
+            return self.smoothed(out.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        places = out[:, self.prefix :].transpose(1, 2)
+        smoothed = self.smoothed(places.reshape(*places.shape[:2], self.height, self.width))
+        return torch.cat([out[:, : self.prefix], smoothed.flatten(2).transpose(1, 2)], dim=1)
+
+    def smoothed(self, x: Tensor) -> Tensor:
+        """A feature map (n, c, h, w), smoothed."""
         change: Tensor = self.smoothing.mix(self.smoothing.filter(x))  # type: ignore[operator]
         return x + change
 
@@ -174,7 +191,8 @@ class NonLocal(nn.Module):
         """The filtered feature map, of half as many channels."""
         query, key, value = (layer(x).flatten(2) for layer in (self.theta, self.phi, self.g))
         affinity = torch.softmax(query.transpose(1, 2) @ key / query.shape[1] ** 0.5, dim=-1)
-        return (value @ affinity.transpose(1, 2)).reshape(len(x), -1, *x.shape[2:])
+        averaged: Tensor = value @ affinity.transpose(1, 2)
+        return averaged.reshape(x.shape[0], -1, *x.shape[2:])
 
 
 def _weights(folder: Path) -> dict[str, Tensor]:

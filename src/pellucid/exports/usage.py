@@ -5,16 +5,19 @@ from pellucid.exports.exported_network import ExportedNetwork
 __all__ = ["factory_call", "plain", "use"]
 
 
-def use(exported: ExportedNetwork, *, timm: bool) -> str:
+def use(exported: ExportedNetwork, library: str | None) -> str:
     """How the weights beside ``model.py`` are loaded, as Markdown.
 
     Args:
         exported: the network.
-        timm: whether timm makes the network of the folder by itself.
+        library: the library that makes the network of the folder by itself, ``timm`` or ``transformers``.
     """
     parts = []
-    if timm:
+    if library == "timm":
         parts.append('```python\nimport timm\n\nmodel = timm.create_model("hf_hub:OWNER/NAME", pretrained=True)\n```')
+    if library == "transformers":
+        made = 'model = AutoModelForImageClassification.from_pretrained("OWNER/NAME")'
+        parts.append(f"```python\nfrom transformers import AutoModelForImageClassification\n\n{made}\n```")
     made, comment = factory_call(exported)
     parts.append(
         "`model.py` in this folder gives the bare network its weights and puts the normalisation in front; it needs "
@@ -26,7 +29,7 @@ def use(exported: ExportedNetwork, *, timm: bool) -> str:
             f"In this network {plain(exported.change_words)}. The weights belong to the network with that change; "
             "`model.py` makes it."
         )
-    if ":" not in exported.experiment.network.name and "." not in exported.experiment.network.name:
+    if "from pellucid" in made:
         parts.append(
             f"`{exported.experiment.network.name}` is one of pellucid's own networks. What `pellucid export --to "
             "torch_export` or `--to onnx` writes of it needs no pellucid."
@@ -54,10 +57,22 @@ def factory_call(exported: ExportedNetwork) -> tuple[str, str]:
     if source == "timm":
         arguments = f"{name!r}, num_classes={classes}, in_chans={channels}{options}"
         return f"import timm\n\nnetwork = timm.create_model({arguments})", comment
+    if source == "huggingface":
+        made = f"network = AutoModelForImageClassification.from_pretrained({name!r}, num_labels={classes}{options}, "
+        return (
+            f"from transformers import AutoModelForImageClassification\n\n{made}ignore_mismatched_sizes=True)",
+            comment,
+        )
     if source == "torchvision" or (choice.name in torchvision and channels == 3 and not options):
         model = name if source == "torchvision" else torchvision[choice.name]
         return (
             f"import torchvision\n\nnetwork = torchvision.models.get_model({model!r}, num_classes={classes}{options})",
+            comment,
+        )
+    if choice.name.startswith("efficientnet-lite") and channels == 3:
+        arguments = f"{choice.name!r}, num_classes={classes}, image_size={list(exported.shape[1:])}"
+        return (
+            f"from efficientnet_lite_pytorch import EfficientNet\n\nnetwork = EfficientNet.from_name({arguments})",
             comment,
         )
     if colon or "." in source:
