@@ -20,6 +20,7 @@ LAYERS = [
     {"runs"},
     {"explanation", "report", "study"},
     {"demo", "exports", "leaderboard", "papers"},
+    {"tuning"},
     {"cli"},
     {"__main__", "_moved"},
     {"integrations"},

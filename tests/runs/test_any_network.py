@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
@@ -315,3 +316,17 @@ def test_logits_are_taken_out_of_what_a_network_gives(network, tmp_path):
     for key in ("logits", "scores"):
         several = measured(Several(key), images(), tmp_path / key, mean=0.5, std=0.25)
         assert rows(several).to_pylist() == rows(alone).to_pylist()
+
+
+def test_a_network_as_given_is_measured_on_a_folder_without_splits(tmp_path):
+    for number in range(12):
+        place = tmp_path / "photographs" / CLASSES[number % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images(12).image(number)[0].numpy()).save(place / f"{number}.png")
+    words = ["--network", "lenet5", "--network.normalize=data", "--dataset.name", "folder", "--dataset.test", "0.5"]
+    words += ["--dataset.path", str(tmp_path / "photographs"), "--dataset.size=28", "--dataset.channels=1"]
+    words += ["--dataset.validation=1", "--out", str(tmp_path / "before"), "--accelerator=cpu"]
+    few = ["--metrics=clean_accuracy,gini", "--saliency=vanilla_gradient", "--gallery=2"]
+    assert main(["evaluate", *words, *few]) == 0
+    assert rows(tmp_path / "before").num_rows == 6
+    assert main(["evaluate", str(tmp_path / "before"), *few]) == 0, "it has learnt nothing of the folder"

@@ -47,7 +47,7 @@ def test_the_table_says_what_is_a_guess() -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"preset": "best"}, "preset"), ({"minutes": 0}, "minutes must be above 0"),
+        ({"preset": "best"}, "preset"), ({"minutes": 0}, "minutes must be positive"),
         ({"network": ""}, "network must name one"), ({"epochs": 0}, "epochs must be at least 1"),
         ({"composites": -1}, "composites must be at least 0"),
     ],

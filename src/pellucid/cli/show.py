@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pellucid.cli.options import Parser, names
 
@@ -24,6 +25,7 @@ def compare(arguments: Sequence[str]) -> None:
     paths = list(dict.fromkeys(Path(path).absolute() for path in (parsed.baseline, *parsed.run) if path is not None))
     runs = report.read_runs(paths)
     baseline = runs[0] if parsed.baseline is not None else None
+    table: dict[str, dict[str, Any]]
     if parsed.by is None:
         meaning = report.definitions(runs, metrics) if parsed.definitions else None
         table = report.compare(runs, metrics=metrics, baseline=baseline)

@@ -240,11 +240,14 @@ def smoothed_layers(model: nn.Module) -> dict[str, Grid]:
     >>> {name: str(grid) for name, grid in smoothed_layers(smoothed).items()}
     {'0': '6 × 4 × 4'}
     """
-    return {
-        name.removeprefix("network.").replace(".layer.", "."): module.smoothing.grid
-        for name, module in model.named_modules()
-        if isinstance(module, Smoothed)
-    }
+    smoothed = {name: module for name, module in model.named_modules() if isinstance(module, Smoothed)}
+
+    def named(name: str) -> str:
+        for outer in sorted(smoothed, key=len, reverse=True):  # a layer inside another smoothed one
+            name = name.replace(f"{outer}.layer.", f"{outer}.", 1) if name.startswith(f"{outer}.layer.") else name
+        return name.removeprefix("network.")
+
+    return {named(name): module.smoothing.grid for name, module in smoothed.items()}
 
 
 def smoothing_words(model: nn.Module, most: int = 6) -> str:

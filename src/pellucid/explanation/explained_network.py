@@ -179,8 +179,8 @@ def of_network(
     if isinstance(model.get_submodule("normalize"), nn.Identity) and preprocessing_of(model) is None:
         tell_raw_pixels(network)
     known = preprocessing_of(bare(model))
-    if known is not None and known.size not in (None, shape[1:]):
-        trained = " x ".join(map(str, known.size or ()))
+    if known is not None and known.size is not None and known.size != shape[1:]:
+        trained = " x ".join(map(str, known.size))
         tell(f"the weights of {network} were trained on images of {trained} pixels; --size says so, {size} is given")
     return ExplainedNetwork(network, model, names, shape, _digest(model), task=task)
 

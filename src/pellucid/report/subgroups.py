@@ -7,7 +7,7 @@ from typing import Any
 from pellucid.core.errors import InputError
 from pellucid.report.caveats import caveats
 from pellucid.report.measures import written
-from pellucid.report.table import interval_data, plain
+from pellucid.report.table import Comparison, interval_data, plain
 from pellucid.report.verdict import ALPHA, p_value, with_unit
 from pellucid.runs.directory import Run, check_comparable
 from pellucid.runs.measures import Measure, measured
@@ -159,9 +159,7 @@ def gap_sentence(run: Run, by: str, found: Sequence[Gap]) -> str:
     return f"Worse for {said}{also}."
 
 
-def compare_by(
-    runs: Sequence[Run], by: str, *, metrics: Sequence[str] = (), baseline: Run | None = None
-) -> dict[str, dict[str, Any]]:
+def compare_by(runs: Sequence[Run], by: str, *, metrics: Sequence[str] = (), baseline: Run | None = None) -> Comparison:
     """The comparison of runs, all images first and then subgroup by subgroup, as plain data.
 
     Args:
@@ -179,7 +177,7 @@ def compare_by(
     """
     check_comparable(runs)
     wanted = measures_by(runs, by, metrics)
-    compared = {}
+    compared = Comparison()
     for run in runs:
         others = baseline if baseline is not None and baseline.name != run.name else None
         whole = [measure for measure in wanted if measured(run, measure.name) is not None]
