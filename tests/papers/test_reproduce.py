@@ -153,7 +153,7 @@ def test_several_trainings_stop_at_once_and_keep_where_they_stand(tmp_path, numb
     assert not list(tmp_path.glob("results/*")) and not list(runs.glob("*/model.safetensors"))
 
 
-def until(happened, process=None, seconds: float = 60) -> None:
+def until(happened, process=None, seconds: float = 150) -> None:
     """Wait for it, as long as the process runs."""
     end = time.monotonic() + seconds
     while not happened():
