@@ -194,7 +194,7 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
 
 def _evaluation(plan: Tune, *, seconds: float) -> Evaluation:
     """How every network is measured; decided once, so that all are measured alike."""
-    file = plan.out / "evaluation.yaml"
+    file = plan.out / "measuring.yaml"
     if not file.exists():
         networks = 3 if plan.control else 2
         write_yaml(evaluation_of(plan, plan.out / "after", seconds=seconds / networks), file)
