@@ -53,7 +53,8 @@ NOT_MEASURES = {
 }
 """Functions of `pellucid.metrics` that need no row."""
 COUNTED = (
-    *("index", "label", "prediction", "score", "clean_accuracy", "road_random", "road_random_curve"),
+    *("index", "label", "prediction", "score", "probability", "clean_accuracy", "sensitivity", "specificity"),
+    *("road_random", "road_random_curve"),
     *(name for name in suite.COLUMNS | suite.DERIVED if name.endswith("_mean")),
 )
 """Columns that need no row: what the network says, a mean of that, ROAD, which is compared, in a random order, and the

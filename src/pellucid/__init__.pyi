@@ -21,6 +21,11 @@ from .edits.smoothing import (
     Smoothing as Smoothing,
     insert_smoothing as insert_smoothing,
 )
+from .explanation.cards import explain as explain
+from .exports import (
+    Written as Written,
+    export as export,
+)
 from .leaderboard.presets import (
     Preset as Preset,
     preset as preset,
@@ -57,14 +62,20 @@ from .runs.evaluation import (
     Evaluation as Evaluation,
     evaluate as evaluate,
 )
+from .runs.fine_tuning import FineTuning as FineTuning
 from .runs.settings import (
     Experiment as Experiment,
     Optimizer as Optimizer,
     Schedule as Schedule,
 )
+from .runs.trained import load as load
 from .runs.training import fit as fit
 from .saliency import (
+    AttentionRollout as AttentionRollout,
+    GradCAM as GradCAM,
+    GradCAMPlusPlus as GradCAMPlusPlus,
     IntegratedGradients as IntegratedGradients,
+    LayerCAM as LayerCAM,
     SmoothGrad as SmoothGrad,
     VanillaGradient as VanillaGradient,
     as_saliency as as_saliency,

@@ -199,7 +199,7 @@ def _built(value: Any, declared: Any, where: str, default: Any) -> Any:
     options = _options(declared)
     classes, literals = _classes(options), [v for o in options if get_origin(o) is Literal for v in get_args(o)]
     if isinstance(value, Text):
-        value = _read(value, options, where)
+        value = str(value) if value in literals else _read(value, options, where)
     if Any in options or isinstance(value, tuple(classes)) or (value is None and type(None) in options):
         return value
     if isinstance(value, bool) and bool not in options and str(value).lower() in literals:

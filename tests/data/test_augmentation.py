@@ -1,3 +1,7 @@
+import sys
+from dataclasses import replace
+from types import ModuleType
+
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -5,8 +9,44 @@ from torch.nn import functional
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import StepDraws
+from pellucid.data import Dataset, Loader, randaugment
 from pellucid.data.augmentation import Augmentation, named
 from pellucid.data.config import AUGMENTATIONS
+from pellucid.data.randaugment import RandAugment
+from pellucid.data.splits import Truth
+
+
+class Drawing:
+    """Stands for a library's RandAugment: as it does, it draws from torch's global generator, colours and places."""
+
+    def __init__(self, **settings):
+        self.settings = settings
+
+    def __call__(self, image):
+        assert image.shape[:2] == (1, 3), "one image at a time, in colour"
+        turned = image.flip(2) if torch.rand(()) < 0.5 else image
+        return turned + 0.2 * (torch.rand(()) - 0.5)
+
+
+def library(monkeypatch, name):
+    """Put the stand-in where a library's module would be, and the other library nowhere."""
+    for missing in ("kornia", "torchvision", "kornia.augmentation.auto", "torchvision.transforms.v2"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    if name is not None:
+        module = ModuleType(name)
+        module.RandAugment = Drawing
+        parts = name.split(".")
+        for depth in range(1, len(parts)):
+            monkeypatch.setitem(sys.modules, ".".join(parts[:depth]), ModuleType(".".join(parts[:depth])))
+        monkeypatch.setitem(sys.modules, name, module)
+    randaugment._library.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def kornia(monkeypatch):
+    library(monkeypatch, "kornia.augmentation.auto")
+    yield
+    randaugment._library.cache_clear()
 
 
 def images(n=64, c=3, size=8):
@@ -102,3 +142,52 @@ def test_wrong_settings_are_named():
         Augmentation(padding=-1)
     with pytest.raises(InputError, match="did you mean 'crop-flip'"):
         named("crop-flips")
+
+
+def test_each_image_has_its_own_draws_and_the_global_generator_is_left():
+    image = images(n=64)[:1].expand(64, -1, -1, -1)
+    state = torch.get_rng_state()
+    changed = RandAugment()(image, StepDraws(0, 3))
+    assert torch.equal(state, torch.get_rng_state())
+    assert len({tuple(one.flatten().tolist()) for one in changed}) > 60
+    assert torch.equal(changed, RandAugment()(image, StepDraws(0, 3)))
+    assert not torch.equal(changed, RandAugment()(image, StepDraws(0, 4)))
+
+
+def test_randaugment_takes_the_library_that_is_there(monkeypatch):
+    assert randaugment._library(2, 9).settings == {"n": 2, "m": 9}
+    library(monkeypatch, "torchvision.transforms.v2")
+    assert randaugment._library(3, 5).settings == {"num_ops": 3, "magnitude": 5, "num_magnitude_bins": 31}
+    library(monkeypatch, None)
+    with pytest.raises(InputError, match=r"augmentation randaugment needs the package kornia: pip install 'pellucid\["):
+        named("randaugment")
+
+
+def test_randaugment_moves_no_masks():
+    pixels, mask = (255 * images(n=8)).to(torch.uint8), torch.ones(8, 8, 8, dtype=torch.bool)
+    data = Dataset("dots", "train", ("a", "b"), (3, 8, 8), torch.arange(8) % 2, pixels, pixels, truth=Truth(mask))
+    with pytest.raises(InputError, match="moves images and not their masks, which dots has; take another"):
+        Loader(data, batch_size=4, shuffle=True, seed=0, augmentation="randaugment", drop_last=True)
+    batches = Loader(
+        replace(data, truth=None), batch_size=4, shuffle=True, seed=0, augmentation="randaugment", drop_last=True
+    )
+    assert [batch.image.shape for batch in batches.epoch(0)] == [(4, 3, 8, 8)] * 2
+
+
+def test_wrong_magnitudes_are_named():
+    with pytest.raises(InputError, match="magnitude must be from 1 to 29, got 30"):
+        RandAugment(magnitude=30)
+    with pytest.raises(InputError, match="operations must be a whole number of at least 1, got 0"):
+        RandAugment(operations=0)
+
+
+@pytest.mark.slow
+def test_randaugment_of_the_real_library(monkeypatch):
+    monkeypatch.undo()
+    randaugment._library.cache_clear()
+    pytest.importorskip("kornia", reason="needs kornia: pip install 'pellucid[augment]'")
+    image = images(n=8, size=32)
+    changed = RandAugment()(image, StepDraws(0, 0))
+    assert changed.shape == image.shape and float(changed.min()) >= 0 and float(changed.max()) <= 1
+    assert sum(not torch.equal(one, other) for one, other in zip(changed, image, strict=True)) >= 4
+    assert torch.equal(changed, RandAugment()(image, StepDraws(0, 0)))

@@ -24,6 +24,7 @@ def picture(mode, value, size=(4, 4)):
         (picture("I;16", 65535), (255, 255, 255)),
         (picture("I;16", 257 * 77), (77, 77, 77)),
         (picture("I", 257 * 77), (77, 77, 77)),
+        (picture("F", 77 / 255), (77, 77, 77)),
     ],
 )
 def test_every_accepted_mode_becomes_colour(image, colour):
@@ -35,7 +36,7 @@ def test_every_accepted_mode_becomes_colour(image, colour):
 @pytest.mark.parametrize(
     ("image", "sentence"),
     [
-        (picture("F", 0.5), "x has mode 'F'; accepted are"),
+        (picture("F", 77), "x has pixels from 77.0 to 77.0; expected floats in"),
         (picture("HSV", 0), "x has mode 'HSV'; accepted are"),
         (picture("I", 70000), "x has values from 70000 to 70000; 16-bit grey is 0 to 65535"),
     ],
@@ -43,6 +44,24 @@ def test_every_accepted_mode_becomes_colour(image, colour):
 def test_other_modes_are_refused(image, sentence):
     with pytest.raises(InputError, match=sentence):
         decoding.pixels(image, size=None, channels=3, where="x")
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5, 16])
+def test_other_numbers_of_channels_are_each_scaled_as_a_grey_picture(channels):
+    array = np.random.default_rng(0).integers(0, 256, (20, 24, channels), dtype=np.uint8)
+    found = decoding.pixels(array, size=9, channels=channels, where="x")
+    for band, grey in zip(found, array.transpose(2, 0, 1), strict=True):
+        assert torch.equal(band, decoding.pixels(grey, size=9, channels=1, where="x")[0])
+    for same in (array.transpose(2, 0, 1), torch.from_numpy(array), array / 255):
+        whole = decoding.pixels(same, size=None, channels=channels, where="x")
+        assert np.array_equal(whole.permute(1, 2, 0).numpy(), array)
+    with pytest.raises(InputError, match=rf"x is uint8 \(20, 24, {channels}\), expected numbers \(h, w, 7\) or"):
+        decoding.pixels(array, size=9, channels=7, where="x")
+
+
+def test_a_picture_with_four_channels_keeps_them_where_four_are_asked_for():
+    found = decoding.pixels(picture("RGBA", (1, 2, 3, 4)), size=2, channels=4, where="x")
+    assert found.flatten(1)[:, 0].tolist() == [1, 2, 3, 4]
 
 
 def test_one_channel_is_luma():

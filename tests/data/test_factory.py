@@ -102,6 +102,15 @@ def test_the_same_images_in_every_form(package):
     assert load(data(f"{name}:hw", size=9, channels=1), "train").images.shape == (12, 1, 9, 9)
 
 
+def test_items_may_be_dictionaries(package):
+    name = package("""
+        class Named(Drawn):
+            def __getitem__(self, i):
+                return {"label": i % 2, "image": self.pixels(i), "age": 3}
+    """)
+    assert load(data(f"{name}:Named"), "train").fingerprint == load(data(f"{name}:Drawn"), "train").fingerprint
+
+
 @pytest.mark.parametrize(
     "labels",
     ["i % 2", "np.int64(i % 2)", "torch.tensor(i % 2)", "torch.tensor([i % 2])", "np.array([[i % 2]], np.uint8)"],
@@ -148,6 +157,71 @@ def test_labels_are_taken_where_they_lie_and_read_once_otherwise(package, attrib
     read = sys.modules[name].READ
     assert len({i for i, offset in read if offset == len("test")}) == (100 if passes else 8)
     assert len(read) < 150 if passes else len(read) < 50
+
+
+@pytest.mark.parametrize("label", ["[i % 2, 1]", "np.array([i % 2, 1], bool)", "torch.tensor([i % 2, 1.0])"])
+@pytest.mark.parametrize("attribute", ["", "targets = [[0, 1], [1, 1]] * 6", "labels = np.array([[1, 1], [0, 1]] * 6)"])
+def test_several_labels_an_image(package, label, attribute):
+    name = package(f"""
+        class Several(Drawn):
+            {attribute}
+
+            def __getitem__(self, i):
+                return self.pixels(i), {label}
+    """)
+    part = load(data(f"{name}:Several"), "train")
+    assert part.task == "multilabel" and part.labels.dtype == torch.float32
+    assert part.labels.tolist() == [[0, 1], [1, 1]] * 6
+    batch = next(Loader(part, batch_size=4, shuffle=False, seed=0, drop_last=True).epoch(0))
+    assert torch.equal(batch.label, part.labels[:4]) and batch.task == "multilabel"
+    wider = part.with_classes(["light", "grey", "dark"])
+    assert wider.labels[:, [0, 2]].tolist() == [[1, 0], [1, 1]] * 6 and bool(wider.labels[:, 1].isnan().all())
+    assert part.fingerprint != load(data(f"{name}:Drawn"), "train").fingerprint
+
+
+def test_labels_that_are_not_known_and_labels_that_only_look_one_hot(package):
+    name = package("""
+        class Unknown(Drawn):
+            def __getitem__(self, i):
+                return self.pixels(i), [i % 2, (-1, np.nan)[i % 2]]
+
+        class Single(Drawn):
+            task = "multilabel"
+
+            def __getitem__(self, i):
+                return self.pixels(i), [i % 2, 1 - i % 2]
+    """)
+    part = load(data(f"{name}:Unknown"), "train")
+    assert part.labels[:, 0].tolist() == [0, 1] * 6 and bool(part.labels[:, 1].isnan().all())
+    assert load(data(f"{name}:Single"), "train").task == "multilabel"
+    assert load(data(f"{name}:Drawn"), "train").facts()["task"] == "multiclass"
+
+
+def test_groups_of_an_own_dataset_stay_together(package):
+    name = package("""
+        class Grouped(Drawn):
+            def __init__(self, split):
+                super().__init__(split)
+                self.patients = [f"{split}{i // 3}" for i in range(self.n)]
+
+        def whole(split):
+            return Grouped(split) if split == "train" else None
+
+        def few(split):
+            made = Grouped(split)
+            made.patients = made.patients[1:]
+            return made
+    """)
+    choice = data(f"{name}:whole", group="patients", validation=0.25, test=0.25)
+    found = [load(choice, split) for split in ("train", "validation", "test")]
+    assert [len(part) for part in found] == [6, 3, 3]
+    assert all({int(row) // 3 for row in part.source.rows} & {0, 1, 2, 3} for part in found)
+    assert sorted(int(row) for part in found for row in part.source.rows) == list(range(12))
+    assert all(len(part.source.rows) == 3 * len({int(row) // 3 for row in part.source.rows}) for part in found)
+    assert refused(f"{name}:whole", group="doctors") == (
+        f"{name}:whole('train') has no list doctors, which --dataset.group asks for; expected one entry an image"
+    )
+    assert "few('train').patients has 11 entries for 12 images" in refused(f"{name}:few", group="patients")
 
 
 def test_validation_is_the_datasets_own_or_kept_from_training(package):
@@ -217,8 +291,8 @@ def test_classes_come_from_the_dataset_or_are_given(package):
     ("item", "sentence"),
     [
         (
-            "{'image': self.pixels(i), 'label': 0}",
-            "item 0 of {} is a dictionary of image, label; expected a tuple of two",
+            "{'pixels': self.pixels(i), 'label': 0}",
+            "item 0 of {} is a dictionary of pixels, label; expected a tuple of two, (image, label), or a dictionary",
         ),
         ("(self.pixels(i), 0, i)", "item 0 of {} is a tuple of 3 values; expected a tuple of two, (image, label)"),
         ("self.pixels(i)", "item 0 of {} is of type ndarray; expected a tuple of two"),
@@ -229,7 +303,14 @@ def test_classes_come_from_the_dataset_or_are_given(package):
         ("(np.zeros((9, 9 + i)), 0)", "image 1 of {} is 10 x 9 pixels, but the first image is 9 x 9; give a size"),
         ("(self.pixels(i), 'dark')", "the label of item 0 of {} is 'dark'; expected an integer"),
         ("(self.pixels(i), 1.0)", "the label of item 0 of {} is 1.0; expected an integer"),
-        ("(self.pixels(i), np.array([0, 1]))", "the label of item 0 of {} is array([0, 1]); expected an integer"),
+        ("(self.pixels(i), np.array([0, 1]))", "the labels of {} are one-hot: every image has exactly one of 2; give"),
+        ("(self.pixels(i), [0.0, 0.5])", "{}: label 1 of image 0 is 0.5; accepted are 1 where it applies, 0 where it"),
+        ("(self.pixels(i), [-1, np.nan])", "{}: no label of image 0 is known, nor of 11 others; leave such images out"),
+        (
+            "(self.pixels(i), [0, 1, 1])",
+            "the label of item 0 of {} is [0, 1, 1]; expected an integer, such as 0, or, wh",
+        ),
+        ("(self.pixels(i), [1, 1] if i else 1)", "some labels of {} are single numbers and others are rows of 2; give"),
         ("(self.pixels(i), np.zeros((99, 99)))", "the label of item 0 of {} is array([[0., 0., 0."),
         ("(self.pixels(i), i)", "{}: label 2 of image 2 is outside the 2 classes 0 to 1"),
         ("(self.pixels(i), -i)", "{}: label -1 of image 1 is outside the 2 classes 0 to 1"),

@@ -121,3 +121,47 @@ def test_integer_labels_are_named_by_their_numbers_unless_names_are_given(tmp_pa
     assert load(data(tmp_path / "numbers", classes=("a", "b", "c")), "test").classes == ("a", "b", "c")
     with pytest.raises(InputError, match="label 2 of image 2 is outside the 2 classes"):
         load(data(tmp_path / "numbers", classes=("a", "b")), "train")
+
+
+def test_columns_of_any_name(tmp_path):
+    arrays = pictures()
+    features = {
+        "scan": datasets.Array3D((8, 8, 3), "uint8"),
+        "finding": datasets.Value("string"),
+        "patient": datasets.Value("string"),
+    }
+    made = datasets.Dataset.from_dict(
+        {"scan": arrays, "finding": ["ill", "well"] * 3, "patient": ["a", "a", "b", "b", "c", None]},
+        features=datasets.Features(features),
+    )
+    made.save_to_disk(tmp_path / "scans")
+    with pytest.raises(InputError, match=r"no label column among scan, .* or its name with --dataset.label_column"):
+        load(data(tmp_path / "scans"), "train")
+    with pytest.raises(InputError, match=r"unknown column of .* 'findings', did you mean 'finding'"):
+        load(data(tmp_path / "scans", label_column="findings"), "train")
+    choice = data(tmp_path / "scans", label_column="finding", group="patient", test=2, validation=1)
+    found = [load(choice, split) for split in ("train", "validation", "test")]
+    assert [sorted(int(row) for row in part.source.rows) for part in found] == [[2, 3, 4], [5], [0, 1]]
+    assert all((part.classes, part.columns) == (("ill", "well"), {}) for part in found)
+    told = load(data(tmp_path / "scans", label_column="finding", classes=("well", "ill")), "train")
+    assert (told.classes, told.labels.tolist()) == (("well", "ill"), [1, 0] * 3)
+    assert told.columns == {"patient": ("a", "a", "b", "b", "c", "")}
+    made.remove_columns("patient").save_to_disk(tmp_path / "plain")
+    assert load(data(tmp_path / "plain"), "train").classes == ("ill", "well")
+
+
+def test_columns_of_words_are_subgroups_and_captions_are_not(tmp_path):
+    named = datasets.ClassLabel(names=["old", "new"])
+    n = 60
+    columns = {
+        "image": [[[0] * 4] * 4] * n, "label": [0, 1] * (n // 2), "camera": [1, 0] * (n // 2),
+        "flash": [True, False] * (n // 2), "caption": list(map(str, range(n))), "age": [3] * n,
+    }  # fmt: skip
+    kinds = {
+        "image": datasets.Array2D((4, 4), "uint8"), "label": datasets.ClassLabel(names=NAMES), "camera": named,
+        "flash": datasets.Value("bool"), "caption": datasets.Value("string"), "age": datasets.Value("int64"),
+    }  # fmt: skip
+    datasets.Dataset.from_dict(columns, features=datasets.Features(kinds)).save_to_disk(tmp_path / "x")
+    train = load(data(tmp_path / "x"), "train")
+    assert set(train.columns) == {"camera", "flash"}
+    assert train.columns["camera"][:2] == ("new", "old") and train.columns["flash"][:2] == ("True", "False")

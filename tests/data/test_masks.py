@@ -7,7 +7,7 @@ from PIL import Image
 
 import pellucid.data.dataset
 from pellucid.core.errors import InputError
-from pellucid.data import Data, Loader, load, masks as drawn
+from pellucid.data import Data, Loader, load
 
 
 def write(path, *, size=(12, 10), n=5, splits=("train", "test")):
@@ -46,8 +46,10 @@ def test_masks_are_those_of_their_images(tmp_path, capsys):
 def test_a_mask_is_resized_and_cropped_like_its_image(tmp_path, mode, size):
     for kind in ("images", "masks"):
         for split in ("train", "test"):
-            (tmp_path / kind / split / "cat").mkdir(parents=True)
+            for name in ("cat", "dog"):
+                (tmp_path / kind / split / name).mkdir(parents=True)
     for split in ("train", "test"):
+        Image.new("RGB", size).save(tmp_path / "images" / split / "dog" / "a.png")
         bright = np.zeros(size[::-1], np.uint8)
         bright[2 : size[1] // 2, size[0] // 3 : 2 * size[0] // 3] = 255
         Image.fromarray(bright).convert(mode).save(tmp_path / "masks" / split / "cat" / "a.png")
@@ -87,7 +89,6 @@ def test_augmentation_moves_a_mask_with_its_image(tmp_path, monkeypatch, augment
 
 
 def test_images_without_a_mask_are_counted_once(tmp_path, capsys):
-    drawn._tell.cache_clear()
     write(tmp_path)
     for name in ("cat/0", "dog/2", "dog/3"):
         (tmp_path / "masks" / "train" / f"{name}.png").unlink()

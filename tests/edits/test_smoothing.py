@@ -14,15 +14,16 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
+from pellucid.edits.filters import feature_map_sigma, gaussian_kernel
 from pellucid.edits.smoothing import (
     Filter,
     Smoothed,
     Smoothing,
     SmoothingBlock,
-    feature_map_sigma,
-    gaussian_kernel,
     insert_smoothing,
     smooth,
+    smoothed_layers,
+    smoothing_words,
 )
 from pellucid.models import Network, build
 
@@ -361,20 +362,21 @@ class Transformer(nn.Module):
         self.patch = nn.Conv2d(3, 8, 4, stride=4)
         self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
         self.norm = nn.LayerNorm(8)
+        self.pool = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.patch(x).flatten(2).transpose(1, 2)
-        out: Tensor = self.norm(self.attention(tokens, tokens, tokens)[0]).mean(1)
+        out: Tensor = self.pool(self.norm(self.attention(tokens, tokens, tokens)[0]).mean(1))
         return out
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("norm", r"'norm' .* \(n, c, h, w\) are needed, it gives \(2, 16, 8\)"),
+        ("pool", r"'pool' .* over the image, are needed, it gives \(2, 8\)"),
         ("attention", "'attention' .* it gives tuple"),
-        ("pach", "no layer 'pach' to smooth, did you mean patch. top layers are patch, attention, norm"),
-        ("zzzz", "no layer 'zzzz' to smooth; top layers are patch, attention, norm"),
+        ("pach", "no layer 'pach' to smooth, did you mean patch. top layers are patch, attention, norm, pool"),
+        ("zzzz", "no layer 'zzzz' to smooth; top layers are patch, attention, norm, pool"),
         ("attention*zzzz", "no layer 'attention.zzzz' to smooth"),
         ("", "no layer '' to smooth"),
     ],
@@ -386,6 +388,78 @@ def test_what_has_no_feature_maps_is_refused(name: str, message: str) -> None:
         insert_smoothing(Transformer(), name, example=x)
     with pytest.raises(InputError, match=message):
         insert_smoothing(Transformer(), ["patch", name], example=x)
+
+
+class Prefixed(nn.Module):
+    """A class token before 3 × 4 patches of an image of 6 × 8; blocks that give tokens, or maps with channels last."""
+
+    def __init__(self, *, last: bool = False) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 4, 2, stride=2)
+        self.token = nn.Parameter(torch.randn(1, 1, 4))
+        self.block, self.norm, self.last = nn.Linear(4, 4), nn.LayerNorm(4), last
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.patch(x).permute(0, 2, 3, 1)
+        tokens = patches if self.last else torch.cat([self.token.expand(len(x), 1, 4), patches.flatten(1, 2)], 1)
+        out: Tensor = self.norm(self.block(tokens)).flatten(1)
+        return out
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+@pytest.mark.parametrize("prefix", [0, 1, 5])
+def test_tokens_are_smoothed_as_the_map_that_they_make(filter: Any, prefix: int) -> None:
+    usual = block(filter, (4, 3, 5))
+    tokens, last = (
+        block(filter, (4, 3, 5), layout="tokens", prefix=prefix),
+        block(filter, (4, 3, 5), layout="channels last"),
+    )
+    x, front = maps(2, 4, 3, 5), maps(2, prefix, 4)
+    expected = usual(x)
+    got = tokens(torch.cat([front, x.flatten(2).transpose(1, 2)], 1))
+    assert torch.equal(got[:, :prefix], front), "what has no place passes unchanged"
+    torch.testing.assert_close(got[:, prefix:].transpose(1, 2).reshape(2, 4, 3, 5), expected)
+    torch.testing.assert_close(last(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), expected)
+
+
+@pytest.mark.parametrize(
+    ("last", "name", "read"),
+    [
+        (False, "block", "4 × 3 × 4, tokens after 1 without a place"),
+        (False, "norm", "4 × 3 × 4, tokens after 1 without a place"),
+        (False, "patch", "4 × 3 × 4"),
+        (True, "block", "4 × 3 × 4, channels last"),
+        (True, "norm", "4 × 3 × 4, channels last"),
+    ],
+)
+def test_layers_of_every_layout_are_matched_and_told(last: bool, name: str, read: str) -> None:
+    torch.manual_seed(0)
+    model, x = Prefixed(last=last), torch.rand(2, 3, 6, 8)
+    same = insert_smoothing(model, name, init="zero", example=x[:1])
+    assert torch.equal(same(x), model(x))
+    assert {name: str(grid) for name, grid in smoothed_layers(same).items()} == {name: read}
+    assert read in repr(same.get_submodule(f"{name}.smoothing"))
+    torch.manual_seed(1)
+    other = insert_smoothing(model, name, example=x[:1])
+    assert not torch.equal(other(x), model(x))
+    torch.autograd.backward(other(x).square().sum())
+    weight = other.get_parameter(f"{name}.smoothing.mix.weight").grad
+    assert weight is not None and weight.abs().sum() > 0
+
+
+def test_the_layers_that_a_pattern_matched_are_told() -> None:
+    smoothed = insert_smoothing(narrow_resnet(), ["layer?", "layer2.*"], example=torch.rand(1, 3, 16, 16))
+    assert {name: str(grid) for name, grid in smoothed_layers(smoothed).items()} == {
+        "layer1": "4 × 16 × 16",
+        "layer2": "8 × 8 × 8",
+        "layer2.0": "8 × 8 × 8",
+        "layer2.1": "8 × 8 × 8",
+        "layer3": "16 × 4 × 4",
+        "layer4": "32 × 2 × 2",
+    }
+    assert smoothed_layers(narrow_resnet()) == {}
+    said = "smoothing after layer1 (4 × 16 × 16), layer2 (8 × 8 × 8) and 4 more"
+    assert smoothing_words(smoothed, most=2) == said
 
 
 def test_the_error_lists_the_layers_of_a_built_network_without_prefix() -> None:

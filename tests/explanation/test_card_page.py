@@ -15,7 +15,7 @@ from pellucid.explanation.card import FIGURES, Card, Figure, MapCard
 from pellucid.explanation.card_page import card_page, index_page
 from pellucid.explanation.drawing import overlay, png
 from pellucid.explanation.trust_rules import LEVELS, judge
-from pellucid.report.colours import coloured, level
+from pellucid.report.colours import Scale, coloured, level
 
 from .conftest import SHOWN
 
@@ -205,3 +205,21 @@ def test_the_overlay_shows_the_map_where_it_is_and_the_picture_where_it_is_not()
     alone = np.asarray(coloured(level(heatmap)).convert("RGB")).astype(int)
     assert np.abs(over[0, 0] - alone[0, 0]).max() < 20
     assert (over[1:, 1:] == 150).all()
+
+
+def test_a_signed_card_draws_what_speaks_against_the_class_blue() -> None:
+    attribution = np.full((3, 24, 24), -0.5, np.float32)
+    attribution[:, :12] = 1
+    maps = (replace(one, attribution=attribution) for one in card(maps=1).maps)
+    signed = replace(card(maps=1), maps=tuple(maps), scale=Scale(signed=True, top=1.0))
+    drawn = signed.maps[0].drawn(signed.scale)
+    np.testing.assert_allclose(drawn, attribution[0])
+    colours = np.asarray(signed.scale.picture(drawn).convert("RGB")).astype(int)
+    assert (colours[:12, :, 0] > colours[:12, :, 2]).all() and (colours[12:, :, 2] > colours[12:, :, 0]).all()
+    over = np.asarray(overlay(drawn, np.full((24, 24, 3), 200, np.uint8), signed.scale)).astype(int)
+    assert over[0, 0, 0] > over[0, 0, 2] and over[-1, 0, 2] > over[-1, 0, 0]
+    page, usual = card_page(signed), card_page(card(maps=1))
+    words = "All maps have one colour scale, from 0 to 1; red speaks for the class, blue against it."
+    assert words in page and "blue, against the class, over white to red" in page
+    assert "Each map has a colour scale of its own, from 0 to its 99th percentile; a brighter place" in usual
+    assert len(png(signed)) > 1000 and png(signed) != png(replace(signed, scale=Scale()))

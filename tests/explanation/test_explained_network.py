@@ -9,7 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from pellucid.core.errors import InputError
+from pellucid.core.notes import tell
 from pellucid.explanation.explained_network import class_names, of_network, of_run
+from pellucid.models import Network, build
 
 from .conftest import FACTORY
 
@@ -57,7 +59,8 @@ def test_a_checkpoint_that_runs_code_is_refused(factory, tmp_path, content) -> N
     [
         ({"classes": 7}, None),
         ({"size": 0}, "size and channels must be at least 1, got 0 and 3"),
-        ({"mean": [0.5]}, "mean and std need"),
+        ({"mean": [0.5]}, None),
+        ({"mean": [0.5] * 2}, "mean and std need"),
         ({"mean": [0.5] * 3, "std": [0.0] * 3}, "std must be positive"),
         ({"weights": "nowhere.pt"}, "no weights file nowhere.pt"),
         ({"options": {"depth": 3}}, "cannot be called with"),
@@ -65,7 +68,7 @@ def test_a_checkpoint_that_runs_code_is_refused(factory, tmp_path, content) -> N
 )
 def test_what_cannot_be(factory, options, sentence) -> None:
     if sentence is None:
-        assert len(of_network(factory, **{"size": 8, **options}).classes) == 7
+        assert len(of_network(factory, **{"size": 8, "classes": 7, **options}).classes) == 7
         return
     with pytest.raises(InputError, match=sentence):
         of_network(factory, **{"size": 8, "classes": 4, **options})
@@ -100,3 +103,37 @@ def test_what_is_no_run(tmp_path) -> None:
     (tmp_path / "net.pt").touch()
     with pytest.raises(InputError, match="is no run directory; name one, or explain any network with --network"):
         of_run(tmp_path / "net.pt")
+
+
+def test_weights_of_a_run_and_of_a_package_are_explained_as_they_were_trained(tmp_path):
+    trained = build(
+        Network(name="lenet5", mean=(0.25,), std=(0.5,)), classes=4, shape=(1, 28, 28), mean=(), std=()
+    ).eval()
+    save_file(trained.state_dict(), tmp_path / "model.safetensors")
+    x = torch.rand(2, 1, 28, 28)
+    subject = of_network("lenet5", weights=tmp_path / "model.safetensors", size=28, channels=1, classes=4)
+    assert torch.equal(subject.model(x), trained(x))
+    other = of_network(
+        "lenet5", weights=tmp_path / "model.safetensors", size=28, channels=1, classes=4, mean=[0.5], std=[0.5]
+    )
+    torch.testing.assert_close(other.model(x), trained((x - 0.5) + 0.25))
+    lite = of_network("efficientnet-lite0", options={"pretrained": True}, size=32, classes=5)
+    assert lite.model.get_buffer("normalize.mean").flatten().tolist() == pytest.approx([127 / 255] * 3)
+
+
+def test_a_network_that_nothing_normalises_is_told_of(factory, capsys) -> None:
+    tell.cache_clear()
+    of_network(factory, size=8, classes=4)
+    assert "nothing normalises the pixels of of_a_user:Quadrants" in capsys.readouterr().err
+    tell.cache_clear()
+    of_network(factory, size=8, classes=4, mean=(0.0,), std=(1.0,))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_network_that_ends_in_a_softmax_is_told_of(factory, tmp_path, capsys) -> None:
+    (tmp_path / "of_a_user.py").write_text(
+        FACTORY + "\nclass Soft(Quadrants):\n    def forward(self, x):\n        return super().forward(x).softmax(1)\n"
+    )
+    tell.cache_clear()
+    of_network("of_a_user:Soft", size=8, classes=4, mean=(0.0,), std=(1.0,))
+    assert "the network Soft ends in a softmax" in capsys.readouterr().err

@@ -166,6 +166,66 @@ def test_dicom_of_twelve_bits(tmp_path, photometric, first) -> None:
     assert found.notes == ("greys stretched from the lowest to the highest", "the first of 2 frames")
 
 
+@pytest.mark.parametrize(
+    ("bits", "entries", "first", "ends"),
+    [(8, 256, 0, (25, 225)), (16, 65536, 0, (6000, 60000)), (12, 4096, 0, (400, 3600)), (10, 1024, 512, (600, 1400))],
+)
+def test_a_table_of_values_of_interest_goes_from_black_to_white(tmp_path, bits, entries, first, ends) -> None:
+    """What a table can say at least is black and what it can say at most white, not what this picture has of it."""
+    import pydicom
+    from pydicom.dataset import Dataset
+
+    raw = np.repeat(np.array([ends]), 16, axis=0).repeat(8, axis=1)
+    file = pydicom.dcmread(io.BytesIO(_dicom("MONOCHROME2", raw)))
+    file.BitsStored, file.HighBit = 16, 15
+    table, item = np.round(np.linspace(0, 2**bits - 1, entries)).astype("<u2"), Dataset()
+    item.add_new(0x00283002, "US", [entries % 65536, first, bits])
+    item.add_new(0x00283006, "OW", table.tobytes())
+    file.VOILUTSequence = [item]
+    file.save_as(tmp_path / "scan.dcm")
+    found = read(str(tmp_path / "scan.dcm"), GREY)
+    expected = [table[end - first] / (2**bits - 1) * 255 for end in ends]
+    assert found.pixels[0, 0, [0, -1]].tolist() == pytest.approx(expected, abs=0.6)
+    assert found.notes == ("windowed as its DICOM file says",)
+
+
+def test_a_compressed_scan_says_what_to_install(tmp_path) -> None:
+    import pydicom
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEGLosslessSV1
+
+    file = pydicom.dcmread(io.BytesIO(_dicom("MONOCHROME2", np.zeros((16, 16)))))
+    file.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    file.PixelData = encapsulate([b"\xff\xd8\xff\xc3" + bytes(50)])
+    file["PixelData"].is_undefined_length = True
+    file.save_as(tmp_path / "scan.dcm")
+    with pytest.raises(InputError, match="install pylibjpeg with pylibjpeg-libjpeg and pylibjpeg-openjpeg, or gdcm$"):
+        read(str(tmp_path / "scan.dcm"), GREY)
+
+
+@pytest.mark.parametrize(
+    ("values", "dark"),
+    [
+        (np.full((16, 16), 3600, np.uint16), True),
+        (np.full((16, 16), 200, np.int32), True),
+        (np.full((16, 16), 4096, np.uint16), False),
+        (np.zeros((16, 16), np.uint16), False),
+    ],
+)
+def test_a_picture_that_uses_few_of_its_bits_is_told(tmp_path, values, dark) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", values)
+    notes = read(str(tmp_path / "scan.tif"), GREY).notes
+    assert bool(notes) == dark and (not dark or f"its values reach {values.max()} of 65535" in notes[0])
+    if values.dtype == np.uint16:
+        np.save(tmp_path / "scan.npy", values)
+        assert read(str(tmp_path / "scan.npy"), GREY).notes == notes
+
+
+def test_fractions_in_a_tiff(tmp_path) -> None:
+    tifffile.imwrite(tmp_path / "scan.tif", (pixels()[:, :, 0] / 255).astype(np.float32))
+    np.testing.assert_array_equal(read(str(tmp_path / "scan.tif"), GREY).pixels[0].numpy(), pixels()[:, :, 0])
+
+
 def _sample(name: str) -> str:
     """A file of pydicom's own, from a real scanner."""
     from pydicom.data import get_testdata_file
@@ -302,7 +362,11 @@ def test_folders_are_searched_in_the_order_of_names(tmp_path) -> None:
     for name in ("b/2.png", "a.jpg", "b/1.PNG", ".hidden.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    for place in (".ipynb_checkpoints", "__MACOSX", "b/@eaDir"):
+        (tmp_path / place).mkdir()
+        Image.new("RGB", (9, 9)).save(tmp_path / place / "copy.png")
+    Image.new("RGB", (9, 9)).save(tmp_path / "b" / "3", "PNG")
     (tmp_path / "empty").mkdir()
-    inside = [str(tmp_path / name) for name in ("a.jpg", "b/1.PNG", "b/2.png")]
+    inside = [str(tmp_path / name) for name in ("a.jpg", "b/1.PNG", "b/2.png", "b/3")]
     empty = str(tmp_path / "empty")
     assert find([tmp_path, "-", inside[0], empty, "notes.txt"]) == [*inside, "-", empty, "notes.txt"]

@@ -169,6 +169,9 @@ def test_indexed_adds_positions():
     assert torch.equal(image, dataset()[5][0]) and label == dataset()[5][1] and position == 5
     assert len(Indexed(dataset())) == 24
     assert Indexed([("image", 1, "path")])[0] == ("image", 1, 0)
+    assert Indexed([{"label": 1, "image": "image", "age": 3}])[0] == ("image", 1, 0)
+    with pytest.raises(InputError, match="item 0 is a dictionary of pixel_values, label; expected"):
+        Indexed([{"pixel_values": "image", "label": 1}])[0]
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,9 @@ def test_shares_of_predictions_are_given_and_statistics_left_out(given_all):
     right = given_all["label"].clone()
     right[:3] = (right[:3] + 1) % 3
     metric = ours.TorchMetric(Prediction())
-    assert metric(given_all["model"], given_all["x"], right, torch.arange(10)) == pytest.approx(0.7)
+    told = metric(given_all["model"], given_all["x"], right, torch.arange(10))
+    assert list(told) == ["brier", "negative_log_likelihood", "clean_accuracy"]
+    assert told["clean_accuracy"] == pytest.approx(0.7)
 
 
 @given(st.integers(1, 9))

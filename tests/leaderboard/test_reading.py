@@ -9,9 +9,10 @@ from hypothesis import given, strategies as st
 from scipy import stats
 
 from pellucid.core.errors import InputError
+from pellucid.explanation.levels import Examined
 from pellucid.explanation.trust_rules import Counts, Thresholds
 from pellucid.leaderboard import declared
-from pellucid.leaderboard.calibration import Examined, is_true, moved, shares
+from pellucid.leaderboard.calibration import Judged, is_true, moved, shares
 from pellucid.leaderboard.declared import SENTENCES, judged, p_value
 from pellucid.leaderboard.entries import entry
 from pellucid.leaderboard.plan import BOARDS
@@ -155,14 +156,14 @@ GOOD = {"faithfulness": 0.4, "beats_random": 1.0, "aopc_morf": 0.5, "aopc_lerf":
         "stability_coverage": 1.0, "similarity": 0.8, "similarity_error": 0.01, "gini": 0.6}  # fmt: skip
 
 
-def examined(similarity, true, entry="a", gini=0.8):
+def judged_map(similarity, true, entry="a", gini=0.8):
     counts = Counts(random_maps=39, predictions=50, maps=10)
     figures = GOOD | {"similarity": similarity, "gini": gini}
-    return Examined(entry, figures, {"ris": 60.0}, counts, 0.9, mass=0.9 if true else 0.6, chance=0.5)
+    return Judged(entry, Examined(0, figures, {"ris": 60.0}, counts, 0.9), mass=0.9 if true else 0.6, chance=0.5)
 
 
 def test_thresholds_move_to_where_maps_become_true():
-    maps = [examined(0.3 + 0.006 * i, true=i >= 60, entry="ab"[i % 2]) for i in range(120)]  # true from 0.66 on
+    maps = [judged_map(0.3 + 0.006 * i, true=i >= 60, entry="ab"[i % 2]) for i in range(120)]  # true from 0.66 on
     told = shares(maps)
     assert sum(told[level]["maps"] for level in told if level != "all") == told["all"]["maps"] == 120
     assert told["all"]["share"] == 0.5 and told["all"]["interval"]["mean"] == 0.5
@@ -174,7 +175,7 @@ def test_thresholds_move_to_where_maps_become_true():
 
 
 def test_a_spread_map_is_read_with_care_where_that_goes_with_the_truth():
-    maps = [examined(0.9, true=gini > 0.6, gini=gini) for gini in np.linspace(0.41, 0.79, 100)]
+    maps = [judged_map(0.9, true=gini > 0.6, gini=gini) for gini in np.linspace(0.41, 0.79, 100)]
     assert shares(maps)["no objection"]["maps"] == 100  # by default the rule never speaks
     found = moved(maps)
     assert found is not None and found.diffuse == 0.6

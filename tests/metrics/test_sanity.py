@@ -106,10 +106,41 @@ class TestRandomise:
         assert name == ""
         assert new.scale.item() != 1
 
+    def test_what_a_module_holds_itself_is_drawn_anew_in_its_own_size(self) -> None:
+        token = Bare()
+        token.scale = nn.Parameter(3 + torch.randn(1, 20, 50))
+        (_, new), *_ = randomise(token)
+        assert new.scale.mean().abs() < 0.5 and new.scale.square().mean().sqrt().item() == pytest.approx(
+            token.scale.square().mean().sqrt().item(), rel=0.1
+        )
+        ((name, bare),) = randomise(Bare())
+        assert name == "" and bare.scale.item() not in (0, 1)
+
+    def test_a_transformers_maps_are_checked(self) -> None:
+        class Attends(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.patch, self.place = nn.Conv2d(2, 4, 2, stride=2), nn.Parameter(torch.randn(1, 16, 4))
+                self.attention, self.head = nn.MultiheadAttention(4, 2, batch_first=True), nn.Linear(4, 3)
+
+            def forward(self, x: Tensor) -> Tensor:
+                tokens = self.patch(x).flatten(2).transpose(1, 2) + self.place
+                logits: Tensor = self.head(self.attention(tokens, tokens, tokens)[0].mean(1))
+                return logits
+
+        model, x, target = Attends().double().eval(), random(4, 2, 8, 8), torch.tensor([0, 1, 2, 0])
+        for saliency in ("rollout", "gradcam"):
+            similarity = randomisation_similarity(model, x, target, saliency)
+            assert list(similarity) == ["head", "attention.out_proj", "attention", "patch", ""]
+            assert all((value >= -1).all() and (value <= 1).all() for value in similarity.values())
+            fully = similarity[""]
+            assert (fully < 0.99).all(), "another network, another map"
+        same = randomisation_similarity(model, x, target, "rollout")["head"]
+        assert same.tolist() == pytest.approx([1] * 4), "rollout does not look at the head"
+
     @pytest.mark.parametrize(
         ("model", "keywords", "message"),
         [
-            (Bare(), {}, r"Bare has parameters but no reset_parameters\(\)"),
             (nn.Flatten(), {}, "Flatten has no layer with parameters"),
             (network(), {"order": "reverse"}, "order must be cascading or independent, got 'reverse'"),
         ],

@@ -40,6 +40,9 @@ MEASURED = [
 ]  # fmt: skip
 
 
+PREDICTED = ["index", "label", "prediction", "score", "probability", "brier", "negative_log_likelihood"]
+
+
 def columns(names=("default",), **methods) -> dict[str, Column]:
     return {name: column for name, (_, column) in meanings(select(names), **methods).items()}
 
@@ -51,7 +54,7 @@ def selected(names) -> tuple[str, ...]:
 
 
 def test_columns_of_the_vanilla_gradient() -> None:
-    assert list(columns()) == ["index", "label", "prediction", "score", "robust_correct", *MEASURED]
+    assert list(columns()) == [*PREDICTED, "robust_correct", *MEASURED]
 
 
 def test_columns_of_three_saliency_methods() -> None:
@@ -135,7 +138,7 @@ def test_a_metric_of_ones_own_is_named_by_its_import_path() -> None:
     (metric,) = select([f"{__name__}.Peak"])
     assert metric == Peak()
     assert select(["gini", Peak(scale=2.0)])[1] == Peak(scale=2.0)
-    assert list(meanings(select(["gini", Peak()]), saliency=("vanilla_gradient", "mine")))[4:] == [
+    assert list(meanings(select(["gini", Peak()]), saliency=("vanilla_gradient", "mine")))[len(PREDICTED):] == [
         "gini", "peak", "gini/mine", "peak/mine",
     ]  # fmt: skip
     assert measured(Peak(scale=2.0), Case(given=torch.eye(2)[None])) == {"peak": torch.tensor([2.0])}

@@ -15,6 +15,7 @@ from pellucid.models import Network, ResNet, build, load_weights
 
 DATA: dict[str, Any] = {"classes": 4, "shape": (3, 32, 32), "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
 NARROW = {"width": 2}
+NET: dict[str, Any] = {"name": "resnet18", "options": NARROW, "normalize": "data"}
 
 
 def trained() -> nn.Module:
@@ -61,7 +62,8 @@ def test_every_form_of_a_state_dict_is_read(tmp_path: Path, suffix: str, wrap: A
     if "normalize.mean" in content:
         content["normalize.std"] = torch.full((3, 1, 1), 2.0)
     path = save(tmp_path / f"weights{suffix}", content)
-    model = build(Network(name="resnet18", options=NARROW, weights=path), **DATA)
+    normalize: Any = True if "normalize.mean" in content else "data"
+    model = build(Network(name="resnet18", options=NARROW, weights=path, normalize=normalize), **DATA)
     x = torch.rand(2, 3, 32, 32)
     model.eval()
     network.eval()
@@ -108,18 +110,18 @@ def test_a_new_head_is_kept_only_when_asked_for(tmp_path: Path, drop: bool) -> N
     path = save(tmp_path / "weights.pth", state)
     data = {**DATA, "classes": 6}
     with pytest.raises(InputError, match=r"(fc.weight of shape \(4, 16\) where \(6, 16\)|missing fc).*head: new keeps"):
-        build(Network(name="resnet18", options=NARROW, weights=path), **data)
+        build(Network(**NET, weights=path), **data)
     torch.manual_seed(3)
-    model = build(Network(name="resnet18", options=NARROW, weights=path, head="new"), **data)
+    model = build(Network(**NET, weights=path, head="new"), **data)
     torch.manual_seed(3)
-    fresh = build(Network(name="resnet18", options=NARROW), **data)
+    fresh = build(Network(**NET), **data)
     assert torch.equal(model.get_parameter("network.fc.weight"), fresh.get_parameter("network.fc.weight"))
     assert torch.equal(model.get_parameter("network.conv1.weight"), state["conv1.weight"])
 
 
 def test_a_head_that_fits_is_loaded_even_if_a_new_one_is_allowed(tmp_path: Path) -> None:
     path = save(tmp_path / "weights.pth", trained().state_dict())
-    model = build(Network(name="resnet18", options=NARROW, weights=path, head="new"), **DATA)
+    model = build(Network(**NET, weights=path, head="new"), **DATA)
     assert torch.equal(model.get_parameter("network.fc.weight"), trained().get_parameter("fc.weight"))
 
 
@@ -146,7 +148,7 @@ def test_weights_of_another_network_are_refused_and_nothing_is_copied(
     state = dict(trained().state_dict())
     change(state)
     path = save(tmp_path / "weights.pth", state)
-    model = build(Network(name="resnet18", options=NARROW), **DATA)
+    model = build(Network(**NET), **DATA)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     with pytest.raises(InputError, match=message) as caught:
         load_weights(model, path, head=head)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from multiprocessing import SimpleQueue
@@ -140,15 +141,19 @@ def test_several_trainings_stop_at_once_and_keep_where_they_stand(tmp_path, numb
         start_new_session=True,
     )  # fmt: skip
     runs = tmp_path / "runs" / "ismail2021" / "fashion-mnist-cpu" / "main" / "seed0"
-    until(lambda: len(list(runs.glob("*/experiment.yaml"))) == 2, process)
-    (os.killpg if group else os.kill)(process.pid, number)
-    _, said = process.communicate(timeout=60)
+    try:
+        until(lambda: len(list(runs.glob("*/experiment.yaml"))) == 2, process)
+        (os.killpg if group else os.kill)(process.pid, number)
+        _, said = process.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # a test that fails leaves no training behind
     assert (process.returncode, said) == (code, f"pellucid: {words}; {CONTINUES}\n")
     assert len(list(runs.glob("*/state.pt"))) == 2
     assert not list(tmp_path.glob("results/*")) and not list(runs.glob("*/model.safetensors"))
 
 
-def until(happened, process=None, seconds: float = 60) -> None:
+def until(happened, process=None, seconds: float = 150) -> None:
     """Wait for it, as long as the process runs."""
     end = time.monotonic() + seconds
     while not happened():

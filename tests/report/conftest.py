@@ -56,8 +56,13 @@ def write_run(
     saliency: tuple[str, ...] = SALIENCY,
     epochs: int = 3,
     seed: int = 0,
+    classes: list[str] = CLASSES,
+    sites: str = "",
 ) -> Path:
-    """Write one whole run directory."""
+    """Write one whole run directory.
+
+    With ``sites``, a letter a site, the rows hold probabilities and the site of each image, B the hardest.
+    """
     path = folder / name
     path.mkdir(parents=True)
     of_images, of_run = np.random.default_rng(0), np.random.default_rng([seed, *name.encode()])
@@ -92,10 +97,10 @@ def write_run(
         _write_q(path / "q.parquet", of_run, epochs)
     accuracy, robust, gini, lerf, morf, ris, _ = means
     index = np.arange(images, dtype=np.int64) * 7
-    label = of_images.integers(0, 10, images)
+    label = of_images.integers(0, len(classes), images)
     ease = of_images.random(images)
     right = ease + 0.05 * of_run.normal(size=images) < accuracy
-    prediction = np.where(right, label, (label + 1) % 10)
+    prediction = np.where(right, label, (label + 1) % len(classes))
     rows: dict[str, Any] = {
         "index": index,
         "label": label,
@@ -103,6 +108,9 @@ def write_run(
         "score": of_run.uniform(0.4, 1, images).astype(np.float32),
         "robust_correct": right & (ease < robust),
     }
+    if sites:
+        rows |= _sites(sites, label, len(classes), accuracy, of_run)
+        prediction = rows["prediction"]
     shared = of_images.normal(size=images)
     for number, map_name in enumerate(saliency):
         measured: dict[str, Any] = {
@@ -132,7 +140,7 @@ def write_run(
     }
     info = {
         "format": 1,
-        "classes": CLASSES,
+        "classes": classes,
         "dataset": "fashion-mnist",
         "split": "test",
         "images": images,
@@ -151,6 +159,24 @@ def write_run(
         maps[f"heatmap/{map_name}"] = np.stack([_heatmap(picture, gini, of_run) for picture in maps["images"]])
     save_file(maps, path / "maps.safetensors")
     return path
+
+
+def _sites(sites: str, label: np.ndarray, classes: int, accuracy: float, of_run: np.random.Generator) -> dict[str, Any]:
+    """Predictions with their probabilities, which tell the true class less well at site B, and the site itself."""
+    of_images = np.random.default_rng(1)
+    site = of_images.choice(list(sites), len(label))
+    noise = of_images.normal(size=(len(label), classes)) + 0.3 * of_run.normal(size=(len(label), classes))
+    told = 3 * accuracy * np.where(site == "B", 0.3, 1.0)
+    logits = noise + told[:, None] * (label[:, None] == np.arange(classes))
+    probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return {
+        "prediction": probability.argmax(axis=1),
+        "score": probability.max(axis=1).astype(np.float32),
+        "probability": pa.array(list(probability.astype(np.float32)), pa.list_(pa.float32())),
+        "brier": ((probability - (label[:, None] == np.arange(classes))) ** 2).sum(axis=1),
+        "negative_log_likelihood": -np.log(probability[np.arange(len(label)), label]),
+        "subgroup site": pa.array(site.tolist()),
+    }
 
 
 def _is_double(values: Any) -> bool:

@@ -153,7 +153,8 @@ def test_distributions_have_a_row_a_run_and_its_median(runs) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[1.0] * 60, [np.nan] * 59 + [3.0], list(np.geomspace(1e-6, 1e6, 60)), [-1.0, 1.0] * 30]
+    "values",
+    [[1.0] * 60, [0.5] * 60, [0.1] * 60, [np.nan] * 59 + [3.0], list(np.geomspace(1e-6, 1e6, 60)), [-1.0, 1.0] * 30],
 )
 def test_any_curvature_is_drawn(make_run, values) -> None:
     run = read_run(make_run())

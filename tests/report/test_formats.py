@@ -5,6 +5,7 @@ import io
 import json
 import re
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import pytest
 
@@ -60,6 +61,26 @@ def test_text_fits_100_columns_and_holds_every_interval(comparison) -> None:
     assert all(cell in text for cell in _cells(comparison))
     assert "LeRF (×10⁻³) ↓" in text
     assert "SmoothGrad maps" in text
+
+
+def test_html_is_well_formed_and_holds_every_interval(comparison) -> None:
+    page = ElementTree.fromstring(f"<div>{comparison._repr_html_().partition('<p>')[0]}</div>")
+    assert all(len({len(row) for row in table.iter("tr")}) == 1 for table in page.iter("table"))
+    cells = {"".join(cell.itertext()) for cell in page.iter("td")}
+    assert set(_cells(comparison)) <= cells
+    assert {head.text for head in page.iter("th") if head.get("scope") == "row"} == set(comparison)
+
+
+def test_names_in_html_are_text() -> None:
+    page = ElementTree.fromstring(f"<div>{render(_named(NASTY), 'html')}</div>")
+    assert NASTY in {head.text for head in page.iter("th")} and not list(page.iter("b"))
+
+
+def test_a_notebook_shows_runs_by_their_directories(six_runs) -> None:
+    shown = compare(six_runs[:2], metrics=["gini"], baseline=six_runs[0])
+    assert shown == compare(read_runs(six_runs[:2]), metrics=["gini"], baseline=read_runs(six_runs)[0])
+    assert shown._repr_html_() == render(shown, "html")
+    assert shown._repr_markdown_() == render(shown, "markdown")
 
 
 def test_text_columns_are_aligned(comparison) -> None:
@@ -142,11 +163,11 @@ def test_a_run_without_a_metric_has_a_dash() -> None:
 
 
 def test_unknown_format() -> None:
-    with pytest.raises(InputError, match="format must be one of text, csv, latex, markdown, json, got 'html'"):
-        render({}, "html")
+    with pytest.raises(InputError, match="format must be one of text, csv, latex, markdown, html, json, got 'xml'"):
+        render({}, "xml")
 
 
-@pytest.mark.parametrize("form", ["text", "csv", "latex", "markdown"])
+@pytest.mark.parametrize("form", ["text", "csv", "latex", "markdown", "html"])
 def test_differences_are_rows_of_their_own(six_runs, form) -> None:
     runs = read_runs(six_runs)
     against = compare(runs, metrics=["gini"], baseline=runs[0])
@@ -156,7 +177,11 @@ def test_differences_are_rows_of_their_own(six_runs, form) -> None:
     assert f"scaat {sign} regular" not in render(compare(runs, metrics=["gini"]), form)
     values = against["scaat"]["differences"]["gini"]
     mean, low, high = written(Interval(**values), Measure.named("gini"))
-    cells = {"csv": [str(values["mean"])], "latex": [f" & {mean} ", f"[{low}, {high}]"]}
+    cells = {
+        "csv": [str(values["mean"])],
+        "latex": [f" & {mean} ", f"[{low}, {high}]"],
+        "html": [f"<td>{mean} <small>[{low}, {high}]"],
+    }
     assert all(cell in text for cell in cells.get(form, [f"{mean} [{low}, {high}]"]))
 
 

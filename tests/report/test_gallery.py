@@ -47,6 +47,16 @@ def test_heatmap_goes_from_zero_to_its_99th_percentile(make_run) -> None:
     np.testing.assert_array_equal(pixels, expected)
 
 
+def test_a_signed_heatmap_goes_from_blue_over_white_to_red(make_run) -> None:
+    heatmap = np.linspace(-3, 1, 28 * 28, dtype=np.float32).reshape(28, 28)
+    run = _with_map(read_run(make_run(gallery=2)), heatmap)
+    signed, usual = (row.heatmaps["vanilla_gradient"][0] for row in gallery([run], ["vanilla_gradient"]).rows)
+    top = np.percentile(np.abs(heatmap), 99)
+    assert (signed.signed, usual.signed) == (True, False) and signed.top == pytest.approx(top)
+    level = np.round(255 * np.clip(heatmap / top / 2 + 0.5, 0, 1)).astype(int)
+    np.testing.assert_array_equal(_pixels(signed.uri), np.round(255 * colormaps["RdBu_r"](level)[:, :, :3]))
+
+
 @pytest.mark.parametrize("ones", [0, 1])
 def test_flat_and_one_pixel_maps_are_drawn(make_run, ones: int) -> None:
     heatmap = np.zeros((28, 28), np.float32)

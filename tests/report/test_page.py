@@ -14,7 +14,7 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from pellucid.core.errors import InputError
 from pellucid.report.formats import render
@@ -269,6 +269,30 @@ def test_one_colour_scale_per_row(page: Page, six_runs: list[Path]) -> None:
     assert page.locator("#scale-of").inner_text() == "row"
     page.locator("#one-scale").uncheck()
     assert own.evaluate_all("all => all.map(i => i.src)") == before
+
+
+def test_one_colour_scale_per_network_of_signed_maps(browser: Browser, make_run, tmp_path: Path) -> None:
+    run = make_run(gallery=3, saliency=("vanilla_gradient",))
+    kept = load_file(run / "maps.safetensors")
+    maps = np.random.default_rng(0).normal(size=(3, 28, 28)).astype(np.float32)
+    maps *= np.array([1, 2, 3], np.float32)[:, None, None]
+    save_file(kept | {"heatmap/vanilla_gradient": maps}, run / "maps.safetensors")
+    for page in _open(browser, write_report([run], tmp_path / "page.html")):
+        images = page.locator("#pictures tbody .map img")
+        before = images.evaluate_all("all => all.map(i => i.src)")
+        page.locator("#network-scale").check()
+        after = images.evaluate_all("all => all.map(i => i.src)")
+        tops = [np.percentile(np.abs(one), 99) for one in maps]
+        for uri, one, top in zip(after, maps, tops, strict=True):
+            pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
+            level = np.round(255 * np.clip(one / top / 2 + 0.5, 0, 1))
+            level = np.round(127.5 + (level - 127.5) * top / max(tops)).astype(int)
+            near = [np.round(255 * colormaps["RdBu_r"](level + off)[:, :, :3]) for off in (-1, 0, 1)]
+            assert np.minimum.reduce([np.abs(pixels - expected).max(2) for expected in near]).max() == 0
+        assert page.locator("#scale-of").inner_text() == "network"
+        page.locator("#network-scale").uncheck()
+        assert images.evaluate_all("all => all.map(i => i.src)") == before
+        assert "for the class" in page.locator(".scale").inner_text()
 
 
 def test_axe_finds_nothing_wrong(browser: Browser, make_run, tmp_path: Path) -> None:

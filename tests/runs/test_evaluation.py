@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 import pellucid.runs.evaluation
 import pellucid.runs.measurement
+import pellucid.runs.rows
 from pellucid import (
     PGD,
     SCAAT,
@@ -46,6 +47,7 @@ from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.training import load_network
 
 DATA = Data(limit=512)
+PREDICTED = ["index", "label", "prediction", "score", "probability", "brier", "negative_log_likelihood"]
 QUICK = Evaluation(images=24, saliency=("vanilla_gradient", "smoothgrad"), steps=4, repeats=2, draws=3, gallery=12)
 
 
@@ -64,7 +66,7 @@ def test_columns_and_their_meaning(run):
     table = rows(run)
     per_map = ["gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve"]
     assert table.column_names == [
-        *["index", "label", "prediction", "score", "robust_correct", *per_map, "ris", "ros", "stability_coverage"],
+        *[*PREDICTED, "robust_correct", *per_map, "ris", "ros", "stability_coverage"],
         *[f"{name}/smoothgrad" for name in per_map],
     ]
     facts = json.loads(table.schema.metadata[b"pellucid"])
@@ -89,6 +91,10 @@ def test_rows_against_the_functions_image_by_image(run):
             score, prediction = model(x).softmax(1).max(1)
         assert (row["label"], row["prediction"]) == (label.item(), prediction.item())
         assert row["score"] == pytest.approx(score.item(), rel=1e-4)
+        probability, true = np.array(row["probability"]), np.eye(10)[row["label"]]
+        assert probability.sum() == pytest.approx(1, abs=1e-5) and max(probability) == np.float32(row["score"])
+        assert row["brier"] == pytest.approx(((probability - true) ** 2).sum(), rel=1e-4, abs=1e-6)
+        assert row["negative_log_likelihood"] == pytest.approx(-np.log(probability @ true), rel=1e-4, abs=1e-6)
         values = heatmap(VanillaGradient()(model, x, prediction))
         assert row["gini"] == pytest.approx(gini(values).item(), rel=1e-4)
         curve = perturbation_curve(model, x, prediction, values, order="lerf", steps=4, repeats=2, generator=draws)
@@ -172,7 +178,7 @@ def test_interrupted_evaluation_keeps_its_rows(run, tmp_path):
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert err == "pellucid: stopped by SIGTERM; what was finished is kept, and --resume continues\n"
+    assert err.splitlines()[-1] == "pellucid: stopped by SIGTERM; what was finished is kept, and --resume continues"
 
 
 def test_resume_leaves_finished_rows_and_other_settings_replace_them(run, tmp_path):
@@ -271,7 +277,7 @@ def test_metrics_that_need_more(run, tmp_path):
         with pytest.raises(InputError, match="robust_grid must hold rising radii above 0 and at most 1, got"):
             Evaluation(robust_grid=grid)
     only = rows(evaluate(copied(run, tmp_path / "run"), Evaluation(**vars(QUICK) | {"metrics": ("hoyer",)})))
-    assert only.column_names == ["index", "label", "prediction", "score", "hoyer", "hoyer/smoothgrad"]
+    assert only.column_names == [*PREDICTED, "hoyer", "hoyer/smoothgrad"]
 
 
 def test_any_explanation_is_measured(run, tmp_path):
@@ -482,7 +488,7 @@ def test_no_old_rows_stay_beside_new_maps(run, tmp_path, monkeypatch):
     def killed(maps):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pellucid.runs.evaluation, "save", killed)
+    monkeypatch.setattr(pellucid.runs.rows, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         evaluate(other, Evaluation(**quick | {"target": "true"}))
     assert not (other / "rows.parquet").exists()

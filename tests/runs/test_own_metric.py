@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
-import pellucid.runs.evaluation
+import pellucid.runs.rows
 from pellucid import Data, Evaluation, Experiment, InputError, evaluate, fit
 
 
@@ -97,7 +97,7 @@ def test_a_metric_of_ones_own_is_measured(fresh, own_package):
 
     given = evaluate(fresh("given"), Evaluation(metrics=("gini", Peak(scale=2.0)), **FEW))
     table, doubled = rows(named), rows(given)
-    assert table.column_names[4:] == ["gini", "peak", "gini/smoothgrad", "peak/smoothgrad"]
+    assert table.column_names[7:] == ["gini", "peak", "gini/smoothgrad", "peak/smoothgrad"]
     maps = load_file(named / "maps.safetensors")
     by_index = {row["index"]: row["peak/smoothgrad"] for row in table.to_pylist()}
     assert by_index[maps["index"].item()] == pytest.approx(maps["heatmap/smoothgrad"].amax().item(), rel=1e-5)
@@ -116,7 +116,7 @@ def test_a_metric_that_fails_does_not_lose_the_others(fresh, own_package, capsys
     reason = "Broken was left out: 'broken' of Broken must have shape (2,), a number for each image, got (2, 28, 28)"
     assert str(caught.value) == f"{reason}; all other measures are in {folder / 'rows.parquet'}"
     assert capsys.readouterr().err == f"pellucid: {reason}\n"
-    assert rows(folder).column_names[4:] == ["gini", "peak", "gini/smoothgrad", "peak/smoothgrad"]
+    assert rows(folder).column_names[7:] == ["gini", "peak", "gini/smoothgrad", "peak/smoothgrad"]
 
 
 @pytest.mark.parametrize("careless", ["Careless", "Noisy"])
@@ -132,7 +132,7 @@ def test_what_failed_is_measured_when_the_evaluation_is_resumed(fresh, own_packa
     folder = fresh("broken")
     choice = Evaluation(metrics=("gini", "own_metrics.Broken"), batch_size=2, **FEW)
     with monkeypatch.context() as patch:  # stopped before its parts are put together
-        patch.setattr(pellucid.runs.evaluation, "write_yaml", interrupt)
+        patch.setattr(pellucid.runs.rows, "write_yaml", interrupt)
         with pytest.raises(KeyboardInterrupt):
             evaluate(folder, choice)
     assert len(list(folder.glob(".rows-*/*.parquet"))) == 2
@@ -149,7 +149,7 @@ def test_a_part_in_which_a_metric_failed_is_measured_again(fresh, own_package, m
     folder = fresh("broken")
     choice = Evaluation(metrics=("gini", "own_metrics.Broken"), batch_size=2, **FEW)
     with monkeypatch.context() as patch:
-        patch.setattr(pellucid.runs.evaluation, "write_yaml", interrupt)
+        patch.setattr(pellucid.runs.rows, "write_yaml", interrupt)
         with pytest.raises(KeyboardInterrupt):
             evaluate(folder, choice)
     import own_metrics

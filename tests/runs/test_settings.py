@@ -71,7 +71,7 @@ def test_a_callable_is_named_by_its_path():
     ("change", "sentence"),
     [
         ({"epoch": 3}, r"Experiment has no field 'epoch', did you mean 'epochs'\? It has dataset, network"),
-        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"epochs": -1}, "epochs must be at least 0, got -1"),
         ({"method": {"class_path": "pellucid.Nothing"}}, "cannot import 'pellucid.Nothing'"),
         ({"method": {"class_path": "pellucid.SCAAT", "init_args": {"q": 2}}}, r"q must be in \[0, 1\], got 2"),
         (

@@ -1,12 +1,14 @@
 """A run's network and images: mapped by name where they belong together, refused in one sentence where they do not."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from pellucid import Data, Experiment, InputError, Network, Regular, fit
 from pellucid.explanation.explained_network import of_run
+from pellucid.models import build
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.predictions import predict
 from pellucid.runs.trained import load_network, open_run
@@ -43,6 +45,54 @@ def test_a_network_that_normalises_nothing_is_recorded_so(users, tmp_path):
     )
     facts = RunDirectory(fit(plain, tmp_path / "plain", progress=False)).facts
     assert facts.mean is None and facts.std is None
+
+
+def test_a_run_records_the_normalisation_that_its_weights_brought(users, run, tmp_path):
+    given = Network(name="lenet5", mean=(0.25,), std=(0.5,))
+    first = fit(replace(PICTURES, network=given), tmp_path / "first", progress=False)
+    start = Network(name="lenet5", weights=str(RunDirectory(first).weights))
+    second = fit(replace(PICTURES, network=start), tmp_path / "second", progress=False)
+    for tuned in (first, second):
+        facts = RunDirectory(tuned).facts
+        assert (facts.mean, facts.std) == ((0.25,), (0.5,))
+        assert load_network(tuned).get_buffer("normalize.mean").item() == 0.25
+    by_data = fit(replace(PICTURES, network=replace(start, normalize="data")), tmp_path / "third", progress=False)
+    assert RunDirectory(by_data).facts.mean == RunDirectory(run).facts.mean != (0.25,)
+
+
+NETWORKS = """
+from torch import nn
+
+class Scores(nn.Module):
+    def __init__(self, num_classes, in_channels, pretrained=False):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, 4, 5, stride=4)
+        self.fc = nn.Linear(4, num_classes)
+
+    def forward(self, x):
+        features = self.conv(x).relu().mean((2, 3))
+        return {"features": features, "scores": self.fc(features)}
+"""
+
+
+def test_a_network_that_gives_a_dict_is_trained_and_read_back(users, tmp_path, monkeypatch):
+    (tmp_path / "networks_of_dicts.py").write_text(NETWORKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    network = Network(name="networks_of_dicts:Scores")
+    run = fit(replace(PICTURES, network=network), tmp_path / "run", progress=False)
+    model, test = open_run(run)
+    assert model(test.take([0, 1]).float() / 255).shape == (2, 3)
+    assert "network.net.fc.weight" in model.state_dict()
+    again = Network(name="networks_of_dicts:Scores", weights=str(RunDirectory(run).weights))
+    built = build(again, classes=3, shape=(1, 28, 28), mean=(), std=(), unknown="leave").eval()
+    x = torch.rand(2, 1, 28, 28)
+    assert torch.equal(built(x), model(x))
+    asked = replace(PICTURES, network=Network(name="networks_of_dicts:Scores", options={"pretrained": True}))
+    with pytest.raises(
+        InputError, match="nothing says how pixels are normalised for the weights of 'networks_of_dicts"
+    ):
+        fit(asked, tmp_path / "asked", progress=False)
+    assert not (tmp_path / "asked").exists()
 
 
 def test_classes_in_another_order_are_mapped_by_name(users, run):

@@ -13,7 +13,6 @@ from pellucid.core.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from pellucid.explanation.examination import Examination
     from pellucid.explanation.explained_network import ExplainedNetwork
 
 __all__ = ["explain"]
@@ -28,6 +27,8 @@ def explain(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", default=Path("explanations"), type=Path, help="folder of the cards")
     parser.add_argument("--format", default="png,html,json", help="of png, html, json, npz")
     parser.add_argument("--saliency", default="", help="methods with commas between, as of evaluate")
+    parser.add_argument("--signed", action="store_true", help="draw what speaks for the class red, against it blue")
+    parser.add_argument("--top", type=float, help="magnitude in the last colour, one for all maps; each has its own")
     parser.add_argument("--target", help="class that is explained, by number or name; by default the predicted one")
     parser.add_argument("--full", action="store_true", help="tighter figures: more noise, more random maps")
     parser.add_argument("--reference", type=Path, help="folder of images that percentiles are of; a run has its own")
@@ -40,6 +41,7 @@ def explain(arguments: Sequence[str]) -> None:
     parser.add_argument("--mean", default="", help="of each channel of pixels in [0, 1], commas between")
     parser.add_argument("--std", default="", help="of each channel, commas between")
     parser.add_argument("--classes", default="1000", help="file of the classes' names, or their number")
+    parser.add_argument("--task", default="multiclass", help="multilabel, where each class is a yes or no of its own")
     parser.add_argument("--batch-size", default=8, type=int, help="images measured at once")
     parser.add_argument("--seed", default=0, type=int, help="of every draw")
     parser.add_argument("--accelerator", default="auto", help="auto, cpu, cuda or mps")
@@ -47,11 +49,14 @@ def explain(arguments: Sequence[str]) -> None:
     from dataclasses import replace
 
     from pellucid.explanation import batch, reference
+    from pellucid.explanation.cards import examination_of
+    from pellucid.report.colours import Scale
 
+    scale = Scale(signed=parsed.signed, top=parsed.top)
     device = _device(parsed.accelerator)
     network, images = _network(parsed)
     network.model.to(device)
-    examination = replace(_examination(network, names(parsed.saliency), full=parsed.full), seed=parsed.seed)
+    examination = replace(examination_of(network, names(parsed.saliency), full=parsed.full), seed=parsed.seed)
     compared = None
     if parsed.reference is not None:
         compared = reference.of_folder(
@@ -62,7 +67,7 @@ def explain(arguments: Sequence[str]) -> None:
     formats: Any = names(parsed.format)  # checked by explain
     summary = batch.explain(
         network, images, parsed.out, examination=examination, reference=compared, formats=formats,
-        target=parsed.target, batch_size=parsed.batch_size,
+        target=parsed.target, batch_size=parsed.batch_size, scale=scale,
     )  # fmt: skip
     if not summary.made:
         reason = summary.skipped[0]["reason"]
@@ -94,6 +99,7 @@ def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
     network = of_network(
         parsed.network, weights=parsed.weights, options=_options(parsed.options), size=parsed.size,
         channels=parsed.channels, classes=classes, mean=_numbers("mean", parsed.mean), std=_numbers("std", parsed.std),
+        task=parsed.task,
     )  # fmt: skip
     return network, parsed.words
 
@@ -110,16 +116,6 @@ def _device(accelerator: str) -> "torch.device":
     if accelerator != "cpu" and (present is None or present.type != accelerator):
         raise InputError(f"accelerator {accelerator!r} is not there; this machine has {present or 'a cpu alone'}")
     return torch.device(accelerator)
-
-
-def _examination(network: "ExplainedNetwork", saliency: list[str], *, full: bool) -> "Examination":
-    from pellucid.explanation.examination import Examination
-
-    if network.evaluation is not None:
-        return Examination.like(network.evaluation, saliency, full=full)
-    if full:
-        return Examination(saliency=tuple(saliency)) if saliency else Examination()
-    return Examination.quick(saliency)
 
 
 def _options(text: str) -> dict[str, Any]:

@@ -72,7 +72,11 @@ class Class:
 
     def own_fields(self) -> Iterator[ast.AnnAssign]:
         """The statements of its fields, those of the classes it derives from first; one for each name, its own."""
-        own = [statement for statement in self.node.body if isinstance(statement, ast.AnnAssign)]
+        own = [
+            statement
+            for statement in self.node.body
+            if isinstance(statement, ast.AnnAssign) and not ast.unparse(statement.annotation).startswith("ClassVar")
+        ]
         named = [statement for statement in own if isinstance(statement.target, ast.Name)]
         names = {ast.unparse(statement.target) for statement in named}
         for base in self.node.bases:

@@ -13,7 +13,7 @@ def check(arguments: Sequence[str]) -> int:
     parser = Parser("check", "Hold a run against a baseline: exit code 0 if every requirement is met, otherwise 1.")
     parser.add_argument("run", type=Path, help="the measured run directory")
     parser.add_argument("--baseline", type=Path, required=True, help="one that was measured on the same images")
-    parser.add_argument("--require", required=True, help="such as 'gini>=-0.02, ris<=1.1x'")
+    parser.add_argument("--require", required=True, help="such as 'gini>=-0.02, ris<=1.1x, auc[site=*]>=-0.05'")
     parser.add_argument("--undecided", default="fail", help="fail or pass where the images cannot tell")
     parser.add_argument("--format", default="text", help="text, markdown or json")
     parser.add_argument("--junit", type=Path, help="file of JUnit's XML to write too")

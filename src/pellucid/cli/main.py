@@ -17,12 +17,16 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "demo": ("papers", "six networks on Fashion-MNIST: trained, measured, compared in a report"),
     "train": ("train", "train one network into a run directory"),
+    "tune": ("tune", "tune a pretrained network on your photographs, beside a control"),
     "evaluate": ("evaluate", "measure trained networks, one row per test image"),
     "compare": ("show", "table of measured runs"),
+    "layers": ("layers", "layers of a network where smoothing or a class activation map fits"),
     "explain": ("explain", "maps of single images, and how far each can be trusted"),
+    "export": ("export", "a trained network for use elsewhere: weights, ONNX, torch.export, Hub folder"),
     "check": ("gate", "hold a run against a baseline, for continuous integration"),
     "report": ("show", "one self-contained page about measured runs"),
     "metrics": ("show", "what every metric means, and where it comes from"),
+    "presets": ("tune", "ready-made trainings, and what each rests on"),
     "study": ("study", "a human study of the maps: made, served, analysed"),
     "reproduce": ("papers", "a paper's tables, measured beside published"),
     "select": ("papers", "settings chosen on validation images, every candidate kept"),
@@ -30,7 +34,7 @@ COMMANDS = {
     "data": ("data", "get a dataset, or list them"),
 }
 """The module of `pellucid.cli` that has a function of the command's name, and what the command does."""
-REPEATED = ("demo", "reproduce", "select", "leaderboard")
+REPEATED = ("demo", "tune", "reproduce", "select", "leaderboard")
 """Commands that continue what they find; the others have an option for it, if any."""
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pellucid.cli.options import Parser, names
 
@@ -13,8 +14,9 @@ def compare(arguments: Sequence[str]) -> None:
     parser = Parser("compare", "Table of measured run directories: means with 95 % intervals.")
     parser.add_argument("run", type=Path, nargs="+", help="measured run directories")
     parser.add_argument("--baseline", type=Path, help="run that the others' paired differences are told from")
-    parser.add_argument("--format", default="text", help="text, json, csv, latex or markdown")
+    parser.add_argument("--format", default="text", help="text, json, csv, latex, markdown or html")
     parser.add_argument("--metrics", default="", help="names or families with commas between; all by default")
+    parser.add_argument("--by", help="a column of the table of labels, or class: numbers per subgroup of the images")
     parser.add_argument("--definitions", action="store_true", help="tell below the table what each column means")
     parsed = parser.parse_args(arguments)
     from pellucid import report
@@ -23,8 +25,14 @@ def compare(arguments: Sequence[str]) -> None:
     paths = list(dict.fromkeys(Path(path).absolute() for path in (parsed.baseline, *parsed.run) if path is not None))
     runs = report.read_runs(paths)
     baseline = runs[0] if parsed.baseline is not None else None
-    meaning = report.definitions(runs, metrics) if parsed.definitions else None
-    table = report.compare(runs, metrics=metrics, baseline=baseline)
+    table: dict[str, dict[str, Any]]
+    if parsed.by is None:
+        meaning = report.definitions(runs, metrics) if parsed.definitions else None
+        table = report.compare(runs, metrics=metrics, baseline=baseline)
+    else:
+        shown = [measure.name for measure in report.measures_by(runs, parsed.by, metrics)]
+        meaning = report.definitions(runs, shown) if parsed.definitions else None
+        table = report.compare_by(runs, parsed.by, metrics=metrics, baseline=baseline)
     print(report.render(table, parsed.format, definitions=meaning))
 
 

@@ -13,11 +13,12 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from pellucid.core.types import Image, PerSample
 
-__all__ = ["image_gradients", "input_gradient"]
+__all__ = ["image_gradients", "input_gradient", "twice_differentiable"]
 
 IMAGE_CHANNELS = 4  # a convolution with at most so many input channels reads an image
 
@@ -43,7 +44,7 @@ def input_gradient(
     ([[[[2.0, 4.0]]]], [5.0])
     """
     if create_graph:
-        with torch.enable_grad():
+        with torch.enable_grad(), twice_differentiable():
             x = x if x.requires_grad else x.detach().requires_grad_()
             value = objective(x)
             (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True)
@@ -74,10 +75,25 @@ def image_gradients() -> Iterator[None]:
     """
     while_open = _Open()
     try:
-        with _ImageConvolution(partial(_convolve_twice, while_open)):
+        with _ImageConvolution(partial(_convolve_twice, while_open)), twice_differentiable():
             yield
     finally:
         while_open.value = False
+
+
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Attention inside the block is made of products that can be differentiated twice, as fused attention cannot.
+
+    >>> query = torch.ones(1, 1, 2, 1, requires_grad=True)
+    >>> with twice_differentiable():
+    ...     out = F.scaled_dot_product_attention(query, query, query).square().sum()
+    >>> (slope,) = torch.autograd.grad(out, query, create_graph=True)
+    >>> torch.autograd.grad(slope.sum(), query)[0].shape
+    torch.Size([1, 1, 2, 1])
+    """
+    with sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 class _Open:

@@ -12,6 +12,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import Draws
 from pellucid.core.types import Image
 from pellucid.data.config import AUGMENTATIONS, known
+from pellucid.data.randaugment import RandAugment
 
 __all__ = ["Augmentation", "named"]
 
@@ -70,16 +71,18 @@ _NAMED = {
 }
 
 
-def named(name: str) -> Augmentation:
+def named(name: str) -> Augmentation | RandAugment:
     """The augmentation of that name.
 
     Raises:
-        InputError: no augmentation has that name.
+        InputError: no augmentation has that name, or the package that makes it is not here.
 
     >>> named("crop-flip")
     Augmentation(flip=True, flip_vertical=False, padding=4, area=1.0)
     """
-    return _NAMED[known("augmentation", name, AUGMENTATIONS)]
+    if known("augmentation", name, AUGMENTATIONS) == "randaugment":
+        return RandAugment(first=Augmentation(flip=True))
+    return _NAMED[name]
 
 
 def _flipped(image: Tensor, draws: Draws, dimension: int) -> Tensor:

@@ -1,9 +1,10 @@
 """Which images a person wants to train on. Imports no torch: the command line is generated from it."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from pellucid.core.checks import at_least, one_of
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 
 __all__ = ["AUGMENTATIONS", "DATASETS", "LABELS", "TRUTH", "USUAL_EPS", "Data", "usual_eps"]
@@ -18,6 +19,9 @@ TRUTH = {
 }
 """Sets of images that are made here, each with the mask of what decides its class, and what is on them."""
 
+CHANNELS = 16
+"""Channels that an image of your own may have."""
+
 DRAWN = ("truth:shapes", "truth:parts")
 """Sets of truth that need no other images."""
 
@@ -28,10 +32,13 @@ SIDES = {
 """Smallest and largest side in pixels of the sets of truth that are made in several sizes."""
 
 VALIDATION = 5000
-"""Validation images of a set of truth."""
+"""Validation images of a set of truth, and of sets of 25 000 training images and more."""
+
+READ = ("folder", "huggingface")
+"""Sets of your own files."""
 
 DATASETS = ("fashion-mnist", "mnist", "cifar10", "pcam", *TRUTH, "folder", "huggingface")
-AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip")
+AUGMENTATIONS = ("none", "flip", "flips", "crop-flip", "resized-crop-flip", "randaugment")
 LABELS = ("true", "shuffled")
 USUAL_EPS = {
     **dict.fromkeys(("fashion-mnist", "mnist"), 0.1),
@@ -45,36 +52,54 @@ class Data:
     """The images of a run and how they are cut into training, validation and test.
 
     Args:
-        name: ``fashion-mnist``, ``mnist``, ``cifar10``, ``pcam``, ``folder`` (PATH/train/CLASS/*, PATH/test/CLASS/*) or
-            ``huggingface``; or images made here, each with the mask of what decides its class (``truth:beside``,
-            ``truth:composite``, ``truth:composite-colour``, ``truth:decoy``, ``truth:shapes``, ``truth:parts``;
-            ``pellucid data list`` describes them); or the import path of your own, ``my_package:make_dataset`` or
-            ``my_package.MyImages``, which is called with a split (``train``, ``test``, optionally ``validation``) and
+        name: ``fashion-mnist``, ``mnist``, ``cifar10``, ``pcam``, ``folder`` (PATH/train/CLASS/* and
+            PATH/test/CLASS/*, or PATH/CLASS/*, or files that ``table`` names) or ``huggingface``; or images made here,
+            each with the mask of what decides its class (``truth:beside``, ``truth:composite``,
+            ``truth:composite-colour``, ``truth:decoy``, ``truth:shapes``, ``truth:parts``; ``pellucid data list``
+            describes them); or the import path of your own, ``my_package:make_dataset`` or ``my_package.MyImages``,
+            which is called with a split (``train``, ``test``, optionally ``validation``) and
             returns a ``torch.utils.data.Dataset`` of (image, label).
         path: Folder of the files; for ``huggingface`` a folder written by ``save_to_disk`` or an id of the hub; for
             ``truth:composite-colour`` an image folder as for ``folder``, whose images decide; for other sets of truth
             one that holds the folders ``fashion-mnist`` and ``mnist``. None: where ``pellucid data get NAME`` puts
-            them.
+            them, and for ``folder`` with a table the table's folder.
+        table: For ``folder``, a CSV file with a row for each image: its ``file`` (relative to ``path``), its ``label``,
+            and where you have them its ``split`` (train, validation or test) and its ``group``; further columns, such
+            as age or camera, are kept for scores of subgroups. None: the folders tell the classes.
+        group: What must not be in two splits, such as the patient of an image: a column of the table or of a
+            ``huggingface`` dataset; an attribute of a dataset of your own that lists it for each image; or a regular
+            expression that finds it in the path of a file, such as ``patient([0-9]+)``. None: a table's column
+            ``group`` or ``patient``, where there is one; otherwise each image is alone.
+        image_column: Name of the column of images, for ``huggingface`` and a table. None: found by its type or by a
+            usual name.
+        label_column: Name of the column of labels, for ``huggingface`` and a table. None: as for images.
         masks: For ``folder``, a folder of pictures that show what decides the class of an image,
             MASKS/train/CLASS/NAME.png for PATH/train/CLASS/NAME.jpg, of the same size, grey or black and white; what is
             brighter than 127 decides. An image without one has a mask that is not known. None: no masks.
         size: Side in pixels to which images of ``folder``, ``huggingface`` and your own datasets are resized (shorter
             side, then centre crop), None: as stored, all alike; or of images made for ``truth:composite`` and
             ``truth:composite-colour`` (56 to 96, None: 56), ``truth:shapes`` and ``truth:parts`` (48 to 128, None: 64).
-        channels: 1 or 3, for ``folder``, ``huggingface`` and your own datasets. None: 3.
+        channels: From 1 to 16, for ``folder``, ``huggingface`` and your own datasets; other than 1 and 3 for images
+            that have as many, such as NumPy arrays. None: 3.
         classes: Names of the classes in the order in which the network counts them, for ``folder``, ``huggingface`` and
             your own datasets. None: the names and the order that the training images have; a dataset of your own
             without ``.classes`` needs them.
-        validation: Number of training images kept for validation, where the dataset has no such split of its own; of a
-            set of truth, how many of its 5 000 validation images are used.
-        split_seed: Which training images are kept for validation, which ones ``limit`` takes, how labels are shuffled.
+        validation: What is kept of the training images for validation, where the dataset has no such split of its own:
+            a number of images, or a share in (0, 1), which is taken of every class; of a set of truth, how many of its
+            5 000 validation images are used. None: 5 000, or a fifth where there are fewer than 25 000 images.
+        test: What is kept for test, as a number or a share, which is taken of every class, where ``folder``,
+            ``huggingface`` or a dataset of your own has no such split. None: a fifth of a folder or table that has no
+            splits at all.
+        split_seed: Which images are kept for validation and test, which ones ``limit`` takes, how labels are shuffled.
         limit: Use only that many training images (what is left after validation). None: all.
         labels: ``true``, or ``shuffled``: the labels of the training images in a random order, those of validation and
             test as they are. A network that fits them has learnt each image by heart (Adebayo et al. 2018, 3.3).
         augmentation: ``none``, ``flip`` (left-right), ``flips`` (also upside down), ``crop-flip`` (4 pixels of
             padding), ``resized-crop-flip``, or ``default``: as the papers do for this dataset, that is none for the
             two MNISTs and sets of truth, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip``
-            for others. Masks are changed as their images are.
+            for others. Masks are changed as their images are. ``randaugment`` flips left-right and makes two random
+            changes of colour or geometry (RandAugment); it takes no masks, and needs kornia (``pip install
+            'pellucid[augment]'``), or torchvision where only that is here.
         correlation: Share of the training images of ``truth:decoy`` whose patch is that of their class. None: 0.9.
         workers: Number of processes that decode images, for sets that do not fit in memory.
 
@@ -87,11 +112,16 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
 
     name: str = "fashion-mnist"
     path: str | None = None
+    table: str | None = None
+    group: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
     masks: str | None = None
     size: int | None = None
     channels: int | None = None
     classes: tuple[str, ...] | None = None
-    validation: int = 5000
+    validation: int | float | None = None
+    test: int | float | None = None
     split_seed: int = 0
     limit: int | None = None
     labels: str = "true"
@@ -105,12 +135,13 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
         known("augmentation", self.augmentation, ("default", *AUGMENTATIONS))
         known("kind of labels", self.labels, LABELS)
         if self.name in ("folder", "huggingface", "truth:composite-colour"):
-            if not self.path:
+            if not self.path and not (self.name == "folder" and self.table):
                 raise InputError(f"dataset {self.name!r} needs a path, got {self.path!r}")
         elif self.is_own and self.path is not None:
             raise InputError(f"dataset {self.name!r} is called with a split alone and takes no path, got {self.path!r}")
         elif self.name in DRAWN and self.path is not None:
             raise InputError(f"{self.name} is drawn from nothing and takes no path, got {self.path!r}")
+        self._check_reading()
         if self.masks is not None and self.name != "folder":
             raise InputError(f"masks are for folder, got {self.masks!r} for {self.name}")
         if self.is_truth:
@@ -129,11 +160,32 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
             if not names or not all(isinstance(name, str) and name for name in names):
                 raise InputError(f"classes must be names, such as ('cat', 'dog'), got {self.classes!r}")
             object.__setattr__(self, "classes", names)
-        if self.channels is not None:
-            one_of((1, 3), channels=self.channels)
+        if self.channels is not None and self.channels not in range(1, CHANNELS + 1):
+            raise InputError(f"channels must be from 1 to {CHANNELS}, got {self.channels}")
         at_least(1, " pixel", size=self.size)
         at_least(1, " image", limit=self.limit)
-        at_least(0, validation=self.validation, workers=self.workers)
+        at_least(0, workers=self.workers)
+        _check_part(validation=self.validation, test=self.test)
+
+    def _check_reading(self) -> None:
+        """Refuse what tells images of your own apart, where there are none."""
+        if self.table is not None and self.name != "folder":
+            raise InputError(f"table is for folder, got {self.table!r} for {self.name}")
+        if self.test is not None and not (self.name in READ or self.is_own):
+            raise InputError(f"{self.name} has test images of its own, got test {self.test:g}")
+        if self.group is not None and not (self.name in READ or self.is_own):
+            raise InputError(
+                f"group is for folder, huggingface and datasets of your own, got {self.group!r} for {self.name}"
+            )
+        if self.group is not None and self.name == "folder" and self.table is None and not is_pattern(self.group):
+            raise InputError(
+                "group of a folder is a regular expression with one pair of brackets, which finds it in the path of a "
+                f"file, such as patient([0-9]+), got {self.group!r}"
+            )
+        named = {"image_column": self.image_column, "label_column": self.label_column}
+        for name, column in named.items():
+            if column is not None and self.name != "huggingface" and self.table is None:
+                raise InputError(f"{name} is for huggingface and for a table, got {column!r} for {self.name}")
 
     def _check_truth(self) -> None:
         if (self.channels, self.classes) != (None, None):
@@ -151,10 +203,24 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
                 "correlation must be above 0, since a decoy that training never shows with its class misleads nobody, "
                 f"and at most 1, got {self.correlation:g}"
             )
-        if self.validation > VALIDATION:
+        if self.validation is not None and self.validation > VALIDATION:
             raise InputError(
                 f"validation must be at most the {VALIDATION} validation images of {self.name}, got {self.validation}"
             )
+
+    def settled(self) -> "Data":
+        """The same choice with the number of validation images in place of None where the dataset's name tells it.
+
+        Runs that were begun before None meant this recorded the number.
+
+        >>> Data(name="mnist").settled() == Data(name="mnist", validation=5000)
+        True
+        >>> Data(name="folder", path="photos").settled().validation is None
+        True
+        """
+        if self.validation is not None or self.name in READ or self.is_own:
+            return self
+        return replace(self, validation=VALIDATION)
 
     @property
     def is_own(self) -> bool:
@@ -165,6 +231,28 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
     def is_truth(self) -> bool:
         """Whether the name begins as that of a set whose images come with the mask of what decides their class."""
         return isinstance(self.name, str) and self.name.startswith("truth:")
+
+
+def is_pattern(group: str) -> bool:
+    """Whether a group is a regular expression with one pair of brackets, which finds it in a path.
+
+    >>> is_pattern("patient([0-9]+)"), is_pattern("patient"), is_pattern("patient(")
+    (True, False, False)
+    """
+    try:
+        return re.compile(group).groups == 1
+    except re.error:
+        return False
+
+
+def _check_part(**values: int | float | None) -> None:
+    for name, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, int):
+            at_least(0, "", **{name: value})
+        elif not 0 <= value < 1:
+            raise InputError(f"{name} must be a number of images, or a share of them in [0, 1), got {value:g}")
 
 
 def known(kind: str, name: str, names: tuple[str, ...], more: str = "") -> str:

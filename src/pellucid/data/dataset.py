@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from math import prod
 from pathlib import Path
@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from pellucid.core.errors import InputError
-from pellucid.core.randomness import seed_of
+from pellucid.core.types import Task, task_of
 from pellucid.data import sources
 from pellucid.data.config import TRUTH, Data
+from pellucid.data.cut import apart, cut, order
 from pellucid.data.splits import Images, Rows, Split, Stored, Truth
 
 __all__ = ["FITS", "Dataset", "load"]
@@ -57,12 +58,17 @@ class Dataset:
         split: ``train`` (without the validation images), ``validation`` or ``test``.
         classes: names of the classes.
         shape: (c, h, w) of every image.
-        labels: (n,) int64, positions in ``classes``.
+        labels: (n,) int64, positions in ``classes``; of several labels an image (n, classes) float32, 1 where a label
+            applies, 0 where it does not, NaN where that is not known.
         source: the images by position, decoded or not.
         training: training images by position, for ``mean`` and ``std``; those of the split where it was read alone.
         augmentation: name of the augmentation that ``Data`` asked for.
         workers: number of processes or threads that decode.
         truth: what decides the class of each image, where that is known.
+        columns: what is told of each image beside its class, such as the camera, by name; (n,) words each.
+        left_out: how many files were not read, by the reason.
+        cut: whether these test or validation images were cut from what the training images were cut from, so that
+            another image in the source moves images between them.
     """
 
     name: str
@@ -75,9 +81,32 @@ class Dataset:
     augmentation: str = "none"
     workers: int = 0
     truth: Truth | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    cut: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def task(self) -> Task:
+        """``multilabel`` where an image has a row of labels, ``multiclass`` where it has one class."""
+        return task_of(self.labels)
+
+    def label_number(self, name: str) -> int:
+        """The number of the label of that name, of several an image.
+
+        Raises:
+            InputError: no such label, or images that have one class each.
+        """
+        if self.task != "multilabel":
+            raise InputError(
+                f"label {name!r} is for images with several labels; each image of {self.name} has one class"
+            )
+        if name not in self.classes:
+            more = f" and {len(self.classes) - NAMED} more" if len(self.classes) > NAMED else ""
+            raise InputError(f"label must be one of {', '.join(self.classes[:NAMED])}{more}, got {name!r}")
+        return self.classes.index(name)
 
     def image(self, i: int) -> Tensor:
         """Image at position ``i``, uint8 (c, h, w)."""
@@ -103,6 +132,17 @@ class Dataset:
             return None
         rows = torch.as_tensor(indices, dtype=torch.int64, device="cpu")
         return replace(self.truth.of(rows), mask=self.truth.masks(rows))
+
+    def subgroups(self, indices: Sequence[int]) -> dict[str, list[str]]:
+        """What ``columns`` tell of the images at these positions, as the columns ``subgroup NAME`` of a table.
+
+        >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+        >>> labels, camera = torch.tensor([0, 1]), {"camera": ("old", "new")}
+        >>> dots = Dataset("dots", "test", ("a", "b"), (1, 4, 4), labels, images, images, columns=camera)
+        >>> dots.subgroups([1])
+        {'subgroup camera': ['new']}
+        """
+        return {f"subgroup {name}": [values[i] for i in indices] for name, values in self.columns.items()}
 
     @cached_property
     def images(self) -> Tensor | None:
@@ -131,7 +171,7 @@ class Dataset:
         spaced images, so that they are the same in every process and do not depend on where the files lie.
         """
         digest = hashlib.blake2b(json.dumps([self.classes, self.shape]).encode(), digest_size=8)
-        digest.update(self.labels.cpu().numpy().astype("<i8").tobytes())
+        digest.update(self.labels.nan_to_num(nan=-1).cpu().numpy().astype("<i8").tobytes())
         n = len(self)
         count = min(n, FINGERPRINTED)
         digest.update(self.take([i * n // count for i in range(count)]).numpy().tobytes())
@@ -143,7 +183,7 @@ class Dataset:
         >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
         >>> Dataset("dots", "train", ("a", "b"), (1, 4, 4), torch.tensor([0, 1]), images, images).facts()
         {'name': 'dots', 'classes': ['a', 'b'], 'shape': [1, 4, 4], 'mean': [0.0], 'std': [1.0], 'images': 2,
-         'fingerprint': '4eefb1cfe604c0a2'}
+         'fingerprint': '4eefb1cfe604c0a2', 'task': 'multiclass'}
         """
         return {
             "name": self.name,
@@ -153,13 +193,15 @@ class Dataset:
             "std": list(self.std),
             "images": len(self),
             "fingerprint": self.fingerprint,
+            "task": self.task,
         }
 
     def with_classes(self, names: Sequence[str]) -> "Dataset":
         """The same images, their labels numbered in the order of the classes that a network knows.
 
         Args:
-            names: every class that the network knows, in its order. The split may have fewer of them.
+            names: every class that the network knows, in its order. The split may have fewer of them; of several labels
+                an image those that it lacks are not known.
 
         Returns:
             The split itself where its classes are ``names`` already.
@@ -184,7 +226,11 @@ class Dataset:
                 f"class {unknown[0]!r} of {self.name}'s {self.split} split is none of the {len(names)} classes known: "
                 f"{', '.join(names[:NAMED])}{more}"
             )
-        labels = torch.tensor([position[name] for name in self.classes])[self.labels]
+        places = torch.tensor([position[name] for name in self.classes])
+        if self.task == "multilabel":
+            labels = torch.full((len(self), len(names)), torch.nan).index_copy(1, places, self.labels)
+        else:
+            labels = places[self.labels]
         return replace(self, classes=tuple(names), labels=labels)
 
     @cached_property
@@ -205,30 +251,46 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
     Args:
         data: which images.
         split: ``train``, ``validation`` or ``test``. Where the dataset has no validation split of its own,
-            ``data.validation`` training images are, chosen by ``data.split_seed``. ``data.labels`` changes
-            ``train`` alone.
+            ``data.validation`` training images are, chosen by ``data.split_seed``; and likewise ``data.test`` where it
+            has no test split. ``data.labels`` changes ``train`` alone.
         alone: look at no training image where the split is stored by itself, for a network whose run knows its classes
             and preprocessing: the classes are the split's own, ``mean`` and ``std`` those of its images.
 
     Raises:
-        InputError: files are missing, damaged or of another kind, or fewer images are left than asked for.
+        InputError: files are missing, damaged or of another kind, fewer images are left than asked for, there is one
+            class, or a group has images in two splits.
     """
     if split not in ("train", "validation", "test"):
         raise InputError(f"unknown split {split!r}; known are train, validation, test")
     reader, name = _reader(data)
     read = cache(reader)
-    # A folder with training and validation images alone is tested on the latter, as ImageNet is.
-    stored = _present(read("test") or read("validation"), name, split) if split == "test" else None
-    if split == "validation" and (validation := read("validation")) is not None and read("test") is not None:
+    if data.test and (tests := read("test")) is not None:
+        raise InputError(f"{name} has {len(tests.images)} test images of its own; leave --dataset.test out")
+    stored, is_cut = None, False
+    if split == "test" and not data.test:
+        # A folder with training and validation images alone is tested on the latter, as ImageNet is.
+        stored = read("test") or read("validation")
+    elif split == "validation" and (validation := read("validation")) is not None and _is_tested(data, read):
         stored = validation
     if stored is not None and (alone or data.name in _MOMENTS):
         training, classes = stored.images, data.classes or stored.classes
     else:
         train = _present(read("train"), name, "train")
-        training, left, kept = _training(data, name, train, read)
         classes = data.classes or train.classes
-        if stored is None:
-            stored = _cut(data, name, train, training, left) if split == "train" else _part(train, kept)
+        if len(classes) < 2:
+            raise InputError(f"{name} has one class, {', '.join(classes)}; a classifier tells two or more apart")
+        if train.groups is not None:
+            own = {part: read(part) for part in ("validation", "test")}
+            apart({"train": train} | {part: held for part, held in own.items() if held is not None}, name)
+        parts = cut(train, data, name, validates=read("validation") is None or not _is_tested(data, read))
+        training = train.images if len(parts.train) == len(train.images) else _images(train.images, parts.train)
+        if stored is None and split == "train":
+            stored = _cut(data, name, train, training, parts.train)
+        elif stored is None:
+            is_cut = True
+            stored = _part(train, parts.validation if split == "validation" else parts.test)
+            if split == "test" and not len(stored.labels):
+                _present(None, name, split)
         elif stored.shape != train.shape:
             raise InputError(
                 f"the {split} images of {name} are {stored.shape[2]} x {stored.shape[1]} pixels, but its training "
@@ -246,50 +308,40 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
         augmentation=usual if data.augmentation == "default" else data.augmentation,
         workers=data.workers,
         truth=stored.truth,
+        columns=dict(stored.columns),
+        left_out=dict(stored.left_out),
+        cut=is_cut,
     ).with_classes(classes)
 
 
-def _training(
-    data: Data, name: str, train: Split, read: Callable[[str], Split | None]
-) -> tuple[Images, Tensor, Tensor]:
-    """Training images without those kept for validation, their rows, and the rows of those kept."""
-    n = len(train.images)
-    if read("validation") is not None and read("test") is not None:
-        return train.images, torch.arange(n), torch.arange(0)
-    if data.validation >= n:
-        raise InputError(
-            f"validation must be less than the {n} training images of {name}, got {data.validation}; set "
-            f"--dataset.validation, such as {max(1, n // 10)}"
-        )
-    order = _order(n, data.split_seed, "validation")
-    kept, left = order[: data.validation].sort().values, order[data.validation :].sort().values
-    return _images(train.images, left), left, kept
+def _is_tested(data: Data, read: Callable[[str], Split | None]) -> bool:
+    """Whether there are test images beside the validation images of a source."""
+    return bool(data.test) or read("test") is not None
 
 
 def _cut(data: Data, name: str, train: Split, training: Images, left: Tensor) -> Stored:
     """The training images that ``limit`` leaves, their labels in the order that ``data.labels`` asks for."""
     if data.limit is None:
-        part = Stored(training, train.labels[left], train.classes, train.shape, _truth(train, left))
+        part = _part(train, left)._replace(images=training)
     elif data.limit > len(left):
         raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
     else:
         # Drawn, not the first ones: a folder lies sorted by class.
-        part = _part(train, left[_order(len(left), data.split_seed, "limit")[: data.limit].sort().values])
+        part = _part(train, left[order(len(left), data.split_seed, "limit")[: data.limit].sort().values])
     if data.labels == "shuffled":
-        return part._replace(labels=part.labels[_order(len(part.labels), data.split_seed, "labels")])
+        return part._replace(labels=part.labels[order(len(part.labels), data.split_seed, "labels")])
     return part
 
 
 def _part(split: Split, rows: Tensor) -> Stored:
-    return Stored(_images(split.images, rows), split.labels[rows], split.classes, split.shape, _truth(split, rows))
-
-
-def _truth(split: Split, rows: Tensor) -> Truth | None:
-    return None if split.truth is None else split.truth.of(rows)
-
-
-def _order(n: int, seed: int, purpose: str) -> Tensor:
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(seed, purpose)))
+    """Some rows of a split, in their order; an own dataset's ``whole`` and groups are no longer needed."""
+    chosen = rows.tolist()
+    columns = {name: tuple(values[row] for row in chosen) for name, values in split.columns.items()}
+    truth = None if split.truth is None else split.truth.of(rows)
+    return Stored(
+        _images(split.images, rows), split.labels[rows], split.classes, split.shape, truth, columns,
+        left_out=split.left_out,
+    )  # fmt: skip
 
 
 def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
@@ -299,22 +351,29 @@ def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
     if data.is_own:
         from pellucid.data import factory
 
-        return partial(factory.reader(data.name), classes=data.classes, **settings), data.name
+        return partial(factory.reader(data.name, data.group), classes=data.classes, **settings), data.name
     if data.is_truth:
         from pellucid.data.truth import reading
 
         return reading.reader(data), data.name
     if data.name == "folder":
-        from pellucid.data import folder
+        from pellucid.data import folder, table
 
-        path = Path(str(data.path)).expanduser()
-        masks = None if data.masks is None else Path(data.masks).expanduser()
-        return partial(folder.read, path, masks=masks, **settings), path.resolve().name
+        place = None if data.table is None else Path(data.table).expanduser()
+        path = place.parent if data.path is None and place is not None else Path(str(data.path)).expanduser()
+        settings["masks"] = None if data.masks is None else Path(data.masks).expanduser()
+        if place is None:
+            return partial(folder.read, path, group=data.group, **settings), path.resolve().name
+        rows = table.read(
+            place, path, classes=data.classes, file=data.image_column, label=data.label_column, group=data.group
+        )
+        return partial(folder.tabled, rows, path, group=data.group, **settings), path.resolve().name
     if data.name == "huggingface":
         from pellucid.data import huggingface
 
         path = Path(str(data.path))
-        return partial(huggingface.reader(str(data.path)), classes=data.classes, **settings), path.name
+        columns = {"image": data.image_column, "label": data.label_column, "group": data.group}
+        return partial(huggingface.reader(str(data.path), **columns), classes=data.classes, **settings), path.name
     place = Path(data.path).expanduser() if data.path is not None else sources.find(data.name)
     if place is None:
         looked = ", ".join(map(str, sources.places(data.name)))
@@ -339,7 +398,7 @@ def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
 
 def _present(stored: Split | None, name: str, split: str) -> Split:
     if stored is None:
-        hint = "; evaluate it with --split validation" if split == "test" else ""
+        hint = "; evaluate it with --split validation, or keep some with --dataset.test 0.2" if split == "test" else ""
         raise InputError(f"{name} has no {split} split{hint}")
     return stored
 

@@ -34,7 +34,7 @@ class Decoded:
     Args:
         values: at least one image.
         size: side in pixels to which all are resized; None keeps the stored size, which all must share.
-        channels: 1 or 3.
+        channels: as for `pixels`.
 
     Raises:
         InputError: an image cannot be read, or has another size than the first.
@@ -72,15 +72,17 @@ class Decoded:
 def pixels(image: Any, *, size: int | None, channels: int, where: object) -> Tensor:
     """Pixels of an image, upright as its EXIF orientation says.
 
-    Transparency is laid on white; 16-bit grey is scaled to 8 bits; grey becomes three equal channels; colour becomes
-    ITU-R 601 luma where one channel is asked for. Floats are rounded to 1/255.
+    Transparency is laid on white; 16-bit grey, and grey of floats in [0, 1], is scaled to 8 bits; grey becomes three
+    equal channels; colour becomes ITU-R 601 luma where one channel is asked for. Floats are rounded to 1/255.
+
+    Other numbers of channels than 1 and 3, as of satellites and microscopes, are taken as they are.
 
     Args:
         image: a picture of Pillow's (of an animation the first frame), or an array or tensor (h, w), (h, w, c) or
             (c, h, w) of integers from 0 to 255 or of floats in [0, 1].
         size: side in pixels to which the shorter side is resized (bilinear, antialiased) before the middle is cut;
             None, or a picture of that size, changes nothing.
-        channels: 1 or 3.
+        channels: from 1 to 16; for other than 1 and 3 the image must have as many.
         where: the file, for the message.
 
     Returns:
@@ -92,18 +94,22 @@ def pixels(image: Any, *, size: int | None, channels: int, where: object) -> Ten
     >>> pixels(Image.new("RGBA", (1, 1), (0, 0, 0, 0)), size=None, channels=1, where="clear.png")
     tensor([[[255]]], dtype=torch.uint8)
     """
+    if channels not in (1, 3):
+        return _bands(image, size=size, channels=channels, where=where)
     if not isinstance(image, Image.Image):
         image = _picture(image, where)
     if image.getexif().get(ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode == "I":
         image = _eight_bits(image, where)
+    elif image.mode == "F":
+        image = _picture(np.asarray(image), where)
     elif image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     elif image.mode not in ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"):
         raise InputError(
-            f"{where} has mode {image.mode!r}; accepted are 1, L, LA, P, RGB, RGBA, CMYK, YCbCr and 16-bit grey"
+            f"{where} has mode {image.mode!r}; accepted are 1, L, LA, P, RGB, RGBA, CMYK, YCbCr, F and 16-bit grey"
         )
     image = image.convert("L" if channels == 1 else "RGB")
     if size is not None and image.size != (size, size):
@@ -119,10 +125,24 @@ def _eight_bits(image: Image.Image, where: object) -> Image.Image:
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
+def _bands(image: Any, *, size: int | None, channels: int, where: object) -> Tensor:
+    """The channels of an image that has another number of them than 1 and 3, each cut and scaled by itself."""
+    array = np.asarray(image) if isinstance(image, Image.Image) else _array(image)
+    if array.ndim == 3 and array.shape[2] != channels and array.shape[0] == channels:
+        array = array.transpose(1, 2, 0)
+    if array.dtype.kind not in "iuf" or array.ndim != 3 or array.shape[2] != channels:
+        raise InputError(
+            f"{where} is {array.dtype} {array.shape}, expected numbers (h, w, {channels}) or ({channels}, h, w), as "
+            f"{channels} channels are asked for"
+        )
+    bands = [Image.fromarray(np.ascontiguousarray(band)) for band in _levels(array, where).transpose(2, 0, 1)]
+    if size is not None and bands[0].size != (size, size):
+        bands = [ImageOps.fit(band, (size, size), method=Image.Resampling.BILINEAR) for band in bands]
+    return torch.from_numpy(np.stack([np.asarray(band) for band in bands]))
+
+
 def _picture(value: Any, where: object) -> Image.Image:
-    if isinstance(value, Tensor):
-        value = (value.float() if value.is_floating_point() else value).numpy(force=True)
-    array: np.ndarray[Any, Any] = np.asarray(value)
+    array = _array(value)
     if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
         array = array.transpose(1, 2, 0)
     if array.ndim == 3 and array.shape[2] == 1:
@@ -132,6 +152,17 @@ def _picture(value: Any, where: object) -> Image.Image:
         raise InputError(
             f"{where} is {got}, expected a picture or numbers (h, w), (h, w, c) or (c, h, w), where c is 1 or 3"
         )
+    return Image.fromarray(_levels(array, where))
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    if isinstance(value, Tensor):
+        value = (value.float() if value.is_floating_point() else value).numpy(force=True)
+    return np.asarray(value)
+
+
+def _levels(array: np.ndarray[Any, Any], where: object) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Numbers as bytes: whole ones from 0 to 255 as they are, fractions in [0, 1] rounded to 1/255."""
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
             raise InputError(f"{where} has a pixel that is {array[~np.isfinite(array)][0]}; expected floats in [0, 1]")
@@ -143,4 +174,4 @@ def _picture(value: Any, where: object) -> Image.Image:
         array = np.rint(array * 255)
     elif array.min() < 0 or array.max() > 255:
         raise InputError(f"{where} has pixels from {array.min()} to {array.max()}; expected integers from 0 to 255")
-    return Image.fromarray(array.astype(np.uint8))
+    return array.astype(np.uint8)

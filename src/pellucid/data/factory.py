@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ PROBED = 8
 Factory = Callable[[str], Any]
 
 
-def reader(path: str) -> Callable[..., "Examples | None"]:
+def reader(path: str, group: str | None = None) -> Callable[..., "Examples | None"]:
     """A function from split, ``size``, ``channels`` and ``classes`` to that split of a dataset of your own.
 
     It gives None where the dataset has no such split: the factory returns None, or raises a KeyError, ValueError or
@@ -33,6 +34,8 @@ def reader(path: str) -> Callable[..., "Examples | None"]:
     Args:
         path: import path of the factory, a function or class that takes ``train``, ``validation`` or ``test`` and
             returns a Dataset of (image, label).
+        group: name of an attribute of the datasets that lists, for each image, what must not be in two splits, such as
+            its patient. None: each image is alone.
 
     Raises:
         InputError: nothing that can be called is there.
@@ -58,7 +61,7 @@ def reader(path: str) -> Callable[..., "Examples | None"]:
             if split == "validation" and isinstance(error, KeyError | ValueError | NotImplementedError):
                 return None
             raise InputError(f"{place} raised {raised(error)}") from error
-        return None if items.dataset is None else Examples(items, size, channels, classes)
+        return None if items.dataset is None else Examples(items, size, channels, classes, group)
 
     return read
 
@@ -94,21 +97,31 @@ class _Items:
             raise InputError(f"{where} cannot be read: {raised(error)}") from error
         if isinstance(item, tuple | list) and len(item) == 2:
             return item[0], item[1]
+        if isinstance(item, Mapping) and {"image", "label"} <= item.keys():
+            return item["image"], item["label"]
         got = f"of type {type(item).__name__}"
         if isinstance(item, Mapping):
             got = f"a dictionary of {', '.join(map(str, item))}"
         elif isinstance(item, tuple | list):
             got = f"a {type(item).__name__} of {len(item)} values"
-        raise InputError(f"{where} is {got}; expected a tuple of two, (image, label)")
+        raise InputError(
+            f"{where} is {got}; expected a tuple of two, (image, label), or a dictionary of image and label"
+        )
 
-    def label(self, i: int) -> int:
-        """Label at position ``i``."""
+    def label(self, i: int, labels: int) -> Tensor:
+        """Label at position ``i``: () int64, or of several labels an image (``labels``,) float64."""
         label = self.item(i)[1]
         number = _integers([label], 1)
-        if number is None:
+        if number is not None:
+            return number[0]
+        several = _several([label], 1, labels)
+        if several is None:
             got = " ".join(repr(label).split())[:80]
-            raise InputError(f"the label of item {i} of {self.place} is {got}; expected an integer, such as 0")
-        return int(number[0])
+            raise InputError(
+                f"the label of item {i} of {self.place} is {got}; expected an integer, such as 0, or, where an image "
+                f"may have several of the {labels} labels, as many numbers, 1 where one applies and 0 where not"
+            )
+        return several[0]
 
 
 class Examples:
@@ -119,8 +132,13 @@ class Examples:
     """
 
     truth = None
+    columns: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    left_out: Mapping[str, int] = MappingProxyType({})
+    whole = False
 
-    def __init__(self, items: _Items, size: int | None, channels: int, given: tuple[str, ...] | None) -> None:
+    def __init__(
+        self, items: _Items, size: int | None, channels: int, given: tuple[str, ...] | None, group: str | None = None
+    ) -> None:
         dataset, place = items.dataset, items.place
         if isinstance(dataset, Mapping) or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
             raise InputError(
@@ -140,13 +158,19 @@ class Examples:
                 f"{place} has no classes; give the dataset an attribute classes, such as ['cat', 'dog'], or name them "
                 "with --dataset.classes, in Python Data(classes=('cat', 'dog'))"
             )
+        self.groups = None if group is None else _groups(dataset, group, place)
         self._items = items
         self.images = Decoded(items, size=size, channels=channels)
         self.shape = self.images.shape
 
     @cached_property
     def labels(self) -> Tensor:
-        """(n,) int64: ``.targets`` or ``.labels``, or read in one pass where neither holds the items' own labels."""
+        """Labels: ``.targets`` or ``.labels``, or read in one pass where neither holds the items' own.
+
+        (n,) int64; or (n, classes) float32 where the items have several labels each. Items that all have exactly one
+        are refused, as one-hot class numbers are told apart from labels by that alone, unless the dataset has an
+        attribute ``task`` that is ``multilabel``.
+        """
         items, n = self._items, len(self._items)
         probed = [i * n // PROBED for i in range(PROBED)] if n > PROBED else list(range(n))
         for i in probed:
@@ -154,15 +178,42 @@ class Examples:
                 raise InputError(
                     f"{items.where(i)} is another each time it is read; leave random changes to --dataset.augmentation"
                 )
-        expected = [items.label(i) for i in probed]
+        k = len(self.classes)
+        expected = self._stacked([items.label(i, k) for i in probed])
         for name in ("targets", "labels"):
-            labels = _integers(getattr(items.dataset, name, None), n)
-            if labels is not None and labels[probed].tolist() == expected:
+            given = getattr(items.dataset, name, None)
+            labels = _integers(given, n) if expected.ndim == 1 else _several(given, n, k)
+            if labels is not None and torch.equal(labels[probed].nan_to_num(nan=-1), expected.nan_to_num(nan=-1)):
                 break
         else:
             bar = tqdm(range(n), desc=f"{items.place}: labels", unit="image", dynamic_ncols=True, disable=None)
-            labels = torch.tensor([items.label(i) for i in bar])
-        return check_labels(labels, len(self.classes), items.place)
+            labels = self._stacked([items.label(i, k) for i in bar])
+        declared = getattr(items.dataset, "task", None) == "multilabel"
+        if labels.ndim == 2 and not declared and bool(((labels == 1).sum(1) == 1).all()) and bool((labels >= 0).all()):
+            raise InputError(
+                f"the labels of {items.place} are one-hot: every image has exactly one of {k}; give the number of the "
+                "class, or the dataset an attribute task = 'multilabel' where an image may have several"
+            )
+        return check_labels(labels, k, items.place)
+
+    def _stacked(self, labels: list[Tensor]) -> Tensor:
+        if len({label.ndim for label in labels}) > 1:
+            raise InputError(
+                f"some labels of {self._items.place} are single numbers and others are rows of {len(self.classes)}; "
+                "give every image one or the other"
+            )
+        return torch.stack(labels)
+
+
+def _groups(dataset: Any, name: str, place: str) -> tuple[str, ...]:
+    """What a dataset's attribute says that each of its images belongs to."""
+    listed = getattr(dataset, name, None)
+    if listed is None or isinstance(listed, str | Mapping) or not isinstance(listed, Iterable):
+        raise InputError(f"{place} has no list {name}, which --dataset.group asks for; expected one entry an image")
+    groups = tuple("" if group is None else str(group) for group in listed)
+    if len(groups) != len(dataset):
+        raise InputError(f"{place}.{name} has {len(groups)} entries for {len(dataset)} images; expected one an image")
+    return groups
 
 
 def _integers(values: Any, n: int) -> Tensor | None:
@@ -174,3 +225,14 @@ def _integers(values: Any, n: int) -> Tensor | None:
     if array.size != n or array.dtype.kind not in "iu":
         return None
     return torch.from_numpy(array.reshape(n).astype(np.int64))
+
+
+def _several(values: Any, n: int, labels: int) -> Tensor | None:
+    """``values`` as (n, labels) float64, or None where they are no n rows of so many numbers."""
+    try:
+        array = np.stack([np.asarray(row) for row in values])
+    except (TypeError, ValueError, RuntimeError):  # no rows, ragged, or on another device
+        return None
+    if labels < 2 or array.size != n * labels or len(array) != n or array.dtype.kind not in "iufb":
+        return None
+    return torch.from_numpy(array.reshape(n, labels).astype(np.float64))

@@ -1,91 +1,243 @@
-"""Folders of images, PATH/train/CLASS/*, as ImageNet, ImageNette and most people keep them."""
+"""Folders of images as people keep them: PATH/train/CLASS/*, PATH/CLASS/*, or files that a table of labels names."""
 
-import io
 import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from PIL import Image
 
 from pellucid.core.errors import InputError
+from pellucid.core.notes import tell
+from pellucid.data.content import KINDS, opened
 from pellucid.data.decoding import Decoded
+from pellucid.data.headers import SUFFIXES, Sifted, header, sift
 from pellucid.data.masks import find
 from pellucid.data.splits import Stored, Truth
+from pellucid.data.table import SPLITS, Table
+from pellucid.data.walk import files_below, files_in, folders_in
 
-__all__ = ["SUFFIXES", "read"]
+__all__ = ["read", "tabled"]
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+PROBED = 8
+"""Evenly spaced pictures whose notes are read, such as that they are nearly black."""
 
-_FOLDERS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 
-
-def read(path: Path, split: str, *, size: int | None, channels: int, masks: Path | None = None) -> Stored | None:
+def read(
+    path: Path, split: str, *, size: int | None, channels: int, masks: Path | None = None, group: str | None = None
+) -> Stored | None:
     """One split of an image folder; its classes are the sorted names of its folders.
 
+    Every file that is a picture by its content is read, whatever it is called; how many others lie there is counted and
+    told. Hidden folders and those of systems and notebooks are not looked at.
+
     Args:
-        path: holds ``train`` and ``val`` (``valid``, ``validation``) or ``test``, each with a folder a class.
+        path: holds ``train`` and ``val`` (``valid``, ``validation``) or ``test``, each with a folder a class; or the
+            folders of the classes, all of which are then the training images, from which others are cut.
         split: ``train``, ``validation`` or ``test``.
         size: side in pixels; None keeps the stored size, which all images must share.
-        channels: 1 or 3.
+        channels: as for `pellucid.data.decoding.pixels`.
         masks: holds a picture of what decides the class of an image, MASKS/train/CLASS/NAME.png for
             PATH/train/CLASS/NAME.jpg; None where that is not known of any.
+        group: regular expression with one group, which finds in the path of a file (relative to ``path``) what must
+            not be in two splits, such as its patient. None: nothing.
 
     Returns:
         The split, or None where the folder has none of that name.
 
     Raises:
-        InputError: no such folder, no class, a class without images, no mask where masks are
-            asked for.
+        InputError: no such folder, one that cannot be listed, no class, a class without images, images of several
+            sizes without a size, no mask where masks are asked for.
     """
     if not path.is_dir():
-        raise InputError(f"{path} is no folder; expected one with train/CLASS/* and test/CLASS/* (or val/CLASS/*)")
-    place = next((path / name for name in _FOLDERS[split] if (path / name).is_dir()), None)
-    if place is None and split == "train":
-        raise InputError(f"{path} has no folder train; expected train/CLASS/* and test/CLASS/* (or val/CLASS/*) in it")
-    if place is None:
+        raise InputError(
+            f"{path} is no folder; expected one with train/CLASS/* and test/CLASS/* (or val/CLASS/*), or with CLASS/*"
+        )
+    names = folders_in(path)
+    parts: dict[str, str] = {}
+    for known in SPLITS:  # train before training, val before valid
+        here = next((name for name in names if name == known), None)
+        here = here or next((name for name in names if name.lower() == known), None)
+        if here is not None:
+            parts.setdefault(SPLITS[known], here)
+    whole = not parts and bool(names)
+    if split == "train" and not whole and "train" not in parts:
+        raise InputError(
+            f"{path} has no folder train; expected train/CLASS/* and test/CLASS/* (or val/CLASS/*), or CLASS/* in it"
+        )
+    if split != "train" and split not in parts:
         return None
-    classes = _classes(place)
+    place = path if whole else path / parts[split]
+    classes = folders_in(place)
+    if not classes:
+        raise InputError(f"{place} has no folder of a class; expected {place.name}/CLASS/*")
     files: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        of_class = _images(place / name)
+        of_class = files_below(place / name)
         if not of_class:
-            raise InputError(f"{place / name} has no image; accepted are {', '.join(SUFFIXES)}")
+            raise InputError(f"{place / name} has no image; {KINDS}")
         files += of_class
         labels += [label] * len(of_class)
-    images = Decoded(_Pictures(files), size=size, channels=channels)
-    truth = None if masks is None else Truth(find(files, place, masks / place.name, images.shape[1:]))
-    return Stored(images, torch.tensor(labels), tuple(classes), images.shape, truth)
+    if masks is not None and not whole:
+        masks = masks / place.name
+    groups = None if group is None else groups_of(group, files, path)
+    loose = [file for file in files_in(place) if file.lower().endswith(SUFFIXES) or header(file).reason is None]
+    stored = _stored(files, labels, tuple(classes), size, channels, place, masks=masks, groups=groups, loose=loose)
+    for label, name in enumerate(classes):
+        if not (stored.labels == label).any():
+            raise InputError(f"{place / name} has no image among its {labels.count(label)} files; {KINDS}")
+    return stored._replace(whole=whole)
 
 
-def _classes(folder: Path) -> list[str]:
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not names:
-        raise InputError(f"{folder} has no folder of a class; expected {folder.name}/CLASS/*")
-    return names
+def tabled(
+    table: Table,
+    root: Path,
+    split: str,
+    *,
+    size: int | None,
+    channels: int,
+    masks: Path | None = None,
+    group: str | None = None,
+) -> Stored | None:
+    """One split of the images that a table of labels names.
+
+    Args:
+        table: the table; without a column of splits, all images are the training images, from which others are cut.
+        root: folder that the files lie in.
+        split: ``train``, ``validation`` or ``test``.
+        size: as for `read`.
+        channels: as for `read`.
+        masks: holds a picture MASKS/NAME.png for the file NAME.jpg of ``root``; None where there are none.
+        group: as for `read`, where the table has no column of groups.
+
+    Returns:
+        The split, or None where the table has none of that name.
+
+    Raises:
+        InputError: no training images, images of several sizes without a size, no mask where masks are asked for.
+    """
+    splits = table.splits or ["train"] * len(table.files)
+    rows = [i for i, name in enumerate(splits) if name == split]
+    if not rows and split == "train":
+        raise InputError(f"{table.place} has no row whose split is train")
+    if not rows:
+        return None
+    files = [table.files[i] for i in rows]
+    position = {name: label for label, name in enumerate(table.classes)}
+    groups = None if table.groups is None else tuple(table.groups[i] for i in rows)
+    if groups is None and group is not None:
+        groups = groups_of(group, files, root)
+    stored = _stored(
+        files, [position[table.labels[i]] for i in rows], table.classes, size, channels, root,
+        masks=masks, groups=groups, columns={name: [values[i] for i in rows] for name, values in table.columns.items()},
+    )  # fmt: skip
+    return stored._replace(whole=table.splits is None)
 
 
-def _images(folder: Path) -> list[str]:
-    return sorted(
-        os.path.join(place, file)
-        for place, _, files in os.walk(folder, followlinks=True)
-        for file in files
-        if file.lower().endswith(SUFFIXES) and not file.startswith(".")
+def groups_of(pattern: str, files: Sequence[str], root: Path) -> tuple[str, ...]:
+    """What a regular expression finds in the path of each file, relative to a folder.
+
+    Raises:
+        InputError: nothing, in the path of a file.
+
+    >>> groups_of(r"(p[0-9]+)_", ["photos/cat/p7_1.png", "photos/dog/p12_3.png"], Path("photos"))
+    ('p7', 'p12')
+    """
+    search = re.compile(pattern).search
+    groups = []
+    for file in files:
+        inside = os.path.relpath(file, root).replace(os.sep, "/")
+        match = search(inside)
+        if match is None or match[1] is None:
+            raise InputError(f"the group {pattern!r} is not found in the path {inside!r}")
+        groups.append(match[1])
+    return tuple(groups)
+
+
+def _stored(
+    files: Sequence[str],
+    labels: Sequence[int],
+    classes: tuple[str, ...],
+    size: int | None,
+    channels: int,
+    place: Path,
+    *,
+    masks: Path | None,
+    groups: Sequence[str] | None,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    loose: Sequence[str] = (),
+) -> Stored:
+    """The pictures among the files; how many others there are is told, and how many lie ``loose``."""
+    sifted = sift(files)
+    left_out = sifted.left_out | ({"in no folder of a class": len(loose)} if loose else {})
+    if left_out:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+        tell(f"left out of {place}: {reasons}, such as {sifted.example or loose[0]}")
+    if not sifted.files:
+        raise InputError(f"{place} has no image among its {len(files)} files; {KINDS}")
+    if size is None:
+        _check_sizes(sifted)
+    pictures = _Pictures(sifted.files, channels)
+    pictures.tell([i for i, seen in enumerate(sifted.seen) if seen.noted])
+    images = Decoded(pictures, size=size, channels=channels)
+    truth = None if masks is None else Truth(find(sifted.files, place, masks, images.shape[1:]))
+    return Stored(
+        images,
+        torch.tensor([labels[i] for i in sifted.rows]),
+        classes,
+        images.shape,
+        truth,
+        {name: tuple(values[i] for i in sifted.rows) for name, values in (columns or {}).items()},
+        None if groups is None else tuple(groups[i] for i in sifted.rows),
+        left_out,
     )
+
+
+def _check_sizes(sifted: Sifted) -> None:
+    """Refuse pictures of several sizes, which no size makes one."""
+    sizes = [seen.size for seen in sifted.seen]
+    first = next((i for i, size in enumerate(sizes) if size is not None), None)
+    other = next((i for i, size in enumerate(sizes) if None is not size != sizes[first or 0]), None)
+    if first is not None and other is not None:
+        (w, h), (w0, h0) = sizes[other] or (0, 0), sizes[first] or (0, 0)
+        raise InputError(
+            f"{sifted.files[other]} is {w} x {h} pixels, but the first image is {w0} x {h0}; give a size to which all "
+            "are resized, --dataset.size, in Python Data(size=224)"
+        )
 
 
 class _Pictures:
     """Image files, opened one at a time."""
 
-    def __init__(self, files: list[str]) -> None:
-        self.files = files
+    def __init__(self, files: list[str], channels: int) -> None:
+        self.files, self.channels = files, channels
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, i: int, /) -> Image.Image:
-        # Read at once: Pillow reads the header of a file piece by piece, which takes as long as decoding a small image.
-        return Image.open(io.BytesIO(Path(self.files[i]).read_bytes()))
+    def __getitem__(self, i: int, /) -> Any:
+        return self._opened(i)[0]
 
     def where(self, i: int) -> str:
         return self.files[i]
+
+    def tell(self, rows: Sequence[int]) -> None:
+        """Tell what a person should know of how some of these pictures are read, each kind of note once."""
+        probed = rows[:: len(rows) // PROBED + 1]
+        notes = [(i, note) for i in probed for note in self._opened(i)[1]]
+        kinds = Counter(re.sub("[0-9]", "", note) for _, note in notes)
+        for i, note in notes:
+            if count := kinds.pop(re.sub("[0-9]", "", note), None):
+                others = f" ({count} of {len(probed)} that were looked at)" if len(probed) > 1 else ""
+                tell(f"{self.files[i]}: {note}{others}")
+
+    def _opened(self, i: int) -> tuple[Any, tuple[str, ...]]:
+        # Read at once: Pillow reads the header of a file piece by piece, which takes as long as decoding a small image.
+        try:
+            content = Path(self.files[i]).read_bytes()
+        except OSError as error:
+            raise InputError(f"{self.files[i]} cannot be read: {error.strerror}") from error
+        return opened(content, self.files[i], channels=self.channels)

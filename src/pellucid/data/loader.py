@@ -13,6 +13,7 @@ from pellucid.core.randomness import StepDraws, seed_of
 from pellucid.core.types import Batch
 from pellucid.data.augmentation import Augmentation, named
 from pellucid.data.dataset import Dataset
+from pellucid.data.randaugment import RandAugment
 from pellucid.data.splits import Images
 
 __all__ = ["Loader"]
@@ -31,16 +32,20 @@ class Loader:
         device: where batches are made.
         shuffle: another order in each epoch, a function of ``seed`` and the epoch; by position without it.
         seed: of the order and of the augmentation.
-        augmentation: a name or an `Augmentation`; ``default`` is the one that the dataset was loaded with.
+        augmentation: a name, an `Augmentation` or a `RandAugment`; ``default`` is the one that the dataset was loaded
+            with.
         rank: of this process, in [0, world).
         world: number of processes.
+        balanced: draw equally many images of each class in an epoch of as many images: of a class with more images
+            some are left out, those of one with fewer come several times.
         drop_last: leave out the last, smaller batch. Otherwise a process may get fewer images of it than others, or
             none: the number of batches is the same in all.
         workers: processes that decode, for splits that do not fit in memory; 0 decodes in this process. They are
             spawned, so a script that streams begins with ``if __name__ == "__main__"``.
 
     Raises:
-        InputError: the batch does not divide by ``world``, or is larger than the split while ``drop_last``.
+        InputError: the batch does not divide by ``world``, or is larger than the split while ``drop_last``; balanced
+            classes without shuffling, or of images with more than one label; or RandAugment of images with masks.
     """
 
     def __init__(
@@ -51,9 +56,10 @@ class Loader:
         device: torch.device | str = "cpu",
         shuffle: bool,
         seed: int,
-        augmentation: str | Augmentation = "none",
+        augmentation: str | Augmentation | RandAugment = "none",
         rank: int = 0,
         world: int = 1,
+        balanced: bool = False,
         drop_last: bool,
         workers: int = 2,
     ) -> None:
@@ -62,6 +68,8 @@ class Loader:
             raise InputError(f"rank must be in [0, {world}), got {rank}")
         if batch_size % world:
             raise InputError(f"batch_size must be a multiple of the {world} processes, got {batch_size}")
+        if balanced and not (shuffle and dataset.labels.dim() == 1):
+            raise InputError("balanced classes are drawn anew in each epoch, from images that have one class each")
         if len(dataset) == 0:
             raise InputError(f"the {dataset.split} split of {dataset.name} has no image")
         if drop_last and batch_size > len(dataset):
@@ -74,10 +82,15 @@ class Loader:
         self.dataset = dataset
         self.augmentation = named(augmentation) if isinstance(augmentation, str) else augmentation
         self._augments = self.augmentation != Augmentation()
+        if isinstance(self.augmentation, RandAugment) and dataset.truth is not None:
+            raise InputError(
+                f"augmentation randaugment moves images and not their masks, which {dataset.name} has; take another, "
+                "such as flip"
+            )
         if self._augments and world > 1 and not drop_last:
             raise InputError("augmentation on several processes needs drop_last, so that all draw for equal batches")
         self.batch_size, self.shuffle, self.seed, self.drop_last = batch_size, shuffle, seed, drop_last
-        self.rank, self.world, self.workers = rank, world, workers
+        self.rank, self.world, self.workers, self.balanced = rank, world, workers, balanced
         self.device = torch.device(device)
         self._labels = dataset.labels.to(self.device)
         self._images = None if dataset.images is None else dataset.images.to(self.device)
@@ -118,7 +131,9 @@ class Loader:
         n = len(self.dataset)
         order = torch.arange(n)
         if self.shuffle:
-            order = torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(self.seed, number, "order")))
+            generator = torch.Generator().manual_seed(seed_of(self.seed, number, "order"))
+            order = _balanced(self.dataset.labels.cpu(), generator) if self.balanced else order
+            order = order[torch.randperm(n, generator=generator)]
         local = self.batch_size // self.world
         return [
             order[first + self.rank * local : min(first + (self.rank + 1) * local, first + self.batch_size)]
@@ -152,6 +167,23 @@ class Loader:
             if isinstance(decoded, InputError):
                 raise decoded
             yield decoded.to(self.device, non_blocking=True)
+
+
+def _balanced(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Positions of as many images as there are labels, equally many of each class but for a remainder of one.
+
+    A class gives all its images, in an order of the generator's, before one of them comes again.
+    """
+    classes = torch.unique(labels)
+    share, left = divmod(len(labels), len(classes))
+    more = torch.randperm(len(classes), generator=generator) < left
+    drawn = []
+    for label, quota in zip(classes, share + more.long(), strict=True):
+        positions = (labels == label).nonzero().flatten()
+        rounds = -(-int(quota) // len(positions))
+        passes = [positions[torch.randperm(len(positions), generator=generator)] for _ in range(rounds)]
+        drawn.append(torch.cat([*passes, positions[:0]])[:quota])
+    return torch.cat(drawn)
 
 
 class _Decoder:

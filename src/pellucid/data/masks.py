@@ -1,7 +1,5 @@
 """Masks that a person drew: pictures beside an image folder, bright where what decides the class of an image is."""
 
-import sys
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from pellucid.core.errors import InputError
-from pellucid.data.decoding import ORIENTATION
+from pellucid.core.notes import tell
+from pellucid.data.headers import header
 
 __all__ = ["Masks", "find"]
 
@@ -59,15 +58,14 @@ class Masks:
         if mask is None:
             return np.zeros(self.shape, dtype=bool)
         try:
-            with Image.open(image) as opened:
-                size = opened.size[::-1] if opened.getexif().get(ORIENTATION, 1) > 4 else opened.size
+            size = header(image).size
             with Image.open(mask) as opened:
                 drawn = opened.copy()
         except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
             raise InputError(f"{mask} is no mask that can be read for {image}: {error}") from error
         if drawn.mode not in ("1", "L"):
             raise InputError(f"{mask} has mode {drawn.mode!r}; a mask is grey (L) or black and white (1)")
-        if drawn.size != size:
+        if size is not None and drawn.size != size:
             raise InputError(
                 f"{mask} is {drawn.width} x {drawn.height} pixels, but its image {image} is {size[0]} x {size[1]}"
             )
@@ -108,10 +106,5 @@ def find(images: list[str], folder: Path, masks: Path, shape: tuple[int, int]) -
             f"than {BRIGHT} of 255 where what decides the class is, and darker elsewhere"
         )
     if missing := len(files) - len(with_mask):
-        _tell(f"{missing} of the {len(files)} images of {folder} have no mask; what decides them counts as not known")
+        tell(f"{missing} of the {len(files)} images of {folder} have no mask; what decides them counts as not known")
     return found
-
-
-@cache
-def _tell(sentence: str) -> None:
-    print(f"pellucid: {sentence}", file=sys.stderr)

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -31,7 +32,10 @@ class Split(Protocol):
 
     @property
     def labels(self) -> Tensor:
-        """(n,) int64, positions in ``classes``; a source may read them on first use."""
+        """(n,) int64, positions in ``classes``; a source may read them on first use.
+
+        Of several labels an image (n, k) float32, as `pellucid.Batch` has them, with NaN where one is not known.
+        """
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -44,6 +48,22 @@ class Split(Protocol):
     @property
     def truth(self) -> "Truth | None":
         """What decides the class of each image; None where that is not known."""
+
+    @property
+    def columns(self) -> Mapping[str, tuple[str, ...]]:
+        """What is told of each image beside its class, by name."""
+
+    @property
+    def groups(self) -> tuple[str, ...] | None:
+        """What each image belongs to, such as its patient; None where nothing is known of that."""
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """How many files were not read, by reason."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all images of a source that has no splits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +101,21 @@ class Truth:
         return torch.stack([self.mask[row] for row in rows.tolist()])
 
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 class Stored(NamedTuple):
-    """A `Split` whose labels are known, and the truth of its images where that is known."""
+    """A `Split` whose labels are known, and what else is known of its images."""
 
     images: Images
     labels: Tensor
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     truth: Truth | None = None
+    columns: Mapping[str, tuple[str, ...]] = NOTHING
+    groups: tuple[str, ...] | None = None
+    left_out: Mapping[str, int] = NOTHING
+    whole: bool = False
 
 
 class Rows:
@@ -106,25 +133,51 @@ class Rows:
 
 
 def check_labels(labels: Tensor, classes: int, where: object) -> Tensor:
-    """``labels`` as int64.
+    """``labels`` as int64, or several labels an image as float32.
 
     Args:
-        labels: (n,) integers.
-        classes: number of classes.
+        labels: (n,) integers, or (n, classes) of 0, 1 and, where a label is not known, -1 or NaN.
+        classes: number of classes or labels.
         where: the file, for the message.
 
     Raises:
-        InputError: a label is no position in ``classes``.
+        InputError: a label is no position in ``classes``; of several labels an image there are fewer or more than
+            ``classes``, other numbers, or an image of which none is known.
 
     >>> check_labels(torch.tensor([0, 2]), 2, "labels.gz")
     Traceback (most recent call last):
     pellucid.InputError: labels.gz: label 2 of image 1 is outside the 2 classes 0 to 1
     """
+    if labels.ndim == 2:
+        return _check_several(labels.to(torch.float32), classes, where)
     labels = labels.to(torch.int64)
     bad = ((labels < 0) | (labels >= classes)).nonzero()
     if len(bad):
         i = int(bad[0])
         raise InputError(
             f"{where}: label {int(labels[i])} of image {i} is outside the {classes} classes 0 to {classes - 1}"
+        )
+    return labels
+
+
+def _check_several(labels: Tensor, classes: int, where: object) -> Tensor:
+    if classes < 2 or labels.shape[1] != classes:
+        raise InputError(
+            f"{where} has {labels.shape[1]} labels an image but the names of {classes}; several labels need 2 or more "
+            "names, one each"
+        )
+    labels = torch.where(labels == -1, torch.nan, labels)
+    strange = ((labels != 0) & (labels != 1) & ~labels.isnan()).nonzero()
+    if len(strange):
+        i, label = strange[0].tolist()
+        raise InputError(
+            f"{where}: label {label} of image {i} is {labels[i, label]:g}; accepted are 1 where it applies, 0 where it "
+            "does not, -1 or nan where that is not known"
+        )
+    unknown = labels.isnan().all(1).nonzero()
+    if len(unknown):
+        raise InputError(
+            f"{where}: no label of image {int(unknown[0])} is known, nor of {len(unknown) - 1} others; leave such "
+            "images out"
         )
     return labels

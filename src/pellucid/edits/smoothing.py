@@ -8,16 +8,23 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
-from pellucid.core.modes import evaluating
+from pellucid.core.feature_maps import Grid, Layout, SeenLayer, observe
 from pellucid.core.types import Image
+from pellucid.edits.filters import Blur, Median, NonLocal, feature_map_sigma, gaussian_kernel
 
-__all__ = ["Smoothed", "Smoothing", "SmoothingBlock", "insert_smoothing", "smooth"]
+__all__ = [
+    "Smoothed",
+    "Smoothing",
+    "SmoothingBlock",
+    "insert_smoothing",
+    "smooth",
+    "smoothed_layers",
+    "smoothing_words",
+]
 
 Filter = Literal["gaussian", "mean", "median", "non-local", "none"]
 Sigma = float | Literal["feature-map"]
@@ -31,13 +38,17 @@ class Smoothing:
     Args:
         layers: names of the layers whose output is smoothed, such as ``relu1``, or patterns; ``*`` and ``?`` stand for
             anything within one part of a dotted name: ``layer?`` is ResNet's four stages, not the blocks inside.
+            ``pellucid layers`` lists those of a network that can be smoothed. Each gives feature maps (n, c, h, w) or
+            (n, h, w, c), or the tokens of a vision transformer (n, t, c), of which those that belong to no place, such
+            as the class token, pass unchanged.
         filter: ``gaussian``, ``mean`` and ``median`` look at ``kernel_size`` × ``kernel_size`` pixels, ``non-local`` at
             the whole feature map; ``none`` leaves the 1 × 1 convolution alone, to tell its effect from the filter's.
         kernel_size: odd, at least 3; for the three local filters.
         sigma: deviation of the Gaussian in pixels of the feature map. ``feature-map`` is the rule of Bhusal's code,
             which takes it from the map's height and width and is close to a mean filter.
-        init: first weights of the 1 × 1 convolution: PyTorch's default, or zeros, with which the block starts as
-            the identity.
+        init: first weights of the 1 × 1 convolution: PyTorch's default, which is random, or ``zero``, with which the
+            block starts as the identity. A network that comes with weights wants ``zero``: after a random block its
+            later layers meet features that they were not trained on.
 
     Raises:
         InputError: a value outside those.
@@ -65,6 +76,7 @@ class SmoothingBlock(nn.Module):
     border without repeating the outermost pixel, as kornia does by default. The non-local filter is
     softmax(θ(x)ᵀ φ(x) / √m) g(x) over all pairs of pixels with 1 × 1 convolutions θ, φ, g to m = c/2 channels; its
     weights take (h w)² numbers an image. ``init="zero"`` stands in for the zero-initialised BatchNorm of Xie et al.
+    Where channels come last, or a transformer gives tokens, the feature map is taken out, smoothed and put back.
 
     Args:
         shape: (c, h, w) of the feature map.
@@ -72,6 +84,9 @@ class SmoothingBlock(nn.Module):
         kernel_size: side of a local filter.
         sigma: of the Gaussian.
         init: first weights.
+        layout: how the input holds the feature map: ``channels first`` (n, c, h, w), ``channels last`` (n, h, w, c), or
+            ``tokens`` (n, prefix + h w, c).
+        prefix: tokens in front that belong to no place and pass unchanged, such as the class token.
 
     Raises:
         InputError: a value that `Smoothing` refuses, or a feature map too small to be reflected.
@@ -91,10 +106,13 @@ class SmoothingBlock(nn.Module):
         kernel_size: int = 3,
         sigma: Sigma = 0.8,
         init: Init = "default",
+        layout: Layout = "channels first",
+        prefix: int = 0,
     ) -> None:
         super().__init__()
         _check(filter, kernel_size, sigma, init)
         channels, height, width = shape
+        self.grid = Grid(layout, channels, height, width, prefix)
         if filter in ("gaussian", "mean", "median") and kernel_size // 2 >= min(height, width):
             raise InputError(
                 f"a {filter} filter of kernel_size {kernel_size} needs a feature map larger than "
@@ -121,9 +139,13 @@ class SmoothingBlock(nn.Module):
             nn.init.zeros_(self.mix.weight)
             nn.init.zeros_(self.mix.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Image) -> Image:
-        change: Tensor = self.mix(self.filter(x))
-        return x + change
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.grid.to_map(x)
+        change: Tensor = self.mix(self.filter(features))
+        return self.grid.replaced(x, features + change)
+
+    def extra_repr(self) -> str:
+        return str(self.grid)
 
 
 class Smoothed(nn.Module):
@@ -153,7 +175,8 @@ def insert_smoothing(
 
     Do it before the optimizer is made, since the copy has parameters of its own, and after loading weights without
     smoothing, since the keys of a smoothed layer gain ``.layer``. A smoothed model's own state_dict fits a model
-    smoothed in the same way. New weights come from torch's global generator.
+    smoothed in the same way. New weights come from torch's global generator. `smoothed_layers` tells which layers the
+    names matched, and how each was read.
 
     Args:
         model: any module; it stays as it is, its modes and statistics too.
@@ -169,8 +192,8 @@ def insert_smoothing(
         The smoothed copy, each submodule in the mode it had.
 
     Raises:
-        InputError: a name that no layer has, a layer that is not used or does not give (n, c, h, w) feature maps of
-            one size, or a value that `Smoothing` refuses.
+        InputError: a name that no layer has, a layer that is not used or does not give feature maps or tokens of one
+            size, or a value that `Smoothing` refuses.
 
     >>> network = nn.Sequential(nn.Conv2d(1, 6, 5), nn.Flatten(), nn.Linear(96, 10))
     >>> smoothed = insert_smoothing(network, "0", example=torch.zeros(1, 1, 8, 8))
@@ -178,16 +201,20 @@ def insert_smoothing(
     Conv2d(6, 6, kernel_size=(1, 1), stride=(1, 1))
     """
     model = copy.deepcopy(model)
-    built = [name for name, _ in model.named_children()] == ["normalize", "network"]
+    built = [name for name, _ in model.named_children()][:2] == ["normalize", "network"]
     network = model.get_submodule("network") if built else model
     layers = {name: layer for name, layer in network.named_modules(remove_duplicate=False) if name}
     patterns = [names] if isinstance(names, str) else list(names)
     chosen = _matching(list(layers), [pattern.removeprefix("network.") if built else pattern for pattern in patterns])
-    shapes = _output_shapes(model, {name: layers[name] for name in chosen}, example)
+    grids = _grids(model, {name: layers[name] for name in chosen}, example)
     # Parents are looked up before any layer is replaced, so that a stage and a block inside it can both be smoothed.
     parents = {name: network.get_submodule(name.rpartition(".")[0]) for name in chosen}
     for name, parent in parents.items():
-        block = SmoothingBlock(shapes[name], filter=filter, kernel_size=kernel_size, sigma=sigma, init=init)
+        grid = grids[name]
+        block = SmoothingBlock(
+            (grid.channels, grid.height, grid.width), filter=filter, kernel_size=kernel_size, sigma=sigma, init=init,
+            layout=grid.layout, prefix=grid.prefix,
+        )  # fmt: skip
         weight = next(model.parameters(), torch.empty(0))
         smoothed = Smoothed(layers[name], block.to(device=weight.device, dtype=weight.dtype))
         for module in (smoothed, *block.modules()):  # not `train()`, which would wake frozen layers inside the layer
@@ -202,79 +229,41 @@ def smooth(model: nn.Module, smoothing: Smoothing, *, example: Image) -> nn.Modu
     return insert_smoothing(model, settings.pop("layers"), **settings, example=example)
 
 
-def gaussian_kernel(kernel_size: int, *, sigma: float) -> Float[Tensor, " k"]:
-    """Weights of a Gaussian at the whole numbers around 0, with sum 1.
+def smoothed_layers(model: nn.Module) -> dict[str, Grid]:
+    """The layers of a network that are smoothed, as a person names them, and how the output of each is read.
 
-    >>> [round(weight, 3) for weight in gaussian_kernel(3, sigma=0.8).tolist()]
-    [0.239, 0.522, 0.239]
+    Args:
+        model: as `insert_smoothing` or `smooth` returns it.
+
+    >>> network = nn.Sequential(nn.Conv2d(1, 6, 5), nn.Flatten(), nn.Linear(96, 10))
+    >>> smoothed = insert_smoothing(network, "0", example=torch.zeros(1, 1, 8, 8))
+    >>> {name: str(grid) for name, grid in smoothed_layers(smoothed).items()}
+    {'0': '6 × 4 × 4'}
     """
-    position = torch.arange(kernel_size, dtype=torch.float64) - kernel_size // 2
-    weight = torch.exp(-(position**2) / (2 * sigma**2))
-    return (weight / weight.sum()).float()
+    smoothed = {name: module for name, module in model.named_modules() if isinstance(module, Smoothed)}
+
+    def named(name: str) -> str:
+        for outer in sorted(smoothed, key=len, reverse=True):  # a layer inside another smoothed one
+            name = name.replace(f"{outer}.layer.", f"{outer}.", 1) if name.startswith(f"{outer}.layer.") else name
+        return name.removeprefix("network.")
+
+    return {named(name): module.smoothing.grid for name, module in smoothed.items()}
 
 
-def feature_map_sigma(size: int) -> float:
-    """Bhusal's deviation for a feature map of ``size`` pixels, 0.3 ((size − 1)/2 − 1) + 0.8.
+def smoothing_words(model: nn.Module, most: int = 6) -> str:
+    """One line that tells which layers are smoothed.
 
-    >>> feature_map_sigma(12)
-    2.15
+    Args:
+        model: as `insert_smoothing` or `smooth` returns it.
+        most: layers that are named.
+
+    >>> network = nn.Sequential(nn.Conv2d(1, 6, 5), nn.Flatten(), nn.Linear(96, 10))
+    >>> smoothing_words(insert_smoothing(network, "0", example=torch.zeros(1, 1, 8, 8)))
+    'smoothing after 0 (6 × 4 × 4)'
     """
-    return 0.3 * ((size - 1) / 2 - 1) + 0.8
-
-
-class Blur(nn.Module):
-    """Correlation of each channel with one kernel down the columns and one across the rows.
-
-    It is done as two products with banded matrices: a depthwise convolution takes five times as long on a CPU, most
-    of it in the backward pass.
-    """
-
-    down: Tensor
-    across: Tensor
-
-    def __init__(self, down: Float[Tensor, " k"], across: Float[Tensor, " k"]) -> None:
-        super().__init__()
-        self.register_buffer("down", down)
-        self.register_buffer("across", across)
-
-    def forward(self, x: Image) -> Image:
-        return _band(self.down, x.shape[2]).mT @ x @ _band(self.across, x.shape[3])
-
-
-def _band(kernel: Float[Tensor, " k"], size: int) -> Float[Tensor, "size size"]:
-    """The matrix that correlates a row of ``size`` pixels, reflected at its ends, with ``kernel``."""
-    ones = F.pad(torch.eye(size, dtype=kernel.dtype, device=kernel.device)[:, None], [len(kernel) // 2] * 2, "reflect")
-    return F.conv1d(ones, kernel[None, None])[:, 0]
-
-
-class Median(nn.Module):
-    """Median of each pixel's neighbourhood, channel by channel; the gradient goes to one pixel that has it."""
-
-    def __init__(self, kernel_size: int) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-
-    def forward(self, x: Image) -> Image:
-        padded = F.pad(x, [self.kernel_size // 2] * 4, mode="reflect")
-        windows = padded.unfold(2, self.kernel_size, 1).unfold(3, self.kernel_size, 1)
-        median: Tensor = windows.flatten(-2).median(-1).values
-        return median
-
-
-class NonLocal(nn.Module):
-    """Each pixel's softmax-weighted mean over the map, with learned similarity (embedded Gaussian)."""
-
-    def __init__(self, channels: int, mixed: int) -> None:
-        super().__init__()
-        self.theta = nn.Conv2d(channels, mixed, 1)
-        self.phi = nn.Conv2d(channels, mixed, 1)
-        self.g = nn.Conv2d(channels, mixed, 1)
-
-    def forward(self, x: Image) -> Float[Tensor, "n m h w"]:
-        query, key, value = (layer(x).flatten(2) for layer in (self.theta, self.phi, self.g))
-        affinity = torch.softmax(query.transpose(1, 2) @ key / query.shape[1] ** 0.5, dim=-1)
-        averaged: Tensor = value @ affinity.transpose(1, 2)
-        return averaged.reshape(x.shape[0], -1, *x.shape[2:])
+    layers = [f"{name} ({grid})" for name, grid in smoothed_layers(model).items()]
+    more = f" and {len(layers) - most} more" if len(layers) > most else ""
+    return f"smoothing after {', '.join(layers[:most])}{more}"
 
 
 def _check(filter: str, kernel_size: int, sigma: float | str, init: str) -> None:
@@ -306,37 +295,32 @@ def _fits(name: str, pattern: str) -> bool:
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
-def _output_shapes(model: nn.Module, layers: dict[str, nn.Module], example: Image) -> dict[str, tuple[int, int, int]]:
-    """(c, h, w) of each layer's output, from one forward in eval mode."""
-    seen: dict[str, set[Any]] = {name: set() for name in layers}
-    handles = [
-        layer.register_forward_hook(lambda _layer, _args, out, name=name: seen[name].add(_shape(out)))
-        for name, layer in layers.items()
-    ]
-    device = next(model.parameters(), example).device
-    try:
-        with evaluating(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
-            model(example.to(device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    shapes: dict[str, tuple[int, int, int]] = {}
-    for name, outputs in seen.items():
-        if not outputs:
+def _grids(model: nn.Module, layers: dict[str, nn.Module], example: Image) -> dict[str, Grid]:
+    """How each layer's output lies on the image, from one forward in eval mode."""
+    with torch.no_grad():
+        every, _ = observe(model, example)
+    grids: dict[str, Grid] = {}
+    for name, layer in layers.items():
+        seen = [used for used in every if used.module is layer]
+        if not seen:
             raise InputError(f"layer {name!r} cannot be smoothed: the network does not use it")
-        if len(outputs) > 1:
+        shapes = {used.shape for used in seen}
+        if len(shapes) > 1:
             raise InputError(
                 f"layer {name!r} cannot be smoothed: it is used more than once, with outputs of different shapes "
-                f"{' and '.join(map(str, sorted(outputs, key=str)))}"
+                f"{' and '.join(map(str, sorted(shapes, key=str)))}"
             )
-        shape = outputs.pop()
-        if not isinstance(shape, tuple) or len(shape) != 4:
-            raise InputError(
-                f"layer {name!r} cannot be smoothed: feature maps (n, c, h, w) are needed, it gives {shape}"
-            )
-        shapes[name] = (shape[1], shape[2], shape[3])
-    return shapes
+        grids[name] = _grid(name, seen[-1])
+    return grids
 
 
-def _shape(out: object) -> tuple[int, ...] | str:
-    return tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+def _grid(name: str, layer: SeenLayer) -> Grid:
+    shape = layer.shape
+    if isinstance(shape, tuple) and layer.grid is not None:
+        return layer.grid
+    if isinstance(shape, tuple) and len(shape) == 4:  # of any form: a network may reduce its maps to rows
+        return Grid("channels first", shape[1], shape[2], shape[3])
+    raise InputError(
+        f"layer {name!r} cannot be smoothed: feature maps (n, c, h, w) or (n, h, w, c), or tokens (n, t, c) that lie "
+        f"on a grid over the image, are needed, it gives {shape}"
+    )

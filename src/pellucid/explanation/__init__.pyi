@@ -1,5 +1,6 @@
 from .batch import Summary as Summary, explain as explain
 from .card import Card as Card, Figure as Figure, MapCard as MapCard
+from .cards import Cards as Cards
 from .examination import Examination as Examination
 from .explained_network import ExplainedNetwork as ExplainedNetwork
 from .reference import Reference as Reference

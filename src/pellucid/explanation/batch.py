@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -21,6 +21,7 @@ from pellucid.explanation.explained_network import ExplainedNetwork
 from pellucid.explanation.pictures import STANDARD_INPUT, Picture, find, read, told
 from pellucid.explanation.reference import Reference
 from pellucid.explanation.trust_rules import judge
+from pellucid.report.colours import Scale
 from pellucid.report.measures import saliency_title
 
 __all__ = ["Format", "Summary", "cards", "explain"]
@@ -58,6 +59,7 @@ def explain(
     target: str | int | None = None,
     batch_size: int = 8,
     progress: bool = True,
+    scale: Scale = Scale(),
 ) -> Summary:
     """Write a trust card for each picture; what cannot be read is skipped and said.
 
@@ -71,9 +73,11 @@ def explain(
         examination: what is measured.
         reference: what the percentiles are of.
         formats: of ``png``, ``html``, ``json`` and ``npz``.
-        target: number or name of the class that is explained; the predicted one by default.
+        target: number or name of the class or label that is explained; the predicted one by default, of several labels
+            the most probable.
         batch_size: images measured at once.
         progress: show a bar on a terminal.
+        scale: how the numbers of the maps become colours.
 
     Returns:
         What was made and what was skipped.
@@ -102,7 +106,7 @@ def explain(
             if isinstance(card, InputError):
                 entries[source] = {"source": told(source), "reason": str(card)}
                 continue
-            waiting.append((source, writer.submit(_write, card, out, names[source], formats)))
+            waiting.append((source, writer.submit(_write, replace(card, scale=scale), out, names[source], formats)))
             while len(waiting) > 2 * batch_size:
                 done, entry = waiting.pop(0)
                 entries[done] = entry.result()
@@ -118,7 +122,7 @@ def explain(
 
 def cards(
     subject: ExplainedNetwork,
-    sources: Sequence[str],
+    sources: Sequence[str | Picture],
     examination: Examination,
     *,
     reference: Reference | None = None,
@@ -129,7 +133,7 @@ def cards(
 
     Args:
         subject: the network.
-        sources: files, or ``-`` for standard input; folders are not searched.
+        sources: files, or ``-`` for standard input; folders are not searched. A picture that was read is one, too.
         examination: what is measured.
         reference: what the percentiles are of.
         target: class that is explained.
@@ -144,6 +148,9 @@ def cards(
     for start in range(0, len(sources), batch_size):
         batch: list[tuple[str, Picture]] = []
         for source in sources[start : start + batch_size]:
+            if isinstance(source, Picture):
+                batch.append((source.source, source))
+                continue
             try:
                 batch.append((source, read(source, subject.shape)))
             except InputError as error:
@@ -162,7 +169,8 @@ def _findings(
         return []
     x = subject.batch([picture.pixels for _, picture in batch])
     try:
-        return list(examine(subject.model, x, [picture.key for _, picture in batch], examination, target=target))
+        keys = [picture.key for _, picture in batch]
+        return list(examine(subject.model, x, keys, examination, target=target, task=subject.task))
     # A network of any origin raises these for whatever it cannot do, too little memory included.
     except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
         if len(batch) > 1:  # the others need not suffer

@@ -13,6 +13,7 @@ from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Stead
 from pellucid.explanation.trust_rules import Judgement
 from pellucid.metrics.column import Column
 from pellucid.metrics.suite import COLUMNS
+from pellucid.report.colours import Scale
 
 __all__ = ["FIGURES", "FORMAT", "SHOWN", "Card", "Figure", "MapCard", "percentile_words", "share", "written"]
 
@@ -84,6 +85,11 @@ class MapCard:
     heatmap: npt.NDArray[np.float32]
     attribution: npt.NDArray[np.float32]
 
+    def drawn(self, scale: Scale) -> npt.NDArray[np.float32]:
+        """What is drawn on a scale, (h, w): the heatmap, or on a signed one the mean of the attribution's channels."""
+        signed: npt.NDArray[np.float32] = self.attribution.mean(axis=0)
+        return signed if scale.signed else self.heatmap
+
     @property
     def shown(self) -> tuple[Figure, ...]:
         """The figures of the picture and the page: `SHOWN`, then those of further metrics."""
@@ -107,6 +113,7 @@ class Card:
         agreement: rank correlation of two methods' maps.
         reference: what the percentiles are of, in words; None without.
         settings: of the examination, as plain data.
+        scale: how the numbers of its maps become colours.
     """
 
     source: str
@@ -120,6 +127,7 @@ class Card:
     agreement: dict[tuple[str, str], float]
     reference: str | None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    scale: Scale = field(default_factory=Scale)
 
     @property
     def judgement(self) -> Judgement:
@@ -155,6 +163,18 @@ class Card:
             "reference": self.reference,
             "settings": dict(self.settings),
         }
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture of the card."""
+        from pellucid.explanation.notebook import card_html
+
+        return card_html(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook without pictures shows: the sentence, and the figures of each map."""
+        from pellucid.explanation.notebook import card_markdown
+
+        return card_markdown(self)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """For `numpy.savez_compressed`: ``image``, and of each map ``heatmap/NAME`` and ``attribution/NAME``."""

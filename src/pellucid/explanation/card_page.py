@@ -12,7 +12,7 @@ from PIL import Image
 
 from pellucid.explanation.card import Card, percentile_words, share, written
 from pellucid.explanation.drawing import MARKS, veil
-from pellucid.report.colours import coloured, level, uri
+from pellucid.report.colours import uri
 from pellucid.report.measures import saliency_title
 from pellucid.report.words import number
 
@@ -32,8 +32,8 @@ def card_page(card: Card) -> str:
     """
     width = card.image.shape[1]
     maps = [
-        {"card": map_, "heatmap": uri(coloured(level(map_.heatmap))), "veil": uri(veil(map_.heatmap))}
-        for map_ in card.maps
+        {"card": map_, "heatmap": uri(card.scale.picture(drawn)), "veil": uri(veil(drawn, card.scale))}
+        for map_, drawn in ((map_, map_.drawn(card.scale)) for map_ in card.maps)
     ]
     return (
         _environment()

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from pellucid.explanation.card import Card, MapCard, percentile_words, share, written
 from pellucid.explanation.trust_rules import Level
-from pellucid.report.colours import coloured, level
+from pellucid.report.colours import Scale, coloured
 
 __all__ = ["COLORS", "MARKS", "overlay", "png", "veil"]
 
@@ -35,8 +35,8 @@ BAR = 120
 def png(card: Card) -> bytes:
     """Draw a card.
 
-    The maps are shown at the network's pixels, enlarged without smoothing where they are small; each has a colour
-    scale of its own from 0 to its 99th percentile.
+    The maps are shown at the network's pixels, enlarged without smoothing where they are small; ``card.scale`` says
+    how their numbers become colours.
 
     Returns:
         The file's content.
@@ -65,8 +65,9 @@ def png(card: Card) -> bytes:
     for number, map_ in enumerate(card.maps):
         x = GAP + (number + 1) * (SIDE + GAP)
         draw.text((x, panels), _clipped(map_.title, 15, SIDE, bold=True), INK, _font(15, bold=True))
-        canvas.paste(_scaled(coloured(level(map_.heatmap)).convert("RGB"), (width, height)), (x, panels + 26))
-        over = _scaled(overlay(map_.heatmap, card.image), (width, height))
+        shown_map = map_.drawn(card.scale)
+        canvas.paste(_scaled(card.scale.picture(shown_map).convert("RGB"), (width, height)), (x, panels + 26))
+        over = _scaled(overlay(shown_map, card.image, card.scale), (width, height))
         canvas.paste(over, (x, panels + 26 + height + 8))
         _figures(draw, map_, x, figures)
         ink, paper = COLORS[map_.judgement.level]
@@ -79,6 +80,7 @@ def png(card: Card) -> bytes:
     foot = (
         f"Percentiles: better than so many of {card.reference}." if card.reference else "No reference: no percentiles."
     )
+    foot = foot if card.scale == Scale() else f"{foot} {card.scale.words}"
     draw.text((GAP, bottom - 26), _clipped(foot, 12, total - 2 * GAP), FAINT, _font(12))
     out = io.BytesIO()
     canvas.save(out, "PNG", compress_level=3)
@@ -139,22 +141,23 @@ def _figures(draw: ImageDraw.ImageDraw, map_: MapCard, x: int, y: int) -> None:
         draw.line((x, line + 32, x + SIDE, line + 32), LINE)
 
 
-def veil(heatmap: npt.NDArray[np.float32]) -> Image.Image:
-    """The map with an opacity that rises with it, to be laid over the image.
+def veil(heatmap: npt.NDArray[np.float32], scale: Scale = Scale()) -> Image.Image:
+    """The map with an opacity that rises with its magnitude, to be laid over the image.
 
     A large map is smoothed for it, as single pixels of one hide the image and cannot be seen on it.
     """
     side = max(heatmap.shape)
     smooth: npt.NDArray[np.float32] = gaussian_filter(heatmap, side / 112) if side > 64 else heatmap
-    levels = level(smooth)
-    picture = coloured(levels).convert("RGB")
-    picture.putalpha(Image.fromarray((255 * 0.9 * levels).round().astype(np.uint8)))
+    levels = scale.levels(smooth)
+    picture = coloured(levels, signed=scale.signed).convert("RGB")
+    opacity = np.abs(2 * levels - 1) if scale.signed else levels
+    picture.putalpha(Image.fromarray((255 * 0.9 * opacity).round().astype(np.uint8)))
     return picture
 
 
-def overlay(heatmap: npt.NDArray[np.float32], image: npt.NDArray[np.uint8]) -> Image.Image:
+def overlay(heatmap: npt.NDArray[np.float32], image: npt.NDArray[np.uint8], scale: Scale = Scale()) -> Image.Image:
     """The map over the image in grey: what is marked shines, the rest stays to be seen."""
-    over = veil(heatmap)
+    over = veil(heatmap, scale)
     grey = Image.fromarray(image).convert("L").point(lambda value: round(0.75 * value))
     return Image.composite(over.convert("RGB"), grey.convert("RGB"), over.getchannel("A"))
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pellucid.config import to_config
 from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError, raised
-from pellucid.core.types import Attribution, Image, Saliency
+from pellucid.core.types import Attribution, Image, Logits, Saliency, Task
 from pellucid.explanation.card import FIGURES
 from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness, region_means
 from pellucid.explanation.trust_rules import Counts
@@ -30,6 +30,7 @@ from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.measure import measured
 from pellucid.metrics.metric import Images
 from pellucid.metrics.suite import is_foreign, select
+from pellucid.models import OneLabel
 from pellucid.saliency import Channels, Explain, IntegratedGradients, SmoothGrad, as_saliency, by_name
 
 if TYPE_CHECKING:
@@ -234,8 +235,8 @@ class Finding:
     """One image: what the network says, its maps, how far they agree.
 
     Attributes:
-        target: class that was explained.
-        probabilities: (classes,) softmax.
+        target: class or label that was explained.
+        probabilities: (classes,) softmax; of a network of several labels an image the sigmoid of each.
         maps: by name of the method.
         agreement: rank correlation of the region means of two maps, by their names.
         notes: why a metric was left out.
@@ -264,6 +265,7 @@ def examine(
     *,
     target: int | None = None,
     judged: bool = True,
+    task: Task = "multiclass",
 ) -> list[Finding]:
     """Make the maps of a batch and measure them; batch mates change nothing but the rounding of sums.
 
@@ -277,6 +279,8 @@ def examine(
         examination: what is measured.
         target: class that is explained; the predicted one by default.
         judged: measure too what only the judgement of an image needs: the predictions, the random maps.
+        task: ``multilabel`` for a network of several labels an image, whose most probable label is then explained, as
+            the yes of two classes.
 
     Returns:
         One finding an image.
@@ -290,6 +294,8 @@ def examine(
         logits = model(x)
     if not torch.isfinite(logits).all():
         raise InputError(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")
+    if task == "multilabel":
+        return _of_labels(model, x, keys, examination, target, judged, logits)
     probabilities = logits.softmax(1)
     targets = probabilities.argmax(1) if target is None else torch.full_like(logits.argmax(1), target)
     image = _CardCase(
@@ -325,6 +331,27 @@ def examine(
         )
         for i in range(len(x))
     ]
+
+
+def _of_labels(
+    model: nn.Module,
+    x: Image,
+    keys: Sequence[int],
+    examination: Examination,
+    target: int | None,
+    judged: bool,
+    logits: Logits,
+) -> list[Finding]:
+    """The findings of a network of several labels an image: images with the same explained label at once."""
+    targets = logits.argmax(1) if target is None else torch.full_like(logits.argmax(1), target)
+    findings: dict[int, Finding] = {}
+    for label in sorted(set(targets.tolist())):
+        rows = (targets == label).nonzero()[:, 0]
+        some = [keys[row] for row in rows.tolist()]
+        of_label = examine(OneLabel(model, label), x[rows], some, examination, target=1, judged=judged)
+        for row, finding in zip(rows.tolist(), of_label, strict=True):
+            findings[row] = replace(finding, target=label, probabilities=logits[row].sigmoid().cpu())
+    return [findings[row] for row in range(len(x))]
 
 
 def _measured(case: Case, examination: Examination, notes: dict[str, None], *, of_network: bool) -> dict[str, Tensor]:

@@ -4,9 +4,9 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,10 +15,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pellucid.config import from_config, read_yaml
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
-from pellucid.core.types import Image
+from pellucid.core.notes import tell
+from pellucid.core.types import Image, Task
 from pellucid.data import load
-from pellucid.models import Network, build
+from pellucid.methods.method import BOTH
+from pellucid.models import Network, bare, build, preprocessing_of
+from pellucid.runs.any_network import on_pixels, probed, tell_raw_pixels
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.settings import read_experiment
@@ -27,7 +31,7 @@ from pellucid.runs.trained import load_network
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
 
-__all__ = ["ExplainedNetwork", "class_names", "of_network", "of_run"]
+__all__ = ["ExplainedNetwork", "class_names", "of_module", "of_network", "of_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +46,7 @@ class ExplainedNetwork:
         weights: digest of its weights.
         run: the run directory that it comes from; None for a network of other origin.
         evaluation: how that run was evaluated; None where it was not.
+        task: ``multiclass``, the network names one of the classes; ``multilabel``, any number of them.
     """
 
     name: str
@@ -51,6 +56,17 @@ class ExplainedNetwork:
     weights: str
     run: Path | None = None
     evaluation: "Evaluation | None" = None
+    task: Task = "multiclass"
+
+    def with_model(self, model: nn.Module, logits: int | None = None) -> "ExplainedNetwork":
+        """The same network in another form, such as a copy on another device; its digest and its run stay.
+
+        Args:
+            model: of the same weights.
+            logits: how many it gives, of which classes without names are named.
+        """
+        classes = self.classes or tuple(f"class {number}" for number in range(logits or 0))
+        return replace(self, model=model, classes=classes)
 
     def batch(self, pixels: Sequence[Tensor]) -> Image:
         """Images (c, h, w) uint8 as the network takes them: (n, c, h, w) in [0, 1], on its device."""
@@ -88,7 +104,9 @@ def of_run(path: str | Path) -> ExplainedNetwork:
     known = directory.facts or _facts_of_evaluation(directory) or load(read_experiment(run).dataset, "test")
     model = load_network(run, known)
     name = run.resolve().name
-    return ExplainedNetwork(name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory))
+    return ExplainedNetwork(
+        name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory), cast(Task, known.task)
+    )
 
 
 def _facts_of_evaluation(directory: RunDirectory) -> DataFacts | None:
@@ -125,38 +143,90 @@ def of_network(
     classes: int | Sequence[str] = 1000,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    task: Task = "multiclass",
 ) -> ExplainedNetwork:
     """Any PyTorch classifier; its weights are read without running code.
 
     Args:
-        network: ``package.module:factory``, ``timm:NAME``, ``torchvision:NAME`` or one of pellucid's own.
+        network: ``package.module:factory``, ``timm:NAME``, ``torchvision:NAME``, ``huggingface:NAME`` or one of
+            pellucid's own.
         weights: file of its state_dict, .safetensors or PyTorch's; what the factory returns is taken without one.
         options: keyword arguments of the factory.
         size: side in pixels of the square images that it takes.
         channels: of these images.
         classes: how many logits it gives, or the name of each.
-        mean: one number a channel that is subtracted from pixels in [0, 1]; nothing is by default.
-        std: one number a channel that the rest is divided by; nothing is by default.
+        mean: one number a channel, or one for all, that is subtracted from pixels in [0, 1]; by default what the
+            weights were trained with where they say so, and nothing otherwise.
+        std: one number a channel that the rest is divided by; likewise.
+        task: ``multilabel`` for a network whose sigmoids say of each label whether it applies.
 
     Raises:
         InputError: as `pellucid.models.build`; or numbers that cannot be.
     """
+    one_of(BOTH, task=task)
     if size < 1 or channels < 1:
         raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
     names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
     file = None if weights is None else str(weights)
-    choice = Network(name=network, weights=file, options=dict(options or {}), normalize=bool(mean or std))
+    choice = Network(name=network, weights=file, options=dict(options or {}))
+    if mean or std:
+        choice = replace(choice, mean=tuple(mean) or (0.0,) * len(std), std=tuple(std) or (1.0,) * len(mean))
     shape = (channels, size, size)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment
-        model = build(
-            choice,
-            classes=len(names),
-            shape=shape,
-            mean=tuple(mean) or (0.0,) * channels,
-            std=tuple(std) or (1.0,) * channels,
-        ).eval()
-    return ExplainedNetwork(network, model, names, shape, _digest(model))
+        model = build(choice, classes=len(names), shape=shape, mean=(), std=(), unknown="leave").eval()
+    model, _ = probed(model, torch.full((2, *shape), 0.5), classes=len(names))
+    if isinstance(model.get_submodule("normalize"), nn.Identity) and preprocessing_of(model) is None:
+        tell_raw_pixels(network)
+    known = preprocessing_of(bare(model))
+    if known is not None and known.size is not None and known.size != shape[1:]:
+        trained = " x ".join(map(str, known.size))
+        tell(f"the weights of {network} were trained on images of {trained} pixels; --size says so, {size} is given")
+    return ExplainedNetwork(network, model, names, shape, _digest(model), task=task)
+
+
+def of_module(
+    network: nn.Module,
+    shape: tuple[int, int, int] | int | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
+    task: Task = "multiclass",
+) -> ExplainedNetwork:
+    """A network that is an object, behind its normalisation; the object itself is not changed.
+
+    Args:
+        network: any module from images (n, c, h, w) to logits (n, classes).
+        shape: (c, h, w) of its images, or the side of square colour images; by default that of a network of
+            `pellucid.load`, or of its weights' own preprocessing.
+        classes: names of its classes, in the order of the logits; none by default.
+        mean: as in `pellucid.runs.any_network.on_pixels`.
+        std: likewise.
+        task: as in `of_network`.
+
+    Raises:
+        InputError: no module, no shape, numbers of other channels, an unknown task.
+    """
+    one_of(BOTH, task=task)
+    if not isinstance(network, nn.Module):
+        raise InputError(f"network must be a run directory or a torch.nn.Module, got {type(network).__name__}")
+    own = getattr(network, "shape", None)
+    if isinstance(own, tuple) and len(own) == 3:
+        shape = own
+    known = preprocessing_of(network)
+    if shape is None and known is not None and known.size is not None:
+        shape = (len(known.mean), *known.size)
+    if isinstance(shape, int):
+        shape = (3, shape, shape)
+    if shape is None:
+        raise InputError(
+            f"the network {type(network).__name__} does not say which images it takes; give size, their side in pixels"
+        )
+    model = on_pixels(network, channels=shape[0], mean=mean, std=std)
+    named = classes if classes is not None else getattr(network, "classes", None)
+    names = tuple(map(str, named)) if isinstance(named, tuple | list) else ()
+    return ExplainedNetwork(type(network).__name__, model, names, shape, _digest(model), task=task)
 
 
 def class_names(file: str | Path) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """Picture files of any kind, as the network sees them."""
 
 import hashlib
-import io
 import os
 import sys
 import warnings
@@ -13,19 +12,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import seed_of
+from pellucid.data.content import KINDS, first_line, of_array, opened
 from pellucid.data.decoding import pixels
-from pellucid.data.folder import SUFFIXES
+from pellucid.data.headers import SUFFIXES, header
+from pellucid.data.walk import files_below
 
-__all__ = ["STANDARD_INPUT", "Picture", "find", "read", "told"]
+__all__ = ["STANDARD_INPUT", "Picture", "find", "held", "read", "told"]
 
 STANDARD_INPUT = "-"
 READ_IN_FOLDERS = (*SUFFIXES, ".gif", ".npy", ".npz", ".dcm")
-_KINDS = "PNG, JPEG, TIFF, GIF, WebP and BMP pictures, NumPy arrays and DICOM files are accepted"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,8 @@ def find(words: Sequence[str | Path]) -> list[str]:
     """The pictures that the words of a command line name: files as they are, folders by what lies in them.
 
     Args:
-        words: files, folders (searched with all their folders, in the order of names) or ``-`` for standard input.
+        words: files, folders (searched with all their folders, in the order of names, for files that are pictures by
+            their name or by their content) or ``-`` for standard input.
 
     Returns:
         Sources, each once. A folder without a picture stands for itself, so that reading it says what is wrong.
@@ -61,12 +62,11 @@ def find(words: Sequence[str | Path]) -> list[str]:
     """
     sources: list[str] = []
     for word in map(str, words):
-        inside = sorted(
-            os.path.join(place, file)
-            for place, _, files in os.walk("" if word == STANDARD_INPUT else word)
-            for file in files
-            if file.lower().endswith(READ_IN_FOLDERS) and not file.startswith(".")
-        )
+        inside = [
+            file
+            for file in (files_below(word) if word != STANDARD_INPUT and os.path.isdir(word) else [])
+            if file.lower().endswith(READ_IN_FOLDERS) or header(file).reason is None
+        ]
         sources += inside or [word]
     return list(dict.fromkeys(sources))
 
@@ -97,48 +97,66 @@ def read(source: str, shape: tuple[int, int, int]) -> Picture:
     """
     where = told(source)
     if os.path.isdir(source):
-        raise InputError(f"{where} holds no picture; {_KINDS}")
+        raise InputError(f"{where} holds no picture; {KINDS}")
     try:
         content = sys.stdin.buffer.read() if source == STANDARD_INPUT else Path(source).read_bytes()
     except (OSError, ValueError) as error:
         raise InputError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if not content:
-        raise InputError(f"{where} is empty; {_KINDS}")
     image, stored, notes = _decoded(content, where, shape)
-    key = seed_of(hashlib.blake2b(image.numpy().tobytes(), digest_size=16).hexdigest())
-    return Picture(where, image, stored, notes, key)
+    return Picture(where, image, stored, notes, _key_of(image))
+
+
+def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
+    """A picture that Python holds, set upright, cut and scaled as `read` does; what is given is not changed.
+
+    Args:
+        image: a picture of Pillow's, or an array or tensor (h, w), (h, w, c) or (c, h, w) of whole numbers of 8 or 16
+            bits or of fractions in [0, 1], which are rounded to 1/255.
+        shape: (c, h, w) that the network takes.
+        where: what a message and the card call it.
+
+    Raises:
+        InputError: something else, or values or channels that cannot be.
+
+    >>> held(torch.full((1, 2, 2), 0.5), (1, 2, 2), "grey").pixels
+    tensor([[[128, 128],
+             [128, 128]]], dtype=torch.uint8)
+    """
+    if isinstance(image, Image.Image):
+        kept, stored, notes = _of_image(image, where, shape, ())
+        return Picture(where, kept, stored, notes, _key_of(kept))
+    if isinstance(image, Tensor):
+        values = image.float() if image.is_floating_point() else image
+        # Of a tensor the channels come first, whatever its sides are.
+        image = (values.movedim(0, 2) if values.ndim == 3 and len(values) in (1, 3, 4, shape[0]) else values).numpy(
+            force=True
+        )
+    picture, notes = of_array(np.asarray(image), where, shape[0], ())
+    of_kind: Any = _of_image if isinstance(picture, Image.Image) else _of_channels
+    kept, stored, notes = of_kind(picture, where, shape, notes)
+    return Picture(where, kept, stored, notes, _key_of(kept))
+
+
+def _key_of(image: Tensor) -> int:
+    return seed_of(hashlib.blake2b(image.numpy().tobytes(), digest_size=16).hexdigest())
 
 
 _Read = tuple[Tensor, tuple[int, int], tuple[str, ...]]
 
 
 def _decoded(content: bytes, where: str, shape: tuple[int, int, int]) -> _Read:
-    if content.startswith((b"\x93NUMPY", b"PK\x03\x04")):
-        return _of_array(_numpy(content, where), where, shape, ())
-    if content[128:132] == b"DICM" or (where.lower().endswith(".dcm") and not content.startswith(b"\x89PNG")):
-        array, notes = _dicom(content, where)
-        return _of_array(array, where, shape, notes)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd tags; what cannot be read raises
-            with Image.open(io.BytesIO(content)) as image:
-                frames = int(getattr(image, "n_frames", 1))
-                notes = (f"the first of {frames} frames",) if frames > 1 else ()
-                return _of_image(image, where, shape, notes)
-    except UnidentifiedImageError:
-        if content.startswith((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")):
-            return _of_array(_tiff(content, where), where, shape, ())
-        raise InputError(f"{where} is no picture; {_KINDS}") from None
-    except Image.DecompressionBombError:
-        raise InputError(
-            f"{where} has too many pixels; up to {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million are accepted, "
-            "make it smaller first"
-        ) from None
+            picture, notes = opened(content, where, channels=shape[0])
+            if isinstance(picture, Image.Image):
+                return _of_image(picture, where, shape, notes)
     except InputError:
         raise
     # Pillow's readers raise all of these on damaged files.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, MemoryError) as error:
-        raise InputError(f"{where} is damaged or no picture: {_first_line(error)}") from None
+        raise InputError(f"{where} is damaged or no picture: {first_line(error)}") from None
+    return _of_channels(picture, where, shape, notes)
 
 
 def _of_image(image: Image.Image, where: str, shape: tuple[int, int, int], notes: tuple[str, ...]) -> _Read:
@@ -156,114 +174,14 @@ def _of_image(image: Image.Image, where: str, shape: tuple[int, int, int], notes
     return pixels(fitted, size=None, channels=channels, where=where).contiguous(), stored, notes
 
 
-def _of_array(array: npt.NDArray[Any], where: str, shape: tuple[int, int, int], notes: tuple[str, ...]) -> _Read:
-    """An array of pixels: (h, w), (h, w, c) or (c, h, w); whole numbers of 8 or 16 bits, or fractions in [0, 1]."""
+def _of_channels(
+    values: npt.NDArray[np.uint8], where: str, shape: tuple[int, int, int], notes: tuple[str, ...]
+) -> _Read:
+    """An array of other than 1 and 3 channels, which is not scaled."""
     channels, height, width = shape
-    values = _bytes(array, where)
-    if values.ndim == 3 and values.shape[2] not in (1, 2, 3, 4, channels) and values.shape[0] in (1, 3, 4, channels):
-        values = np.moveaxis(values, 0, 2)
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[..., 0]
-    given = 1 if values.ndim == 2 else values.shape[-1]
-    if values.size == 0 or values.ndim not in (2, 3) or given not in (1, 2, 3, 4, channels):
-        raise InputError(
-            f"{where} is an array of shape {array.shape}; (h, w), (h, w, c) or (c, h, w) with 1, 3 or 4 channels, "
-            f"or the network's {channels}, is accepted"
-        )
-    if channels in (1, 3):
-        return _of_image(Image.fromarray(np.ascontiguousarray(values)), where, shape, notes)
     if values.shape != (height, width, channels):
         raise InputError(
-            f"{where} is an array of shape {array.shape}, but the network takes {height} x {width} pixels with "
+            f"{where} is an array of shape {values.shape}, but the network takes {height} x {width} pixels with "
             f"{channels} channels, which are not scaled"
         )
-    image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, 2, 0)))
-    return image, (width, height), notes
-
-
-def _bytes(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype == np.uint16:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if array.dtype.kind == "f" and array.size:
-        low, high = float(array.min()), float(array.max())
-        if low >= 0 and high <= 1:
-            return (255 * array.astype(np.float64)).round().astype(np.uint8)
-        raise InputError(f"{where} has values from {low:g} to {high:g}; fractions must be in [0, 1]")
-    raise InputError(
-        f"{where} has values of type {array.dtype}; uint8, uint16, bool and fractions in [0, 1] are accepted"
-    )
-
-
-def _numpy(content: bytes, where: str) -> npt.NDArray[Any]:
-    try:
-        loaded = np.load(io.BytesIO(content), allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        names = list(loaded)
-        if len(names) != 1 and "image" not in names:
-            raise InputError(f"{where} holds {len(names)} arrays; one, or one that is named image, is accepted")
-        array: npt.NDArray[Any] = loaded["image" if "image" in names else names[0]]
-    except InputError:
-        raise
-    except Exception as error:  # zip, header and value errors of many classes
-        raise InputError(f"{where} is no NumPy array of numbers that can be read: {_first_line(error)}") from None
-    return array
-
-
-def _tiff(content: bytes, where: str) -> npt.NDArray[Any]:
-    """A TIFF that Pillow does not know, such as colours of 16 bits."""
-    try:
-        import tifffile
-    except ImportError:
-        raise InputError(f"{where} is a TIFF that Pillow cannot read; install pellucid[tiff]") from None
-    try:
-        array = np.asarray(tifffile.imread(io.BytesIO(content), key=0))
-    except Exception as error:  # a reader of files of any origin: errors of many classes
-        raise InputError(f"{where} is a TIFF that cannot be read: {_first_line(error)}") from None
-    return array
-
-
-def _dicom(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
-    """The first frame in [0, 1]: colours as they are, greys over the file's window, if any, or over their range."""
-    try:
-        from pydicom import dcmread
-        from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
-        from pydicom.pixels.utils import pixel_array
-    except ImportError:
-        raise InputError(f"{where} is a DICOM file; install pellucid[dicom] to read it") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of values that break the standard but can be read
-            data = dcmread(io.BytesIO(content), force=True)
-            frames = int(data.get("NumberOfFrames", 1) or 1)
-            values = pixel_array(data, index=0)
-            photometric = str(data.get("PhotometricInterpretation", ""))
-            bits = int(data.get("BitsStored", 8))
-            windowed = "WindowCenter" in data or "VOILUTSequence" in data
-            if photometric == "PALETTE COLOR":
-                values = apply_color_lut(values, data)
-                bits = 8 * values.itemsize
-            elif values.ndim == 2:
-                values = apply_modality_lut(values, data)
-                values, ends = (
-                    (apply_voi_lut(values, data), apply_voi_lut(np.array([-1e9, 1e9]), data))
-                    if windowed
-                    else (values, values)
-                )
-    except Exception as error:  # a reader of files of any origin: errors of many classes
-        raise InputError(f"{where} is no DICOM picture that can be read: {_first_line(error)}") from None
-    notes: tuple[str, ...] = (f"the first of {frames} frames",) if frames > 1 else ()
-    if values.ndim == 3:
-        return values.astype(np.float64) / (2**bits - 1), notes
-    low, high = float(ends.min()), float(ends.max())
-    greys = np.clip((values.astype(np.float64) - low) / (high - low or 1), 0, 1)
-    told = "windowed as its DICOM file says" if windowed else "greys stretched from the lowest to the highest"
-    return (1 - greys if photometric == "MONOCHROME1" else greys), (told, *notes)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, 2, 0))), (width, height), notes

@@ -167,7 +167,7 @@ def _measured(
             batch = pictures[start : start + batch_size]
             x = subject.batch([picture.pixels for picture in batch])
             keys = [picture.key for picture in batch]
-            for finding in examine(subject.model, x, keys, examination, judged=False):
+            for finding in examine(subject.model, x, keys, examination, judged=False, task=subject.task):
                 for method, measured in finding.maps.items():
                     for measure, value in measured.figures.items():
                         if _is_ranked(meanings[measure]):

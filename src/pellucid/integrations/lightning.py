@@ -8,10 +8,9 @@
 """
 
 import sys
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from typing import TYPE_CHECKING, Any, cast
 
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -19,6 +18,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.types import Batch, Image, Logits
 from pellucid.integrations import missing
 from pellucid.methods.objective import Objective
+from pellucid.methods.terms import accuracy, cross_entropy
 from pellucid.runs.settings import Optimizer, Schedule
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Indexed(Dataset[tuple[Any, Any, int]]):
     """A dataset whose items (image, label) get their position, which methods with a state for each image need.
 
     Args:
-        dataset: of a known length; what its items hold past image and label is left out.
+        dataset: of a known length; its items are (image, label, ...) or dictionaries of ``image`` and ``label``, and
+            what they hold past these is left out.
 
     >>> Indexed([("image", 7), ("picture", 2)])[1]
     ('picture', 2, 1)
@@ -53,7 +54,15 @@ class Indexed(Dataset[tuple[Any, Any, int]]):
         return len(self.dataset)
 
     def __getitem__(self, position: int) -> tuple[Any, Any, int]:
-        image, label, *_ = self.dataset[position]
+        item = self.dataset[position]
+        if isinstance(item, Mapping):
+            if not {"image", "label"} <= item.keys():
+                raise InputError(
+                    f"item {position} is a dictionary of {', '.join(map(str, item))}; expected (image, label), or a "
+                    "dictionary of image and label"
+                )
+            return item["image"], item["label"], position
+        image, label, *_ = item
         return image, label, position
 
 
@@ -115,8 +124,8 @@ class LightningObjective(LightningModule):
         image, label, *_ = batch
         logits = self(image)
         scores = {
-            "validation_accuracy": (logits.argmax(1) == label).float().mean(),
-            "validation_loss": F.cross_entropy(logits.float(), label),
+            "validation_accuracy": accuracy(logits, label),
+            "validation_loss": cross_entropy(logits.float(), label),
         }
         self.log_dict(scores, on_epoch=True, sync_dist=True, batch_size=len(image))
 

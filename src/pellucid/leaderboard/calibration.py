@@ -10,28 +10,25 @@ import torch
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_writable
-from pellucid.explanation.card import FIGURES
-from pellucid.explanation.examination import Examination, examine
+from pellucid.explanation.levels import Examined, examined
 from pellucid.explanation.reference import of_rows
-from pellucid.explanation.trust_rules import LEVELS, Counts, Thresholds, judge
+from pellucid.explanation.trust_rules import LEVELS, Thresholds
 from pellucid.leaderboard.calibration_page import page
 from pellucid.leaderboard.plan import TRUTH_BOARDS, Leaderboard
 from pellucid.leaderboard.telling import Network, measured_networks
-from pellucid.metrics.regions import default_region
 from pellucid.papers.reproduce import write
 from pellucid.report.table import interval_data
 from pellucid.runs.environment import environment, told_commit
 from pellucid.runs.trained import open_run
 from pellucid.statistics.clusters import clustered_interval
 
-__all__ = ["Examined", "cards", "is_true", "moved", "shares"]
+__all__ = ["Judged", "cards", "is_true", "moved", "shares"]
 
 MARGINS = {"pointing": 0.1, "mostly": 0.5}
 """How far a map's mass must be above chance, as a part of what is left to 1, to count as true: weakly and strictly."""
 STRICT = "mostly"
 """The reading of truth for which thresholds are moved."""
 IMAGES = 60
-NAME = "vanilla_gradient"
 LEAST_CARDS = 30
 
 
@@ -45,35 +42,24 @@ GRID = tuple(
 
 
 @dataclass(frozen=True, eq=False)
-class Examined:
-    """One map that a card speaks of, with everything that the rules look at, and whether it is true.
+class Judged:
+    """One map that a card speaks of, and how much of it lies on what decides the class.
 
     Attributes:
         entry: how the network was trained.
-        figures: numbers by name.
-        percentiles: of the reference by figure.
-        counts: what the figures were counted over.
-        probability: of the explained class.
+        map: what the rules look at.
         mass: share of the map on what decides the class.
         chance: share of the area that this has.
     """
 
     entry: str
-    figures: dict[str, float]
-    percentiles: dict[str, float | None]
-    counts: Counts
-    probability: float
+    map: Examined
     mass: float
     chance: float
 
     def true(self, margin: float) -> bool:
         """Whether the map is true, as `is_true` says."""
         return is_true(self.mass, self.chance, margin)
-
-    def level(self, thresholds: Thresholds | None = None) -> str:
-        """What the rules say of it, with the package's thresholds or with others."""
-        given = {"counts": self.counts, "probability": self.probability, "thresholds": thresholds or Thresholds()}
-        return judge(self.figures, self.percentiles, **given).level  # type: ignore[arg-type]
 
 
 def is_true(mass: float, chance: float, margin: float = MARGINS[STRICT]) -> bool:
@@ -108,20 +94,20 @@ def cards(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))
     del facts["command"]
-    examined: dict[str, list[Examined]] = {}
+    judged: dict[str, list[Judged]] = {}
     networks: list[Network] = []
     for name in TRUTH_BOARDS:
         found = [one for one in measured_networks(replace(plan, name=name, seeds=1)) if "mass" in one.run.measures]
         if found:
             images = 6 if plan.scale == "smoke" else IMAGES
-            examined[name] = [card for network in found for card in _examined(network, images)]
+            judged[name] = [card for network in found for card in _judged(network, images)]
             networks += found
     if not networks:
         raise InputError(
             f"no truth board has a measured network in {plan.out}; measure: pellucid leaderboard truth:beside"
         )
     boards = []
-    for name, maps in examined.items():
+    for name, maps in judged.items():
         thresholds = moved(maps)
         boards.append(
             {
@@ -133,7 +119,7 @@ def cards(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
                 "moved_here": None if thresholds is None else shares(maps, thresholds),
                 "moved_on_others": {
                     other: shares(theirs, thresholds)
-                    for other, theirs in examined.items()
+                    for other, theirs in judged.items()
                     if other != name and thresholds is not None
                 },
             }
@@ -153,37 +139,23 @@ def cards(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     return [write(result, page(result), file), file.with_suffix(".json")]
 
 
-def _examined(network: Network, images: int) -> list[Examined]:
-    """The cards' figures of one network's vanilla gradient maps, where interventions show that the cause decides."""
+def _judged(network: Network, images: int) -> list[Judged]:
+    """One network's vanilla gradient maps, where interventions show that the cause decides."""
     run = network.run
     model, dataset = open_run(run.path, run.info["split"])
     decides = (run.values("follows_cause") == 1) & (run.values("follows_rest") == 0)
-    positions = run.rows["index"].to_numpy()[decides][:images].tolist()
-    if not positions:
-        return []
-    masses = dict(zip(run.rows["index"].to_numpy().tolist(), run.values("mass"), strict=True))
-    chances = dict(zip(run.rows["index"].to_numpy().tolist(), run.values("mass_chance"), strict=True))
-    base = Examination(saliency=(NAME,))
-    region = default_region(min(dataset.shape[1:]))
-    examination = replace(base, curves=replace(base.curves, region=region))
-    x = dataset.take(torch.tensor(positions)).float() / 255
-    reference = of_rows(run.path)
-    found = []
-    for index, finding in zip(positions, examine(model, x, positions, examination), strict=True):
-        figures = finding.maps[NAME].figures
-        percentiles = {name: reference.percentile(name, NAME, figures[name]) for name in FIGURES}
-        if np.isfinite(masses[index]):
-            found.append(
-                Examined(
-                    network.entry, figures, percentiles, examination.counts(NAME),
-                    float(finding.probabilities[finding.target]), float(masses[index]), float(chances[index]),
-                )
-            )  # fmt: skip
-    return found
+    indices = run.rows["index"].to_numpy()
+    masses = dict(zip(indices.tolist(), run.values("mass"), strict=True))
+    chances = dict(zip(indices.tolist(), run.values("mass_chance"), strict=True))
+    positions = [index for index in indices[decides][:images].tolist() if np.isfinite(masses[index])]
+    return [
+        Judged(network.entry, map_, float(masses[map_.index]), float(chances[map_.index]))
+        for map_ in examined(model, dataset, positions, of_rows(run.path))
+    ]
 
 
 def shares(
-    maps: Sequence[Examined], thresholds: Thresholds | None = None, *, margin: float = MARGINS[STRICT]
+    maps: Sequence[Judged], thresholds: Thresholds | None = None, *, margin: float = MARGINS[STRICT]
 ) -> dict[str, Any]:
     """By what the card says: how many maps it says it of, and what share of them is true, with its interval.
 
@@ -192,9 +164,9 @@ def shares(
         thresholds: other than the package's.
         margin: how far above chance a true map is.
     """
-    by_level: Mapping[str, list[Examined]] = defaultdict(list)
+    by_level: Mapping[str, list[Judged]] = defaultdict(list)
     for one in maps:
-        by_level[one.level(thresholds)].append(one)
+        by_level[one.map.level(thresholds)].append(one)
     told: dict[str, Any] = {}
     for level in (*LEVELS, "all"):
         group = list(maps) if level == "all" else by_level[level]
@@ -210,7 +182,7 @@ def _mean_of(values: Any) -> Any:
     return lambda chosen: float(values[chosen].mean())
 
 
-def moved(maps: Sequence[Examined]) -> Thresholds | None:
+def moved(maps: Sequence[Judged]) -> Thresholds | None:
     """The thresholds under which maps without objection are truest, as against those that are not relied on.
 
     Among the grid's, those with the greatest difference of the two shares, where each is of 30 maps or more; None
@@ -222,7 +194,7 @@ def moved(maps: Sequence[Examined]) -> Thresholds | None:
     best, greatest = None, -np.inf
     true = np.array([one.true(MARGINS[STRICT]) for one in maps], dtype=np.float64)
     for thresholds in GRID:
-        levels = np.array([one.level(thresholds) for one in maps])
+        levels = np.array([one.map.level(thresholds) for one in maps])
         good, bad = levels == "no objection", levels != "no objection"
         if min(good.sum(), bad.sum()) < LEAST_CARDS:
             continue

@@ -96,9 +96,14 @@ def place(folder: Path, name: str, experiment: Experiment) -> Path:
     """
     for number in count(1):
         run = folder / (name if number == 1 else f"{name}-{number}")
-        if not RunDirectory(run).is_begun or read_experiment(run) == experiment:
+        if not RunDirectory(run).is_begun or _means(read_experiment(run)) == _means(experiment):
             return run
     raise AssertionError
+
+
+def _means(experiment: Experiment) -> Experiment:
+    """The experiment with defaults that depend on its data spelled out, as an older run's file has them."""
+    return replace(experiment, dataset=experiment.dataset.settled())
 
 
 def runs_of(plan: Leaderboard) -> dict[str, list[Run]]:

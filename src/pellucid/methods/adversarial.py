@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import nn
 
 from pellucid.attacks import PGD
@@ -11,9 +10,17 @@ from pellucid.core.checks import in_unit, one_of
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of, shared, uniform
 from pellucid.core.types import Batch
-from pellucid.methods.method import Losses, Method
+from pellucid.methods.method import BOTH, Losses, Method
 from pellucid.methods.regular import Regular
-from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, spread
+from pellucid.methods.terms import (
+    accuracy,
+    changed_logits,
+    classification_loss,
+    cross_entropy_of,
+    joint_logits,
+    log_of,
+    spread,
+)
 
 __all__ = ["AdversarialTraining"]
 
@@ -32,6 +39,7 @@ class AdversarialTraining(Method):
     Source: Madry et al. 2018; Bhusal, Alam, Rastogi 2026.
     """
 
+    tasks = BOTH
     attack: PGD = PGD(eps=8 / 255, step_size=2 / 255, steps=7)
     clean: Literal["none", "share", "probability", "sum"] = "none"
     clean_share: float = 0.5
@@ -52,12 +60,12 @@ class AdversarialTraining(Method):
         with evaluating(model):
             changed = self.attack(cross_entropy_of(model, y), x, generator=of(generator, "attack"))
         if self.clean == "sum":
-            logits, changed_logits = joint_logits(model, batch.image, changed)
-            loss = F.cross_entropy(logits, batch.label) + F.cross_entropy(changed_logits, y)
-            return log_of(loss=loss, clean_accuracy=accuracy(logits, batch.label), adversarial=(changed_logits, y))
+            logits, adversarial = joint_logits(model, batch.image, changed)
+            loss = classification_loss(logits, batch.label) + classification_loss(adversarial, y)
+            return log_of(loss=loss, clean_accuracy=accuracy(logits, batch.label), adversarial=(adversarial, y))
         if self.clean != "share":
-            changed_logits = model(changed)
-            return log_of(loss=F.cross_entropy(changed_logits, y), adversarial=(changed_logits, y))
+            adversarial = changed_logits(model, changed, batch.image)
+            return log_of(loss=classification_loss(adversarial, y), adversarial=(adversarial, y))
         mixed = batch.image.index_copy(0, changed_part, changed)
-        logits = model(mixed)
-        return log_of(loss=F.cross_entropy(logits, batch.label), adversarial=(logits[changed_part], y))
+        logits = changed_logits(model, mixed, batch.image)
+        return log_of(loss=classification_loss(logits, batch.label), adversarial=(logits[changed_part], y))

@@ -9,9 +9,10 @@ from pellucid.core.checks import in_unit, not_negative
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.randomness import Generator, of, uniform
 from pellucid.core.types import Batch, Image, Logits
-from pellucid.methods.method import Method
+from pellucid.methods.method import BOTH, Method
 from pellucid.methods.penalty import Penalty, input_gradient_of
 from pellucid.methods.regular import Regular
+from pellucid.methods.terms import changed_images, sides
 from pellucid.saliency import target_score
 
 __all__ = ["GradientAlignment"]
@@ -42,6 +43,7 @@ class GradientAlignment(Penalty):
     both of their terms are 1 by default.
     """
 
+    tasks = BOTH
     weight: float = 1.0
     cosine_weight: float = 1.0
     eps: float = 4 / 255
@@ -62,12 +64,14 @@ class GradientAlignment(Penalty):
         self, model: nn.Module, x: Image, logits: Logits, batch: Batch, *, generator: Generator = None
     ) -> dict[str, tuple[float, Tensor]]:
         """See `Penalty.terms`."""
-        score = target_score(logits, batch.label, score="logit")
+        target = sides(batch.label)
+        score = target_score(logits, target, score="logit")
         gradient = input_gradient_of(score, x, create_graph=not self.detach_source)
         noise = (2 * uniform(x.shape, of(generator, "alignment"), device=x.device).to(x.dtype) - 1) * self.eps
-        there, _ = input_gradient(
-            lambda x: target_score(model(x), batch.label, score="logit"), x.detach() + noise, create_graph=True
-        )
+        with changed_images(model):
+            there, _ = input_gradient(
+                lambda x: target_score(model(x), target, score="logit"), x.detach() + noise, create_graph=True
+            )
         gradient, there = gradient.flatten(1), there.flatten(1)
         distance = (gradient - there).square().sum(1).mean()
         # ``eps`` of the cosine is far below any gradient that matters, and keeps that of a map of zeros finite.

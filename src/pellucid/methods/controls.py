@@ -10,15 +10,14 @@ merely less accurate, need no method: `Regular` with a higher ``Optimizer.weight
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from pellucid.core.checks import in_unit, not_negative, whole
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import Generator, normal, of, uniform
 from pellucid.core.types import Batch, Image
-from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy, log_of, random_regions
+from pellucid.methods.method import BOTH, Losses, Method
+from pellucid.methods.terms import accuracy, changed_logits, classification_loss, log_of, random_regions
 
 __all__ = ["GaussianAugmentation", "NoiseAugmentation"]
 
@@ -42,6 +41,7 @@ class NoiseAugmentation(Method):
     Source: ours, a control.
     """
 
+    tasks = BOTH
     share: float = 0.5
     region: int = 2
 
@@ -75,6 +75,7 @@ class GaussianAugmentation(Method):
     Source: Bishop 1995.
     """
 
+    tasks = BOTH
     sigma: float = 0.1
 
     def __post_init__(self) -> None:
@@ -93,5 +94,5 @@ class GaussianAugmentation(Method):
 
 
 def _loss(model: nn.Module, augmented: Image, batch: Batch) -> Losses:
-    logits = model(augmented)
-    return log_of(loss=F.cross_entropy(logits, batch.label), noisy_accuracy=accuracy(logits, batch.label))
+    logits = changed_logits(model, augmented, batch.image)
+    return log_of(loss=classification_loss(logits, batch.label), noisy_accuracy=accuracy(logits, batch.label))

@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.core.checks import not_negative, one_of
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch, Image, Logits
-from pellucid.methods.method import Method
+from pellucid.methods.method import BOTH, Method
 from pellucid.methods.penalty import Penalty, input_gradient_of
 from pellucid.methods.regular import Regular
+from pellucid.methods.terms import cross_entropy
 
 __all__ = ["GradientPenalty"]
 
@@ -37,6 +37,7 @@ class GradientPenalty(Penalty):
     LeCun 1992 and Ross & Doshi-Velez 2018.
     """
 
+    tasks = BOTH
     weight: float = 4 / 255
     norm: Literal["l1", "l2"] = "l1"
     method: Method = field(default_factory=Regular)
@@ -55,6 +56,6 @@ class GradientPenalty(Penalty):
         self, model: nn.Module, x: Image, logits: Logits, batch: Batch, *, generator: Generator = None
     ) -> dict[str, tuple[float, Tensor]]:
         """See `Penalty.terms`."""
-        gradient = input_gradient_of(F.cross_entropy(logits, batch.label, reduction="none"), x)
+        gradient = input_gradient_of(cross_entropy(logits, batch.label, reduction="none"), x)
         size = gradient.abs() if self.norm == "l1" else gradient.square()
         return {"gradient_norm": (self.weight, size.sum((1, 2, 3)).mean())}

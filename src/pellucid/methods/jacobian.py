@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pellucid.core.checks import not_negative, whole
 from pellucid.core.randomness import Generator, normal, of
 from pellucid.core.types import Batch, Image, Logits
-from pellucid.methods.method import Method
+from pellucid.methods.method import BOTH, Method
 from pellucid.methods.penalty import Penalty, input_gradient_of
 from pellucid.methods.regular import Regular
 
@@ -35,6 +35,7 @@ class JacobianPenalty(Penalty):
     pixels as their network takes them.
     """
 
+    tasks = BOTH
     weight: float = 0.01
     projections: int | None = 1
     method: Method = field(default_factory=Regular)

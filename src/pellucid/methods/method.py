@@ -2,17 +2,21 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import Generator
-from pellucid.core.types import Batch
+from pellucid.core.types import Batch, Task
 
-__all__ = ["Losses", "Method", "sample_numbers"]
+__all__ = ["BOTH", "Losses", "Method", "check_task", "sample_numbers"]
 
 Losses = dict[str, Tensor]
+
+BOTH: tuple[Task, ...] = ("multiclass", "multilabel")
+"""The tasks of a method whose formulas know class numbers and several labels an image."""
 
 RESERVED = ("rows", "epoch", "index", "images", "label")
 """Names that a run's files have for other things."""
@@ -23,7 +27,12 @@ class Method(ABC):
 
     A method is a choice that a person makes, so its subclasses are frozen dataclasses; what training changes is the
     module that `init` makes. A method of your own has at least `loss`, and is named by its import path.
+
+    Attributes:
+        tasks: the kinds of labels that `loss` knows what to do with; class numbers alone unless a subclass says more.
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ("multiclass",)
 
     def init(self, num_samples: int, total_steps: int) -> nn.Module:
         """Training-time state, empty by default.
@@ -45,7 +54,7 @@ class Method(ABC):
         """The loss of one batch, to be minimised, with what is worth logging.
 
         Args:
-            model: network, images to (n, k) logits; its modes are as they were when this returns.
+            model: network, images to (n, k) logits, one a class or label; its modes are as they were when this returns.
             batch: images in [0, 1], labels and positions in the training set.
             state: what `init` made; changed only while ``state.training``.
             generator: source of every random number.
@@ -53,6 +62,26 @@ class Method(ABC):
         Returns:
             ``loss``, a scalar with a graph; the other entries are detached scalars for the log.
         """
+
+
+def check_task(method: Method, task: Task) -> None:
+    """Refuse a method that does not know what to do with such labels, or one that it is made of.
+
+    >>> from pellucid import EnergyLoss, GradientPenalty
+    >>> check_task(GradientPenalty(method=EnergyLoss()), "multilabel")
+    Traceback (most recent call last):
+    pellucid.InputError: EnergyLoss knows one class an image alone, got the task multilabel; methods for several labels
+    are Regular, AdversarialTraining, SaliencyGuided, SCAAT, TRADES, GradientPenalty and what is built on them
+    """
+    if task not in method.tasks:
+        raise InputError(
+            f"{type(method).__name__} knows one class an image alone, got the task {task}; methods for several labels "
+            "are Regular, AdversarialTraining, SaliencyGuided, SCAAT, TRADES, GradientPenalty and what is built on them"
+        )
+    parts: list[Any] = [getattr(method, field.name) for field in fields(method)] if is_dataclass(method) else []
+    for part in parts:
+        if isinstance(part, Method):
+            check_task(part, task)
 
 
 def sample_numbers(state: nn.Module, num_samples: int) -> dict[str, Tensor]:

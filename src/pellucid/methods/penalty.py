@@ -3,7 +3,6 @@
 from abc import abstractmethod
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
@@ -12,7 +11,7 @@ from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch, Image, Logits
 from pellucid.methods.method import Losses, Method
 from pellucid.methods.regular import Regular
-from pellucid.methods.terms import accuracy, log_of
+from pellucid.methods.terms import accuracy, classification_loss, log_of
 
 __all__ = ["Penalty", "input_gradient_of"]
 
@@ -76,7 +75,7 @@ class Penalty(Method):
             x = (batch.image.clone() if batch.image.is_inference() else batch.image.detach()).requires_grad_()
             logits = model(x)
             if shared:
-                loss = F.cross_entropy(logits, batch.label)
+                loss = classification_loss(logits, batch.label)
                 losses = log_of(loss=loss, clean_loss=loss, clean_accuracy=accuracy(logits, batch.label))
             for penalty in penalties:
                 for name, (weight, value) in penalty.terms(model, x, logits, batch, generator=generator).items():

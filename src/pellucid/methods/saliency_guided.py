@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from pellucid.attacks import PGD
@@ -13,8 +12,17 @@ from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of, uniform
 from pellucid.core.types import Batch, Image, Label, Mask
 from pellucid.divergence import kl
-from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, random_regions
+from pellucid.methods.method import BOTH, Losses, Method
+from pellucid.methods.terms import (
+    accuracy,
+    classification_loss,
+    cross_entropy_of,
+    joint_logits,
+    log_of,
+    predicted,
+    random_regions,
+    sides,
+)
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, heatmap, lowest
 
 __all__ = ["SaliencyGuided"]
@@ -42,7 +50,8 @@ class SaliencyGuided(Method):
             and ``target`` and ``saliency`` are of no effect.
         weight: of the divergence.
         region: side in pixels of the regions that are ranked and replaced as one.
-        target: class whose score ranks the features, the ``true`` one or the ``predicted`` one.
+        target: class whose score ranks the features, the ``true`` one or the ``predicted`` one; of several labels an
+            image all of them, see `pellucid.methods.terms.sides`.
         attack: how x becomes x'; none for SGT alone.
         reading: A, B or C; of no effect without an attack.
         saliency: what ranks the features; by default the gradient of the target's logit.
@@ -50,6 +59,7 @@ class SaliencyGuided(Method):
     Source: Ismail, Corrada Bravo, Feizi 2021, algorithm 1; Guesmi, Aswani, Shafique 2024; reading C, Li et al. 2022.
     """
 
+    tasks = BOTH
     fraction: float = 0.5
     fill: Literal["channel_range", "image_range", "unit", "channel_mean", "corner"] = "channel_range"
     ranking: Literal["absolute", "signed", "random"] = "absolute"
@@ -84,7 +94,7 @@ class SaliencyGuided(Method):
                 masked = self.replace(model, changed, y, generator=generator)
         if attack is None or self.reading == "C":
             logits, masked_logits = joint_logits(model, x, masked)
-            clean_loss, divergence = F.cross_entropy(logits, y), kl(logits, masked_logits).mean()
+            clean_loss, divergence = classification_loss(logits, y), kl(logits, masked_logits, task=batch.task).mean()
             return log_of(
                 loss=clean_loss + self.weight * divergence,
                 clean_loss=clean_loss,
@@ -92,8 +102,8 @@ class SaliencyGuided(Method):
                 clean_accuracy=accuracy(logits, y),
             )
         logits, changed_logits, masked_logits = joint_logits(model, x, changed, masked)
-        clean_loss, adversarial_loss = F.cross_entropy(logits, y), F.cross_entropy(changed_logits, y)
-        divergence = kl(logits if self.reading == "A" else changed_logits, masked_logits).mean()
+        clean_loss, adversarial_loss = classification_loss(logits, y), classification_loss(changed_logits, y)
+        divergence = kl(logits if self.reading == "A" else changed_logits, masked_logits, task=batch.task).mean()
         return log_of(
             loss=clean_loss + adversarial_loss + self.weight * divergence,
             clean_loss=clean_loss,
@@ -110,10 +120,10 @@ class SaliencyGuided(Method):
     def _mask(self, model: nn.Module, x: Image, label: Label, generator: Generator) -> Mask:
         if self.ranking == "random":
             return random_regions(x, self.fraction, region=self.region, generator=of(generator, "ranking"))
-        target = label
+        target = sides(label)
         if self.target == "predicted":
             # No `no_grad` here and below: autocast would keep the weights' casts of this pass, without their graph.
-            target = model(x).detach().argmax(1)
+            target = predicted(model(x).detach(), label)
         attribution = as_saliency(self.saliency)(model, x, target, generator=of(generator, "saliency"))
         score = heatmap(attribution, channels="abs_mean" if self.ranking == "absolute" else "signed_mean")
         return lowest(score, self.fraction, region=self.region)

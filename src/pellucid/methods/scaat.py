@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.attacks import PGD
@@ -11,11 +10,21 @@ from pellucid.core.checks import at_least, in_unit, not_negative, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of
-from pellucid.core.types import Batch, Image, Label, Logits, Mask, PerSample
+from pellucid.core.types import Batch, Image, Label, Logits, Mask, PerSample, Task
 from pellucid.divergence import DIVERGENCES, Divergence
 from pellucid.methods.adaptive_q import AdaptiveQ
-from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy, cross_entropy_of, joint_logits, log_of, random_regions, spread
+from pellucid.methods.method import BOTH, Losses, Method
+from pellucid.methods.terms import (
+    accuracy,
+    classification_loss,
+    correct,
+    cross_entropy_of,
+    joint_logits,
+    log_of,
+    random_regions,
+    sides,
+    spread,
+)
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, gradient_and_logits, heatmap, lowest
 
 __all__ = ["SCAAT", "AdversarialSCAAT"]
@@ -42,8 +51,9 @@ class SCAAT(Method):
         warmup: share of the run's steps during which q stays as it is, in [0, 1].
         region: side in pixels of the square regions whose mean saliency is ranked; 2 for 28 or 32 pixels, 8 for 96,
             16 for 224.
-        saliency: what ranks the features; by default the gradient of the true class's logit. `SmoothGrad` selects
-            better and costs its samples in forward and backward passes.
+        saliency: what ranks the features; by default the gradient of the true class's logit, of several labels an image
+            that of all of them, see `pellucid.methods.terms.sides`. `SmoothGrad` selects better and costs its samples
+            in forward and backward passes.
         ranking: ``absolute`` saliency; ``random`` is the control that uses no map: delta may lie on as many regions, at
             places that are drawn anew at every step. It saves the saliency's backward pass, and ``saliency`` is of no
             effect.
@@ -57,6 +67,7 @@ class SCAAT(Method):
     paper does not say in which mode the network is when q moves.
     """
 
+    tasks = BOTH
     attack: PGD = PGD(eps=8 / 255, step_size=4 / 255, steps=4)
     weight: float = 1.0
     divergence: Divergence = "symmetric_kl"
@@ -109,10 +120,10 @@ class SCAAT(Method):
         part, changed, q = self.change(model, batch, state, generator=generator)
         seen = self.attacked_logits(model, changed, state)
         logits, changed_logits = joint_logits(model, batch.image, changed)
-        clean_loss = F.cross_entropy(logits, batch.label)
-        distance = self.distance(changed_logits, logits[part])
+        clean_loss = classification_loss(logits, batch.label)
+        distance = self.distance(changed_logits, logits[part], batch.task)
         if state.training:
-            right = (changed_logits if seen is None else seen).detach().argmax(1) == batch.label[part]
+            right = correct(changed_logits if seen is None else seen, batch.label[part])
             state.update(batch.index[part], right)
         return log_of(
             loss=clean_loss + self.weight * distance,
@@ -138,7 +149,7 @@ class SCAAT(Method):
         with evaluating(model):
             mask, clean = self._mask(model, x, y, q, generator)
             changed = self.attack(
-                lambda x: divergence(model(x), clean), x, mask=mask, generator=of(generator, "attack")
+                lambda x: divergence(model(x), clean, task=batch.task), x, mask=mask, generator=of(generator, "attack")
             )
         return part, changed, q
 
@@ -154,15 +165,16 @@ class SCAAT(Method):
             logits: Logits = model(changed).detach()
         return logits
 
-    def distance(self, changed: Logits, clean: Logits) -> Tensor:
+    def distance(self, changed: Logits, clean: Logits, task: Task = "multiclass") -> Tensor:
         """Mean of D(f(x + delta), f(x)) over the images, a scalar."""
-        return DIVERGENCES[self.divergence](changed, clean.detach() if self.detach_clean else clean).mean()
+        clean = clean.detach() if self.detach_clean else clean
+        return DIVERGENCES[self.divergence](changed, clean, task=task).mean()
 
     def _mask(self, model: nn.Module, x: Image, y: Label, q: PerSample, generator: Generator) -> tuple[Mask, Logits]:
         """Where delta may lie, and f(x)."""
         if self.ranking == "random":
             return random_regions(x, q, region=self.region, generator=of(generator, "ranking")), model(x).detach()
-        attribution, clean = self._look(model, x, y, of(generator, "saliency"))
+        attribution, clean = self._look(model, x, sides(y), of(generator, "saliency"))
         return lowest(heatmap(attribution, channels="mean_abs"), q, region=self.region), clean
 
     def _look(self, model: nn.Module, x: Image, y: Label, generator: Generator) -> tuple[Image, Logits]:
@@ -192,6 +204,7 @@ class AdversarialSCAAT(Method):
     Source: ours, of Madry et al. 2018 and Xu et al. 2023.
     """
 
+    tasks = BOTH
     scaat: SCAAT = field(default_factory=SCAAT)
     attack: PGD = PGD(eps=8 / 255, step_size=2 / 255, steps=7)
     attacked_share: float = 0.5
@@ -218,14 +231,14 @@ class AdversarialSCAAT(Method):
             adversarial = self.attack(objective, batch.image[attacked], generator=of(generator, "adversarial"))
         seen = self.scaat.attacked_logits(model, changed, state)
         logits, changed_logits, adversarial_logits = joint_logits(model, batch.image, changed, adversarial)
-        classification_loss = F.cross_entropy(logits.index_copy(0, attacked, adversarial_logits), batch.label)
-        distance = self.scaat.distance(changed_logits, logits[part])
+        of_labels = classification_loss(logits.index_copy(0, attacked, adversarial_logits), batch.label)
+        distance = self.scaat.distance(changed_logits, logits[part], batch.task)
         if state.training:
-            right = (changed_logits if seen is None else seen).detach().argmax(1) == batch.label[part]
+            right = correct(changed_logits if seen is None else seen, batch.label[part])
             state.update(batch.index[part], right)
         return log_of(
-            loss=classification_loss + self.scaat.weight * distance,
-            classification_loss=classification_loss,
+            loss=of_labels + self.scaat.weight * distance,
+            classification_loss=of_labels,
             divergence=distance,
             clean_accuracy=accuracy(logits, batch.label),
             adversarial=(adversarial_logits, y),

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import nn
 
 from pellucid.core.checks import in_unit, not_negative
@@ -10,8 +9,8 @@ from pellucid.core.input_gradient import input_gradient
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch, Image, Label
-from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import cross_entropy_of, log_of
+from pellucid.methods.method import BOTH, Losses, Method
+from pellucid.methods.terms import changed_logits, classification_loss, cross_entropy_of, log_of
 
 __all__ = ["StructuredAdversarialTraining"]
 
@@ -36,6 +35,7 @@ class StructuredAdversarialTraining(Method):
     network is in eval mode while g is computed, as for every attack here, where theirs is in training mode.
     """
 
+    tasks = BOTH
     linf: float = 0.01
     l2: float = 0.1
 
@@ -47,8 +47,8 @@ class StructuredAdversarialTraining(Method):
         """See `Method.loss`; nothing is drawn."""
         with evaluating(model):
             changed = self.change(model, batch.image, batch.label)
-        logits = model(changed)
-        return log_of(loss=F.cross_entropy(logits, batch.label), adversarial=(logits, batch.label))
+        logits = changed_logits(model, changed, batch.image)
+        return log_of(loss=classification_loss(logits, batch.label), adversarial=(logits, batch.label))
 
     def change(self, model: nn.Module, x: Image, label: Label) -> Image:
         """x + δ clipped to [0, 1]; the network is in eval mode."""

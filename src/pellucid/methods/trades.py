@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import nn
 
 from pellucid.attacks import PGD
@@ -12,8 +11,8 @@ from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of
 from pellucid.core.types import Batch
 from pellucid.divergence import kl
-from pellucid.methods.method import Losses, Method
-from pellucid.methods.terms import accuracy, joint_logits, log_of
+from pellucid.methods.method import BOTH, Losses, Method
+from pellucid.methods.terms import accuracy, classification_loss, joint_logits, log_of
 
 __all__ = ["TRADES"]
 
@@ -32,6 +31,7 @@ class TRADES(Method):
     ours at a uniform draw from the attack's ball; the divergence, its direction and the 10 steps are theirs.
     """
 
+    tasks = BOTH
     attack: PGD = PGD(eps=8 / 255, step_size=2 / 255, steps=10)
     beta: float = 6.0
 
@@ -48,9 +48,9 @@ class TRADES(Method):
         with evaluating(model):
             # No `no_grad` here: autocast would keep the weights' casts of this pass, without their graph.
             clean = model(x).detach()
-            changed = self.attack(lambda x: kl(clean, model(x)), x, generator=of(generator, "attack"))
+            changed = self.attack(lambda x: kl(clean, model(x), task=batch.task), x, generator=of(generator, "attack"))
         logits, changed_logits = joint_logits(model, x, changed)
-        clean_loss, divergence = F.cross_entropy(logits, y), kl(logits, changed_logits).mean()
+        clean_loss, divergence = classification_loss(logits, y), kl(logits, changed_logits, task=batch.task).mean()
         return log_of(
             loss=clean_loss + self.beta * divergence,
             clean_loss=clean_loss,

@@ -4,7 +4,8 @@ A metric (`Metric`) is a choice with settings that turns a `Case` into named num
 in `families`, a file per question, and `suite` finds them by name. The formulas are functions on batched tensors, one
 value per image, no reduction, a file per property: `sparsity`, `faithfulness`, `oracle` and `removal`, `stability`,
 `similarity`, `sensitivity`, `robustness` and `autoattack`, `masking`, `curvature`, `sanity`, `truth`,
-`interventions`, `scores`. Names are loaded on first use, so that the meaning of a number is read without torch.
+`interventions`; of predictions `scores`, `ranking`, `confusion` and `calibration`. Names are loaded on first use, so
+that the meaning of a number is read without torch.
 """
 
 import lazy_loader

@@ -1,6 +1,11 @@
 from .autoattack import autoattack_correct as autoattack_correct, autoattack_names as autoattack_names
+from .calibration import (
+    adaptive_calibration_error as adaptive_calibration_error,
+    equal_mass_calibration_error as equal_mass_calibration_error,
+)
 from .case import Case as Case
 from .column import Column as Column
+from .confusion import f1 as f1, precision as precision
 from .curvature import (
     gradient_variation as gradient_variation,
     hessian_trace as hessian_trace,
@@ -64,6 +69,11 @@ from .interventions import (
 from .masking import masking_warnings as masking_warnings
 from .metric import Metric as Metric
 from .oracle import oracle_map as oracle_map, region_losses as region_losses
+from .ranking import (
+    average_precision as average_precision,
+    sensitivity_at_specificity as sensitivity_at_specificity,
+    specificity_at_sensitivity as specificity_at_sensitivity,
+)
 from .regions import default_region as default_region
 from .removal import insertion_deletion as insertion_deletion, road as road
 from .robustness import (

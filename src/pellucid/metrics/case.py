@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import check_logits
 from pellucid.core.randomness import Generator, SampleDraws
 from pellucid.core.types import Attribution, Heatmap, Image, Label, PerSample, Saliency
 from pellucid.metrics.chunks import attribution_of
@@ -33,7 +34,8 @@ class Case:
     """Some images under one network, and the maps of one saliency method; made once, shared by all metrics.
 
     An evaluation makes one for at most ``chunk`` images, so that what is kept of the noisy copies is bounded. What no
-    metric looks at may be left out; looking at what was not given is refused in one sentence.
+    metric looks at may be left out; looking at what was not given is refused in one sentence. Of a network with several
+    labels an image a case looks at one label, as `pellucid.models.OneLabel` shows it: two classes, 1 where it applies.
 
     Args:
         model: network in eval mode, images (n, c, h, w) in [0, 1] to logits (n, classes).
@@ -104,10 +106,29 @@ class Case:
         return SampleDraws(self.seed, tuple(self.index.tolist())) if self.generator is None else self.generator
 
     @cached_property
-    def _predicted(self) -> tuple[PerSample, Label]:
+    def _logits(self) -> Tensor:
         with torch.no_grad():
-            parts = [self.model(part).softmax(1).max(1) for part in torch.split(self.x, self.chunk)]
-        return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
+            return torch.cat([self._answer(part) for part in torch.split(self.x, self.chunk)])
+
+    @cached_property
+    def _predicted(self) -> tuple[PerSample, Label]:
+        highest = self.probability.max(1)
+        return highest.values, highest.indices
+
+    @cached_property
+    def probability(self) -> Tensor:
+        """(n, classes) softmax probability of every class."""
+        return self._logits.softmax(1)
+
+    @cached_property
+    def log_probability(self) -> Tensor:
+        """(n, classes) its natural logarithm, finite where the probability itself is too small to be told from 0."""
+        return self._logits.log_softmax(1)
+
+    def _answer(self, x: Image) -> Tensor:
+        logits = self.model(x)
+        check_logits(logits)
+        return cast(Tensor, logits)
 
     @property
     def score(self) -> PerSample:

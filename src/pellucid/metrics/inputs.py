@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import check_logits
 from pellucid.core.types import Image, Label, Logits
 
 __all__ = [
@@ -52,6 +53,12 @@ def check_batch(x: Tensor, target: Tensor) -> None:
     low, high = x.detach().aminmax()
     if not (low >= 0 and high <= 1):
         raise InputError(f"pixels must be in [0, 1], got values from {low:g} to {high:g}")
+    if target.ndim == 2 and len(target) == len(x):
+        raise InputError(
+            f"classes must be {len(x)} whole numbers, one per image, got {target.dtype} {tuple(target.shape)}; of "
+            "several labels an image look at one after the other, with the network pellucid.models.OneLabel(model, l) "
+            "and label[:, l].long()"
+        )
     if target.shape != x.shape[:1] or target.is_floating_point() or target.dtype == torch.bool:
         raise InputError(
             f"classes must be {len(x)} whole numbers, one per image, got {target.dtype} {tuple(target.shape)}"
@@ -59,7 +66,8 @@ def check_batch(x: Tensor, target: Tensor) -> None:
 
 
 def check_classes(target: Tensor, logits: Tensor) -> None:
-    """Raise unless ``logits`` is a finite (n, k) and every target is one of its k classes."""
+    """Raise unless ``logits`` is a finite (n, k) and every target is one of its k classes, of which there are 2."""
+    check_logits(logits)
     if logits.ndim != 2 or len(logits) != len(target):
         raise InputError(f"the network must return logits ({len(target)}, classes), got shape {tuple(logits.shape)}")
     if not torch.isfinite(logits).all():

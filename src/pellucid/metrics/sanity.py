@@ -36,19 +36,20 @@ Randomisation = Literal["cascading", "independent"]
 
 
 def reset_parameters(layer: nn.Module) -> None:
-    """Give a layer fresh parameters by its own ``reset_parameters``, as torch's layers have it.
+    """Give a layer fresh parameters: by its own ``reset_parameters``, as torch's layers have it, or drawn anew.
 
-    A normalisation layer returns to the identity and its running statistics to 0 and 1.
-
-    Raises:
-        InputError: the layer has none.
+    A normalisation layer returns to the identity and its running statistics to 0 and 1. What a module without
+    ``reset_parameters`` holds itself, such as the class token and the positions of a vision transformer, is drawn from
+    a normal distribution of mean 0 with the root mean square of its own values.
     """
-    reset = getattr(layer, "reset_parameters", None)
-    if not callable(reset):
-        raise InputError(
-            f"{type(layer).__name__} has parameters but no reset_parameters(); give randomise a reset of your own"
-        )
-    reset()
+    reset = getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
+    if callable(reset):
+        reset()
+        return
+    with torch.no_grad():
+        for parameter in layer.parameters(recurse=False):
+            size = parameter.square().mean().sqrt()
+            parameter.normal_().mul_(size)
 
 
 def randomise(
@@ -75,7 +76,7 @@ def randomise(
         device of ``model``. One copy is made at a time.
 
     Raises:
-        InputError: no layer has parameters, another order, or a layer that ``reset`` cannot randomise.
+        InputError: no layer has parameters, or another order.
 
     >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))
     >>> [(name, torch.equal(new[0].weight, network[0].weight)) for name, new in randomise(network)]

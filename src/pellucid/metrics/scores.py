@@ -1,7 +1,9 @@
 """How good and how honest the predictions are: area under the ROC curve, balanced accuracy, calibration error.
 
 Functions of arrays over the images of a test set, one number each, without torch. With ``weight``, how often each image
-counts, the number becomes one for each row of weights: what a bootstrap asks for.
+counts, the number becomes one for each row of weights: what a bootstrap asks for. `pellucid.metrics.ranking` has more
+of how scores rank images, `pellucid.metrics.confusion` of how predictions are mistaken, `pellucid.metrics.calibration`
+of how honest probabilities are.
 """
 
 from typing import overload
@@ -11,7 +13,7 @@ import numpy.typing as npt
 
 from pellucid.core.errors import InputError
 
-__all__ = ["auc", "balanced_accuracy", "expected_calibration_error"]
+__all__ = ["auc", "balanced_accuracy", "binary", "expected_calibration_error", "finite", "ratio", "same_length"]
 
 
 Floats = npt.NDArray[np.float64]
@@ -44,8 +46,8 @@ def auc(score: npt.ArrayLike, positive: npt.ArrayLike, *, weight: Floats | None 
 
     Source: Hanley and McNeil 1982, "The meaning and use of the area under a ROC curve".
     """
-    values, truth = _same_length(score=score, positive=positive)
-    values, chosen = _finite("score", values), _binary("positive", truth)
+    values, truth = same_length(score=score, positive=positive)
+    values, chosen = finite("score", values), binary("positive", truth)
     positives, negatives = int(chosen.sum()), int((~chosen).sum())
     if not positives or not negatives:
         raise InputError(f"auc needs positive and negative images, got {positives} positive and {negatives} negative")
@@ -55,7 +57,7 @@ def auc(score: npt.ArrayLike, positive: npt.ArrayLike, *, weight: Floats | None 
     above = np.add.reduceat((given * chosen)[:, order], starts, axis=1)
     below = np.add.reduceat((given * ~chosen)[:, order], starts, axis=1)
     lower = np.cumsum(below, axis=1) - below / 2
-    area = _ratio((above * lower).sum(axis=1), above.sum(axis=1) * below.sum(axis=1))
+    area = ratio((above * lower).sum(axis=1), above.sum(axis=1) * below.sum(axis=1))
     return float(area[0]) if weight is None else area
 
 
@@ -86,13 +88,13 @@ def balanced_accuracy(
 
     Source: Brodersen et al. 2010, "The balanced accuracy and its posterior distribution".
     """
-    predicted, truth = _same_length(prediction=prediction, label=label)
+    predicted, truth = same_length(prediction=prediction, label=label)
     for name, classes in (("prediction", predicted), ("label", truth)):
         if not np.issubdtype(classes.dtype, np.integer):
             raise InputError(f"{name} must hold whole class numbers, got {classes.dtype}")
     member = (truth[:, None] == np.unique(truth)).astype(np.float64)
     given = np.ones((1, len(truth))) if weight is None else np.asarray(weight, dtype=np.float64)
-    recall = _ratio(given @ (member * (predicted == truth)[:, None]), given @ member)
+    recall = ratio(given @ (member * (predicted == truth)[:, None]), given @ member)
     mean: Floats = np.nanmean(recall, axis=1)
     return float(mean[0]) if weight is None else mean
 
@@ -131,8 +133,8 @@ def expected_calibration_error(
     """
     if bins < 1:
         raise InputError(f"bins must be at least 1, got {bins}")
-    values, truth = _same_length(confidence=confidence, correct=correct)
-    values, right = _finite("confidence", values), _binary("correct", truth)
+    values, truth = same_length(confidence=confidence, correct=correct)
+    values, right = finite("confidence", values), binary("correct", truth)
     if values.min() < 0 or values.max() > 1:
         raise InputError(f"confidence must be in [0, 1], got values from {values.min():g} to {values.max():g}")
     inner_edges = np.arange(1, bins) / bins
@@ -143,14 +145,18 @@ def expected_calibration_error(
     return float(error[0]) if weight is None else error
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
-    """NaN where nothing is counted."""
-    ratio: Floats = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
-    return ratio
+def ratio(above: Floats, below: Floats) -> Floats:
+    """The quotient, element by element; NaN where nothing is counted, as ``below`` is 0."""
+    quotient: Floats = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+    return quotient
 
 
-def _same_length(**columns: npt.ArrayLike) -> list[npt.NDArray[np.generic]]:
-    """The columns as arrays (n,), n >= 1."""
+def same_length(**columns: npt.ArrayLike) -> list[npt.NDArray[np.generic]]:
+    """The columns as arrays (n,), n >= 1.
+
+    Raises:
+        InputError: another shape, or columns of different lengths; it names the columns.
+    """
     arrays = [np.asarray(column) for column in columns.values()]
     shapes = [array.shape for array in arrays]
     if len(set(shapes)) > 1 or arrays[0].ndim != 1 or not arrays[0].size:
@@ -158,14 +164,24 @@ def _same_length(**columns: npt.ArrayLike) -> list[npt.NDArray[np.generic]]:
     return arrays
 
 
-def _finite(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+def finite(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """The values as numbers.
+
+    Raises:
+        InputError: one that is not finite.
+    """
     numbers = values.astype(np.float64)
     if not np.isfinite(numbers).all():
         raise InputError(f"{name} must be finite, got {numbers[~np.isfinite(numbers)][0]:g}")
     return numbers
 
 
-def _binary(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+def binary(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    """The values as True and False.
+
+    Raises:
+        InputError: one that is neither, nor 1 or 0.
+    """
     if not np.isin(values, (0, 1)).all():
         raise InputError(f"{name} must hold True and False or 1 and 0, got {values[~np.isin(values, (0, 1))][0]}")
     return values.astype(np.bool_)

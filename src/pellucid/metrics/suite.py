@@ -301,7 +301,7 @@ def meanings(
     Returns:
         By name, with the saliency method's suffix: the metric and what the number means.
 
-    >>> list(meanings(select(["gini", "ris"]), saliency=("vanilla_gradient", "smoothgrad")))[4:]
+    >>> list(meanings(select(["gini", "ris"]), saliency=("vanilla_gradient", "smoothgrad")))[7:]
     ['gini', 'ris', 'stability_coverage', 'gini/smoothgrad']
     """
     table: dict[str, tuple[Metric, Column]] = {}

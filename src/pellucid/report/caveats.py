@@ -59,7 +59,8 @@ def _of_attacks(run: Run) -> list[str]:
     labels = run.values("label")
     most_frequent = max(np.mean(labels == label) for label in np.unique(labels))
     columns = {name: run.values(name) for name in probes}
-    return masking_warnings(columns, chance=min(0.99, max(1 / len(run.info["classes"]), float(most_frequent))))
+    guess = 1 / len(run.info["classes"]) if run.task == "multiclass" else 0.5  # of one label, yes or no
+    return masking_warnings(columns, chance=min(0.99, max(guess, float(most_frequent))))
 
 
 def _sanity(run: Run) -> list[str]:

@@ -219,10 +219,10 @@ def _ridges(axes: Axes, values: Mapping[str, Floats], style: Styles) -> None:
     """
     ends = np.array([np.quantile(numbers, (0.01, 0.99)) for numbers in values.values()])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
-    if not high > low:
-        low, high = low - 0.5, high + 0.5
     positive = all(numbers.min() > 0 for numbers in values.values())
     logarithmic = positive and high > 100 * low
+    if not high > low:  # one picture, or a number that is the same for all
+        low, high = low - 0.5, high + 0.5
     edges = np.geomspace(low, high, BINS + 1) if logarithmic else np.linspace(low, high, BINS + 1)
     for place, (name, numbers) in zip(range(len(values))[::-1], values.items(), strict=True):
         count = np.histogram(np.clip(numbers, edges[0], edges[-1]), bins=edges)[0]

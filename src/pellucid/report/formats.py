@@ -1,10 +1,11 @@
-"""A comparison written down: text for a terminal, CSV, LaTeX, Markdown or JSON."""
+"""A comparison written down: text for a terminal, CSV, LaTeX, Markdown, HTML or JSON."""
 
 import csv
 import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from itertools import groupby
 from typing import Any, Literal, get_args
 
@@ -18,19 +19,19 @@ from pellucid.statistics import Interval
 __all__ = ["Format", "padded", "render"]
 
 Comparison = Mapping[str, Mapping[str, Any]]
-Format = Literal["text", "csv", "latex", "markdown", "json"]
+Format = Literal["text", "csv", "latex", "markdown", "html", "json"]
 
 BESIDE = ("control", "activation", "smoothing")
 """What a run's training may have had beside its method, None where it had not; a table need not have them all."""
 
 
 def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-    """Write a comparison in one of five forms.
+    """Write a comparison in one of six forms.
 
     Args:
         comparison: what `compare` returned; differences from a baseline become rows of their own.
-        form: ``text`` for a terminal, ``csv`` (full precision, a row per run), ``latex`` (booktabs), ``markdown`` or
-            ``json``.
+        form: ``text`` for a terminal, ``csv`` (full precision, a row per run), ``latex`` (booktabs), ``markdown``,
+            ``html`` (tables for a page or a notebook) or ``json``.
         definitions: what `pellucid.report.table.definitions` returned, to be told below the table; in ``json`` it then
             stands beside the comparison, ``{"runs": ..., "definitions": ...}``. A CSV has no place for them.
 
@@ -40,19 +41,21 @@ def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Ma
     Raises:
         InputError: another form, or definitions in a CSV.
     """
-    writers = {"text": _text, "csv": _csv, "latex": _latex, "markdown": _markdown, "json": _json}
+    writers = {"text": _text, "csv": _csv, "latex": _latex, "markdown": _markdown, "html": _html, "json": _json}
     if form not in writers:
         raise InputError(f"format must be one of {', '.join(get_args(Format))}, got {form!r}")
     if definitions is not None and form == "csv":
-        raise InputError("a CSV has no place for definitions; take text, json, latex or markdown")
+        raise InputError("a CSV has no place for definitions; take text, json, latex, markdown or html")
     if definitions is not None and form == "json":
         return _json({"runs": comparison, "definitions": definitions})
     if form != "json":
         comparison = _with_differences(comparison)
     below = [*_caveats(comparison), *(_defined(name, column) for name, column in (definitions or {}).items())]
     # What a form writes before each line of a note.
-    before = {"markdown": "- ", "latex": "% "}.get(form, "")
-    lines = [_escape_markdown(_printable(line)) if form == "markdown" else _printable(line) for line in below]
+    before = {"markdown": "- ", "latex": "% ", "html": "<p>"}.get(form, "")
+    escapes: dict[str, Callable[[str], str]] = {"markdown": _escape_markdown, "html": escape}
+    escaped = escapes.get(form, str)
+    lines = [escaped(_printable(line)) for line in below]
     notes = "" if form in ("csv", "json") else "\n".join(before + line for line in lines)
     return writers[form](comparison).rstrip("\n") + (f"\n\n{notes}" if notes else "")
 
@@ -161,7 +164,7 @@ def _text(comparison: Comparison, *, width: int = 100) -> str:
             blocks.append([*title, head, rule, *lines])
     counts = sorted({values["n"] for run in runs for values in run["metrics"].values()} - {0}) or [0]
     images = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
-    note = f"Mean [95 % bootstrap interval] over {images} test images; ↑ higher is better, ↓ lower is better."
+    note = f"Mean [95 % interval] over {images} test images; ↑ higher is better, ↓ lower is better."
     return "\n\n".join(["\n".join(block) for block in blocks] + [note])
 
 
@@ -202,6 +205,26 @@ def _markdown(comparison: Comparison) -> str:
         heading = [f"{title}\n"] if title else []
         tables.append("\n".join([*heading, *(f"| {' | '.join(cells)} |" for cells in lines)]))
     return "\n\n".join(tables)
+
+
+def _html(comparison: Comparison) -> str:
+    """A table for each section; intervals stand small beside their means."""
+    tables = []
+    for title, measures in _tables(comparison):
+        heads = "".join(f'<th scope="col">{escape(text)}</th>' for text in ["Run", "Trained with"])
+        heads += "".join(
+            f'<th scope="col" title="{escape(measure.definition)}">{escape(measure.head)}</th>' for measure in measures
+        )
+        rows = []
+        for key, run in comparison.items():
+            cells = [f"<td>{escape(_printable(_trained(run)))}</td>"]
+            for measure in measures:
+                mean, _, interval = _cell(run["metrics"], measure).partition(" ")
+                cells.append(f"<td>{escape(mean)}{f' <small>{escape(interval)}</small>' if interval else ''}</td>")
+            rows.append(f'<tr><th scope="row">{escape(_printable(key))}</th>{"".join(cells)}</tr>')
+        caption = f"<caption>{escape(title)}</caption>" if title else ""
+        tables.append(f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
+    return "\n".join(tables)
 
 
 def _escape_markdown(text: str) -> str:
@@ -254,9 +277,7 @@ def _latex(comparison: Comparison) -> str:
             rows.append(_latex_row([*texts, *map(_escape_latex, means)]))
             rows += [_latex_row(["", "", *small]), r"\addlinespace[2pt]"] if any(intervals) else []
         lines = [
-            " ".join(
-                part for part in ("%", title, "Mean, and below it the 95 % bootstrap interval over images.") if part
-            ),
+            " ".join(part for part in ("%", title, "Mean, and below it the 95 % interval over images.") if part),
             rf"\begin{{tabular}}{{ll{'r' * len(measures)}}}",
             r"\toprule",
             _latex_row(questions),

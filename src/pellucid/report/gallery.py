@@ -11,7 +11,7 @@ from PIL import Image
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.suite import column_name
-from pellucid.report.colours import brightest, coloured, level, photograph, uri
+from pellucid.report.colours import Scale, coloured, is_signed, photograph, uri
 from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure, measures_of
@@ -30,11 +30,15 @@ COLUMNS = 8
 
 @dataclass(frozen=True)
 class Picture:
-    """One PNG with what a screen reader says instead; of a heatmap, ``top`` is the value drawn brightest."""
+    """One PNG with what a screen reader says instead.
+
+    Of a heatmap, ``top`` is the magnitude drawn in the last colour, and ``signed`` says which colours those are.
+    """
 
     uri: str
     alt: str
     top: float | None = None
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
     """Images and heatmaps that the runs' evaluations kept.
 
     Each heatmap has a colour scale of its own, from 0 (black) to its 99th percentile (brightest), so that one extreme
-    pixel does not darken the rest.
+    pixel does not darken the rest. One that is signed, as ``channels`` ``signed_mean`` of the evaluation makes it, goes
+    from blue, against the class, over white to red, for it. The page can draw all maps of a row or a network to one.
 
     Args:
         runs: runs over the same images.
@@ -83,16 +88,16 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
     most = max(6, MOST // max(1, len(runs) * len(methods)))
     shown = np.unique(np.linspace(0, kept - 1, min(kept, most)).round().astype(int))
     size = _size("gallery", height, width, pictures=len(shown) * len(runs) * len(methods))
-    classes = first.info["classes"]
     rows = []
     for number in shown.tolist():
         index = first.maps["index"][number]
         label = int(first.maps["label"][number])
-        named = f"test picture {index}, {classes[label]}"
+        named = f"test picture {index}, {first.words(label)}"
         predictions, heatmaps = [], {}
         for run in runs:
             predicted, score = int(run.maps["prediction"][number]), float(run.maps["score"][number])
-            predictions.append((classes[predicted], f"{100 * score:.0f}\u00a0%", predicted == label))
+            of_label = "" if run.task == "multiclass" else f"{run.info['classes'][int(run.maps['explained'][number])]} "
+            predictions.append((run.words(predicted), f"{of_label}{100 * score:.0f}\u00a0%", predicted == label))
         for method in methods:
             heatmaps[method] = [
                 _drawn(run.maps[f"heatmap/{method}"][number], size, f"{_map_of(method, run)} for {named}")
@@ -101,7 +106,7 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
                 for run in runs
             ]
         image = Picture(_photograph(images[number], size), named.capitalize())
-        rows.append(Row(int(index), classes[label], image, predictions, heatmaps))
+        rows.append(Row(int(index), first.words(label), image, predictions, heatmaps))
     return Gallery(rows, size[0], size[0] < width, kept)
 
 
@@ -192,16 +197,16 @@ def snapshots(runs: Sequence[Run]) -> list[Strip]:
         kept = kept_by[run.name]
         if not kept:
             continue
-        classes, chosen = run.info["classes"], _evenly(len(kept["epoch"]), COLUMNS)
+        chosen = _evenly(len(kept["epoch"]), COLUMNS)
         size = _size("snapshots", *kept["images"].shape[2:], pictures=COLUMNS * pictures)
         for number, label in enumerate(kept["label"].tolist()):
             maps = []
             for k in chosen:
                 epoch, answer = int(kept["epoch"][k]) + 1, int(kept["prediction"][k, number])
-                alt = f"{_map_of('vanilla_gradient', run)} for a picture of {classes[label]} after epoch {epoch}"
-                title = f"epoch {epoch}: {classes[answer]}"
+                alt = f"{_map_of('vanilla_gradient', run)} for a picture of {run.words(label)} after epoch {epoch}"
+                title = f"epoch {epoch}: {run.words(answer)}"
                 maps.append((title, _drawn(kept["heatmap"][k, number].astype(np.float32), size, alt)))
-            image = Picture(_photograph(kept["images"][number], size), f"A picture of {classes[label]}")
+            image = Picture(_photograph(kept["images"][number], size), f"A picture of {run.words(label)}")
             made.append(Strip("", run.name, image, maps))
     return made
 
@@ -223,12 +228,12 @@ def extremes(runs: Sequence[Run], name: str = "q") -> list[tuple[str, str, list[
         kept = run.extremes(name)
         if not kept:
             continue
-        classes, half = run.info["classes"], len(kept[name]) // 2
+        half = len(kept[name]) // 2
         size = _size("extremes", *kept["images"].shape[2:], pictures=len(kept[name]) * len(runs))
         for title, chosen in ((f"smallest {name}", range(half)), (f"largest {name}", range(half, 2 * half))):
             shown = []
             for k in chosen:
-                said = f"{classes[int(kept['label'][k])]}, {name} {kept[name][k]:.2f}"
+                said = f"{run.words(int(kept['label'][k]))}, {name} {kept[name][k]:.2f}"
                 alt = f"Training picture {kept['index'][k]}, {said}"
                 shown.append((said, Picture(_photograph(kept["images"][k], size), alt)))
             rows.append((run.name, title, shown))
@@ -241,10 +246,11 @@ def _evenly(count: int, most: int) -> list[int]:
     return places
 
 
-def color_bar() -> Picture:
-    """The colour scale from 0 to the 99th percentile, left to right."""
-    scale = coloured(level(np.linspace(0, 1, 256)[None]))
-    return Picture(uri(scale, optimize=True), "Colour scale from black over purple and orange to yellow")
+def color_bar(*, signed: bool = False) -> Picture:
+    """The colour scale from 0, or from as much against the class, to the 99th percentile, left to right."""
+    scale = coloured(np.linspace(0, 1, 256, dtype=np.float32)[None], signed=signed)
+    colours = "blue over white to red" if signed else "black over purple and orange to yellow"
+    return Picture(uri(scale, optimize=True), f"Colour scale from {colours}")
 
 
 def _map_of(method: str, run: Run) -> str:
@@ -252,10 +258,11 @@ def _map_of(method: str, run: Run) -> str:
 
 
 def _drawn(heatmap: npt.NDArray[Any], size: tuple[int, int], alt: str) -> Picture:
-    levels = level(heatmap)
+    scale = Scale(signed=is_signed(heatmap))
+    levels = scale.levels(heatmap)
     if size != heatmap.shape[::-1]:
         levels = np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.BOX))
-    return Picture(uri(coloured(levels), optimize=True), alt, brightest(heatmap))
+    return Picture(uri(coloured(levels, signed=scale.signed), optimize=True), alt, scale.of(heatmap), scale.signed)
 
 
 def _photograph(image: npt.NDArray[Any], size: tuple[int, int]) -> str:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from xml.etree import ElementTree
 
-import numpy as np
-
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.report.formats import padded
 from pellucid.runs.directory import Run, check_comparable, read_run
-from pellucid.runs.measures import Measure
-from pellucid.statistics import Interval, ratio_interval
+from pellucid.runs.measures import Measure, measured
+from pellucid.runs.subgroups import FEWEST as FEWEST_OF_A_SUBGROUP, Subgroup, part_of, subgroups_of
+from pellucid.statistics import Interval
+from pellucid.statistics.aggregates import Mean
 
 __all__ = ["FEWEST", "Outcome", "Requirement", "Verdict", "check", "github", "is_met", "parse", "table", "write_junit"]
 
@@ -32,7 +32,7 @@ UNTOLD: Verdict = "not enough images to tell"
 
 @dataclass(frozen=True)
 class Requirement:
-    """One requirement, such as ``gini>=-0.02`` or ``ris<=1.1x``.
+    """One requirement, such as ``gini>=-0.02``, ``ris<=1.1x`` or ``clean_accuracy[site=B]>=-0.02``.
 
     Attributes:
         metric: as in `pellucid compare`, with a saliency method's suffix where it has one.
@@ -40,15 +40,19 @@ class Requirement:
         bound: of the run minus the baseline, in the metric's stored unit; of the run divided by the baseline if
             ``multiple``.
         multiple: the bound was written with an ``x``.
+        subgroup: the images that it is about; all of them where it is None. The value ``*`` stands for every subgroup
+            of a column that has as many images as are told of.
     """
 
     metric: str
     relation: str
     bound: float
     multiple: bool
+    subgroup: Subgroup | None = None
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.relation} {self.bound:g}{'x' if self.multiple else ''}"
+        of = "" if self.subgroup is None else f"[{self.subgroup}]"
+        return f"{self.metric}{of} {self.relation} {self.bound:g}{'x' if self.multiple else ''}"
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,12 @@ class Outcome:
     reason: str = ""
 
 
+ALIASES = {"accuracy": "clean_accuracy"}
+"""Other names of a metric that a requirement may use."""
+
 _GRAMMAR = re.compile(
-    r"(?P<metric>[\w./-]+?)\s*(?P<relation><=|>=|≤|≥)\s*"
+    r"(?P<metric>[\w./-]+?)\s*(?:\[\s*(?P<by>[^\[\]=]+?)\s*=\s*(?P<value>[^\[\]]+?)\s*\])?"
+    r"\s*(?P<relation><=|>=|≤|≥)\s*"
     r"(?P<bound>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(?P<multiple>[x×]?)"
 )
 
@@ -81,22 +89,29 @@ _GRAMMAR = re.compile(
 def parse(text: str) -> list[Requirement]:
     """Read requirements with commas between: METRIC, ``<=`` or ``>=``, and a number, with an ``x`` for a multiple.
 
+    Behind a metric may stand the images that it is about, in brackets: ``[NAME=VALUE]`` for those of which a column of
+    the table of labels says VALUE, ``[class=VALUE]`` for those of a class, ``[NAME=*]`` for each that there is.
+
     Raises:
         InputError: none, or one that cannot be read.
 
-    >>> [str(requirement) for requirement in parse("ris<=1.1x, gini >= -0.02")]
-    ['ris <= 1.1x', 'gini >= -0.02']
+    >>> [str(requirement) for requirement in parse("ris<=1.1x, gini >= -0.02, auc[site=Bern, CH]>=-0.05")]
+    ['ris <= 1.1x', 'gini >= -0.02', 'auc[site=Bern, CH] >= -0.05']
     """
     requirements = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    # A comma in brackets belongs to the name of a subgroup.
+    for part in filter(None, (part.strip() for part in re.split(r",(?![^\[\]]*\])", text))):
         match = _GRAMMAR.fullmatch(part)
         if match is None or not math.isfinite(float(match["bound"])):
             raise InputError(
                 f"a requirement is METRIC<=NUMBER or METRIC>=NUMBER, of the difference from the baseline, or with an x "
-                f"after the number of the multiple of it, such as gini>=-0.02 or ris<=1.1x; got {part!r}"
+                f"after the number of the multiple of it, such as gini>=-0.02 or ris<=1.1x, and of a subgroup "
+                f"METRIC[NAME=VALUE], such as clean_accuracy[site=B]>=-0.02; got {part!r}"
             )
         relation = {"≤": "<=", "≥": ">="}.get(match["relation"], match["relation"])
-        requirement = Requirement(match["metric"], relation, float(match["bound"]), bool(match["multiple"]))
+        metric = ALIASES.get(match["metric"], match["metric"])
+        subgroup = Subgroup(match["by"], match["value"]) if match["by"] else None
+        requirement = Requirement(metric, relation, float(match["bound"]), bool(match["multiple"]), subgroup)
         if requirement.multiple and requirement.bound <= 0:
             raise InputError(f"a multiple must be above 0, got {part!r}")
         requirements.append(requirement)
@@ -110,7 +125,8 @@ def check(run: str | Path, baseline: str | Path, requirements: Sequence[Requirem
 
     A requirement passes where the whole paired 95 % interval meets it and fails where none of the interval does; in
     between, with fewer than `FEWEST` images, or with a multiple of a baseline that is not clearly above 0, the images
-    cannot tell.
+    cannot tell. Shares of images have exact or score intervals: two networks that answer alike on 30 images may still
+    differ by 11 points, and a margin of m points can only be shown with 384 / m images or more.
 
     Args:
         run: a measured run directory.
@@ -118,20 +134,45 @@ def check(run: str | Path, baseline: str | Path, requirements: Sequence[Requirem
         requirements: what `parse` read.
 
     Returns:
-        One outcome for each requirement.
+        One outcome for each requirement; of one about every subgroup, one for each subgroup.
 
     Raises:
-        InputError: runs that cannot be read or compared, a metric that one of them lacks.
+        InputError: runs that cannot be read or compared, a metric or a subgroup that one of them lacks.
     """
     ours, theirs = read_run(run), read_run(baseline)
     if ours.name == theirs.name:
         theirs = replace(theirs, name=f"{theirs.name} (baseline)")
     check_comparable([ours, theirs])
-    for metric in (requirement.metric for requirement in requirements):
-        for side in (ours, theirs):
-            if metric not in side.measures:
-                raise InputError(f"run {side.name!r} has no metric {metric!r}; it has {', '.join(side.measures)}")
-    return [_outcome(requirement, ours.measures[requirement.metric], ours, theirs) for requirement in requirements]
+    return [
+        _of_subgroup(one, ours, theirs) for requirement in requirements for one in _every_subgroup(requirement, ours)
+    ]
+
+
+def _every_subgroup(requirement: Requirement, run: Run) -> list[Requirement]:
+    """The requirement for each of its subgroups: one for every value of a column where it names all."""
+    subgroup = requirement.subgroup
+    if subgroup is None or subgroup.value != "*":
+        return [requirement]
+    counts = subgroups_of(run, subgroup.by)
+    told = [one for one, count in counts.items() if count >= FEWEST_OF_A_SUBGROUP]
+    if not told:
+        raise InputError(
+            f"no {subgroup.by} of run {run.name!r} has {FEWEST_OF_A_SUBGROUP} images or more, so that "
+            f"{requirement} requires nothing"
+        )
+    return [replace(requirement, subgroup=one) for one in told]
+
+
+def _of_subgroup(requirement: Requirement, run: Run, baseline: Run) -> Outcome:
+    metric, subgroup = requirement.metric, requirement.subgroup
+    if subgroup is not None:
+        run, baseline = part_of(run, subgroup, metric), part_of(baseline, subgroup, metric)
+    for side in (run, baseline):
+        if measured(side, metric) is None:
+            raise InputError(f"run {side.name!r} has no metric {metric!r}; it has {', '.join(side.measures)}")
+    measure = measured(run, metric)
+    assert measure is not None
+    return _outcome(requirement, measure, run, baseline)
 
 
 def _outcome(requirement: Requirement, measure: Measure, run: Run, baseline: Run) -> Outcome:
@@ -160,12 +201,10 @@ def _outcome(requirement: Requirement, measure: Measure, run: Run, baseline: Run
 
 def _multiple(measure: Measure, run: Run, baseline: Run) -> Interval:
     """The run's mean divided by the baseline's, over the images of which both have a value."""
-    samples = [*measure.sample(run), *measure.sample(baseline)]
-    if len(samples) != 2:
+    ours, theirs = measure.aggregate(run), measure.aggregate(baseline)
+    if not (isinstance(ours, Mean) and isinstance(theirs, Mean)):
         raise InputError(f"{measure.name} is no mean over images, so it has no multiple; require a difference instead")
-    ours, theirs = samples
-    both = ~np.isnan(ours) & ~np.isnan(theirs)
-    return ratio_interval(ours[both], theirs[both])
+    return ours.over(theirs)
 
 
 def is_met(outcomes: Sequence[Outcome], *, undecided: Undecided = "fail") -> bool:

@@ -7,14 +7,23 @@ from pellucid.statistics import Interval
 
 __all__ = ["saliency_title", "written"]
 
+TITLES = {
+    "smoothgrad": "SmoothGrad",
+    "gradcam": "Grad-CAM",
+    "gradcam_plus_plus": "Grad-CAM++",
+    "layercam": "LayerCAM",
+    "rollout": "Attention rollout",
+}
+"""Names of methods that are not written as words."""
+
 
 def saliency_title(method: str) -> str:
     """How a saliency method is called in text.
 
-    >>> saliency_title("vanilla_gradient"), saliency_title("integrated_gradients")
-    ('Vanilla gradient', 'Integrated gradients')
+    >>> saliency_title("vanilla_gradient"), saliency_title("gradcam")
+    ('Vanilla gradient', 'Grad-CAM')
     """
-    return {"smoothgrad": "SmoothGrad"}.get(method, method.replace("_", " ").capitalize())
+    return TITLES.get(method, method.replace("_", " ").capitalize())
 
 
 def written(interval: Interval, measure: Measure) -> tuple[str, str, str]:

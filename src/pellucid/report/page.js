@@ -142,38 +142,62 @@ tool("opacity").addEventListener("input", (event) => {
 });
 
 // Every heatmap is drawn in the palette's colours, so its levels can be read back and drawn to another top.
-const colors = Array.from({ length: 256 }, (_, i) => parseInt(data.palette.slice(6 * i, 6 * i + 6), 16));
-const levelOf = new Map(colors.map((color, level) => [color, level]));
-function recolor(image, top) {
-  image.dataset.own ??= image.src;
-  const canvas = document.createElement("canvas");
+const read = (palette) => Array.from({ length: 256 }, (_, i) => parseInt(palette.slice(6 * i, 6 * i + 6), 16));
+const scales = [data.palette, data.signed].map((palette) => {
+  const colors = read(palette);
+  return { colors, levelOf: new Map(colors.map((color, level) => [color, level])) };
+});
+const canvas = document.createElement("canvas");
+const context = canvas.getContext("2d", { willReadFrequently: true });
+const own = new Map(); // of each image the picture that it came with, and the level of each of its pixels
+function ownOf(image) {
+  if (own.has(image)) return own.get(image);
+  const { levelOf } = scales[Number("signed" in image.dataset)];
   [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-  const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
-  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
-  const levels = pixels.data;
-  for (let i = 0; i < levels.length; i += 4) {
-    const level = levelOf.get((levels[i] << 16) | (levels[i + 1] << 8) | levels[i + 2]) ?? 0;
-    const color = colors[Math.round((level * image.dataset.top) / top)];
-    [levels[i], levels[i + 1], levels[i + 2]] = [color >> 16, (color >> 8) & 255, color & 255];
+  const { data: pixels } = context.getImageData(0, 0, canvas.width, canvas.height);
+  const levels = new Uint8Array(pixels.length / 4);
+  for (let i = 0; i < levels.length; i += 1) {
+    levels[i] = levelOf.get((pixels[4 * i] << 16) | (pixels[4 * i + 1] << 8) | pixels[4 * i + 2]) ?? 0;
   }
-  context.putImageData(pixels, 0, 0);
+  own.set(image, { src: image.src, levels });
+  return own.get(image);
+}
+function recolor(image, top) {
+  const signed = "signed" in image.dataset;
+  const { colors } = scales[Number(signed)];
+  const zero = signed ? 127.5 : 0;
+  const { levels } = ownOf(image);
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const drawn = context.createImageData(canvas.width, canvas.height);
+  levels.forEach((level, i) => {
+    const color = colors[Math.round(zero + ((level - zero) * image.dataset.top) / top)];
+    drawn.data.set([color >> 16, (color >> 8) & 255, color & 255, 255], 4 * i);
+  });
+  context.putImageData(drawn, 0, 0);
   image.src = canvas.toDataURL();
 }
-tool("one-scale")?.addEventListener("change", (event) => {
-  const one = event.target.checked;
-  tool("scale-of").textContent = one ? "row" : "map";
-  for (const row of all) {
-    for (const map of Object.keys(maps)) {
-      const images = [...row.querySelectorAll(".map img")].filter((image) => image.parentElement.dataset.map === map);
-      const top = Math.max(...images.map((image) => +image.dataset.top));
-      for (const image of images) {
-        if (one) recolor(image, top);
-        else image.src = image.dataset.own ?? image.src;
+function rescale() {
+  const [perRow, perNetwork] = ["one-scale", "network-scale"].map((id) => tool(id)?.checked ?? false);
+  tool("scale-of").textContent = perRow && perNetwork ? "table" : perRow ? "row" : perNetwork ? "network" : "map";
+  const groups = new Map();
+  all.forEach((row, number) => {
+    [...row.cells].slice(1).forEach((cell, run) => {
+      for (const image of cell.querySelectorAll(".map img")) {
+        const key = [image.parentElement.dataset.map, perNetwork ? "" : number, perRow ? "" : run].join(" ");
+        groups.set(key, [...(groups.get(key) ?? []), image]);
       }
+    });
+  });
+  for (const images of groups.values()) {
+    const top = Math.max(...images.map((image) => +image.dataset.top));
+    for (const image of images) {
+      if (perRow || perNetwork) recolor(image, top);
+      else image.src = own.get(image)?.src ?? image.src;
     }
   }
-});
+}
+for (const id of ["one-scale", "network-scale"]) tool(id)?.addEventListener("change", rescale);
 for (const id of ["of-class", "answered", "order", "end", "whose"]) tool(id)?.addEventListener("change", arrange);
 for (const choice of choices) choice.addEventListener("change", offer);
 more?.addEventListener("click", () => {

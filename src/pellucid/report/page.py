@@ -17,16 +17,18 @@ from pellucid.core.files import whole_file
 from pellucid.metrics.suite import column_name
 from pellucid.report import drawing, verdict
 from pellucid.report.caveats import caveats, merged, survivals
-from pellucid.report.colours import COLORMAP, palette
+from pellucid.report.colours import COLORMAP, SIGNED_COLORMAP, palette
 from pellucid.report.formats import render
 from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.measures import saliency_title, written
 from pellucid.report.sections import sections
+from pellucid.report.subgroups import sections_by
 from pellucid.report.table import plain, summarise
 from pellucid.report.training import seconds_per_step
 from pellucid.report.words import number, training_words
 from pellucid.runs.directory import Run, read_runs
 from pellucid.runs.measures import Measure, measures_of
+from pellucid.runs.subgroups import FEWEST
 from pellucid.statistics import Interval
 
 __all__ = ["write_report"]
@@ -43,6 +45,10 @@ SALIENCY_PLAIN = {
     "vanilla_gradient": "how strongly each pixel moves the network's answer",
     "smoothgrad": "the same, averaged over noisy copies of the picture",
     "integrated_gradients": "the same, summed on the way from a black picture to the real one",
+    "gradcam": "where the last layer's features that speak for the answer are, coarse as that layer",
+    "gradcam_plus_plus": "the same, with several small things of a kind counted alike",
+    "layercam": "where the last layer's features speak for the answer, place by place",
+    "rollout": "where attention comes from over all blocks, whatever the answer is",
 }
 
 
@@ -80,7 +86,7 @@ def _render(content: Mapping[str, Any]) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals |= {"number": number}
-    environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
+    environment.filters["unbroken"] = lambda text: re.sub(r" (?=%)|(?<=p [<=]) |(?<=\(p) ", "\u00a0", text)
     template = environment.from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
     style, script = (Markup(package.joinpath(f"page.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
     return template.render(style=style, script=script, **content)
@@ -94,6 +100,7 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
     measures = measures_of(runs)
     answers = verdict.answers(runs, summaries, standing, baseline)
     pictures = gallery(runs, methods)
+    signed = any(map_.signed for row in pictures.rows for maps in row.heatmaps.values() for map_ in maps if map_)
     sorted_by = orders(runs, pictures)
     style = drawing.styles(runs, baseline)
     survived = {run.name: survivals(run) for run in runs}
@@ -140,8 +147,11 @@ def _content(runs: Sequence[Run]) -> dict[str, Any]:
         "gallery_data": _gallery_data(sorted_by),
         "orders": list({measure.own_name: measure.title for measure in sorted_by}.items()),
         "example": _example(runs, baseline, pictures, summaries),
-        "color_bar": color_bar(),
-        "colormap": COLORMAP,
+        "color_bar": color_bar(signed=signed),
+        "signed": signed,
+        "colormap": SIGNED_COLORMAP if signed else COLORMAP,
+        "subgroups": sections_by(runs),
+        "fewest": FEWEST,
         "figures": sections(runs, summaries, style, baseline, measures, survived),
         "details": [_details(run) for run in runs],
         "command": shlex.join(["pellucid", "report", *(run.name for run in runs), "--out", "report.html"]),
@@ -225,8 +235,11 @@ def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, summaries: S
 
 def _cost(runs: Sequence[Run], baseline: Run) -> str:
     """Time per training step against the baseline, in one sentence; empty for one run."""
+    if baseline.is_as_given:
+        return ""
     unit = seconds_per_step(baseline)
-    factors = [f"{run.name} {seconds_per_step(run) / unit:.1f}×" for run in runs if run is not baseline]
+    trained = [run for run in runs if run is not baseline and not run.is_as_given]
+    factors = [f"{run.name} {seconds_per_step(run) / unit:.1f}×" for run in trained]
     return f"Time per training step, as a multiple of {baseline.name}’s: {', '.join(factors)}." * bool(factors)
 
 
@@ -261,7 +274,8 @@ def _gallery_data(sorted_by: Mapping[Measure, list[list[float | None]]]) -> Mark
     for measure, rows in sorted_by.items():
         values.setdefault(measure.own_name, {})[measure.saliency or ""] = rows
     better = {measure.own_name: measure.column.direction for measure in sorted_by}
-    text = json.dumps({"palette": palette().tobytes().hex(), "better": better, "values": values}, separators=(",", ":"))
+    palettes = {"palette": palette().tobytes().hex(), "signed": palette(signed=True).tobytes().hex()}
+    text = json.dumps({**palettes, "better": better, "values": values}, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
 
 

@@ -3,23 +3,41 @@
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.suite import COLUMNS, DERIVED, FAMILIES, split
 from pellucid.report.caveats import caveats
-from pellucid.runs.directory import Run, check_comparable
-from pellucid.runs.measures import Measure, columns_of, measures_of
+from pellucid.report.formats import render
+from pellucid.runs.directory import Run, check_comparable, read_run
+from pellucid.runs.measures import Measure, columns_of, measured, measures_of, ordered
 from pellucid.statistics import Interval
 
-__all__ = ["compare", "definitions", "interval_data", "plain", "summarise"]
+__all__ = ["Comparison", "compare", "definitions", "interval_data", "plain", "summarise"]
+
+
+class Comparison(dict[str, dict[str, Any]]):
+    """What `compare` returns: plain data, which a notebook shows as a table.
+
+    >>> Comparison()._repr_html_()
+    ''
+    """
+
+    def _repr_html_(self) -> str:
+        return render(self, "html")
+
+    def _repr_markdown_(self) -> str:
+        return render(self, "markdown")
 
 
 def summarise(run: Run) -> dict[str, Interval]:
-    """Every metric of a run over its test images, with 95 % percentile bootstrap intervals.
+    """Every metric of a run over its test images, with 95 % intervals.
 
     ``clean_accuracy`` is the share of images whose prediction is the label, ``robust_accuracy`` the mean of
-    ``robust_correct``, ``aopc_rel`` the ratio of the means of ``aopc_morf`` and ``aopc_lerf``; the rest are means.
+    ``robust_correct``, ``aopc_rel`` the ratio of the means of ``aopc_morf`` and ``aopc_lerf``; the scores of the
+    predictions are made of all images together; the rest are means. Means have percentile bootstrap intervals, shares
+    exact ones; `pellucid.statistics.aggregates` has the others.
 
     Args:
         run: an evaluated run.
@@ -31,15 +49,15 @@ def summarise(run: Run) -> dict[str, Interval]:
 
 
 def compare(
-    runs: Sequence[Run], *, metrics: Sequence[str] = (), baseline: Run | None = None
-) -> dict[str, dict[str, Any]]:
-    """The comparison as plain data, ready for JSON.
+    runs: Sequence[Run | str | Path], *, metrics: Sequence[str] = (), baseline: Run | str | Path | None = None
+) -> Comparison:
+    """The comparison as plain data, ready for JSON; a notebook shows it as a table.
 
     Args:
-        runs: runs with different names, evaluated on the same images.
-        metrics: names of those that are wanted, or families; by default all that was measured, without the balanced
-            accuracy and the calibration error, which every run has.
-        baseline: one of the runs, from which every other one's differences are told too.
+        runs: runs with different names, evaluated on the same images; or their directories.
+        metrics: names of those that are wanted, or families; by default all that was measured, of the predictions,
+            which every run has scores of, the accuracy and, with two classes, the AUC alone.
+        baseline: one of the runs, or its directory, from which every other one's differences are told too.
 
     Returns:
         ``{run: {"method": ..., "control": ..., "activation": ..., "smoothing": ..., "metrics": ..., "caveats": ...}}``.
@@ -51,17 +69,23 @@ def compare(
     Raises:
         InputError: runs that cannot stand in one table, a metric that none of them has, or a curve.
     """
-    check_comparable(runs)
-    wanted = _wanted(metrics, runs)
-    return {
-        run.name: _told(run, baseline, [measure for measure in wanted if measure.name in run.measures]) for run in runs
-    }
+    read = [_read(run) for run in runs]
+    against = None if baseline is None else _read(baseline)
+    check_comparable(read)
+    wanted = _wanted(metrics, read)
+    return Comparison(
+        {run.name: _told(run, against, [one for one in wanted if measured(run, one.name) is not None]) for run in read}
+    )
+
+
+def _read(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else read_run(run)
 
 
 def _told(run: Run, baseline: Run | None, wanted: Sequence[Measure]) -> dict[str, Any]:
     comparison = plain(run, {measure.name: measure.interval(run) for measure in wanted}, caveats(run))
     if baseline is not None and run.name != baseline.name:
-        both = [measure for measure in wanted if measure.name in baseline.measures]
+        both = [measure for measure in wanted if measured(baseline, measure.name) is not None]
         against = {measure.name: interval_data(measure.difference(run, baseline)) for measure in both}
         comparison |= {"baseline": baseline.name, "differences": against}
     return comparison
@@ -75,7 +99,7 @@ def plain(run: Run, intervals: Mapping[str, Interval], said: Sequence[str]) -> d
         intervals: its numbers that are wanted, by name.
         said: its caveats.
     """
-    measures = [run.measures[name] for name in intervals]
+    measures = [Measure.named(name) if name not in run.measures else run.measures[name] for name in intervals]
     foreign = {measure.name: measure.column.as_dict() for measure in measures if measure.is_foreign}
     return {
         "method": run.method,
@@ -118,14 +142,22 @@ DRAWN = ("robust_curve", "morf_curve", "lerf_curve", "random_curve")
 def _wanted(metrics: Sequence[str], runs: Sequence[Run]) -> list[Measure]:
     there = measures_of(runs)
     if not metrics:
-        return [measure for measure in there if measure.name not in ("balanced_accuracy", "calibration_error")]
-    wanted = set()
+        return [measure for measure in there if _is_told_unasked(measure, runs[0])]
+    wanted: set[Measure] = set()
     for metric in metrics:
         chosen = {measure for measure in there if metric in (measure.name, measure.column.family, "all")}
-        if not chosen:
+        asked = [measure for run in runs if (measure := measured(run, metric)) is not None]
+        if not (chosen or asked):
             raise InputError(_not_there(metric, there, runs))
-        wanted |= chosen
-    return [measure for measure in there if measure in wanted]
+        wanted |= {*chosen, *asked}
+    return [measure for measure in ordered([*there, *wanted]) if measure in wanted]
+
+
+def _is_told_unasked(measure: Measure, run: Run) -> bool:
+    """Whether a table has a number unasked: of those of the predictions, which every run has, the few main ones."""
+    if measure.column.family != "prediction" or measure.is_main:
+        return True
+    return measure.own_name == "auc" and len(run.info.get("classes", ())) == 2
 
 
 def _not_there(metric: str, there: Sequence[Measure], runs: Sequence[Run]) -> str:

@@ -69,14 +69,22 @@ def sample_panels(runs: Sequence[Run], style: Styles, name: str = "q") -> list[P
 
 
 def training(runs: Sequence[Run], style: Styles, baseline: Run) -> list[Panel]:
-    """Loss, validation accuracy and seconds by epoch, and seconds a step against the baseline."""
-    panels = []
+    """Loss, validation accuracy and seconds by epoch, and seconds a step against the baseline.
+
+    Networks that were measured as they were given have none of them; without a baseline that was trained, the first
+    that was takes its place.
+    """
+    runs = [run for run in runs if not run.is_as_given]
+    panels: list[Panel] = []
+    if not runs:
+        return panels
+    baseline = runs[0] if baseline.is_as_given else baseline
     for column, title, label, scale in (
         ("loss", "Training loss", "loss (each method's own)", 1),
         ("validation_accuracy", "Validation accuracy", "accuracy (%)", 100),
         ("seconds", "Time per epoch", "seconds", 1),
     ):
-        having = [run for run in runs if column in run.training]
+        having = [run for run in runs if len(run.training.get(column, ()))]
 
         def draw(
             axes: Axes,
@@ -97,24 +105,26 @@ def training(runs: Sequence[Run], style: Styles, baseline: Run) -> list[Panel]:
                 axes.set_ylim(bottom=0)
             return f"{title} by epoch; last epoch: {', '.join(ends)}."
 
-        if having:  # a run without validation images has no validation accuracy
+        if having:  # without validation images there is no validation accuracy, without epochs nothing at all
             panels.append(draw_panel(draw, column))
 
     def draw_steps(axes: Axes) -> str:
         of_baseline = seconds_per_step(baseline)
-        factors = [seconds_per_step(run) / of_baseline for run in runs]
-        places = np.arange(len(runs))[::-1]
-        axes.barh(places, factors, color=[style[run.name].color for run in runs], height=0.6)
+        factors = [seconds_per_step(run) / of_baseline for run in trained]
+        places = np.arange(len(trained))[::-1]
+        axes.barh(places, factors, color=[style[run.name].color for run in trained], height=0.6)
         for place, factor in zip(places, factors, strict=True):
             axes.annotate(f"{factor:.1f}×", (factor, place), (4, 0), textcoords="offset points", va="center")
-        axes.set_yticks(places, [run.name for run in runs])
+        axes.set_yticks(places, [run.name for run in trained])
         axes.set_xlim(0, 1.2 * max(factors))
         axes.grid(axis="y", visible=False)
         axes.set(title="Time per training step", xlabel=f"times that of {baseline.name}")
-        pairs = (f"{run.name} {factor:.1f}" for run, factor in zip(runs, factors, strict=True))
+        pairs = (f"{run.name} {factor:.1f}" for run, factor in zip(trained, factors, strict=True))
         return f"Seconds per training step as a multiple of {baseline.name}: {', '.join(pairs)}."
 
-    panels.append(draw_panel(draw_steps, "steps", height=max(3.0, 0.32 * len(runs) + 1)))
+    trained = [run for run in runs if len(run.training["step"])]
+    if baseline in trained:
+        panels.append(draw_panel(draw_steps, "steps", height=max(3.0, 0.32 * len(trained) + 1)))
     return panels
 
 

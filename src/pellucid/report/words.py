@@ -36,8 +36,12 @@ def training_words(config: Mapping[str, Any]) -> str:
     >>> options = {"attack": attack, "weight": 0.3, "share": 0.125, "adaptive": True}
     >>> training_words({"method": {"class_path": "pellucid.methods.SCAAT", "init_args": options}})
     'SCAAT, PGD-4, ε 0.3, λ 0.3, on 1/8 of each batch'
+    >>> training_words({"epochs": 0, "method": {"class_path": "pellucid.methods.Regular"}})
+    'As given, not trained'
     """
     kind = str(config["method"]["class_path"]).rpartition(".")[2]
+    if config.get("epochs") == 0:
+        return "As given, not trained"
     options = config["method"].get("init_args") or {}
     parts = [(_TITLES | _NAMED).get(kind, kind)]
     attack = options.get("attack")

@@ -7,6 +7,7 @@ from .directory import (
 )
 from .evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .facts import DataFacts as DataFacts
+from .fine_tuning import FineTuning as FineTuning
 from .predictions import predict as predict
 from .settings import (
     Experiment as Experiment,
@@ -14,5 +15,10 @@ from .settings import (
     Schedule as Schedule,
     read_experiment as read_experiment,
 )
-from .trained import load_network as load_network, open_run as open_run
+from .trained import (
+    TrainedNetwork as TrainedNetwork,
+    load as load,
+    load_network as load_network,
+    open_run as open_run,
+)
 from .training import fit as fit

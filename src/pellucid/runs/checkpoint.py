@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from pellucid.config import write_json, write_yaml
 from pellucid.core.errors import InputError
@@ -22,11 +23,45 @@ from pellucid.runs.environment import environment
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.observations import write_extremes, write_snapshot, write_tensors
 from pellucid.runs.per_sample import append_epoch
+from pellucid.runs.selection import Selection
 from pellucid.runs.settings import Experiment, count_parameters
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "write_beginning", "write_rows", "write_weights"]
 
 EPOCHS_WITH_NUMBERS = 20  # numbers of every training image are written for at most about so many epochs of a run
+
+
+def write_beginning(
+    directory: RunDirectory, experiment: Experiment, facts: DataFacts, model: nn.Module, fabric: Fabric
+) -> None:
+    """Write what a run is: its settings, the machine, what is known of its images.
+
+    Args:
+        directory: of the run.
+        experiment: what is trained.
+        facts: what is known of the training images.
+        model: the network.
+        fabric: of this process.
+    """
+    machine = environment(fabric.device, processes=fabric.world_size)
+    write_json(machine | {"parameters": count_parameters(model)}, directory.environment)
+    write_json(dataclasses.asdict(facts), directory.data)
+    write_yaml(experiment, directory.experiment)
+
+
+def write_rows(directory: RunDirectory, rows: list[dict[str, Any]]) -> None:
+    """Write the log, one row an epoch; of no epoch its first columns alone."""
+    names = list(dict.fromkeys(name for row in rows for name in row)) or ["epoch", "step", "seconds"]
+    with whole_file(directory.training) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_weights(directory: RunDirectory, weights: dict[str, Tensor]) -> None:
+    """Write the weights of a finished run."""
+    # Cloned, since safetensors refuses weights that share memory, as tied ones do.
+    write_tensors(directory.weights, {name: value.detach().cpu().clone() for name, value in weights.items()})
 
 
 class Checkpoint:
@@ -45,6 +80,8 @@ class Checkpoint:
         schedule: of the optimizer.
         snapshots: epochs between two snapshots of the maps; 0 for none.
         watched: split whose first images, one a class, the snapshots are of.
+        average: of the network's weights, which is validated and saved in the network's place; None for none.
+        selection: of the epoch whose weights are saved; None for the last.
     """
 
     def __init__(
@@ -59,10 +96,13 @@ class Checkpoint:
         *,
         snapshots: int,
         watched: Dataset,
+        average: AveragedModel | None = None,
+        selection: Selection | None = None,
     ) -> None:
         self.fabric, self.experiment, self.directory, self.facts = fabric, experiment, directory, facts
         self.objective, self.optimizer, self.schedule = objective, optimizer, schedule
         self.snapshots, self.watched = snapshots, watched
+        self.average, self.selection = average, selection
         self.epoch = 0
         self.batch = 0
         self.seconds = 0.0
@@ -75,10 +115,17 @@ class Checkpoint:
         """Write what the run is, before its first checkpoint."""
         self.is_new = False
         if self.fabric.is_global_zero:
-            machine = environment(self.fabric.device, processes=self.fabric.world_size)
-            write_json(machine | {"parameters": count_parameters(self.objective.model)}, self.directory.environment)
-            write_json(dataclasses.asdict(self.facts), self.directory.data)
-            write_yaml(self.experiment, self.directory.experiment)
+            write_beginning(self.directory, self.experiment, self.facts, self.objective.model, self.fabric)
+
+    @property
+    def network(self) -> nn.Module:
+        """What is validated, drawn in snapshots and saved: the network, or the average of its weights."""
+        return self.objective.model if self.average is None else self.average.module
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are trained, or the patience is at its end."""
+        return self.epoch >= self.experiment.epochs or (self.selection is not None and self.selection.is_over)
 
     def add(self, losses: dict[str, Tensor]) -> None:
         """Count one step and its losses."""
@@ -108,23 +155,27 @@ class Checkpoint:
         """
         self._refuse(scores.get("validation_loss", 0.0), "validation loss")
         means = {name: self._over_processes(name) for name in self.sums}
-        lr = self.schedule.get_last_lr()[0]
+        lr = max(self.schedule.get_last_lr())
+        best: dict[str, float] = {}
+        if self.selection is not None:
+            self.selection.see(self.epoch, scores, self.network)
+            best = {"best_epoch": cast(int, self.selection.epoch)}
         step = (self.epoch + 1) * self.batch
         progress: dict[str, float] = {"epoch": self.epoch, "step": step, "seconds": round(self.seconds, 3)}
-        self.rows.append(progress | means | scores | {"lr": lr})
+        self.rows.append(progress | means | scores | {"lr": lr} | best)
         self.epoch, self.batch, self.seconds, self.sums, self.counts = self.epoch + 1, 0, 0.0, {}, {}
         if self.fabric.is_global_zero:
-            self._write_rows()
+            write_rows(self.directory, self.rows)
             if self._is_due(math.ceil(self.experiment.epochs / EPOCHS_WITH_NUMBERS)):
                 for name, values in self.sample_numbers().items():
                     append_epoch(self.directory.sample_numbers(name), self.epoch - 1, values.numpy())
             if self.snapshots and self._is_due(self.snapshots):
-                write_snapshot(self.directory, self.epoch - 1, self.objective.model, self.watched)
+                write_snapshot(self.directory, self.epoch - 1, self.network, self.watched)
         self.log(means | scores | {"lr": float(lr), "seconds": progress["seconds"]}, step)
         self.save()
 
     def _is_due(self, every: int) -> bool:
-        return self.epoch % every == 0 or self.epoch == self.experiment.epochs
+        return self.epoch % every == 0 or self.is_over
 
     def sample_numbers(self) -> dict[str, Tensor]:
         """What the method's state says of every training image, by name; (num_samples,) on the CPU."""
@@ -137,9 +188,8 @@ class Checkpoint:
             train: the training images.
         """
         write_extremes(self.directory, self.sample_numbers(), train)
-        # Cloned, since safetensors refuses weights that share memory, as tied ones do.
-        weights = self.objective.model.state_dict()
-        write_tensors(self.directory.weights, {name: value.detach().cpu().clone() for name, value in weights.items()})
+        kept = None if self.selection is None else self.selection.weights
+        write_weights(self.directory, self.network.state_dict() if kept is None else kept)
 
     def log(self, numbers: dict[str, float], step: int) -> None:
         """Hand numbers to Fabric's loggers, where there are any."""
@@ -150,13 +200,6 @@ class Checkpoint:
     def _over_processes(self, name: str) -> float:
         mean = self.sums[name] / self.counts[name]
         return float(cast(Tensor, self.fabric.all_reduce(mean, reduce_op="mean")).item())
-
-    def _write_rows(self) -> None:
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with whole_file(self.directory.training) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.rows)
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all; no process goes on before it is there."""
@@ -180,6 +223,10 @@ class Checkpoint:
             "counts": self.counts,
             "rows": self.rows,
         }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
+        if self.selection is not None:
+            state["selection"] = self.selection.state_dict()
         content = io.BytesIO()  # so that a full disk is an OSError, not one of torch's own errors
         torch.save(state, content)
         with whole_file(self.directory.checkpoint) as temporary:
@@ -210,6 +257,10 @@ class Checkpoint:
             self.epoch, self.batch, self.seconds = state["epoch"], state["batch"], state["seconds"]
             self.sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}
             self.counts, self.rows = state["counts"], state["rows"]
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+            if self.selection is not None:
+                self.selection.load_state_dict(state["selection"])
         except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{file} is no checkpoint of this experiment: {reason}") from None

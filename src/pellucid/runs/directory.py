@@ -21,10 +21,12 @@ from safetensors.numpy import load_file
 
 from pellucid.config import read_yaml
 from pellucid.core.errors import InputError
+from pellucid.core.label_sets import label_words
 from pellucid.runs.comparability import check_comparable
 from pellucid.runs.facts import DataFacts, read_facts
 from pellucid.runs.measures import Measure, columns_of, resolved
 from pellucid.runs.per_sample import by_epoch
+from pellucid.statistics.aggregates import Aggregate
 
 __all__ = ["FORMAT", "Run", "RunDirectory", "check_comparable", "read_run", "read_runs"]
 
@@ -169,8 +171,15 @@ class Run:
 
     @property
     def method(self) -> str:
-        """Class name of the training method, such as ``SCAAT``."""
+        """Class name of the training method, such as ``SCAAT``; ``as given`` for a network that was not trained."""
+        if self.is_as_given:
+            return "as given"
         return str(self.config["method"]["class_path"]).rpartition(".")[2]
+
+    @property
+    def is_as_given(self) -> bool:
+        """Whether the network was measured as it was given, without training."""
+        return bool(self.config.get("epochs") == 0)
 
     @property
     def control(self) -> str | None:
@@ -199,6 +208,15 @@ class Run:
         return "1x1" if name == "none" else str(name)
 
     @property
+    def task(self) -> str:
+        """``multiclass``, each image has one of the classes; ``multilabel``, any number of them."""
+        return str(self.info.get("task", "multiclass"))
+
+    def words(self, label: int) -> str:
+        """What a label or a prediction of the rows is called: a class, or the set of labels that apply."""
+        return label_words(label, self.info["classes"], self.task)
+
+    @property
     def columns(self) -> dict[str, dict[str, Any]]:
         """Per column of the rows: title, definition, unit, direction, parameters, source."""
         columns: dict[str, dict[str, Any]] = self.info["columns"]
@@ -208,6 +226,11 @@ class Run:
     def measures(self) -> dict[str, Measure]:
         """Every number that a table can show, by name, in the order of every table."""
         return resolved(self)
+
+    @cached_property
+    def aggregates(self) -> dict[str, Aggregate]:
+        """The numbers that were asked for so far, by name, as `Measure.aggregate` makes them."""
+        return {}
 
     @cached_property
     def saliency_methods(self) -> list[str]:
@@ -237,13 +260,19 @@ class Run:
 
     @cached_property
     def training(self) -> dict[str, Floats]:
-        """Per column of the training's log its value at each epoch, NaN where nothing was logged."""
+        """Per column of the training's log its value at each epoch, NaN where nothing was logged.
+
+        A network as it was given has been trained for no epoch.
+        """
+        if self.is_as_given:
+            return {name: np.empty(0) for name in ("epoch", "step", "seconds")}
         file = _existing(self.directory.training, self.name)
         with file.open(newline="") as opened:
-            rows = list(csv.DictReader(opened))
-        if not rows:
+            reader = csv.DictReader(opened)
+            rows, names = list(reader), reader.fieldnames
+        if not names:
             raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
-        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in rows[0]}
+        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in names}
 
     @cached_property
     def per_sample(self) -> dict[str, dict[int, Floats]]:

@@ -1,9 +1,8 @@
-"""Measure a trained network: one row per test image, and the maps of a gallery."""
+"""Measure a network: one row per test image, and the maps of a gallery."""
 
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,32 +13,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
 from pellucid.config import from_config, read_yaml, to_config, write_yaml
-from pellucid.core.checks import at_least, one_of
+from pellucid.core.checks import at_least, one_of, positive
 from pellucid.core.errors import InputError
-from pellucid.core.files import whole_file
-from pellucid.core.randomness import seed_of
 from pellucid.core.types import Saliency
-from pellucid.data import Dataset
+from pellucid.data import Data, Dataset
 from pellucid.metrics import Metric
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.families.faithfulness import Fill
 from pellucid.metrics.families.masking import MaskingProbes
 from pellucid.metrics.metric import Images
 from pellucid.metrics.suite import ALL, check_twice, select
+from pellucid.runs.any_network import lent
+from pellucid.runs.budget import could_be_planned, fitted
 from pellucid.runs.directory import RunDirectory
-from pellucid.runs.engine import launch, make_fabric, progress_bar
+from pellucid.runs.engine import launch, make_fabric
+from pellucid.runs.given import Given, given
 from pellucid.runs.measurement import Measurement
+from pellucid.runs.recording import of_object, record
+from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows
 from pellucid.runs.settings import read_experiment
 from pellucid.runs.trained import load_network, open_run
 from pellucid.saliency import Channels, Explain, as_saliency, by_name
 
 __all__ = ["Evaluation", "evaluate", "known_of", "measurement_of"]
 
-ROWS_FORMAT = 1
 SETTINGS = (
     *("fraction", "steps", "repeats", "region", "fill", "sigma", "draws", "layer"),
     *("robust_eps", "restarts", "robust_grid", "transfer"),
@@ -57,11 +57,14 @@ class Evaluation:
             by import path, such as ``my_package.Peak``; or `pellucid.Metric` objects with settings of their own, which
             none of the settings below changes.
         split: ``test``, or ``validation`` for choosing settings without touching the test images.
-        saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``, an
-            import path; in Python also a saliency function, a Captum class or any callable that can be imported.
+        saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``,
+            ``gradcam``, ``gradcam_plus_plus``, ``layercam``, ``rollout`` (attention rollout, of a vision transformer),
+            an import path; in Python also a saliency function, a Captum class or any callable that can be imported.
         stability: names of those methods whose stability (similarity and sensitivity, where asked for) is measured too;
             ``vanilla_gradient`` by default, or the first method where that is not measured.
-        target: class that is explained, the ``predicted`` one or the ``true`` one.
+        target: class that is explained, the ``predicted`` one or the ``true`` one; where an image has several labels,
+            the most probable of those whose truth is known, or the most probable of those that apply.
+        label: name of the label that is explained in every image instead, of a network with several labels an image.
         channels: how channels are reduced to a heatmap.
         fraction: share of an image's regions that the perturbation curves replace; like all settings down to
             ``transfer``, the metrics' own default where it is not given.
@@ -83,6 +86,9 @@ class Evaluation:
         chunk: images in one forward pass, which bounds memory; by default 16 to 128 on a CPU, as many as its cache is
             good for at their size, and 256 elsewhere.
         seed: of the choice of images and of every draw.
+        budget: seconds that measuring may take; it then measures as many of the images as fit, and, where those are
+            few and nothing else was asked for, one draw of the curves' noise instead of five, the first method's maps
+            alone and no attack. All are measured by default.
     """
 
     images: int = 1000
@@ -91,6 +97,7 @@ class Evaluation:
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     stability: tuple[str, ...] | None = None
     target: Literal["predicted", "true"] = "predicted"
+    label: str | None = None
     channels: Channels = "mean_abs"
     fraction: float | None = None
     steps: int | None = None
@@ -108,12 +115,15 @@ class Evaluation:
     batch_size: int = 100
     chunk: int | None = None
     seed: int = 0
+    budget: float | None = None
 
     def __post_init__(self) -> None:
         one_of(("test", "validation"), split=self.split)
         one_of(("predicted", "true"), target=self.target)
         one_of(get_args(Channels), channels=self.channels)
         at_least(1, images=self.images, gallery=self.gallery, batch_size=self.batch_size, chunk=self.chunk)
+        if self.budget is not None:
+            positive(budget=self.budget)
         if not self.metrics:
             raise InputError("metrics must name at least one; `pellucid metrics` lists them")
         for metric in (metric for metrics in ALL.values() for metric in metrics):
@@ -161,9 +171,14 @@ class Evaluation:
 
 
 def evaluate(
-    run: str | Path,
+    network: str | Path | nn.Module,
+    dataset: Any = None,
     evaluation: Evaluation | None = None,
     *,
+    out: str | Path | None = None,
+    classes: Sequence[str] | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
     resume: bool = False,
     accelerator: str = "auto",
     devices: int | str = 1,
@@ -171,36 +186,65 @@ def evaluate(
     strategy: str = "auto",
     progress: bool = True,
 ) -> Path:
-    """Measure the network of a run directory on its test (or validation) images.
+    """Measure a network on test (or validation) images: that of a run directory, or any PyTorch classifier.
 
     Writes ``rows.parquet`` (a row per image; every column's meaning in its metadata), ``maps.safetensors`` (images and
     heatmaps of the gallery) and ``evaluation.yaml`` into the directory. Each image's draws depend on the seed and the
-    image alone, so batch size and number of processes change nothing but the rounding of sums.
+    image alone, so batch size and number of processes change nothing but the rounding of sums. What will take long is
+    told beforehand on standard error.
+
+    A network that is an object is measured in eval mode and keeps its modes, its weights and its place. Its directory
+    is read by every command like that of a training, but for what needs the network itself.
 
     Args:
-        run: a finished run directory.
+        network: a finished run directory, or a module from images (n, c, h, w) to logits (n, classes).
+        dataset: of a module, the images: a `pellucid.Data`, a `pellucid.data.Dataset` or a torch Dataset of (image,
+            label). Of a run directory none, as it knows its own; an `Evaluation` may stand here instead.
         evaluation: what is measured.
+        out: of a module, the run directory that is written; it may hold an earlier record of the same kind of module.
+        classes: of a module, the names of its classes in the order of its logits; those of the images by default.
+        mean: of a module, what it wants subtracted from pixels in [0, 1], for each channel or for all; by default what
+            its weights say, or nothing.
+        std: of a module, what it wants the rest divided by, likewise.
         resume: keep the rows that an interrupted evaluation with the same settings has left; a finished one is left.
         accelerator: as in `pellucid.runs.training.fit`, as are the arguments that follow.
         devices: processes on this machine.
         num_nodes: machines.
         strategy: how processes work together.
-        progress: show a bar on a terminal.
+        progress: show a bar on a terminal, and say beforehand what will take long.
 
     Returns:
         The run directory.
 
     Raises:
-        InputError: no finished run, settings that cannot be, images smaller than the regions.
+        InputError: no finished run, settings that cannot be, images smaller than the regions, or a module and images
+            that do not fit each other.
     """
-    run = Path(run)
+    if isinstance(dataset, Evaluation) and evaluation is None:
+        dataset, evaluation = None, dataset
     evaluation = evaluation or Evaluation()
     to_config(evaluation)  # refuses what no file can name before anything is measured
-    read_experiment(run)
+    fabric = make_fabric(accelerator, devices, num_nodes, strategy)
+    if isinstance(network, str | Path):
+        run, subject = Path(network), None
+        alone = {"dataset": dataset, "out": out, "classes": classes, "mean": mean, "std": std}
+        if extra := [name for name, value in alone.items() if value is not None]:
+            raise InputError(
+                f"{extra[0]} goes with a network that is a module; a run directory has its own, and pellucid.load "
+                "gives its network as a module"
+            )
+        read_experiment(run)
+    else:
+        if dataset is None or out is None:
+            lacking = "dataset, the images that it is measured on" if dataset is None else "out, the folder to write to"
+            raise InputError(f"a network that is a module needs {lacking}")
+        subject = given(network, dataset, split=evaluation.split, classes=classes, mean=mean, std=std)
+        images = dataset if isinstance(dataset, Data) else subject.dataset
+        run = record(subject.network, of_object(network, images), subject.dataset, out)
     if resume and _is_finished(RunDirectory(run), evaluation):
         return run
-    fabric = make_fabric(accelerator, devices, num_nodes, strategy)
-    launch(fabric, partial(_evaluate, run=run, evaluation=evaluation, resume=resume, progress=progress))
+    work = partial(_evaluate, run=run, evaluation=evaluation, resume=resume, progress=progress, subject=subject)
+    launch(fabric, work)
     return run
 
 
@@ -215,12 +259,14 @@ def _is_finished(run: RunDirectory, evaluation: Evaluation) -> bool:
     except (pa.ArrowInvalid, OSError, InputError):  # truncated, or of metrics that are not here
         return False
     same_key = metadata.get(b"pellucid.key") == _key(run.path, config, made.transfer).encode()
+    if evaluation.budget is not None:
+        return same_key and could_be_planned(evaluation, made)
     return same_key and _meaning(made) == _meaning(evaluation)
 
 
 def _meaning(evaluation: Evaluation) -> Any:
     """The evaluation with its metrics spelled out, so that a setting that is a default means the same as none."""
-    plain: dict[str, Any] = dict.fromkeys(SETTINGS) | {"metrics": evaluation.chosen()}
+    plain: dict[str, Any] = dict.fromkeys(SETTINGS) | {"metrics": evaluation.chosen(), "budget": None}
     return to_config(dataclasses.replace(evaluation, **plain))
 
 
@@ -233,70 +279,50 @@ def _key(run: Path, config: Any, transfer: str | None) -> str:
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def _evaluate(fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, progress: bool) -> None:
-    directory, name = RunDirectory(run), read_experiment(run).dataset.name
-    model, dataset = open_run(run, evaluation.split)
-    model = fabric.to_device(model)
-    transfer = None
-    if evaluation.transfer is not None:
-        transfer = fabric.to_device(load_network(evaluation.transfer, dataset))
-    measurement = measurement_of(evaluation, name, dataset, transfer=transfer, device=fabric.device)
-    columns = measurement.columns(model)  # before anything is measured, as it refuses what no file can hold
-    chosen = _choose(len(dataset), evaluation)
-    key = _key(run, to_config(evaluation), evaluation.transfer)
-    parts = directory.parts(key)
-    if fabric.is_global_zero:
-        for stale in directory.all_parts:
-            if not resume or stale != parts:
-                shutil.rmtree(stale)
-        parts.mkdir(exist_ok=True)
-    fabric.barrier()
-    batches = [chosen[i : i + evaluation.batch_size] for i in range(0, len(chosen), evaluation.batch_size)]
-    mine = range(fabric.global_rank, len(batches), fabric.world_size)
-    total = sum(len(batches[i]) for i in mine)
-    with progress_bar(fabric, progress, total=total, desc=f"{run.name}: measuring", unit="image") as bar:
-        for number in mine:
-            file = parts / f"{number:06d}.parquet"
-            if not file.exists() or _failed(pq.read_schema(file)):
-                x, label = _images(dataset, batches[number], fabric.device)
-                rows = measurement(model, x, label, batches[number], dataset.truth_of(batches[number]))
-                table = pa.table({name: _column(value) for name, value in rows.items()})
-                table = table.replace_schema_metadata({"pellucid.failed": json.dumps(measurement.failed)})
-                with whole_file(file) as temporary:
-                    pq.write_table(table, temporary)
-            bar.update(len(batches[number]))
-    fabric.barrier()
-    if not fabric.is_global_zero:
-        return
-    tables = [pq.read_table(parts / f"{i:06d}.parquet") for i in range(len(batches))]
-    failed: dict[str, str] = {}
-    for part in tables:
-        failed |= _failed(part.schema)
-    meaning = {
-        name: column.as_dict() for name, column in columns.items() if all(name in part.column_names for part in tables)
-    }
-    table = pa.concat_tables([part.select(list(meaning)) for part in tables])
-    metadata = {
-        "format": ROWS_FORMAT,
-        "classes": list(dataset.classes),
-        "dataset": name,
-        "split": evaluation.split,
-        "images": table.num_rows,
-        "columns": meaning,
-        "aggregates": {name: column.as_dict() for name, column in measurement.aggregates().items()},
-    }
-    finished = {} if failed else {"pellucid.key": key}  # rows without a metric that was asked for are resumed
-    table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), **finished})
-    maps = _gallery(model, dataset, _shown(dataset, chosen, evaluation.gallery), measurement, fabric.device)
-    directory.rows.unlink(missing_ok=True)  # never old rows beside new maps
-    write_yaml(evaluation, directory.evaluation)
-    with whole_file(directory.maps) as temporary:
-        temporary.write_bytes(save(maps))
-    with whole_file(directory.rows) as temporary:
-        pq.write_table(table, temporary)
-    shutil.rmtree(parts)
-    if failed:
-        raise InputError(f"{'; '.join(failed.values())}; all other measures are in {directory.rows}")
+def _evaluate(
+    fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, progress: bool, subject: Given | None = None
+) -> None:
+    directory = RunDirectory(run)
+    if subject is None:
+        network, dataset = open_run(run, evaluation.split)
+        subject = Given(fabric.to_device(network), dataset, read_experiment(run).dataset.name)
+    dataset = subject.dataset
+    with lent(subject.network, fabric.device) as model:
+        transfer = None
+        if evaluation.transfer is not None:
+            transfer = fabric.to_device(load_network(evaluation.transfer, dataset))
+
+        def measurement(chosen: Evaluation) -> Measurement:
+            return measurement_of(chosen, subject.name, dataset, transfer=transfer, device=fabric.device)
+
+        begun = _key(run, to_config(evaluation), evaluation.transfer)
+        plan = directory.parts(begun) / directory.evaluation.name
+        if resume and plan.exists():
+            made: Evaluation = from_config(read_yaml(plan), Evaluation)
+        else:
+            measurement(evaluation).columns(model)  # refuses what no file can hold before anything is measured
+            made = evaluation
+            if fabric.is_global_zero and (progress or evaluation.budget is not None):
+                made = fitted(
+                    evaluation, measurement, model, dataset, fabric.device, processes=fabric.world_size, told=progress
+                )
+            made = fabric.broadcast(made)
+        parts = begin_parts(fabric, directory, begun, resume=resume)
+        if fabric.is_global_zero and made != evaluation:
+            write_yaml(made, plan)
+        key = _key(run, to_config(made), made.transfer)
+        measure_rows(
+            fabric,
+            directory,
+            parts,
+            model,
+            dataset,
+            made,
+            measurement(made),
+            name=subject.name,
+            key=key,
+            progress=progress,
+        )
 
 
 def measurement_of(
@@ -316,10 +342,12 @@ def measurement_of(
         transfer: network that a transferred attack is computed on.
         device: where it is measured.
     """
+    label = None if evaluation.label is None else dataset.label_number(evaluation.label)
     return Measurement(
         metrics=evaluation.chosen(Images(dataset.shape, name, known_of(dataset))), saliency=evaluation.methods(),
-        stability=evaluation.stable(), channels=evaluation.channels, target=evaluation.target, transfer=transfer,
-        seed=evaluation.seed, chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
+        stability=evaluation.stable(), channels=evaluation.channels, target=evaluation.target, task=dataset.task,
+        label=label, transfer=transfer, seed=evaluation.seed,
+        chunk=evaluation.chunk or usual_chunk(dataset.shape, device),
     )  # fmt: skip
 
 
@@ -335,49 +363,3 @@ def known_of(dataset: Dataset) -> set[str]:
     changed, parts = {f"changed {name}" for name in truth.changed}, {f"part {name}" for name in truth.parts}
     removable = [name for name in truth.parts if f"without {name}" in truth.changed]
     return {"mask", *changed, *parts, *(["parts"] if len(removable) >= 3 else [])}
-
-
-def _images(dataset: Dataset, index: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
-    position = torch.tensor(index)
-    return dataset.take(position).to(device).float() / 255, dataset.labels[position].to(device)
-
-
-def _failed(schema: pa.Schema) -> dict[str, str]:
-    """Why metrics are missing among the rows of a part, by the names of their columns."""
-    reasons: dict[str, str] = json.loads((schema.metadata or {}).get(b"pellucid.failed", b"{}"))
-    return reasons
-
-
-def _choose(size: int, evaluation: Evaluation) -> list[int]:
-    """The measured positions, in rising order."""
-    order = torch.randperm(size, generator=torch.Generator().manual_seed(seed_of(evaluation.seed, "images")))
-    return sorted(order[: evaluation.images].tolist())
-
-
-def _column(value: Tensor) -> pa.Array:
-    """A tensor as a column; NaN, which a measure gives only where it is undefined, becomes null."""
-    array = value.detach().cpu().numpy()
-    if array.ndim == 2:
-        return pa.array(list(array.astype("float32")), pa.list_(pa.float32()))
-    if array.dtype.kind == "f":
-        return pa.array(array.astype("float32"), pa.float32(), from_pandas=True)
-    return pa.array(array)
-
-
-def _gallery(
-    model: nn.Module, dataset: Dataset, index: Sequence[int], measurement: Measurement, device: torch.device
-) -> dict[str, Tensor]:
-    """What maps.safetensors holds: the images, their predictions, and the heatmaps of each saliency method."""
-    x, label = _images(dataset, index, device)
-    position = torch.tensor(index)
-    maps = {"images": dataset.take(position), "index": position, "label": label}
-    maps |= measurement.heatmaps(model, x, label, index)
-    return {name: value.detach().cpu().contiguous() for name, value in maps.items()}
-
-
-def _shown(dataset: Dataset, chosen: Sequence[int], count: int) -> list[int]:
-    """Positions of the gallery: of the measured images, the classes in turn; the same for every network."""
-    labels = dataset.labels
-    by_class = [[i for i in chosen if int(labels[i]) == c] for c in range(len(dataset.classes))]
-    in_turn = [group[turn] for turn in range(len(chosen)) for group in by_class if turn < len(group)]
-    return sorted(in_turn[:count])

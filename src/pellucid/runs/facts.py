@@ -23,6 +23,7 @@ class DataFacts:
         std: what it divides the rest by.
         images: how many training images there were.
         fingerprint: digest of the training images, as `pellucid.data.Dataset.fingerprint`.
+        task: ``multiclass``, each image has one of the classes; ``multilabel``, any number of them.
     """
 
     name: str
@@ -32,6 +33,7 @@ class DataFacts:
     std: tuple[float, ...] | None
     images: int
     fingerprint: str
+    task: str = "multiclass"
 
 
 def as_facts(values: Mapping[str, Any]) -> DataFacts:

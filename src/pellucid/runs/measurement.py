@@ -1,9 +1,13 @@
-"""Everything that an evaluation measures of one batch of images: the chosen metrics over shared cases."""
+"""Everything that an evaluation measures of one batch of images: the chosen metrics over shared cases.
+
+Of several labels an image one is explained, and its network is seen as one of two classes (`OneLabel`): images with
+the same explained label make one case, so that every metric means for a label what it means for a class.
+"""
 
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -11,11 +15,13 @@ from torch import Tensor, nn
 
 from pellucid.config import to_config
 from pellucid.core.errors import InputError, raised
-from pellucid.core.types import Heatmap, Image, Label, Saliency
+from pellucid.core.types import Heatmap, Image, Label, Saliency, Task
 from pellucid.data.splits import Truth
-from pellucid.metrics import Case, Column, Metric, Randomisation, randomise
+from pellucid.metrics import Case, Column, Metric, Prediction, Randomisation, randomise
 from pellucid.metrics.measure import measured
 from pellucid.metrics.suite import BARE, column_name, is_foreign, meanings, split
+from pellucid.models import OneLabel
+from pellucid.runs.labels import LABEL_COLUMNS, explained_labels, label_numbers
 from pellucid.saliency import Channels, VanillaGradient
 
 __all__ = ["Measurement"]
@@ -31,6 +37,9 @@ class Measurement:
         stability: names of those whose noisy maps are looked at too.
         channels: how an attribution becomes a heatmap.
         target: class that is explained.
+        task: ``multilabel`` for a network of several labels an image.
+        label: number of the label that is explained in every image; where its truth is not known, numbers about the
+            network alone, such as whether an attack succeeds, are undefined. None for that of ``target``.
         transfer: the network on which the transferred attack is computed.
         seed: of every draw.
         chunk: images in one forward pass, and in one case, which bounds memory.
@@ -42,13 +51,22 @@ class Measurement:
     stability: tuple[str, ...]
     channels: Channels = "mean_abs"
     target: Literal["predicted", "true"] = "predicted"
+    task: Task = "multiclass"
+    label: int | None = None
     transfer: nn.Module | None = None
     seed: int = 0
     chunk: int = 128
     failed: dict[str, str] = field(default_factory=dict)
 
     def __call__(
-        self, model: nn.Module, x: Image, label: Label, index: Sequence[int], truth: Truth | None = None
+        self,
+        model: nn.Module,
+        x: Image,
+        label: Label,
+        index: Sequence[int],
+        truth: Truth | None = None,
+        *,
+        kept: list[dict[str, Tensor]] | None = None,
     ) -> dict[str, Tensor]:
         """Measure a batch.
 
@@ -58,9 +76,10 @@ class Measurement:
         Args:
             model: network in eval mode.
             x: (n, c, h, w) images in [0, 1].
-            label: (n,) true class.
+            label: (n,) true class, or (n, k) labels.
             index: position of each image in its split, which its draws depend on.
             truth: what is known of what decides the class of these images, as ``Dataset.truth_of`` gives it.
+            kept: takes what `heatmaps` gives of each part of the batch, where the maps are wanted afterwards.
 
         Returns:
             Column by name, (n,) or, of a curve, (n, k); NaN where a measure is undefined.
@@ -68,32 +87,76 @@ class Measurement:
         Raises:
             InputError: settings that one of pellucid's metrics refuses; a metric that changes what all share.
         """
-        parts = [self._measured(case) for case in self._cases(model, x, label, index, truth)]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0] if all(name in p for p in parts)}
+        parts: list[dict[str, Tensor]] = []
+        seen: list[dict[str, Tensor]] = []
+        for part in self._parts(model, x, label, index, truth):
+            parts.append(self._measured(part, seen if kept is not None else None))
+        rows = {name: torch.cat([part[name] for part in parts]) for name in parts[0] if all(name in p for p in parts)}
+        if kept is not None:
+            kept.append(
+                {name: _in_order(rows["index"], index, torch.cat([part[name] for part in seen])) for name in seen[0]}
+            )
+        return {name: _in_order(rows["index"], index, values) for name, values in rows.items()}
 
-    def _cases(
-        self, model: nn.Module, x: Image, label: Label, index: Sequence[int], truth: Truth | None = None
+    def cases(
+        self, model: nn.Module, x: Image, label: Tensor, index: Sequence[int], truth: Truth | None = None
     ) -> Iterator[Case]:
-        """The batch in parts of at most ``chunk`` images."""
-        for first in range(0, len(x), self.chunk):
-            part = slice(first, first + self.chunk)
-            known = {} if truth is None else _known(truth, part, x.device)
-            yield Case(
-                model=model, x=x[part], label=label[part], index=torch.tensor(list(index[part])), seed=self.seed,
-                explained=label[part] if self.target == "true" else None, channels=self.channels, chunk=self.chunk,
-                transfer=self.transfer, **known,
-            )  # fmt: skip
+        """The batch in parts of at most ``chunk`` images; its arguments are those of a call."""
+        return (part.case for part in self._parts(model, x, label, index, truth))
 
-    def _measured(self, case: Case) -> dict[str, Tensor]:
-        values = {"index": case.index, "label": case.label, "prediction": case.prediction, "score": case.score}
+    def _parts(
+        self, model: nn.Module, x: Image, label: Tensor, index: Sequence[int], truth: Truth | None = None
+    ) -> Iterator["_Part"]:
+        """The cases with what is said of their images; of several labels an image one for each explained label."""
+        for first in range(0, len(x), self.chunk):
+            rows = torch.arange(len(x))[first : first + self.chunk]
+            if self.task == "multiclass":
+                explained = label[rows] if self.target == "true" else None
+                yield _Part(self._case(model, x, label, index, rows, explained, truth))
+                continue
+            with torch.no_grad():
+                logits = model(x[rows])
+            chosen = explained_labels(logits, label[rows], self.target)
+            if self.label is not None:
+                chosen = torch.full_like(chosen, self.label)
+            numbers = label_numbers(logits, label[rows], chosen)
+            for number in sorted(set(chosen.tolist())):
+                here = (chosen == number).nonzero()[:, 0].cpu()
+                applies, yes = (label[:, number] > 0).long(), label.new_ones(len(here), dtype=torch.int64)
+                case = self._case(OneLabel(model, number), x, applies, index, rows[here], yes, truth)
+                if self.transfer is not None:
+                    case = replace(case, transfer=OneLabel(self.transfer, number))
+                yield _Part(case, number, {name: value[here] for name, value in numbers.items()})
+
+    def _case(
+        self, model: nn.Module, x: Image, label: Label, index: Sequence[int], rows: Tensor,
+        explained: Label | None, truth: Truth | None,
+    ) -> Case:  # fmt: skip
+        known = {} if truth is None else _known(truth, rows, x.device)
+        return Case(
+            model=model, x=x[rows], label=label[rows], index=torch.tensor([index[row] for row in rows.tolist()]),
+            seed=self.seed, explained=explained, channels=self.channels, chunk=self.chunk, transfer=self.transfer,
+            **known,
+        )  # fmt: skip
+
+    def _measured(self, part: "_Part", kept: list[dict[str, Tensor]] | None) -> dict[str, Tensor]:
+        case = part.case
+        seen = {name: value for name, value in part.said.items() if name != "label"}
+        values = {"index": case.index, **part.said} if part.label is not None else dict(Prediction()(case))
         for metric in self.metrics:
             if metric.about == "network":
-                values |= self._of(metric, case, BARE)
+                values |= (
+                    part.known(self._of(metric, case, BARE)) if self.label is not None else self._of(metric, case, BARE)
+                )
         for name, saliency in self.saliency.items():
-            of_method = dataclasses.replace(case, saliency=saliency, name=name, explained=case.target)
+            of_method = replace(case, saliency=saliency, name=name, explained=case.target)
             for metric in self.metrics:
                 if metric.about == "map" or (metric.about == "noisy maps" and name in self.stability):
                     values |= self._of(metric, of_method, name)
+            if kept is not None:
+                seen[f"heatmap/{name}"] = of_method.signed_heatmap
+        if kept is not None:
+            kept.append({name: value.detach().cpu() for name, value in seen.items()})
         return values
 
     def _of(self, metric: Metric, case: Case, method: str) -> dict[str, Tensor]:
@@ -120,41 +183,65 @@ class Measurement:
     def columns(self, model: nn.Module) -> dict[str, Column]:
         """The meaning of every column, with the settings it was computed with."""
         table = meanings(self.metrics, saliency=tuple(self.saliency), stability=self.stability)
+        if self.task == "multilabel":
+            told = Prediction()
+            table = {name: (told, column) for name, column in LABEL_COLUMNS.items()} | {
+                name: value for name, value in table.items() if name not in Prediction.columns
+            }
         complete = {}
         for name, (metric, column) in table.items():
             measure, method = split(name)
             settings = {**column.parameters, **metric.settings(measure, model, self.seed)}
             if column.of_map or metric.explains:
                 settings["target"] = self.target
+                settings |= {} if self.task == "multiclass" else {"task": self.task}
+                settings |= {} if self.label is None else {"label": self.label}
             if column.of_map:
                 settings |= {} if metric.signed else {"channels": self.channels}
                 settings |= _settings_of(self.saliency[method])
-            complete[name] = dataclasses.replace(column, parameters=to_config(settings))
+            complete[name] = replace(self._told(name, column), parameters=to_config(settings))
         return complete
+
+    def _told(self, name: str, column: Column) -> Column:
+        """A column's meaning; of several labels an image it says what a class is."""
+        if self.task == "multiclass" or name in LABEL_COLUMNS:
+            return column
+        words = "The class is here the explained label: yes or no."
+        return replace(column, definition=f"{column.definition or column.question} {words}")
 
     def aggregates(self) -> dict[str, Column]:
         """The meaning of the numbers of all images together that the metrics name beside their columns."""
-        return {name: column for metric in self.metrics for name, column in metric.aggregates.items()}
+        return {name: self._told(name, column) for metric in self.metrics for name, column in metric.aggregates.items()}
+
+    @property
+    def randomises(self) -> bool:
+        """Whether `heatmaps` has the maps of networks whose layers are made random too."""
+        return any(isinstance(metric, Randomisation) for metric in self.metrics)
 
     def heatmaps(self, model: nn.Module, x: Image, label: Label, index: Sequence[int]) -> dict[str, Tensor]:
         """What is looked at of some images: predictions and heatmaps.
 
         Returns:
-            ``prediction`` and ``score``, (n,); ``heatmap/NAME`` for each saliency method, (n, h, w); where the sanity
-            check is measured also ``randomised/NAME``, (n, layers, h, w): the maps of the networks whose layers are
-            made random one after the other.
+            ``prediction`` and ``score``, (n,), and of several labels an image what else
+            `pellucid.runs.labels.label_numbers` says; ``heatmap/NAME`` for each saliency method, (n, h, w); where the
+            sanity check is measured also ``randomised/NAME``, (n, layers, h, w): the maps of the networks whose layers
+            are made random one after the other.
         """
-        cases = list(self._cases(model, x, label, index))
+        parts = list(self._parts(model, x, label, index))
+        made = torch.cat([part.case.index for part in parts])
 
         def maps(network: nn.Module, name: str) -> Heatmap:
             # The target is the trained network's, whichever network is explained.
-            method: dict[str, Any] = {"model": network, "saliency": self.saliency[name], "name": name}
-            parts = [dataclasses.replace(case, explained=case.target, **method) for case in cases]
-            return torch.cat([part.signed_heatmap for part in parts])
+            method: dict[str, Any] = {"saliency": self.saliency[name], "name": name}
+            drawn = [
+                replace(part.case, explained=part.case.target, model=part.seen(network), **method).signed_heatmap
+                for part in parts
+            ]
+            return _in_order(made, index, torch.cat(drawn))
 
+        said = {name: torch.cat([part.said[name] for part in parts]) for name in parts[0].said if name != "label"}
         seen = {
-            "prediction": torch.cat([case.prediction for case in cases]),
-            "score": torch.cat([case.score for case in cases]),
+            **{name: _in_order(made, index, values) for name, values in said.items()},
             **{f"heatmap/{name}": maps(model, name) for name in self.saliency},
         }
         checks = [metric for metric in self.metrics if isinstance(metric, Randomisation)]
@@ -167,7 +254,42 @@ class Measurement:
         return seen
 
 
-def _known(truth: Truth, rows: slice, device: torch.device) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A case, the number of the label that it is about, and what is said of its images beside the metrics."""
+
+    case: Case
+    label: int | None = None
+    numbers: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def said(self) -> Mapping[str, Tensor]:
+        if self.label is not None:
+            return self.numbers
+        return {"label": self.case.label, "prediction": self.case.prediction, "score": self.case.score}
+
+    def known(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Numbers that look at what is true, NaN for images of which that is not known."""
+        truth = self.numbers["label_truth"][:, self.label]
+        return {
+            name: torch.where(truth.isnan().view(-1, *[1] * (value.ndim - 1)), torch.nan, value.to(truth.dtype))
+            for name, value in values.items()
+        }
+
+    def seen(self, network: nn.Module) -> nn.Module:
+        """Another network as the case sees its own."""
+        return network if self.label is None else OneLabel(network, self.label)
+
+
+def _in_order(made: Tensor, index: Sequence[int], values: Tensor) -> Tensor:
+    """Values of images that were measured in another order, in that of ``index``."""
+    if made.tolist() == list(index):
+        return values
+    place = {position: row for row, position in enumerate(made.tolist())}
+    return values[[place[position] for position in index]]
+
+
+def _known(truth: Truth, rows: Tensor, device: torch.device) -> dict[str, Any]:
     """What a case is told of the truth of some images of a batch, in pixels from 0 to 1."""
     return {
         "mask": truth.masks(torch.arange(len(truth.mask))[rows]).to(device),

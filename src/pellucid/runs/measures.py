@@ -1,6 +1,6 @@
 """The numbers that a run's rows make: what each means, and how it is made of the images."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,33 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.metrics.column import Column, column_from
-from pellucid.metrics.scores import auc, balanced_accuracy, expected_calibration_error
 from pellucid.metrics.suite import BARE, COLUMNS, DERIVED, column_name, split
-from pellucid.statistics import (
-    EMPTY,
-    Interval,
-    mean_interval,
-    of_share,
-    paired_difference,
-    paired_ratio_difference,
-    ratio_interval,
-    weighted_interval,
-)
+from pellucid.runs.outcomes import Predictions
+from pellucid.runs.scores import column_at_level, has_score, score_of
+from pellucid.statistics import Interval
+from pellucid.statistics.aggregates import Aggregate, Mean, Ratio, Share, Statistic
 
 if TYPE_CHECKING:
     from pellucid.runs.directory import Run
 
-__all__ = ["ARROWS", "KNOWN", "Measure", "Statistic", "columns_of", "measures_of", "ordered", "resolved"]
+__all__ = ["ARROWS", "KNOWN", "Measure", "Statistic", "columns_of", "measured", "measures_of", "ordered", "resolved"]
 
 Floats = npt.NDArray[np.float64]
-Statistic = Callable[[Floats], Floats]
-"""From how often each image counts, (resamples, n), to a number for each row of weights, (resamples,)."""
-
 ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
 _WORDS = ("title", "question", "definition", "plain", "contest", "unit", "source")
-FLOOR = 1e-6
-"""The least divisor of a ratio of means."""
-
 KNOWN = {name: column for name, column in (COLUMNS | DERIVED).items() if column.shown and not column.curve}
 """What pellucid itself measures and shows, by name."""
 
@@ -69,7 +56,7 @@ class Measure:
         ('Gini index ↑', None)
         """
         own_name, method = split(name)
-        column = (COLUMNS | DERIVED).get(own_name)
+        column = (COLUMNS | DERIVED).get(own_name) or column_at_level(own_name)
         if column is None:
             column = column_from({"title": own_name, **(told or {})})
             lines: dict[str, Any] = {key: _line(getattr(column, key)) for key in _WORDS}
@@ -87,7 +74,7 @@ class Measure:
     @property
     def is_foreign(self) -> bool:
         """Whether it is somebody's own, which pellucid itself does not measure."""
-        return self.own_name not in KNOWN
+        return self.own_name not in KNOWN and score_of(self.own_name) is None
 
     @property
     def is_main(self) -> bool:
@@ -160,44 +147,46 @@ class Measure:
         """The columns of the rows that the number is made of."""
         return tuple(column_name(part, self.saliency or BARE) for part in self.column.of or (self.own_name,))
 
+    def aggregate(self, run: "Run") -> Aggregate:
+        """The number of a run as an object that knows its interval, and that of a difference; made once for a run."""
+        kept = run.aggregates
+        if self.name not in kept:
+            kept[self.name] = self._aggregate(run)
+        return kept[self.name]
+
+    def _aggregate(self, run: "Run") -> Aggregate:
+        match self.sample(run):
+            case (values,):
+                in_percent = (self.unit, self.scale) == ("%", 100)
+                # What is yes or no of each image is counted, whether its column says so or not.
+                yes_or_no = in_percent and bool(np.isin(values[~np.isnan(values)], (0, 1)).all())
+                if self.column.aggregate == "share" or yes_or_no:
+                    return Share(values)
+                return Mean(values, is_share=in_percent)
+            case (above, below):
+                return Ratio(above, below)
+        score = score_of(self.own_name)
+        assert score is not None, f"{self.name} is a statistic that nothing computes"
+        return score.make(Predictions.of(run))
+
     def divides(self, run: "Run") -> bool:
         """Whether the number of a run exists: that of a ratio of means does where its divisor cannot be 0.
 
         A divisor whose 95 % interval touches 0 leaves the ratio anywhere between nothing and infinity.
         """
-        if self.column.aggregate != "ratio of means":
-            return True
-        _, below = self.sample(run)
-        return mean_interval(below).low > 0
+        aggregate = self.aggregate(run)
+        return aggregate.divides if isinstance(aggregate, Ratio) else True
 
     def interval(self, run: "Run") -> Interval:
-        """The number of a run over its images, with its 95 % bootstrap interval; empty where not `divides`."""
-        if not self.divides(run):
-            return EMPTY
-        match self.sample(run):
-            case (values,):
-                interval = mean_interval(values)
-            case (above, below):
-                interval = ratio_interval(above, below)
-            case _:
-                interval = weighted_interval(self.statistic(run), run.rows.num_rows)
-        is_share = self.column.aggregate == "share" or (self.unit, self.scale) == ("%", 100)
-        return of_share(interval) if is_share else interval
+        """The number of a run over its images, with its 95 % interval; empty where it does not exist."""
+        return self.aggregate(run).interval()
 
     def difference(self, run: "Run", baseline: "Run") -> Interval:
         """The number of ``run`` minus that of ``baseline``, paired over the images, with its 95 % interval.
 
         Empty where either does not exist.
         """
-        if not (self.divides(run) and self.divides(baseline)):
-            return EMPTY
-        match self.sample(run), self.sample(baseline):
-            case (ours,), (theirs,):
-                return paired_difference(ours, theirs)
-            case (above, below), (their_above, their_below):
-                return paired_ratio_difference((above, below), (their_above, their_below))
-        ours_of, theirs_of = self.statistic(run), self.statistic(baseline)
-        return weighted_interval(lambda weight: ours_of(weight) - theirs_of(weight), run.rows.num_rows)
+        return self.aggregate(run).minus(self.aggregate(baseline))
 
     def statistic(self, run: "Run") -> Statistic:
         """The number of a run as a function of how often each image counts, for a bootstrap over several runs together.
@@ -205,13 +194,7 @@ class Measure:
         Returns:
             Function of weights (resamples, n) to (resamples,); NaN where no image that counts has a value.
         """
-        match self.sample(run):
-            case (values,):
-                return _mean(values)
-            case (above, below):
-                dividend, divisor = _mean(above), _mean(below)
-                return lambda weight: dividend(weight) / np.maximum(divisor(weight), FLOOR)
-        return STATISTICS[self.name](run)
+        return self.aggregate(run).weighted
 
 
 def columns_of(run: "Run") -> dict[str, Measure]:
@@ -233,8 +216,6 @@ def resolved(run: "Run") -> dict[str, Measure]:
     shown = [measure for measure in columns.values() if measure.column.shown and not measure.column.curve]
     aggregates = {name: Measure.named(name).column for name in DERIVED}
     aggregates |= {name: Measure.named(name, told).column for name, told in run.info.get("aggregates", {}).items()}
-    if len(run.info.get("classes", ())) != 2:
-        del aggregates["auc"]
     for name, column in aggregates.items():
         for method in [None, *run.saliency_methods]:
             names = [column_name(part, method or BARE) for part in column.of]
@@ -246,8 +227,20 @@ def resolved(run: "Run") -> dict[str, Measure]:
     return {
         measure.name: measure
         for measure in ordered(shown)
-        if measure.name in STATISTICS or (measure.column.aggregate != "statistic" and {*measure.stored} <= {*columns})
+        if has_score(run, measure.name) or (measure.column.aggregate != "statistic" and {*measure.stored} <= {*columns})
     }
+
+
+def measured(run: "Run", name: str) -> Measure | None:
+    """The number of a name that a run has: one that tables show, or a sensitivity or specificity at another level.
+
+    Args:
+        run: an evaluated run.
+        name: such as ``gini/smoothgrad`` or ``sensitivity_at_90``.
+    """
+    if name not in run.measures and column_at_level(name) is not None and has_score(run, name):
+        return Measure.named(name)
+    return run.measures.get(name)
 
 
 def measures_of(runs: Iterable["Run"]) -> list[Measure]:
@@ -283,42 +276,3 @@ def ordered(measures: Iterable[Measure]) -> list[Measure]:
 def _line(text: str) -> str:
     """Words from a file of somebody else's in one line, without letters that steer a terminal."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
-def _mean(values: Floats) -> Statistic:
-    there = ~np.isnan(values)
-    filled = np.where(there, values, 0)
-
-    def mean(weight: Floats) -> Floats:
-        count = weight @ there
-        means: Floats = np.divide(weight @ filled, count, out=np.full(len(weight), np.nan), where=count > 0)
-        return means
-
-    return mean
-
-
-def _balanced_accuracy(run: "Run") -> Statistic:
-    prediction, label = (run.rows[name].to_numpy() for name in ("prediction", "label"))
-    return lambda weight: balanced_accuracy(prediction, label, weight=weight)
-
-
-def _calibration_error(run: "Run") -> Statistic:
-    confidence = np.clip(run.values("score"), 0, 1)
-    right = run.values("prediction") == run.values("label")
-    return lambda weight: expected_calibration_error(confidence, right, weight=weight)
-
-
-def _auc(run: "Run") -> Statistic:
-    score, positive = run.values("score"), run.values("label") == 1
-    of_one = np.where(run.values("prediction") == 1, score, 1 - score)
-    if positive.all() or not positive.any():
-        return lambda weight: np.full(len(weight), np.nan)
-    return lambda weight: auc(of_one, positive, weight=weight)
-
-
-STATISTICS: dict[str, Callable[["Run"], Statistic]] = {
-    "balanced_accuracy": _balanced_accuracy,
-    "calibration_error": _calibration_error,
-    "auc": _auc,
-}
-"""Numbers of all images together that are no mean; no other column may be a ``statistic``."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.core.label_sets import label_code
 from pellucid.core.modes import evaluating
 from pellucid.data import Dataset
 from pellucid.runs.directory import RunDirectory
@@ -40,7 +41,12 @@ def write_extremes(directory: RunDirectory, numbers: Mapping[str, Tensor], train
         if not half or values[order[0]] == values[order[-1]]:
             continue
         index = torch.cat([order[:half], order[-half:].flip(0)])
-        kept = {"images": train.take(index), "index": index, "label": train.labels[index].cpu(), name: values[index]}
+        kept = {
+            "images": train.take(index),
+            "index": index,
+            "label": label_code(train.labels[index].cpu()),
+            name: values[index],
+        }
         write_tensors(directory.extremes(name), kept)
 
 
@@ -59,14 +65,16 @@ def write_snapshot(directory: RunDirectory, epoch: int, model: nn.Module, watche
         InputError: the file that is there cannot be continued.
     """
     labels = watched.labels
-    first = [int((labels == c).nonzero()[0]) for c in range(len(watched.classes)) if bool((labels == c).any())]
+    of_class = [labels == c if labels.ndim == 1 else labels[:, c] > 0 for c in range(len(watched.classes))]
+    first = {int(members.nonzero()[0]) for members in of_class if bool(members.any())} or {0}
     position = torch.tensor(sorted(first)[:SNAPSHOT_IMAGES])
     images = watched.take(position)
     x = images.to(next(model.parameters()).device).float() / 255
     with evaluating(model):
         with torch.no_grad():
-            prediction = model(x).argmax(1)
-        maps = heatmap(VanillaGradient()(model, x, prediction)).detach()
+            logits = model(x)
+        maps = heatmap(VanillaGradient()(model, x, logits.argmax(1))).detach()
+        prediction = logits.argmax(1) if labels.ndim == 1 else label_code(logits >= 0)
     new = {"epoch": torch.tensor([epoch]), "prediction": prediction[None].cpu(), "heatmap": maps[None].float().cpu()}
     file = directory.snapshots
     if file.exists():
@@ -76,7 +84,7 @@ def write_snapshot(directory: RunDirectory, epoch: int, model: nn.Module, watche
             new = {name: torch.cat([there[name][kept], value]) for name, value in new.items()}
         except (SafetensorError, KeyError, RuntimeError) as error:
             raise InputError(f"{file} cannot be continued ({error}); delete it and resume") from None
-    write_tensors(file, {"images": images, "label": labels[position].cpu()} | new)
+    write_tensors(file, {"images": images, "label": label_code(labels[position].cpu())} | new)
 
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from pellucid.core.files import whole_file
+from pellucid.core.label_sets import label_code
 from pellucid.core.modes import evaluating
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.trained import open_run
@@ -22,7 +23,9 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
     """Classify every image of a split with the network of a run directory.
 
     Writes ``predictions-SPLIT.parquet`` into the directory: columns ``index``, ``label``, ``prediction`` and
-    ``confidence``, the predicted class's probability. What these weights have predicted already is left.
+    ``confidence``, the predicted class's probability. Of several labels an image, label and prediction are the numbers
+    of sets of labels (`pellucid.core.label_sets`), and the confidence is the probability of the whole set, of those
+    labels whose truth is known. What these weights have predicted already is left.
 
     Args:
         run: a finished run directory.
@@ -47,13 +50,19 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
     with evaluating(model):
         for start in range(0, len(dataset), batch_size):
             image = dataset.take(range(start, min(start + batch_size, len(dataset)))).to(device).float() / 255
-            highest, chosen = F.softmax(model(image).float(), dim=1).max(dim=1)
+            logits = model(image).float()
+            if dataset.task == "multilabel":
+                known = torch.as_tensor(dataset.labels[start : start + batch_size] >= 0, device=device)
+                highest = F.logsigmoid(logits.abs()).where(known, 0).sum(1).exp()
+                chosen = label_code(logits >= 0, known)
+            else:
+                highest, chosen = F.softmax(logits, dim=1).max(dim=1)
             confidence.append(highest.cpu())
             prediction.append(chosen.cpu())
     table = pa.table(
         {
             "index": torch.arange(len(dataset)).numpy(),
-            "label": torch.as_tensor(dataset.labels).numpy(),
+            "label": label_code(torch.as_tensor(dataset.labels)).numpy(),
             "prediction": torch.cat(prediction).numpy(),
             "confidence": torch.cat(confidence).numpy(),
         },

@@ -17,6 +17,7 @@ from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import Method, Regular
 from pellucid.models import Network
 from pellucid.runs.directory import RunDirectory
+from pellucid.runs.fine_tuning import FineTuning
 
 __all__ = ["Experiment", "Optimizer", "Schedule", "count_parameters", "read_experiment"]
 
@@ -84,12 +85,30 @@ class Schedule:
             raise InputError(f"warmup must be in (0, 1), got {self.warmup:g}")
 
     def build(
-        self, optimizer: torch.optim.Optimizer, *, steps_per_epoch: int, epochs: int
+        self, optimizer: torch.optim.Optimizer, *, steps_per_epoch: int, epochs: int, rising: int = 0
     ) -> torch.optim.lr_scheduler.LRScheduler:
-        """The scheduler, to be stepped after every optimizer step."""
-        total, lr = steps_per_epoch * epochs, optimizer.param_groups[0]["lr"]
+        """The scheduler, to be stepped after every optimizer step.
+
+        Args:
+            optimizer: whose groups may have rates of their own.
+            steps_per_epoch: optimizer steps in an epoch.
+            epochs: of the run.
+            rising: first steps, over which the rate is 1/rising, 2/rising, ... of what the schedule says.
+        """
+        schedule = self._build(optimizer, steps_per_epoch, epochs, chained=rising > 1)
+        if rising < 2:
+            return schedule
+        rise = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / rising, total_iters=rising - 1)
+        return torch.optim.lr_scheduler.ChainedScheduler([schedule, rise], optimizer)
+
+    def _build(
+        self, optimizer: torch.optim.Optimizer, steps_per_epoch: int, epochs: int, chained: bool
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        total, lr = steps_per_epoch * epochs, [group["lr"] for group in optimizer.param_groups]
         match self.name:
             case "one-cycle":
+                if chained:
+                    raise InputError("the one-cycle schedule rises by its own warmup and takes no other")
                 if round(self.warmup * total, 6) == 1:  # torch would divide by the 0 steps that then rise
                     raise InputError(
                         f"warmup {self.warmup:g} of {total} steps is a single step; take a longer warmup or more steps"
@@ -100,6 +119,8 @@ class Schedule:
             case "steps":
                 milestones = [epoch * steps_per_epoch for epoch in self.milestones]
                 return torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=self.factor)
+        if chained:  # LambdaLR would undo what the rise has changed
+            return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
 
 
@@ -115,7 +136,9 @@ class Experiment:
         method: how it is trained; one of pellucid's by name, or your own by its import path.
         optimizer: how weights move.
         schedule: how the learning rate goes.
-        epochs: passes over the training images.
+        fine_tuning: how a pretrained network is trained further: what is frozen, rates, averages, classes; by default
+            every weight is trained at one rate.
+        epochs: passes over the training images; 0 leaves the network as it is given, as a run that can be measured.
         batch_size: images in a global batch, over all processes.
         seed: of the initial weights, the order and every other draw.
         precision: as Lightning Fabric names it; ``32-true`` or mixed.
@@ -132,6 +155,7 @@ class Experiment:
     method: Method = field(default_factory=Regular)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
+    fine_tuning: FineTuning | None = None
     epochs: int = 5
     batch_size: int = 128
     seed: int = 0
@@ -139,7 +163,8 @@ class Experiment:
     channels_last: bool = False
 
     def __post_init__(self) -> None:
-        at_least(1, epochs=self.epochs, batch_size=self.batch_size)
+        at_least(1, batch_size=self.batch_size)
+        at_least(0, epochs=self.epochs)
         kinds = {"dataset": Data, "network": Network, "optimizer": Optimizer, "schedule": Schedule, "method": Method}
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
@@ -148,6 +173,13 @@ class Experiment:
             raise InputError(f"activation must be a pellucid.Activation or None, got {self.activation!r}")
         if not isinstance(self.smoothing, Smoothing | None):
             raise InputError(f"smoothing must be a pellucid.Smoothing or None, got {self.smoothing!r}")
+        if not isinstance(self.fine_tuning, FineTuning | None):
+            raise InputError(f"fine_tuning must be a pellucid.FineTuning or None, got {self.fine_tuning!r}")
+        if self.fine_tuning is not None and self.fine_tuning.warmup and self.schedule.name == "one-cycle":
+            raise InputError(
+                "fine_tuning.warmup is for the schedules cosine, steps and constant; one-cycle rises over "
+                f"schedule.warmup, got fine_tuning.warmup {self.fine_tuning.warmup:g}"
+            )
 
 
 def read_experiment(run: str | Path) -> Experiment:

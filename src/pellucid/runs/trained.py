@@ -10,15 +10,64 @@ from torch import nn
 
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import fork
-from pellucid.data import Dataset, load
+from pellucid.core.types import Image, Logits
+from pellucid.data import Dataset, load as load_data
 from pellucid.edits.activation import swap_activations
 from pellucid.edits.smoothing import smooth
-from pellucid.models import build
+from pellucid.models import Normalize, build, without_weights
+from pellucid.models.preprocessing import numbers
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts, as_facts
+from pellucid.runs.recording import is_object
 from pellucid.runs.settings import Experiment, read_experiment
 
-__all__ = ["build_network", "facts_of", "load_network", "open_run"]
+__all__ = ["TrainedNetwork", "build_network", "facts_of", "load", "load_network", "open_run"]
+
+
+class TrainedNetwork(nn.Module):
+    """The network of a run: images (n, c, h, w) with pixels in [0, 1] to logits (n, classes).
+
+    It is an ordinary module. Its state_dict is the content of the run's ``model.safetensors``.
+
+    Args:
+        model: what `pellucid.models.build` returns, trained.
+        classes: names of the classes, in the order of the logits.
+        shape: (c, h, w) of the images.
+
+    Attributes:
+        normalize: makes of pixels what the weights were trained on.
+        network: the network without that layer, for code that normalises by itself.
+        classes: names of the classes, in the order of the logits.
+        shape: (c, h, w) of the images.
+    """
+
+    def __init__(self, model: nn.Module, classes: tuple[str, ...], shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.normalize, self.network = model.get_submodule("normalize"), model.get_submodule("network")
+        self.classes, self.shape = classes, shape
+
+    def forward(self, x: Image) -> Logits:
+        return self.network(self.normalize(x))  # type: ignore[no-any-return]
+
+
+def load(run: str | Path) -> TrainedNetwork:
+    """The trained network of a run directory, ready to be used anywhere: in eval mode, on the CPU.
+
+    Its dataset need not be on this machine, unless the run was trained by a pellucid that recorded nothing of it.
+
+    Args:
+        run: a finished run directory, such as `pellucid.fit` and ``pellucid train`` leave.
+
+    Returns:
+        A module that takes pixels in [0, 1] and gives logits; ``classes`` and ``shape`` say of what.
+
+    Raises:
+        InputError: no run directory, a training that is not finished, weights of another network, or a network that was
+            given as a Python object, which nothing can build again.
+    """
+    known = RunDirectory(run).facts or load_data(read_experiment(run).dataset, "test")
+    model = load_network(run, known)
+    return TrainedNetwork(model, known.classes, known.shape).eval()
 
 
 def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "test") -> tuple[nn.Module, Dataset]:
@@ -37,13 +86,21 @@ def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "t
 
     Raises:
         InputError: the run is not finished, the split holds no images, one of its classes is unknown to the network,
-            or its images have another size or other channels.
+            its images have another size or other channels, or test images were cut from the same folder as the training
+            images and the folder has changed.
     """
     run = Path(run)
-    facts = RunDirectory(run).facts
-    dataset = load(read_experiment(run).dataset, split, alone=facts is not None)
+    facts, data = RunDirectory(run).facts, read_experiment(run).dataset
+    if is_object(data):
+        raise InputError(
+            f"the images of {run} were given as a Python object, which cannot be read again; give the network and its "
+            "images to pellucid.evaluate"
+        )
+    dataset = load_data(data, split, alone=facts is not None)
     if len(dataset) == 0:
         raise InputError(f"{run} has no {split} images; it was trained with dataset.validation 0")
+    if facts is not None and facts.images and split == "test" and dataset.cut:  # a network as given has learnt none
+        _check_cut(run, facts, load_data(data, "train"))
     if facts is not None:
         _check_shape(run, facts, dataset)
         try:
@@ -68,6 +125,12 @@ def load_network(run: str | Path, data: Dataset | DataFacts | None = None) -> nn
     run = Path(run)
     directory = RunDirectory(run)
     experiment = read_experiment(run)
+    if is_object(experiment.network):
+        raise InputError(
+            f"{run} holds the weights and the measures of a network that was given as a Python object, which cannot be "
+            "built again from them; load its weights into the object, or name the network with --network when it is "
+            "measured"
+        )
     facts = directory.facts
     if facts is not None and data is not None:
         _check_shape(run, facts, data)
@@ -82,7 +145,7 @@ def load_network(run: str | Path, data: Dataset | DataFacts | None = None) -> nn
             f"{run} has no {directory.data.name}, as it was trained by an older pellucid; give a split of its dataset"
         )
     # The weights that training began with are in the trained ones' place now; their file may be gone.
-    experiment = replace(experiment, network=replace(experiment.network, weights=None))
+    experiment = replace(experiment, network=without_weights(experiment.network))
     model = build_network(experiment, known)
     file = directory.weights
     if not file.is_file():
@@ -116,15 +179,28 @@ def build_network(experiment: Experiment, data: Dataset | DataFacts) -> nn.Modul
     return model.to(memory_format=torch.channels_last) if experiment.channels_last else model  # type: ignore[call-overload]
 
 
-def facts_of(experiment: Experiment, train: Dataset) -> DataFacts:
-    """What a run records of its data.
+def facts_of(model: nn.Module, train: Dataset) -> DataFacts:
+    """What a run records of its data, and of what its network does to their pixels.
 
     Args:
-        experiment: what is trained; says whether the network normalises pixels.
+        model: what is trained, as `build_network` returns it.
         train: the training images.
     """
-    normalized = {} if experiment.network.normalize else {"mean": None, "std": None}
-    return as_facts(train.facts() | normalized)
+    facts, layer = train.facts(), model.get_submodule("normalize")
+    for name in ("mean", "std"):
+        used = numbers(layer.get_buffer(name)) if isinstance(layer, Normalize) else None
+        of_data = facts[name] is not None and used == numbers(torch.tensor(facts[name]))
+        facts[name] = facts[name] if of_data else used  # the data set's own, in all their digits
+    return as_facts(facts)
+
+
+def _check_cut(run: Path, facts: DataFacts, train: Dataset) -> None:
+    """Refuse test images that were cut from the same images as the training images, when these have changed."""
+    if train.fingerprint != facts.fingerprint:
+        raise InputError(
+            f"the images of {train.name} have changed since {run} was trained, so that the test images, which are cut "
+            "from them, may be among those it has learnt; bring them back, or give it images apart"
+        )
 
 
 def _check_shape(run: Path, facts: DataFacts, data: Dataset | DataFacts) -> None:

@@ -1,21 +1,27 @@
 """Train an experiment into a run directory, on one process or many, resumable at any moment."""
 
+import sys
 import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from pellucid.config import to_config
 from pellucid.core.errors import InputError
-from pellucid.core.modes import evaluating
+from pellucid.core.modes import evaluating, wake
+from pellucid.core.types import Task
 from pellucid.data import Dataset, Loader, load
+from pellucid.edits.smoothing import smoothing_words
 from pellucid.methods.objective import Objective
-from pellucid.runs.checkpoint import Checkpoint
+from pellucid.methods.terms import cross_entropy, right_shares
+from pellucid.runs.checkpoint import Checkpoint, write_beginning, write_rows, write_weights
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import (
     Interrupted,
@@ -28,6 +34,9 @@ from pellucid.runs.engine import (
     progress_bar,
     stop_signals,
 )
+from pellucid.runs.fine_tuning import FineTuning, weights_of_classes
+from pellucid.runs.layers import freeze, only_head, parameter_groups, what_trains
+from pellucid.runs.selection import moving_average, selection_of
 from pellucid.runs.settings import Experiment, read_experiment
 from pellucid.runs.trained import build_network, facts_of, load_network
 
@@ -42,6 +51,9 @@ __all__ = [
     "make_fabric",
     "train_step",
 ]
+
+FROM_THE_BEGINNING = FineTuning(running_statistics="all")
+"""What a run goes by that says nothing of fine-tuning."""
 
 
 def fit(
@@ -65,6 +77,10 @@ def fit(
     numbers; `RunDirectory` names every file. A checkpoint is written after every epoch and when SIGTERM or SIGINT
     arrives; a resumed run ends with the same bits on a CPU.
 
+    The network is put in training mode once, but for what its factory froze (`pellucid.core.modes.wake`), and a line on
+    the terminal says what trains. With ``experiment.epochs`` 0 nothing does: the run is the network as it is given, so
+    that it can be measured and compared.
+
     Args:
         experiment: what to train.
         run: the directory; must not hold another run.
@@ -73,7 +89,7 @@ def fit(
         devices: processes on this machine, one device each.
         num_nodes: machines; the run directory is on a disk that all of them share.
         strategy: ``auto``, ``ddp``, ``ddp_spawn`` or ``ddp_fork``.
-        progress: show a bar on a terminal.
+        progress: show what trains and a bar on a terminal; what trains is shown of every run that is fine-tuned.
         log: where numbers go besides ``train.csv``, while it trains: ``tensorboard`` or ``csv`` into the directory's
             folder ``log``, or ``wandb``; nowhere by default.
         snapshots: epochs between two snapshots of the maps of a few fixed images (validation images where there are
@@ -98,6 +114,9 @@ def fit(
     if directory.is_finished:
         return directory.path
     fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision, loggers=loggers)
+    if experiment.epochs == 0:
+        launch(fabric, partial(_leave_as_given, experiment=experiment, directory=directory))
+        return directory.path
     work = partial(_fit, experiment=experiment, directory=directory, progress=progress, snapshots=snapshots)
     launch(fabric, work)
     if not directory.weights.exists():  # a spawned process was stopped, which its parent is not told
@@ -115,11 +134,14 @@ def _check_directory(experiment: Experiment, directory: RunDirectory, resume: bo
         return
     if not resume:
         raise InputError(f"{run} holds a run already; continue it with --resume or give another folder")
-    difference = _first_difference(to_config(read_experiment(run)), to_config(experiment))
+    there, asked = (
+        to_config(replace(one, dataset=one.dataset.settled())) for one in (read_experiment(run), experiment)
+    )
+    difference = _first_difference(there, asked)
     if difference is not None:
-        name, there, asked = difference
+        name, theirs, ours = difference
         raise InputError(
-            f"{run} was begun with another {name}: {there} there, {asked} asked for; "
+            f"{run} was begun with another {name}: {theirs} there, {ours} asked for; "
             "resume with the same settings or give another folder"
         )
 
@@ -136,27 +158,70 @@ def _first_difference(there: Any, asked: Any, name: str = "") -> tuple[str, Any,
     return next(difference for difference in inner if difference is not None)
 
 
+def _check_task(tuning: FineTuning, task: Task) -> None:
+    """Refuse what asks for one class an image, where each has any number of labels."""
+    one_class = {
+        "class_weights": tuning.class_weights is not None,
+        "sampling": tuning.sampling is not None,
+        "label_smoothing": tuning.label_smoothing > 0,
+        "score": tuning.score == "balanced_accuracy",
+    }
+    wrong = next((name for name, asked in one_class.items() if asked), None)
+    if task == "multilabel" and wrong is not None:
+        raise InputError(
+            f"fine_tuning.{wrong} is for images that have one class each, got {getattr(tuning, wrong)!r} for images "
+            "with any number of labels"
+        )
+
+
+def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirectory) -> None:
+    """A finished run of no epoch: the network with the weights that it is given."""
+    train = load(experiment.dataset, "train")
+    model = build_network(experiment, train)
+    if fabric.is_global_zero:
+        write_beginning(directory, experiment, facts_of(model, train), model, fabric)
+        write_rows(directory, [])
+        write_weights(directory, model.state_dict())
+    fabric.barrier()
+
+
 def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progress: bool, snapshots: int) -> None:
     train, validation = load(experiment.dataset, "train"), load(experiment.dataset, "validation")
+    tuning = experiment.fine_tuning or FROM_THE_BEGINNING
+    _check_task(tuning, train.task)
+    selection = selection_of(tuning, len(validation))
     model = build_network(experiment, train)
+    wake(model)
+    freeze(model, tuning)
+    if progress and fabric.is_global_zero and experiment.smoothing is not None:
+        print(f"{directory.path.name}: {smoothing_words(model)}", file=sys.stderr)
 
     def loader(dataset: Dataset, *, shuffle: bool) -> Loader:
         return Loader(
             dataset, batch_size=experiment.batch_size, device=fabric.device, shuffle=shuffle, seed=experiment.seed,
             augmentation=experiment.dataset.augmentation if shuffle else "none", rank=fabric.global_rank,
-            world=fabric.world_size, drop_last=shuffle, workers=experiment.dataset.workers,
+            world=fabric.world_size, balanced=shuffle and tuning.sampling == "balanced", drop_last=shuffle,
+            workers=experiment.dataset.workers,
         )  # fmt: skip
 
     batches = loader(train, shuffle=True)
-    objective = Objective(model, experiment.method, len(train), experiment.epochs * len(batches), seed=experiment.seed)
+    objective = Objective(
+        model, experiment.method, len(train), experiment.epochs * len(batches), seed=experiment.seed, task=train.task,
+        class_weights=weights_of_classes(tuning.class_weights, train.labels.tolist(), train.classes),
+        label_smoothing=tuning.label_smoothing, running_statistics=tuning.running_statistics,
+    )  # fmt: skip
     # q is the same in every process already; DDP need not send rank 0's.
     objective._ddp_params_and_buffers_to_ignore = [f"state.{name}" for name, _ in objective.state.named_buffers()]  # type: ignore[assignment]
-    optimizer = experiment.optimizer.build(objective.parameters())
-    schedule = experiment.schedule.build(optimizer, steps_per_epoch=len(batches), epochs=experiment.epochs)
+    groups = parameter_groups(objective, model, lr=experiment.optimizer.lr, layer_decay=tuning.layer_decay)
+    optimizer = experiment.optimizer.build(groups)
+    steps = -(-len(batches) // tuning.accumulate)
+    rising = round(tuning.warmup * steps * experiment.epochs)
+    schedule = experiment.schedule.build(optimizer, steps_per_epoch=steps, epochs=experiment.epochs, rising=rising)
     wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
+    average = None if tuning.ema is None else moving_average(model, tuning.ema)
     checkpoint = Checkpoint(
-        fabric, experiment, directory, facts_of(experiment, train), objective, optimizer, schedule,
-        snapshots=snapshots, watched=validation if len(validation) else train,
+        fabric, experiment, directory, facts_of(model, train), objective, optimizer, schedule,
+        snapshots=snapshots, watched=validation if len(validation) else train, average=average, selection=selection,
     )  # fmt: skip
     checkpoint.restore()
     sample_names = list(checkpoint.sample_numbers())
@@ -164,29 +229,48 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
         directory.remove_half_written(sample_names)
     fabric.barrier()
 
+    if progress and fabric.is_global_zero and (experiment.fine_tuning is not None or sys.stderr.isatty()):
+        first = "epoch" if tuning.head_epochs == 1 else f"{tuning.head_epochs} epochs"
+        head = f"; in the first {first} the last layer alone" if tuning.head_epochs else ""
+        print(f"{directory.path.name}: {what_trains(model)}{head}", file=sys.stderr)
     done, total = checkpoint.epoch * len(batches) + checkpoint.batch, experiment.epochs * len(batches)
     bar = progress_bar(fabric, progress, total=total, initial=done, desc=directory.path.name, unit="step")
     with bar, stop_signals() as stop:
-        while checkpoint.epoch < experiment.epochs:
+        while not checkpoint.is_over:
             clock = time.perf_counter() - checkpoint.seconds
-            for batch in batches.epoch(checkpoint.epoch, start=checkpoint.batch):
-                checkpoint.add(train_step(fabric, wrapped, wrapped_optimizer, schedule, batch))
-                if checkpoint.is_new:  # after the first step, so that a mistake it finds leaves no directory
-                    checkpoint.begin()
-                bar.update()
-                alone = fabric.world_size == 1  # otherwise all processes ask one another at the same steps
-                if checkpoint.batch % 10 == 0 or (stop and alone):
-                    checkpoint.seconds = time.perf_counter() - clock
-                    if checkpoint.batch % 50 == 0:
-                        loss = checkpoint.check_finite()
-                        bar.set_postfix_str(f"loss {loss:.3f}")
-                        checkpoint.log({"running_loss": loss}, checkpoint.epoch * len(batches) + checkpoint.batch)
-                    if any_process(fabric, bool(stop)):
-                        checkpoint.save()
-                        raise Interrupted(stop[0] if stop else "SIGTERM")
+            alone = fabric.world_size == 1  # otherwise all processes ask one another at the same steps
+            rest: AbstractContextManager[Sequence[nn.Parameter]] = nullcontext(())
+            if checkpoint.epoch < tuning.head_epochs:
+                rest = only_head(model, spare=alone)
+            with rest as resting:
+                for batch in batches.epoch(checkpoint.epoch, start=checkpoint.batch):
+                    together, last = _place(checkpoint.batch, len(batches), tuning.accumulate)
+                    losses = train_step(
+                        fabric, wrapped, wrapped_optimizer, schedule, batch, batches=together, last=last,
+                        clip=tuning.clip, resting=resting,
+                    )  # fmt: skip
+                    checkpoint.add(losses)
+                    if average is not None and last:
+                        average.update_parameters(model)
+                    if checkpoint.is_new:  # after the first step, so that a mistake it finds leaves no directory
+                        checkpoint.begin()
+                    bar.update()
+                    # Nothing is saved between the batches of a step, whose gradients no checkpoint holds.
+                    if checkpoint.batch % (10 * tuning.accumulate) == 0 or (stop and alone and last):
+                        checkpoint.seconds = time.perf_counter() - clock
+                        if checkpoint.batch % 50 == 0:
+                            loss = checkpoint.check_finite()
+                            bar.set_postfix_str(f"loss {loss:.3f}")
+                            checkpoint.log({"running_loss": loss}, checkpoint.epoch * len(batches) + checkpoint.batch)
+                        if any_process(fabric, bool(stop)):
+                            checkpoint.save()
+                            raise Interrupted(stop[0] if stop else "SIGTERM")
             checkpoint.seconds = time.perf_counter() - clock
             checkpoint.check_finite()
-            scores = validation_scores(fabric, model, loader(validation, shuffle=False)) if len(validation) else {}
+            scores = {}
+            if len(validation):
+                classes = len(train.classes) if tuning.score == "balanced_accuracy" else None
+                scores = validation_scores(fabric, checkpoint.network, loader(validation, shuffle=False), classes)
             checkpoint.end_epoch(scores)
             if any_process(fabric, bool(stop)):
                 raise Interrupted(stop[0] if stop else "SIGTERM")
@@ -197,10 +281,52 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
     fabric.barrier()
 
 
-def train_step(fabric: Fabric, objective: Any, optimizer: Any, schedule: Any, batch: Any) -> dict[str, Tensor]:
-    """One optimizer step on one batch, with Fabric's wrappers of the objective and the optimizer; its losses."""
-    losses: dict[str, Tensor] = objective(*batch)
-    fabric.backward(losses["loss"])
+def _place(batch: int, batches: int, accumulate: int) -> tuple[int, bool]:
+    """Of how many batches the step is that a batch of an epoch belongs to, and whether it is the last of them.
+
+    >>> [_place(batch, batches=5, accumulate=2) for batch in range(5)]
+    [(2, False), (2, True), (2, False), (2, True), (1, True)]
+    """
+    first = batch // accumulate * accumulate
+    together = min(accumulate, batches - first)
+    return together, batch + 1 == first + together
+
+
+def train_step(
+    fabric: Fabric,
+    objective: Any,
+    optimizer: Any,
+    schedule: Any,
+    batch: Any,
+    *,
+    batches: int = 1,
+    last: bool = True,
+    clip: float | None = None,
+    resting: Sequence[nn.Parameter] = (),
+) -> dict[str, Tensor]:
+    """One optimizer step on one batch, or on the last of several, and that batch's losses.
+
+    Args:
+        fabric: of this process.
+        objective: Fabric's wrapper of it.
+        optimizer: Fabric's wrapper of it.
+        schedule: of the optimizer.
+        batch: images, labels, positions and masks.
+        batches: how many batches make a step, whose gradients are averaged.
+        last: whether this is the last of them, so that the step is taken.
+        clip: greatest norm of all gradients together.
+        resting: weights that do not move.
+    """
+    with nullcontext() if last else fabric.no_backward_sync(objective):
+        losses: dict[str, Tensor] = objective(*batch)
+        fabric.backward(losses["loss"] if batches == 1 else losses["loss"] / batches)
+    if not last:
+        return losses
+    for parameter in resting:
+        parameter.grad = None
+    if clip is not None:
+        # A norm that is not finite is told by the loss or the weights, in a sentence.
+        fabric.clip_gradients(objective, optimizer, max_norm=clip, error_if_nonfinite=False)
     optimizer.step()
     optimizer.zero_grad()
     schedule.step()
@@ -208,14 +334,33 @@ def train_step(fabric: Fabric, objective: Any, optimizer: Any, schedule: Any, ba
 
 
 @torch.no_grad()
-def validation_scores(fabric: Fabric, model: nn.Module, batches: Loader) -> dict[str, float]:
-    """Accuracy and cross-entropy on the validation images, over all processes."""
+def validation_scores(
+    fabric: Fabric, model: nn.Module, batches: Loader, classes: int | None = None
+) -> dict[str, float]:
+    """Accuracy and cross-entropy on the validation images, over all processes.
+
+    Of several labels an image the accuracy is the mean over the images of the share of known labels that is right.
+
+    Args:
+        fabric: of this process.
+        model: the network.
+        batches: the validation images.
+        classes: their number, where the mean of their accuracies is wanted too; None: not.
+    """
     totals = torch.zeros(3, device=fabric.device)
+    by_class = torch.zeros(2, classes or 0, device=fabric.device)
     with evaluating(model), fabric.autocast():
         for image, label, *_ in batches.epoch(0):
             logits = model(image)
-            right = (logits.argmax(1) == label).sum()
-            loss = F.cross_entropy(logits.float(), label, reduction="sum")
+            right = right_shares(logits, label).sum()
+            loss = cross_entropy(logits.float(), label, reduction="sum")
             totals += torch.stack([right.float(), loss, torch.tensor(float(len(label)), device=fabric.device)])
+            if classes is not None:
+                by_class[0] += label[logits.argmax(1) == label].bincount(minlength=classes)
+                by_class[1] += label.bincount(minlength=classes)
     right, loss, count = cast(Tensor, fabric.all_reduce(totals, reduce_op="sum")).tolist()
-    return {"validation_accuracy": right / count, "validation_loss": loss / count}
+    scores = {"validation_accuracy": right / count, "validation_loss": loss / count}
+    if classes is not None:
+        of_class, there = cast(Tensor, fabric.all_reduce(by_class, reduce_op="sum"))
+        scores["validation_balanced_accuracy"] = (of_class[there > 0] / there[there > 0]).mean().item()
+    return scores

@@ -105,6 +105,8 @@ def choose_images(runs: Sequence[Run], new: New) -> tuple[list[int], list[int]]:
     Raises:
         InputError: fewer images follow the rule than are asked for.
     """
+    if any(run.task == "multilabel" for run in runs):
+        raise InputError("a study asks for one class a picture, got networks of several labels a picture")
     maps = runs[0].maps
     label: npt.NDArray[Any] = maps["label"]
     right = np.stack([run.maps["prediction"] == run.maps["label"] for run in runs])

@@ -29,7 +29,9 @@ def reader(data: Data) -> Callable[[str], Stored]:
         made = recipe(data, split)
         n = IMAGES[split]
         held = kept(made, split, n)
-        used = data.validation if split == "validation" else n
+        used = n
+        if split == "validation" and data.validation is not None:
+            used = round(data.validation * n) if isinstance(data.validation, float) else data.validation
         truth = Truth(held["masks"][:used])
         if split != "train":
             details = Details(made, split, n)

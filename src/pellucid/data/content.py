@@ -1,0 +1,160 @@
+"""The picture in the content of a file, whose kind is told by the content and not by the file's name."""
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from pellucid.core.errors import InputError
+from pellucid.data import dicom
+
+__all__ = ["KINDS", "first_line", "of_array", "opened"]
+
+KINDS = "PNG, JPEG, TIFF, GIF, WebP and BMP pictures, NumPy arrays and DICOM files are accepted"
+
+ARRAYS = (b"\x93NUMPY", b"PK\x03\x04")
+"""How NumPy's files begin."""
+
+TIFFS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+"""How TIFF files begin."""
+
+FEW = 4096
+"""Values of 12 bits: a picture of 16 bits that has no others is nearly black."""
+
+
+def opened(
+    content: bytes, where: str, *, channels: int = 3
+) -> tuple[Image.Image | npt.NDArray[np.uint8], tuple[str, ...]]:
+    """The picture in the content of a file, and notes that a person should know.
+
+    Args:
+        content: of the file.
+        where: the file, for the message.
+        channels: of the network; where they are other than 1 and 3, arrays (h, w, c) are given as they are.
+
+    Returns:
+        A picture of Pillow's, which may be decoded only when it is used, or an array uint8 (h, w, c) of other channels.
+        The notes say which frame of several was taken, how greys were windowed, and whether a picture of 16 bits uses
+        few of them.
+
+    Raises:
+        InputError: it is no picture, or an array of a shape or of values that no picture has. Pillow's errors for what
+            it finds damaged are passed on.
+    """
+    if not content:
+        raise InputError(f"{where} is empty; {KINDS}")
+    if content.startswith(ARRAYS):
+        return of_array(_numpy(content, where), where, channels, ())
+    if dicom.is_dicom(content[:132], where):
+        array, notes = dicom.read(content, where)
+        return of_array(array, where, channels, notes)
+    try:
+        image = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:
+        if content.startswith(TIFFS):
+            return of_array(_tiff(content, where), where, channels, ())
+        raise InputError(f"{where} is no picture; {KINDS}") from None
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"{where} has too many pixels; up to {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million are accepted, "
+            "make it smaller first"
+        ) from None
+    frames = int(getattr(image, "n_frames", 1))
+    notes = (f"the first of {frames} frames",) if frames > 1 else ()
+    return image, (*notes, *_dark(image))
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, on one line."""
+    return str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__
+
+
+def _dark(image: Image.Image) -> tuple[str, ...]:
+    """A note where a picture of 16 or 32 bits has values of 12 bits or fewer alone, so that it is nearly black."""
+    if not (image.mode == "I" or image.mode.startswith("I;16")):
+        return ()
+    most = int(np.asarray(image).max())
+    return (_few(most),) if 0 < most < FEW else ()
+
+
+def _few(most: int) -> str:
+    return f"its values reach {most} of 65535 and are shown as dark as that is; scale values of fewer bits to 16 first"
+
+
+def of_array(
+    array: npt.NDArray[Any], where: str, channels: int, notes: tuple[str, ...]
+) -> tuple[Image.Image | npt.NDArray[np.uint8], tuple[str, ...]]:
+    """The picture in an array of pixels: (h, w), (h, w, c) or (c, h, w); whole numbers, or fractions in [0, 1].
+
+    Args:
+        array: of 8 or 16 bits, or of floats.
+        where: what a message calls it.
+        channels: that are wanted; of other than 1 and 3 an array is returned.
+        notes: what is known of it already.
+
+    Raises:
+        InputError: another shape or type, or values that cannot be.
+    """
+    if array.dtype == np.uint16 and array.size and 0 < (most := int(array.max())) < FEW:
+        notes = (*notes, _few(most))
+    values = _bytes(array, where)
+    if values.ndim == 3 and values.shape[2] not in (1, 2, 3, 4, channels) and values.shape[0] in (1, 3, 4, channels):
+        values = np.moveaxis(values, 0, 2)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    given = 1 if values.ndim == 2 else values.shape[-1]
+    if values.size == 0 or values.ndim not in (2, 3) or given not in (1, 2, 3, 4, channels):
+        raise InputError(
+            f"{where} is an array of shape {array.shape}; (h, w), (h, w, c) or (c, h, w) with 1, 3 or 4 channels, "
+            f"or the network's {channels}, is accepted"
+        )
+    values = np.ascontiguousarray(values)
+    return (Image.fromarray(values) if channels in (1, 3) else values), notes
+
+
+def _bytes(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype.kind == "f" and array.size:
+        low, high = float(array.min()), float(array.max())
+        if low >= 0 and high <= 1:
+            return (255 * array.astype(np.float64)).round().astype(np.uint8)
+        raise InputError(f"{where} has values from {low:g} to {high:g}; fractions must be in [0, 1]")
+    raise InputError(
+        f"{where} has values of type {array.dtype}; uint8, uint16, bool and fractions in [0, 1] are accepted"
+    )
+
+
+def _numpy(content: bytes, where: str) -> npt.NDArray[Any]:
+    try:
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        names = list(loaded)
+        if len(names) != 1 and "image" not in names:
+            raise InputError(f"{where} holds {len(names)} arrays; one, or one that is named image, is accepted")
+        array: npt.NDArray[Any] = loaded["image" if "image" in names else names[0]]
+    except InputError:
+        raise
+    except Exception as error:  # zip, header and value errors of many classes
+        raise InputError(f"{where} is no NumPy array of numbers that can be read: {first_line(error)}") from None
+    return array
+
+
+def _tiff(content: bytes, where: str) -> npt.NDArray[Any]:
+    """A TIFF that Pillow does not know, such as colours of 16 bits."""
+    try:
+        import tifffile
+    except ImportError:
+        raise InputError(f"{where} is a TIFF that Pillow cannot read; install pellucid[tiff]") from None
+    try:
+        array = np.asarray(tifffile.imread(io.BytesIO(content), key=0))
+    except Exception as error:  # a reader of files of any origin: errors of many classes
+        raise InputError(f"{where} is a TIFF that cannot be read: {first_line(error)}") from None
+    return array

@@ -1,0 +1,215 @@
+"""Numbers that a set of images makes together, each with its interval and that of a difference on the same images.
+
+`Mean` and `Ratio` are means of images' values, with bootstrap intervals; `Share` and `MeanOfShares` count images, with
+exact or score intervals; `pellucid.statistics.scores` has the other numbers that rank or count all images together.
+Imports no torch.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.statistics.intervals import (
+    EMPTY,
+    Floats,
+    Interval,
+    mean_interval,
+    of_share,
+    paired_difference,
+    paired_ratio_difference,
+    ratio_interval,
+    weighted_interval,
+)
+from pellucid.statistics.shares import combined_mean, share_difference, share_interval, wilson
+
+__all__ = ["Aggregate", "Mean", "MeanOfShares", "Ratio", "Share", "Statistic"]
+
+Statistic = Callable[[Floats], Floats]
+"""From how often each image counts, (resamples, n), to a number for each row of weights, (resamples,)."""
+
+FLOOR = 1e-6
+"""The least divisor of a ratio of means."""
+
+
+class Aggregate(ABC):
+    """A number of n images.
+
+    Attributes:
+        images: n.
+    """
+
+    @property
+    @abstractmethod
+    def images(self) -> int: ...
+
+    @abstractmethod
+    def weighted(self, weight: Floats) -> Floats:
+        """The number as a function of how often each image counts, for a bootstrap over several runs together.
+
+        Args:
+            weight: (resamples, n).
+
+        Returns:
+            (resamples,); NaN where no image that counts has a value.
+        """
+
+    @abstractmethod
+    def interval(self) -> Interval:
+        """The number with its 95 % interval; empty where it does not exist."""
+
+    def minus(self, other: "Aggregate") -> Interval:
+        """This number minus that of another network on the same images, paired, with its 95 % interval.
+
+        Args:
+            other: of the same n images in the same order.
+        """
+        return weighted_interval(lambda weight: self.weighted(weight) - other.weighted(weight), self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class Mean(Aggregate):
+    """The mean of the images' values, with a bootstrap interval.
+
+    Args:
+        values: (n,) NaN where an image has none.
+        is_share: whether the values are shares in [0, 1], so that all at one end are not certain either.
+
+    >>> Mean(np.array([1.0, 2.0, 3.0])).interval() == mean_interval([1.0, 2.0, 3.0])
+    True
+    """
+
+    values: Floats
+    is_share: bool = False
+
+    @property
+    def images(self) -> int:
+        return len(self.values)
+
+    def weighted(self, weight: Floats) -> Floats:
+        there = ~np.isnan(self.values)
+        count = weight @ there
+        total = weight @ np.where(there, self.values, 0)
+        means: Floats = np.divide(total, count, out=np.full(len(weight), np.nan), where=count > 0)
+        return means
+
+    def interval(self) -> Interval:
+        interval = mean_interval(self.values)
+        return of_share(interval) if self.is_share else interval
+
+    def minus(self, other: Aggregate) -> Interval:
+        return paired_difference(self.values, other.values) if isinstance(other, Mean) else super().minus(other)
+
+    def over(self, other: "Mean") -> Interval:
+        """This number divided by that of another network on the same images, paired, with its 95 % interval.
+
+        Args:
+            other: of the same n images in the same order; an image without a value on either side is dropped.
+        """
+        both = ~np.isnan(self.values) & ~np.isnan(other.values)
+        return ratio_interval(self.values[both], other.values[both])
+
+
+@dataclass(frozen=True, eq=False)
+class Share(Mean):
+    """The share of images for which a yes-or-no value holds: Clopper and Pearson's interval, and Tango's for pairs.
+
+    >>> right = Share(np.array([1.0] * 30))
+    >>> right.interval().low, right.minus(right).low
+    (0.884..., -0.113...)
+    """
+
+    def interval(self) -> Interval:
+        return share_interval(self.values)
+
+    def minus(self, other: Aggregate) -> Interval:
+        return share_difference(self.values, other.values) if isinstance(other, Share) else super().minus(other)
+
+    def over(self, other: Mean) -> Interval:
+        """As of every mean, but never narrower than the exact interval of the difference allows."""
+        ratio = super().over(other)
+        if not isinstance(other, Share) or not ratio.n or ratio.mean == 0:
+            return ratio
+        difference, below = self.minus(other), np.nanmean(other.values)
+        if below == 0:
+            return ratio
+        low, high = (ratio.mean + (end - difference.mean) / below for end in (difference.low, difference.high))
+        return replace(ratio, low=min(ratio.low, max(0.0, float(low))), high=max(ratio.high, float(high)))
+
+
+@dataclass(frozen=True, eq=False)
+class Ratio(Aggregate):
+    """A ratio of two means over the same images; it exists where the divisor's interval does not touch 0.
+
+    Args:
+        above: (n,) values of the dividend.
+        below: (n,) values of the divisor.
+    """
+
+    above: Floats
+    below: Floats
+
+    @property
+    def images(self) -> int:
+        return len(self.above)
+
+    @cached_property
+    def divides(self) -> bool:
+        """Whether the divisor cannot be 0, which would leave the ratio anywhere between nothing and infinity."""
+        return mean_interval(self.below).low > 0
+
+    def weighted(self, weight: Floats) -> Floats:
+        ratio: Floats = Mean(self.above).weighted(weight) / np.maximum(Mean(self.below).weighted(weight), FLOOR)
+        return ratio
+
+    def interval(self) -> Interval:
+        return ratio_interval(self.above, self.below) if self.divides else EMPTY
+
+    def minus(self, other: Aggregate) -> Interval:
+        if not isinstance(other, Ratio):
+            return super().minus(other)
+        if not (self.divides and other.divides):
+            return EMPTY
+        return paired_ratio_difference((self.above, self.below), (other.above, other.below))
+
+
+@dataclass(frozen=True, eq=False)
+class MeanOfShares(Aggregate):
+    """The mean over the classes of the share of a class's images for which a yes-or-no value holds.
+
+    Each class has its score interval, or Tango's of a difference; `combined_mean` makes one of them.
+
+    Args:
+        right: (n,) True or 1 where the value holds.
+        stratum: (n,) the class of each image.
+        statistic: the number as a function of weights.
+
+    Source: Brodersen et al. 2010 for the mean; Zou and Donner 2008 for its interval.
+    """
+
+    right: Floats
+    stratum: npt.NDArray[np.generic]
+    statistic: Statistic
+
+    @property
+    def images(self) -> int:
+        return len(self.right)
+
+    @cached_property
+    def _members(self) -> list[npt.NDArray[np.bool_]]:
+        return [self.stratum == one for one in np.unique(self.stratum)]
+
+    def weighted(self, weight: Floats) -> Floats:
+        return self.statistic(weight)
+
+    def interval(self) -> Interval:
+        found = combined_mean(wilson(int(self.right[one].sum()), int(one.sum())) for one in self._members)
+        return replace(found, mean=float(self.statistic(np.ones((1, self.images)))[0])) if found.n else found
+
+    def minus(self, other: Aggregate) -> Interval:
+        if not isinstance(other, MeanOfShares):
+            return super().minus(other)
+        return combined_mean(share_difference(self.right[one], other.right[one]) for one in self._members)

@@ -1,0 +1,2 @@
+from .plan import Tune as Tune
+from .tune import tune as tune

@@ -1,0 +1,180 @@
+"""What is measured of a tuning's networks: the photographs, composites of them, and the trust cards' words."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.data import Data
+from pellucid.data.config import SIDES
+from pellucid.explanation.examination import Examination
+from pellucid.explanation.levels import Examined, counted, examined
+from pellucid.explanation.reference import of_rows
+from pellucid.report.table import interval_data
+from pellucid.runs.budget import cost_of, planned
+from pellucid.runs.directory import Run, read_run
+from pellucid.runs.environment import environment
+from pellucid.runs.evaluation import Evaluation, evaluate, measurement_of
+from pellucid.runs.trained import load_network, open_run
+from pellucid.statistics import Interval, mean_interval, paired_difference
+from pellucid.tuning.plan import Tune
+from pellucid.tuning.verdict import GOALS, verdict
+
+__all__ = ["composites_of", "evaluation_of", "told"]
+
+SHOWN = ("clean_accuracy", "robust_accuracy", "gini", "ris", "ros", "aopc_morf", "aopc_lerf")
+"""Measures of the photographs that are told, where they were measured, before any others that were asked for."""
+TRUTH = ("clean_accuracy", "mass", "mass_lift")
+"""Measures of the composites."""
+TIMED = 4
+"""Photographs on which the cost of measuring is timed."""
+CARDS = 0.25
+"""Share of the time for measuring that cards and composites take."""
+
+
+def evaluation_of(plan: Tune, run: Path, *, seconds: float) -> Evaluation:
+    """How each network is measured, so that it fits into a time.
+
+    Args:
+        plan: what is measured at most.
+        run: a trained network, of which some photographs are timed.
+        seconds: for one network.
+    """
+    asked = Evaluation(images=plan.measured, metrics=plan.metrics, saliency=("vanilla_gradient",), seed=plan.seed)
+    model, dataset = open_run(run, "test")
+    index = list(range(min(TIMED, len(dataset))))
+    x, label = dataset.take(index).float() / 255, dataset.labels[index]
+    measurement = measurement_of(asked, "folder", dataset)
+    cost = cost_of(measurement, model, x, label, index, dataset.truth_of(index))
+    return planned(
+        asked, lambda one: cost.of(measurement_of(one, "folder", dataset)), seconds=(1 - CARDS) * seconds,
+        images=len(dataset),
+    )  # fmt: skip
+
+
+def composites_of(plan: Tune, side: int) -> Data | None:
+    """Composites of the photographs as a truth set; None where none are wanted, or they cannot be made.
+
+    Args:
+        plan: which photographs, and how many composites.
+        side: of the photographs that the networks see, in pixels.
+    """
+    least, most = SIDES["truth:composite-colour"]
+    if plan.composites == 0 or plan.channels != 3 or not least <= side <= most or plan.table is not None:
+        return None
+    if not (Path(plan.photos).expanduser() / "train").is_dir():
+        return None
+    return Data(name="truth:composite-colour", path=plan.photos, size=side)
+
+
+def told(
+    plan: Tune, names: Sequence[str], *, side: int, step: tuple[float, float], evidence: str | None, progress: bool
+) -> dict[str, Any]:
+    """Everything that a tuning found, as plain data.
+
+    Args:
+        plan: what was asked for.
+        names: of the networks, in the order in which they are told.
+        side: of the photographs that the networks see, in pixels.
+        step: seconds of a step of the control and of the preset.
+        evidence: file whose numbers chose the preset; None where it is a first guess.
+        progress: show bars on a terminal.
+    """
+    runs = {name: read_run(plan.out / name) for name in names}
+    truth = _composites(plan, names, side, progress)
+    cards = {name: _cards(plan, run) for name, run in runs.items()} if plan.cards else {}
+    rows = {name: _row(run, truth.get(name), cards.get(name)) for name, run in runs.items()}
+    result: dict[str, Any] = {
+        "name": "tune",
+        "network": plan.network,
+        "photos": Path(plan.photos).expanduser().resolve().name,
+        "preset": plan.preset,
+        "evidence": evidence,
+        "test_images": next(iter(runs.values())).rows.num_rows,
+        "composites": plan.composites if truth else 0,
+        "cards": plan.cards,
+        "rows": rows,
+        "step": {"control": step[0], "after": step[1]},
+    }
+    if "control" in runs:
+        differences = _differences(runs, truth, cards)
+        own = {name: rows["control"].get(name, {}).get("mean") for name in differences}
+        accuracy = runs["after"].measures["clean_accuracy"].difference(runs["after"], runs["control"])
+        known = {name: value for name, value in own.items() if value}
+        found = verdict({name: differences[name] for name in known}, known, accuracy, step=step[1] / step[0])
+        result["differences"] = {name: interval_data(one) for name, one in differences.items()}
+        result["differences"]["clean_accuracy"] = interval_data(accuracy)
+        result["verdict"] = {
+            "ending": found.ending,
+            "sentence": found.sentence,
+            "gained": found.gained,
+            "lost": found.lost,
+        }
+    else:
+        sentence = "Without a control nothing tells what the preset did; leave --control true to learn it."
+        result["verdict"] = {"ending": "cannot be told", "sentence": sentence, "gained": (), "lost": ()}
+    facts = environment(torch.device("cpu"))
+    del facts["command"]  # it may hold a path of this machine
+    return result | {"environment": facts}
+
+
+def _composites(plan: Tune, names: Sequence[str], side: int, progress: bool) -> dict[str, Run]:
+    """The networks measured on composites of the photographs."""
+    data = composites_of(plan, side)
+    if data is None:
+        return {}
+    asked = Evaluation(
+        images=plan.composites, metrics=("mass", "mass_lift", "mass_chance"), saliency=("vanilla_gradient",),
+        gallery=1, seed=plan.seed,
+    )  # fmt: skip
+    runs = {}
+    for name in names:
+        place = plan.out / "composites" / name
+        evaluate(load_network(plan.out / name), data, asked, out=place, resume=True, progress=progress)
+        runs[name] = read_run(place)
+    return runs
+
+
+def _cards(plan: Tune, run: Run) -> list[Examined]:
+    """What a quick card's rules say of the first measured photographs."""
+    model, dataset = open_run(run.path, run.info["split"])
+    positions = run.rows["index"].to_numpy()[: plan.cards].tolist()
+    return examined(model, dataset, positions, of_rows(run.path), Examination.quick())
+
+
+def _row(run: Run, truth: Run | None, cards: Sequence[Examined] | None) -> dict[str, Any]:
+    """One network's numbers with their intervals."""
+    measures = {name: run.measures[name] for name in [*SHOWN, *run.measures] if name in run.measures}
+    row: dict[str, Any] = {name: interval_data(measure.interval(run)) for name, measure in measures.items()}
+    if truth is not None:
+        for name in TRUTH:
+            told_as = "composite_accuracy" if name == "clean_accuracy" else name
+            row[told_as] = interval_data(truth.measures[name].interval(truth))
+    if cards:
+        row["no_objection"] = interval_data(mean_interval(_without_objection(cards)))
+        row["cards"] = counted(cards)
+    return row
+
+
+def _differences(
+    runs: Mapping[str, Run], truth: Mapping[str, Run], cards: Mapping[str, Sequence[Examined]]
+) -> dict[str, Interval]:
+    """Tuned minus control, paired over the images, for each goal that was measured."""
+    after, control = runs["after"], runs["control"]
+    found: dict[str, Interval] = {}
+    for goal in GOALS:
+        if goal.name in after.measures and goal.name in control.measures:
+            found[goal.name] = after.measures[goal.name].difference(after, control)
+        elif truth and goal.name in truth["after"].measures:
+            found[goal.name] = truth["after"].measures[goal.name].difference(truth["after"], truth["control"])
+    if cards:
+        found["no_objection"] = paired_difference(
+            _without_objection(cards["after"]), _without_objection(cards["control"])
+        )
+    return found
+
+
+def _without_objection(cards: Sequence[Examined]) -> Any:
+    return np.array([one.level() == "no objection" for one in cards], dtype=np.float64)

@@ -1,0 +1,236 @@
+"""A pretrained network and photographs in; before, control and after, measured side by side, out."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import nn
+
+from pellucid.config import from_config, read_yaml, to_config, write_yaml
+from pellucid.core.errors import InputError
+from pellucid.core.files import check_writable, whole_file
+from pellucid.data import Dataset, load
+from pellucid.data.headers import sift
+from pellucid.data.walk import files_below
+from pellucid.models import Network
+from pellucid.models.preprocessing import preprocessing_of
+from pellucid.report import write_picture, write_report
+from pellucid.runs.evaluation import Evaluation, evaluate
+from pellucid.runs.fine_tuning import FineTuning
+from pellucid.runs.settings import Experiment, Optimizer, Schedule
+from pellucid.runs.trained import build_network
+from pellucid.runs.training import fit
+from pellucid.tuning.estimate import duration, spending, step_seconds
+from pellucid.tuning.measuring import evaluation_of, told
+from pellucid.tuning.page import page
+from pellucid.tuning.plan import MOST_EPOCHS, Tune
+from pellucid.tuning.presets import Family, TuningPreset, family_of, size_of, smoothed_stage, tuning_preset
+
+__all__ = ["Decisions", "experiments", "tune"]
+
+LARGEST = 224
+"""Side in pixels to which photographs are resized at most where no size is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decisions:
+    """What a tuning decided when it was begun, so that it continues in the same way.
+
+    Args:
+        plan: what was asked for.
+        size: side in pixels to which photographs are resized; None where they stay as they are.
+        side: of the images that the network sees.
+        epochs: passes over the photographs.
+        images: training photographs of an epoch.
+        training: seconds that training is expected to take.
+        measuring: seconds that are left for measuring.
+        step: seconds of a step of the control and of the preset.
+        family: of the network.
+        stage: layer behind which a smoothing block goes; None where the preset has none, or none fits.
+        fits: whether the network's last layer has as many outputs as there are classes already.
+    """
+
+    plan: Tune
+    size: int | None
+    side: int
+    epochs: int
+    images: int
+    training: float
+    measuring: float
+    step: tuple[float, float]
+    family: Family
+    stage: str | None
+    fits: bool
+
+
+def tune(plan: Tune, *, say: Callable[[str], None] | None = None, progress: bool = True) -> Path:
+    """Tune a pretrained network on photographs, hold it against a control, measure both, say whether it was worth it.
+
+    What is finished is skipped and what was killed is continued, when it is called again with the same plan. Writes
+    into ``plan.out``: the run directories ``before``, ``control`` and ``after``, ``report.html``, ``maps.png``,
+    ``tune.md`` and ``tune.json``.
+
+    Args:
+        plan: which network, which photographs, which preset, how much time.
+        say: takes each line of the account; standard error by default.
+        progress: show bars on a terminal.
+
+    Returns:
+        The report.
+
+    Raises:
+        InputError: photographs or weights that cannot be read or do not fit, or a folder that holds another plan.
+    """
+    say = say or (lambda line: print(f"pellucid: {line}", file=sys.stderr, flush=True))
+    started = time.monotonic()
+    plan.out.mkdir(parents=True, exist_ok=True)
+    check_writable(plan.out)
+    decided = _decided(plan, say)
+    runs = experiments(decided)
+    for name, experiment in runs.items():
+        fit(experiment, plan.out / name, resume=True, progress=progress)
+        say(f"{name} is trained, {duration(time.monotonic() - started)} after the start")
+    evaluation = _evaluation(plan, seconds=max(60 * plan.minutes - (time.monotonic() - started), decided.measuring))
+    for name in runs:
+        evaluate(plan.out / name, evaluation, resume=True, progress=progress)
+        say(f"{name} is measured, {duration(time.monotonic() - started)} after the start")
+    result = told(
+        plan, list(runs), side=decided.side, step=decided.step, evidence=_preset(decided).evidence, progress=progress
+    )
+    result["decisions"] = {name: value for name, value in to_config(decided).items() if name != "plan"}
+    result["seconds"] = round(time.monotonic() - started)
+    for file, text in (("tune.json", json.dumps(result, indent=2) + "\n"), ("tune.md", page(result))):
+        with whole_file(plan.out / file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    report = write_report([plan.out / name for name in sorted(runs, key=_ORDER.index)], plan.out / "report.html")
+    write_picture([plan.out / name for name in runs], plan.out / "maps.png", rows=8)
+    say(result["verdict"]["sentence"])
+    return report
+
+
+_ORDER = ["control", "before", "after"]
+"""Of the report, whose first run is the one that others are held against."""
+
+
+def experiments(decided: Decisions) -> dict[str, Experiment]:
+    """The trainings by name: ``before``, ``control`` where it is wanted, ``after``.
+
+    Before, the network is as it was given; only a last layer of other classes is trained, and nothing where it fits.
+
+    Args:
+        decided: what was decided when the tuning was begun.
+    """
+    plan = decided.plan
+    regular = _regular(plan, decided.size, decided.epochs, decided.images)
+    untouched = FineTuning(head_epochs=decided.epochs, batchnorm="frozen", keep="best")
+    before = replace(regular, epochs=0 if decided.fits else decided.epochs, fine_tuning=untouched)
+    after = _preset(decided).applied_to(regular, side=decided.side, stage=decided.stage)
+    return {"before": before, **({"control": regular} if plan.control else {}), "after": after}
+
+
+def _regular(plan: Tune, size: int | None, epochs: int, images: int | None) -> Experiment:
+    """Fine-tuning in the regular way: the last layer first, then all layers, the first ones slowly."""
+    options = dict(plan.options or {})
+    if plan.weights is None and _is_packaged(plan.network):
+        options.setdefault("pretrained", True)
+    return Experiment(
+        dataset=replace(plan.data(size), limit=images),
+        network=Network(name=plan.network, weights=plan.weights, options=options, head="new"),
+        optimizer=Optimizer(name="adamw", lr=plan.lr, weight_decay=0.01),
+        schedule=Schedule(name="cosine"),
+        fine_tuning=FineTuning(
+            head_epochs=1 if epochs > 2 else 0, layer_decay=0.1, warmup=0.1, keep="best", batchnorm=plan.batchnorm
+        ),
+        epochs=epochs,
+        batch_size=plan.batch_size,
+        seed=plan.seed,
+        channels_last=plan.channels == 3,
+    )
+
+
+def _is_packaged(network: str) -> bool:
+    return network.partition(":")[0] in ("timm", "torchvision") or network.startswith("efficientnet-lite")
+
+
+def _preset(decided: Decisions) -> TuningPreset:
+    return tuning_preset(decided.plan.preset, family=decided.family, size=size_of(decided.side))
+
+
+def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
+    """What was decided before, or is decided now by timing a few steps."""
+    file = plan.out / "plan.yaml"
+    if file.exists():
+        known: Decisions = from_config(read_yaml(file), Decisions)
+        if replace(known.plan, minutes=plan.minutes) != plan:
+            raise InputError(f"{plan.out} was begun with another plan, which {file} holds; give another folder")
+        return known
+    regular = _regular(plan, plan.size or LARGEST, epochs=1, images=None)
+    train = load(regular.dataset, "train")
+    size = _size(plan, build_network(regular, train))
+    regular = replace(regular, dataset=plan.data(size))
+    train = load(regular.dataset, "train")
+    network = build_network(regular, train)
+    family, side = family_of(network), min(train.shape[1:])
+    preset = tuning_preset(plan.preset, family=family, size=size_of(side))
+    stage = smoothed_stage(network, train.shape) if preset.composition.filter != "off" else None
+    after = preset.applied_to(regular, side=side, stage=stage)
+    step = (step_seconds(regular, train), step_seconds(after, train))
+    of_each = [step[0] / 3, *([step[0]] * plan.control), step[1]]  # before trains a last layer, forward only
+    spent = spending(
+        of_each, images=len(train), batch_size=plan.batch_size, seconds=60 * plan.minutes, epochs=plan.epochs,
+        most=MOST_EPOCHS,
+    )  # fmt: skip
+    decided = Decisions(
+        plan=plan, size=size, side=side, epochs=spent.epochs, images=spent.images, training=spent.training,
+        measuring=spent.measuring, step=step, family=family, stage=stage, fits=_fits(regular, train),
+    )  # fmt: skip
+    write_yaml(decided, file)
+    say(_estimate(decided, len(train)))
+    return decided
+
+
+def _evaluation(plan: Tune, *, seconds: float) -> Evaluation:
+    """How every network is measured; decided once, so that all are measured alike."""
+    file = plan.out / "measuring.yaml"
+    if not file.exists():
+        networks = 3 if plan.control else 2
+        write_yaml(evaluation_of(plan, plan.out / "after", seconds=seconds / networks), file)
+    evaluation: Evaluation = from_config(read_yaml(file), Evaluation)
+    return evaluation
+
+
+def _estimate(decided: Decisions, images: int) -> str:
+    few = f" of {images}" if decided.images < images else ""
+    epochs = "1 epoch" if decided.epochs == 1 else f"{decided.epochs} epochs"
+    return (
+        f"about {duration(decided.training + decided.measuring)}: {epochs} of {decided.images}{few} "
+        f"photographs at {decided.side} px take {duration(decided.training)}, a step of the preset "
+        f"{decided.step[1] / decided.step[0]:.1f} times a regular one; measuring and the report take "
+        f"{duration(decided.measuring)}"
+    )
+
+
+def _size(plan: Tune, network: nn.Module) -> int | None:
+    """Side to which photographs are resized; None where they stay as they are."""
+    if plan.size is not None:
+        return plan.size
+    seen = {header.size for header in sift(files_below(Path(plan.photos).expanduser())).seen}
+    known = next(iter(seen)) if len(seen) == 1 else None
+    if known is not None and max(known) <= LARGEST:
+        return None
+    expected = preprocessing_of(network)
+    return min(LARGEST, *(expected.size if expected is not None and expected.size is not None else (LARGEST,)))
+
+
+def _fits(experiment: Experiment, train: Dataset) -> bool:
+    """Whether the weights that were given have a last layer of the photographs' classes."""
+    if experiment.network.weights is None:
+        return False
+    try:
+        build_network(replace(experiment, network=replace(experiment.network, head="strict")), train)
+    except InputError:
+        return False
+    return True

@@ -1,0 +1,73 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pellucid.core.errors import InputError
+from pellucid.report import read_runs
+from pellucid.tuning.plan import Tune
+from pellucid.tuning.tune import experiments, tune
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory) -> Tune:
+    """Bright and dark photographs of 28 pixels, without a split."""
+    folder = tmp_path_factory.mktemp("photos")
+    draws = np.random.default_rng(0)
+    for name, level in (("bright", 160), ("dark", 40)):
+        (folder / name).mkdir()
+        for number in range(20):
+            pixels = draws.integers(level, level + 60, (28, 28), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number:02d}.png")
+    return Tune(
+        photos=str(folder), network="lenet5", out=tmp_path_factory.mktemp("out") / "tuned", preset="fast", minutes=0.1,
+        epochs=1, channels=1, batch_size=8, measured=4, metrics=("gini", "ris"), composites=0, cards=2,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tuned(plan):
+    said: list[str] = []
+    return tune(plan, say=said.append, progress=False), said
+
+
+def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tuned) -> None:
+    report, said = tuned
+    assert report.read_text().startswith("<!doctype html>") or "<html" in report.read_text()
+    before, control, after = read_runs([plan.out / name for name in ("before", "control", "after")])
+    assert before.rows["index"].to_pylist() == control.rows["index"].to_pylist() == after.rows["index"].to_pylist()
+    assert (control.method, after.method) == ("Regular", "StructuredAdversarialTraining")
+    assert "minutes" not in said[0] and said[0].startswith("about ")
+    told = json.loads((plan.out / "tune.json").read_text())
+    assert list(told["rows"]) == ["before", "control", "after"]
+    assert all(sum(row["cards"].values()) == 2 for row in told["rows"].values())
+    assert told["verdict"]["ending"] == "cannot be told" and said[-1] == told["verdict"]["sentence"]
+    page = (plan.out / "tune.md").read_text()
+    assert "is a first guess" in page and told["verdict"]["sentence"] in page
+
+
+def test_the_same_command_again_leaves_everything(plan, tuned) -> None:
+    files = [plan.out / name / file for name in ("before", "control", "after")
+             for file in ("model.safetensors", "rows.parquet")]  # fmt: skip
+    times = [file.stat().st_mtime_ns for file in files]
+    tune(replace(plan, minutes=5), say=lambda _: None, progress=False)
+    assert [file.stat().st_mtime_ns for file in files] == times
+
+
+def test_another_plan_is_refused(plan, tuned) -> None:
+    with pytest.raises(InputError, match="was begun with another plan"):
+        tune(replace(plan, lr=0.1), say=lambda _: None, progress=False)
+
+
+def test_before_trains_a_last_layer_and_nothing_where_it_fits(plan, tuned) -> None:
+    from pellucid.config import from_config, read_yaml
+    from pellucid.tuning.tune import Decisions
+
+    decided = from_config(read_yaml(plan.out / "plan.yaml"), Decisions)
+    made = experiments(decided)
+    assert made["before"].fine_tuning.head_epochs == made["before"].epochs == 1
+    assert experiments(replace(decided, fits=True))["before"].epochs == 0
+    assert made["control"] == replace(made["after"], method=made["control"].method)
+    assert "control" not in experiments(replace(decided, plan=replace(plan, control=False)))
