@@ -1,4 +1,5 @@
 import json
+from collections import OrderedDict
 from typing import get_args
 
 import pytest
@@ -7,7 +8,7 @@ from torch import nn
 from pellucid import Experiment, Regular
 from pellucid.core.errors import InputError
 from pellucid.tuning.plan import NAMES, Tune
-from pellucid.tuning.presets import Family, Size, family_of, size_of, tuning_presets
+from pellucid.tuning.presets import Family, Size, family_of, size_of, smoothed_stage, tuning_presets
 from pellucid.tuning.presets_table import table
 
 
@@ -31,6 +32,26 @@ def test_families_are_told_by_layers() -> None:
     vit = nn.Sequential(nn.MultiheadAttention(4, 2), nn.GELU())
     assert [family_of(one) for one in (relu, smooth, vit)] == ["relu", "smooth", "vit"]
     assert [size_of(side) for side in (28, 63, 64, 159, 160, 500)] == ["small"] * 2 + ["medium"] * 2 + ["large"] * 2
+
+
+class Halving(nn.Module):
+    """A block that pads, then halves the map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pad, self.conv = nn.ZeroPad2d(1), nn.Conv2d(4, 4, 3, stride=2)
+
+    def forward(self, x):
+        return self.conv(self.pad(x))
+
+
+def test_the_smoothed_stage_is_a_whole_block() -> None:
+    stem = nn.Conv2d(3, 4, 1)
+    blocks = nn.Sequential(OrderedDict(stem=stem, one=Halving(), two=Halving(), three=Halving(), pool=nn.Flatten()))
+    assert smoothed_stage(blocks, (3, 32, 32)) == "two"  # not the padding inside the third, which is as large
+    inside = nn.Sequential(OrderedDict(features=blocks[:4], head=nn.Flatten()))
+    assert smoothed_stage(inside, (3, 32, 32)) == "features.three.pad"
+    assert smoothed_stage(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 2, 2)) is None
 
 
 def test_the_table_says_what_is_a_guess() -> None:

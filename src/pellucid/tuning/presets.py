@@ -102,7 +102,8 @@ def smoothed_stage(network: nn.Module, shape: tuple[int, int, int]) -> str | Non
     """The layer behind which a smoothing block goes: the last whose feature map has a quarter of the image's rows.
 
     In ResNets, VGGs and EfficientNets this is the end of an early stage, as in the authors' networks; in a transformer
-    of patches of 4 pixels, too. Where the smallest feature map is larger, it is the last layer with one.
+    of patches of 4 pixels, too. Where the smallest feature map is larger, it is the last layer with one. A layer inside
+    another one with a feature map is taken only where all are.
 
     Args:
         network: as `pellucid.models.build` returns it.
@@ -116,8 +117,11 @@ def smoothed_stage(network: nn.Module, shape: tuple[int, int, int]) -> str | Non
     """
     with torch.no_grad():
         layers, _ = observe(network, torch.zeros(1, *shape))
-    early = [layer for layer in layers if fits(layer) and layer.grid is not None and 4 * layer.grid.height >= shape[1]]
-    return early[-1].name.removeprefix("network.") if early else None
+    blocks = [layer for layer in layers if fits(layer)]
+    early = [layer for layer in blocks if layer.grid is not None and 4 * layer.grid.height >= shape[1]]
+    outermost = [layer for layer in early if not any(layer.name.startswith(f"{block.name}.") for block in blocks)]
+    found = outermost or early
+    return found[-1].name.removeprefix("network.") if found else None
 
 
 def tuning_preset(name: str, *, family: Family, size: Size) -> TuningPreset:
