@@ -9,7 +9,7 @@ from pellucid.methods.objective import Objective
 from pellucid.runs.settings import Experiment
 from pellucid.runs.trained import build_network
 
-__all__ = ["Spending", "duration", "spending", "step_seconds"]
+__all__ = ["Spending", "spending", "step_seconds"]
 
 TIMED = 3
 """Steps that are timed after the first, which is slower."""
@@ -85,14 +85,3 @@ def step_seconds(experiment: Experiment, train: Dataset) -> float:
         optimizer.zero_grad()
         seconds.append(time.perf_counter() - start)
     return min(seconds[1:])
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words.
-
-    >>> duration(40), duration(100), duration(5400)
-    ('40 s', '2 min', '1.5 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

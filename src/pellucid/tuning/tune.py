@@ -18,12 +18,13 @@ from pellucid.data.walk import files_below
 from pellucid.models import Network
 from pellucid.models.preprocessing import preprocessing_of
 from pellucid.report import write_picture, write_report
+from pellucid.runs.budget import duration
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.fine_tuning import FineTuning
 from pellucid.runs.settings import Experiment, Optimizer, Schedule
 from pellucid.runs.trained import build_network
 from pellucid.runs.training import fit
-from pellucid.tuning.estimate import duration, spending, step_seconds
+from pellucid.tuning.estimate import spending, step_seconds
 from pellucid.tuning.measuring import evaluation_of, told
 from pellucid.tuning.page import page
 from pellucid.tuning.plan import MOST_EPOCHS, Tune
