@@ -129,7 +129,7 @@ CONTINUES = "what was finished is kept: the same command given again continues"
     [
         (signal.SIGTERM, False, 143, "stopped by SIGTERM"),
         (signal.SIGTERM, True, 143, "stopped by SIGTERM"),
-        (signal.SIGINT, True, 130, "interrupted"),
+        (signal.SIGINT, True, 130, "(interrupted|stopped by SIGINT)"),  # parent or child may be heard first
     ],
     ids=["kill", "scheduler", "ctrl-c"],
 )
@@ -148,7 +148,7 @@ def test_several_trainings_stop_at_once_and_keep_where_they_stand(tmp_path, numb
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # a test that fails leaves no training behind
-    assert (process.returncode, said) == (code, f"pellucid: {words}; {CONTINUES}\n")
+    assert process.returncode == code and re.fullmatch(f"pellucid: {words}; {CONTINUES}\n", said)
     assert len(list(runs.glob("*/state.pt"))) == 2
     assert not list(tmp_path.glob("results/*")) and not list(runs.glob("*/model.safetensors"))
 
