@@ -15,14 +15,14 @@ def test_a_better_map_at_no_cost_is_worth_it() -> None:
     assert (found.ending, found.gained, found.lost) == ("worth it", ("mass", "ris"), ())
     assert found.sentence == (
         "Worth it: 10 points more of the map lies on the object and maps move 25 % less when the photograph is a "
-        "little noisy; accuracy is the same to a point; a step took 1.8 times as long."
+        "little noisy; accuracy changes by +0.0 points [−2.0, +2.0]; a step took 1.8 times as long."
     )
 
 
 def test_nothing_shown_is_no_gain() -> None:
     found = verdict({"gini": interval(0.01, 0.02)}, {"gini": 0.4}, SAME, step=2)
     assert found.ending == "no gain"
-    assert found.sentence.startswith("No gain, keep the control: sparsity (Gini) not shown to be better;")
+    assert found.sentence.startswith("No gain, keep the control: no improvement is shown of sparsity (Gini);")
 
 
 def test_a_worse_goal_or_dear_accuracy_makes_a_trade() -> None:
@@ -31,12 +31,19 @@ def test_a_worse_goal_or_dear_accuracy_makes_a_trade() -> None:
         "A trade: 10 points more of the map lies on the object, but sparsity (Gini) got worse;"
     )
     dear = verdict({"mass": interval(0.1, 0.02)}, {"mass": 0.4}, interval(-0.03, 0.02), step=2)
-    assert dear.ending == "a trade" and "accuracy is 3.0 points lower" in dear.sentence
+    assert dear.ending == "a trade" and "accuracy changes by −3.0 points [−5.0, −1.0]" in dear.sentence
 
 
 def test_a_lower_ris_is_better_and_few_images_tell_nothing() -> None:
     assert verdict({"ris": interval(3, 1)}, {"ris": 12}, SAME, step=2).lost == ("ris",)
     assert verdict({"ris": interval(3, 1, n=19)}, {"ris": 12}, SAME, step=2).ending == "cannot be told"
+
+
+def test_a_gain_from_nothing_counts() -> None:
+    found = verdict({"no_objection": interval(0.4, 0.1)}, {"no_objection": 0.0}, SAME, step=2)
+    assert found.ending == "worth it" and "no objection to 40 points more photographs" in found.sentence
+    sparser = verdict({"gini": interval(0.4, 0.1)}, {"gini": 0.0}, SAME, step=2)
+    assert "maps are clearly sparser" in sparser.sentence
 
 
 def test_corrected_for_how_much_is_tested() -> None:

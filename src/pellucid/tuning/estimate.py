@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pellucid.data import Dataset, Loader
 from pellucid.methods.objective import Objective
+from pellucid.runs.fine_tuning import FineTuning
 from pellucid.runs.settings import Experiment
 from pellucid.runs.trained import build_network
 
@@ -74,7 +75,11 @@ def step_seconds(experiment: Experiment, train: Dataset) -> float:
     batches = Loader(
         train, batch_size=min(experiment.batch_size, len(train)), shuffle=True, seed=experiment.seed, drop_last=True
     )
-    objective = Objective(model, experiment.method, len(train), total_steps=TIMED + 1, seed=experiment.seed)
+    tuning = experiment.fine_tuning or FineTuning()
+    objective = Objective(
+        model, experiment.method, len(train), total_steps=TIMED + 1, seed=experiment.seed,
+        running_statistics=tuning.running_statistics,
+    )  # fmt: skip
     optimizer = experiment.optimizer.build(objective.parameters())
     batch = next(iter(batches.epoch(0)))
     seconds = []

@@ -18,7 +18,8 @@ from pellucid.runs.directory import Run, read_run
 from pellucid.runs.environment import environment
 from pellucid.runs.evaluation import Evaluation, evaluate, measurement_of
 from pellucid.runs.trained import load_network, open_run
-from pellucid.statistics import Interval, mean_interval, paired_difference
+from pellucid.statistics import Interval
+from pellucid.statistics.shares import share_difference, share_interval
 from pellucid.tuning.plan import Tune
 from pellucid.tuning.verdict import GOALS, verdict
 
@@ -94,7 +95,7 @@ def told(
         "evidence": evidence,
         "test_images": next(iter(runs.values())).rows.num_rows,
         "composites": plan.composites if truth else 0,
-        "cards": plan.cards,
+        "cards": max(map(len, cards.values()), default=0),
         "rows": rows,
         "step": {"control": step[0], "after": step[1]},
     }
@@ -102,7 +103,7 @@ def told(
         differences = _differences(runs, truth, cards)
         own = {name: rows["control"].get(name, {}).get("mean") for name in differences}
         accuracy = runs["after"].measures["clean_accuracy"].difference(runs["after"], runs["control"])
-        known = {name: value for name, value in own.items() if value}
+        known = {name: value for name, value in own.items() if value is not None}
         found = verdict({name: differences[name] for name in known}, known, accuracy, step=step[1] / step[0])
         result["differences"] = {name: interval_data(one) for name, one in differences.items()}
         result["differences"]["clean_accuracy"] = interval_data(accuracy)
@@ -113,7 +114,7 @@ def told(
             "lost": found.lost,
         }
     else:
-        sentence = "Without a control nothing tells what the preset did; leave --control true to learn it."
+        sentence = "Without a control nothing tells what the preset did; --control true trains one."
         result["verdict"] = {"ending": "cannot be told", "sentence": sentence, "gained": (), "lost": ()}
     facts = environment(torch.device("cpu"))
     del facts["command"]  # it may hold a path of this machine
@@ -153,7 +154,7 @@ def _row(run: Run, truth: Run | None, cards: Sequence[Examined] | None) -> dict[
             told_as = "composite_accuracy" if name == "clean_accuracy" else name
             row[told_as] = interval_data(truth.measures[name].interval(truth))
     if cards:
-        row["no_objection"] = interval_data(mean_interval(_without_objection(cards)))
+        row["no_objection"] = interval_data(share_interval(_without_objection(cards)))
         row["cards"] = counted(cards)
     return row
 
@@ -170,7 +171,7 @@ def _differences(
         elif truth and goal.name in truth["after"].measures:
             found[goal.name] = truth["after"].measures[goal.name].difference(truth["after"], truth["control"])
     if cards:
-        found["no_objection"] = paired_difference(
+        found["no_objection"] = share_difference(
             _without_objection(cards["after"]), _without_objection(cards["control"])
         )
     return found

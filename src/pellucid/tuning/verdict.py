@@ -82,7 +82,7 @@ def verdict(
 
     >>> sparser, same = Interval(0.05, 0.04, 0.06, 200), Interval(0.0, -0.01, 0.01, 200)
     >>> verdict({"gini": sparser}, {"gini": 0.5}, same, step=2).sentence
-    'Worth it: maps are 10 % sparser by the Gini index; accuracy is the same to a point; a step took 2.0 times as long.'
+    'Worth it: maps are 10 % sparser by the Gini index; accuracy changes by +0.0 points [−1.0, +1.0]; a step took 2.0 times as long.'
     """
     goals = [goal for goal in GOALS if goal.name in differences and differences[goal.name].n >= FEWEST]
     if not goals:
@@ -99,7 +99,8 @@ def verdict(
     if not gained:
         tested = _listed([NAMES[goal.name] for goal in goals])
         worse = f", and {_listed([NAMES[goal.name] for goal in lost])} got worse" if lost else ""
-        return Verdict("no gain", f"No gain, keep the control: {tested} not shown to be better{worse}; {cost}.", *names)
+        sentence = f"No gain, keep the control: no improvement is shown of {tested}{worse}; {cost}."
+        return Verdict("no gain", sentence, *names)
     better = _listed([_change(goal, differences, control) for goal in gained])
     if lost or dearer:
         against = f", but {_listed([NAMES[goal.name] for goal in lost])} got worse" if lost else ""
@@ -116,17 +117,17 @@ NAMES = {
 
 
 def _accuracy(difference: Interval) -> str:
-    points = 100 * difference.mean
-    if abs(difference.mean) <= ALLOWED:
-        return "accuracy is the same to a point"
-    return f"accuracy is {abs(points):.1f} points {'higher' if points > 0 else 'lower'}"
+    """The change of accuracy in points with its interval, so that few photographs are not taken for a proof."""
+    numbers = difference.mean, difference.low, difference.high
+    mean, low, high = (f"{100 * number:+.1f}".replace("-", "−") for number in numbers)
+    return f"accuracy changes by {mean} points [{low}, {high}]"
 
 
 def _change(goal: Goal, differences: Mapping[str, Interval], control: Mapping[str, float]) -> str:
-    change = abs(differences[goal.name].mean)
+    change, before = abs(differences[goal.name].mean), abs(control[goal.name])
     if goal.percent:
         return goal.words.format(f"{100 * change:.0f} points")
-    return goal.words.format(f"{100 * change / abs(control[goal.name]):.0f} %")
+    return goal.words.format(f"{100 * change / before:.0f} %" if before else "clearly")
 
 
 def _listed(parts: Sequence[str]) -> str:
