@@ -185,7 +185,6 @@ def test_wrong_magnitudes_are_named():
 def test_randaugment_of_the_real_library(monkeypatch):
     monkeypatch.undo()
     randaugment._library.cache_clear()
-    pytest.importorskip("kornia", reason="needs kornia: pip install 'pellucid[augment]'")
     image = images(n=8, size=32)
     changed = RandAugment()(image, StepDraws(0, 0))
     assert changed.shape == image.shape and float(changed.min()) >= 0 and float(changed.max()) <= 1

@@ -23,10 +23,7 @@ def spelled(path: Path) -> set[str]:
 
 
 def test_no_other_module_spells_a_file_name() -> None:
-    # Rooms that are being rebuilt at the same time still do.
-    left = {"cli", "papers", "reproduction"}
-    others = [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in left]
-    found = {path.relative_to(PACKAGE).as_posix() for path in others if spelled(path)}
+    found = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if spelled(path)}
     exported = {name for name in found if name.startswith("exports/")}  # files of a folder that no run is in
     assert found - exported - {"runs/evaluation.py"} == {"runs/directory.py"}
 

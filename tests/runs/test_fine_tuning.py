@@ -26,16 +26,11 @@ from pellucid import (
     fgsm,
     fit,
 )
-from pellucid.cli.options import Parser
 from pellucid.config import from_config, to_config
-from pellucid.core.modes import wake
 from pellucid.data import Loader, load
 from pellucid.runs import training
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import Interrupted
-from pellucid.runs.fine_tuning import weights_of_classes
-from pellucid.runs.layers import freeze, layers, only_head, parameter_groups, what_trains
-from pellucid.runs.selection import Selection, moving_average
 
 PACKAGE = "photographs_for_fine_tuning"
 SOURCE = """
@@ -207,18 +202,6 @@ def test_networks_are_put_in_training_mode_as_their_factories_mean_it(regular, g
     )
 
 
-def test_waking_honours_parts_beside_others_and_nothing_else():
-    network = nn.Sequential(nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)), nn.Linear(1, 1))
-    network[0].eval()
-    wrapped = nn.Sequential(nn.Identity(), network)
-    wake(wrapped)
-    assert [module.training for module in network.modules()] == [True, False, False, False, True]
-    network.eval()
-    network[1].train()  # a fresh head on a network that a loader returned
-    wake(wrapped)
-    assert all(module.training for module in wrapped.modules())
-
-
 def one_step(tmp_path, name, tuning=None, **changes):
     """What one step of plain gradient descent on one batch of the network without BatchNorm subtracts."""
     data = Data(name=f"{PACKAGE}:make", channels=1, validation=24, augmentation="none", limit=16)
@@ -281,14 +264,6 @@ def test_the_average_is_that_of_the_steps(tmp_path):
     torch.testing.assert_close(slow["network.head.weight"], ramp)
 
 
-def test_a_network_that_does_not_move_is_its_own_average():
-    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    average = moving_average(network, 0.9)
-    for _ in range(3):
-        average.update_parameters(network)
-    assert all(map(torch.equal, average.module.state_dict().values(), network.state_dict().values()))
-
-
 UNSTEADY = {"optimizer": Optimizer(name="sgd", lr=3.0, momentum=0.0), "epochs": 6}
 
 
@@ -307,18 +282,6 @@ def test_the_best_epoch_is_kept(tmp_path, score):
     ]
     shorter = train(tmp_path / "shorter", "Small", FineTuning(), **(UNSTEADY | {"epochs": best + 1}))
     assert not moved(kept, shorter)
-
-
-def test_what_is_best_depends_on_the_score():
-    scores = [(0.9, 0.6, 0.5), (0.8, 0.7, 0.4), (0.7, 0.5, 0.3), (0.9, 0.6, 0.4)]
-    names = ("validation_accuracy", "validation_balanced_accuracy", "validation_loss")
-    best = {}
-    for score in ("accuracy", "balanced_accuracy", "loss"):
-        selection = Selection(FineTuning(keep="best", score=score))
-        for epoch, values in enumerate(scores):
-            selection.see(epoch, dict(zip(names, values, strict=True)), nn.Linear(1, 1))
-        best[score] = selection.epoch
-    assert best == {"accuracy": 3, "balanced_accuracy": 1, "loss": 2}
 
 
 def test_balanced_accuracy_is_the_mean_over_classes(tmp_path):
@@ -396,38 +359,6 @@ def test_two_processes_fine_tune_as_one(tmp_path):
         assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["cosine", "steps", "constant"])
-def test_the_warm_up_multiplies_any_schedule(name):
-    def rates(rising):
-        weights = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
-        groups = [{"params": [weight], "lr": lr} for weight, lr in zip(weights, (0.1, 0.3), strict=True)]
-        optimizer = torch.optim.SGD(groups, lr=1.0)
-        schedule = Schedule(name=name, milestones=(2,)).build(optimizer, steps_per_epoch=4, epochs=3, rising=rising)
-        seen = []
-        for _ in range(12):
-            seen.append([group["lr"] for group in optimizer.param_groups])
-            optimizer.step()
-            schedule.step()
-        return torch.tensor(seen, dtype=torch.float64)
-
-    plain, warm = rates(0), rates(5)
-    rise = torch.tensor([0.2, 0.4, 0.6, 0.8, *[1.0] * 8], dtype=torch.float64)
-    torch.testing.assert_close(warm, plain * rise[:, None])
-    torch.testing.assert_close(plain[:, 1], 3 * plain[:, 0])
-    assert torch.equal(rates(1), plain)
-
-
-def test_one_cycle_keeps_the_rates_of_layers():
-    weights = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
-    optimizer = torch.optim.SGD([{"params": [w], "lr": lr} for w, lr in zip(weights, (0.1, 0.4), strict=True)], lr=1.0)
-    schedule = Schedule().build(optimizer, steps_per_epoch=4, epochs=3)
-    for _ in range(11):
-        one, other = (group["lr"] for group in optimizer.param_groups)
-        assert other == pytest.approx(4 * one)
-        optimizer.step()
-        schedule.step()
-
-
 def test_balanced_sampling_evens_the_classes_of_an_epoch(tmp_path):
     data = load(experiment().dataset, "train")
     counts = Counter(data.labels.tolist())
@@ -451,74 +382,6 @@ def test_balanced_sampling_evens_the_classes_of_an_epoch(tmp_path):
     assert moved(train(tmp_path / "run", "Small", FineTuning(sampling="balanced")), train(tmp_path / "plain"))
     with pytest.raises(InputError, match="balanced classes are drawn anew in each epoch"):
         Loader(data, batch_size=16, shuffle=False, seed=0, balanced=True, drop_last=True)
-
-
-def test_class_weights_have_mean_one_over_the_images():
-    labels = [0] * 6 + [1] * 3 + [2]
-    balanced = weights_of_classes("balanced", labels, "abc")
-    shares = [weight * labels.count(label) for label, weight in enumerate(balanced)]
-    assert shares == pytest.approx([10 / 3] * 3)
-    given = weights_of_classes((1.0, 2.0, 3.0), labels, "abc")
-    assert sum(given[label] for label in labels) == pytest.approx(10)
-    assert given[2] == pytest.approx(3 * given[0])
-    assert weights_of_classes("balanced", [0, 0], "ab") == (1.0, 0.0)
-    assert weights_of_classes(None, labels, "abc") is None
-
-
-def test_layers_are_counted_from_the_image_to_the_logits():
-    class Token(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.token = nn.Parameter(torch.zeros(1, 1, 4))
-            self.blocks = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
-            self.norm = nn.LayerNorm(4)
-            self.head = nn.Linear(4, 2)
-
-    assert [layer.name for layer in layers(Token())] == ["", "blocks.0", "blocks.1", "head"]
-    assert set(layers(Token())[2].parameters) == {"blocks.1.weight", "blocks.1.bias", "norm.weight", "norm.bias"}
-    network = Token()
-    groups = parameter_groups(nn.ModuleList([network, nn.Linear(1, 1)]), network, lr=1.0, layer_decay=0.125)
-    assert [group["lr"] for group in groups] == pytest.approx([0.125, 0.25, 0.5, 1.0, 1.0])
-    freeze(network, FineTuning(freeze_share=0.75))
-    assert [name for name, p in network.named_parameters() if p.requires_grad] == ["head.weight", "head.bias"]
-
-
-def test_only_the_head_gives_everything_back():
-    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.BatchNorm1d(2).eval(), nn.Linear(2, 2))
-    network[0].weight.requires_grad_(False)
-    with only_head(network) as resting:
-        assert what_trains(network).startswith("6 of 20 parameters train; BatchNorm statistics follow the data in 0 of")
-        assert len(resting) == 5
-    assert what_trains(network) == (
-        "16 of 20 parameters train; BatchNorm statistics follow the data in 1 of 2 layers (2 stays as it is)"
-    )
-
-
-WRONG = {
-    "freeze": (("stem", ""), "freeze must be a tuple of names of layers"),
-    "freeze_share": (1.0, r"freeze_share must be in \[0, 1\), got 1"),
-    "batchnorm": ("fixed", "batchnorm must be follow or frozen, got 'fixed'"),
-    "running_statistics": ("none", "running_statistics must be clean or all, got 'none'"),
-    "layer_decay": (0.0, r"layer_decay must be in \(0, 1\], got 0"),
-    "head_epochs": (-1, "head_epochs must be a whole number of at least 0, got -1"),
-    "warmup": (1.0, r"warmup must be in \[0, 1\), got 1"),
-    "ema": (1.0, r"ema must be in \(0, 1\), such as 0.999, got 1"),
-    "keep": ("first", "keep must be best or last, got 'first'"),
-    "score": ("auc", "score must be one of accuracy, balanced_accuracy, loss, got 'auc'"),
-    "patience": (0, "patience must be a whole number of at least 1, got 0"),
-    "clip": (0.0, "clip must be positive, got 0"),
-    "accumulate": (0, "accumulate must be a whole number of at least 1, got 0"),
-    "class_weights": ((0.0, 0.0), "class_weights must be balanced or one number a class, none below 0"),
-    "sampling": ("random", "sampling must be balanced or None, got 'random'"),
-    "label_smoothing": (1.0, r"label_smoothing must be in \[0, 1\), got 1"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_values_are_one_sentence(name):
-    value, sentence = WRONG[name]
-    with pytest.raises(InputError, match=sentence):
-        FineTuning(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -549,28 +412,3 @@ def test_what_cannot_be_is_one_sentence_and_leaves_nothing(tmp_path, tuning, cha
     with pytest.raises(InputError, match=sentence):
         ask()
     assert not (tmp_path / "run").exists()
-
-
-def test_every_choice_is_a_flag():
-    parser = Parser("train", "Train.", settings="pellucid.Experiment", config=True)
-    made, _ = parser.parse(
-        [
-            *["--fine_tuning.freeze=stem,block.0", "--fine_tuning.class_weights=balanced", "--fine_tuning.ema=0.99"],
-            *["--fine_tuning.sampling=null", "--fine_tuning.keep=best", "--fine_tuning.patience=3", "--epochs=0"],
-        ]
-    )
-    assert made.fine_tuning == FineTuning(
-        freeze=("stem", "block.0"), class_weights="balanced", ema=0.99, keep="best", patience=3
-    )
-    made, _ = parser.parse(["--fine_tuning.class_weights=1,2.5"])
-    assert made.fine_tuning == FineTuning(class_weights=(1.0, 2.5))
-
-
-@pytest.mark.parametrize(
-    "tuning", [{"class_weights": "balanced"}, {"sampling": "balanced"}, {"label_smoothing": 0.1}]
-)  # fmt: skip
-def test_choices_of_classes_are_for_images_of_one_class(tuning):
-    name, value = next(iter(tuning.items()))
-    training._check_task(FineTuning(**tuning), "multiclass")
-    with pytest.raises(InputError, match=f"fine_tuning.{name} is for images that have one class each, got {value!r}"):
-        training._check_task(FineTuning(**tuning), "multilabel")

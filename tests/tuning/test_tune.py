@@ -43,6 +43,7 @@ def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tun
     told = json.loads((plan.out / "tune.json").read_text())
     assert list(told["rows"]) == ["before", "control", "after"]
     assert all(sum(row["cards"].values()) == 2 for row in told["rows"].values())
+    assert told["shown"] == ["clean_accuracy", "gini", "ris", "no_objection"]
     assert told["verdict"]["ending"] == "cannot be told" and said[-1] == told["verdict"]["sentence"]
     page = (plan.out / "tune.md").read_text()
     assert "is a first guess" in page and told["verdict"]["sentence"] in page

@@ -25,11 +25,12 @@ def train(arguments: Sequence[str]) -> None:
     parser.add_argument("--snapshots", default=0, type=int, help="epochs between two snapshots of the maps; 0 for none")
     add_engine(parser)
     experiment, parsed = parser.parse(arguments, underneath=_preset)
+    from pellucid.runs.directory import RunDirectory
     from pellucid.runs.settings import read_experiment
     from pellucid.runs.training import fit, is_first_process
 
     if parsed.resume and not parsed.given and parsed.preset is None:
-        if not (parsed.run / "experiment.yaml").exists():
+        if not RunDirectory(parsed.run).experiment.exists():
             raise InputError(f"there is nothing to resume in {parsed.run}; give the settings of the run to begin it")
         experiment = read_experiment(parsed.run)
     for note in _short_attacks(experiment.method):

@@ -21,7 +21,7 @@ from pellucid.papers.summary import network, summarise
 from pellucid.papers.table import table_name, tables
 from pellucid.papers.table_page import figure_file, page
 from pellucid.report.picture import write_picture
-from pellucid.runs.directory import read_run
+from pellucid.runs.directory import RunDirectory, read_run
 from pellucid.runs.environment import environment
 from pellucid.runs.training import build_network
 
@@ -50,7 +50,7 @@ def reproduce(plan: Reproduction, *, progress: bool = True) -> list[Path]:
     for table in wanted:
         refuse_fewer_seeds(plan.results / f"{table_name(plan, table)}.json", plan.seeds)
     check_writable(plan.results)
-    build_each([stage for stage in stages if not (stage.run / "model.safetensors").exists()])
+    build_each([stage for stage in stages if not RunDirectory(stage.run).is_finished])
     facts = environment(torch.device("cpu"))  # before the tables change the working tree
     del facts["command"]  # it may hold a path of this machine; the table has one without
     with tqdm(
@@ -135,8 +135,8 @@ def forecast(plan: Reproduction) -> None:
         if kind not in costs:
             costs[kind] = estimated_cost(stage)
         cost = costs[kind]
-        trained = (stage.run / "model.safetensors").exists()
-        measured = (stage.run / "rows.parquet").exists()
+        trained = RunDirectory(stage.run).is_finished
+        measured = RunDirectory(stage.run).is_evaluated
         left += cost.training * (not trained) + cost.measuring * (not measured)
         whole += cost.training * every / here + cost.measuring
         if stage.experiment.seed == 0:

@@ -1,6 +1,6 @@
 """What is measured of a tuning's networks: the photographs, composites of them, and the trust cards' words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ from pellucid.tuning.verdict import GOALS, verdict
 __all__ = ["composites_of", "evaluation_of", "told"]
 
 SHOWN = ("clean_accuracy", "robust_accuracy", "gini", "ris", "ros", "aopc_morf", "aopc_lerf")
-"""Measures of the photographs that are told, where they were measured, before any others that were asked for."""
+"""Measures of the photographs that the page tells, where they were measured; the JSON file has all."""
+FURTHER = ("composite_accuracy", "mass", "no_objection")
+"""What the page tells of composites and cards."""
 TRUTH = ("clean_accuracy", "mass", "mass_lift")
 """Measures of the composites."""
 TIMED = 4
@@ -71,7 +73,14 @@ def composites_of(plan: Tune, side: int) -> Data | None:
 
 
 def told(
-    plan: Tune, names: Sequence[str], *, side: int, step: tuple[float, float], evidence: str | None, progress: bool
+    plan: Tune,
+    names: Sequence[str],
+    *,
+    side: int,
+    step: tuple[float, float],
+    evidence: str | None,
+    say: Callable[[str], None],
+    progress: bool,
 ) -> dict[str, Any]:
     """Everything that a tuning found, as plain data.
 
@@ -81,10 +90,15 @@ def told(
         side: of the photographs that the networks see, in pixels.
         step: seconds of a step of the control and of the preset.
         evidence: file whose numbers chose the preset; None where it is a first guess.
+        say: takes a line before what takes long.
         progress: show bars on a terminal.
     """
     runs = {name: read_run(plan.out / name) for name in names}
+    if composites_of(plan, side) is not None:
+        say("measuring on composites of the photographs")
     truth = _composites(plan, names, side, progress)
+    if plan.cards:
+        say(f"making the cards of {min(plan.cards, next(iter(runs.values())).rows.num_rows)} photographs")
     cards = {name: _cards(plan, run) for name, run in runs.items()} if plan.cards else {}
     rows = {name: _row(run, truth.get(name), cards.get(name)) for name, run in runs.items()}
     result: dict[str, Any] = {
@@ -96,6 +110,7 @@ def told(
         "test_images": next(iter(runs.values())).rows.num_rows,
         "composites": plan.composites if truth else 0,
         "cards": max(map(len, cards.values()), default=0),
+        "shown": [name for name in dict.fromkeys((*SHOWN, *plan.metrics, *FURTHER)) if name in rows["after"]],
         "rows": rows,
         "step": {"control": step[0], "after": step[1]},
     }
@@ -147,8 +162,7 @@ def _cards(plan: Tune, run: Run) -> list[Examined]:
 
 def _row(run: Run, truth: Run | None, cards: Sequence[Examined] | None) -> dict[str, Any]:
     """One network's numbers with their intervals."""
-    measures = {name: run.measures[name] for name in [*SHOWN, *run.measures] if name in run.measures}
-    row: dict[str, Any] = {name: interval_data(measure.interval(run)) for name, measure in measures.items()}
+    row: dict[str, Any] = {name: interval_data(measure.interval(run)) for name, measure in run.measures.items()}
     if truth is not None:
         for name in TRUTH:
             told_as = "composite_accuracy" if name == "clean_accuracy" else name

@@ -23,14 +23,13 @@ HEADS = {
 def page(result: Mapping[str, Any]) -> str:
     """A tuning's Markdown from its JSON: the verdict, the table, what was tested, how it was made."""
     rows: Mapping[str, Mapping[str, Any]] = result["rows"]
-    columns = [name for name in next(iter(rows.values())) if name != "cards"]
     lines = [f"# {result['network']} tuned on {result['photos']}", "", f"**{result['verdict']['sentence']}**", ""]
     if result["evidence"] is None:
         lines += [f"The preset {result['preset']} is a first guess for such a network: no search has chosen it.", ""]
     lines += ["| | " + " | ".join(rows) + " |", "| --- |" + " ---: |" * len(rows)]
     lines += [
         f"| {_head(name)} | " + " | ".join(_cell(name, row.get(name)) for row in rows.values()) + " |"
-        for name in columns
+        for name in result["shown"]
     ]
     lines += ["", *(f"- {NAMES[name]}" for name in rows), "", *_said(result), ""]
     return "\n".join(lines)

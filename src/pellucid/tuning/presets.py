@@ -33,8 +33,8 @@ Family = Literal["relu", "smooth", "vit"]
 Size = Literal["small", "medium", "large"]
 SIDES: dict[Size, str] = {"small": "below 64 px", "medium": "64 to 159 px", "large": "160 px and more"}
 
-SMOOTH = (nn.SiLU, nn.GELU, nn.Hardswish, nn.Mish, nn.Softplus, nn.ELU, nn.CELU)
-"""Activations that have a second derivative, or nearly."""
+SMOOTH = ("silu", "swish", "gelu", "mish", "softplus", "elu", "celu", "tanh")
+"""Ends of the names of activations that have a second derivative, or nearly; libraries have classes of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +81,11 @@ def family_of(network: nn.Module) -> Family:
     >>> family_of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())), family_of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU()))
     ('relu', 'smooth')
     """
-    kinds = [type(module) for module in network.modules()]
-    if any("attention" in kind.__name__.lower() for kind in kinds):
+    names = [type(module).__name__.lower() for module in network.modules()]
+    if any("attention" in name for name in names):
         return "vit"
-    smooth = sum(issubclass(kind, SMOOTH) for kind in kinds)
-    kinked = sum(issubclass(kind, nn.ReLU | nn.ReLU6 | nn.LeakyReLU) for kind in kinds)
+    kinked = sum("relu" in name for name in names)
+    smooth = sum(name.endswith(SMOOTH) and "relu" not in name for name in names)
     return "smooth" if smooth > kinked else "relu"
 
 
@@ -103,7 +103,7 @@ def smoothed_stage(network: nn.Module, shape: tuple[int, int, int]) -> str | Non
 
     In ResNets, VGGs and EfficientNets this is the end of an early stage, as in the authors' networks; in a transformer
     of patches of 4 pixels, too. Where the smallest feature map is larger, it is the last layer with one. A layer inside
-    another one with a feature map is taken only where all are.
+    a block with a feature map of its own is taken only where all are.
 
     Args:
         network: as `pellucid.models.build` returns it.
@@ -117,10 +117,11 @@ def smoothed_stage(network: nn.Module, shape: tuple[int, int, int]) -> str | Non
     """
     with torch.no_grad():
         layers, _ = observe(network, torch.zeros(1, *shape))
-    blocks = [layer for layer in layers if fits(layer)]
-    early = [layer for layer in blocks if layer.grid is not None and 4 * layer.grid.height >= shape[1]]
-    outermost = [layer for layer in early if not any(layer.name.startswith(f"{block.name}.") for block in blocks)]
-    found = outermost or early
+    seen = [layer for layer in layers if fits(layer)]
+    blocks = [layer for layer in seen if not isinstance(layer.module, nn.Sequential)]  # a mere row is no block
+    early = [layer for layer in seen if layer.grid is not None and 4 * layer.grid.height >= shape[1]]
+    whole = [layer for layer in early if not any(layer.name.startswith(f"{block.name}.") for block in blocks)]
+    found = whole or early
     return found[-1].name.removeprefix("network.") if found else None
 
 

@@ -99,8 +99,9 @@ def tune(plan: Tune, *, say: Callable[[str], None] | None = None, progress: bool
         evaluate(plan.out / name, evaluation, resume=True, progress=progress)
         say(f"{name} is measured, {duration(time.monotonic() - started)} after the start")
     result = told(
-        plan, list(runs), side=decided.side, step=decided.step, evidence=_preset(decided).evidence, progress=progress
-    )
+        plan, list(runs), side=decided.side, step=decided.step, evidence=_preset(decided).evidence, say=say,
+        progress=progress,
+    )  # fmt: skip
     result["decisions"] = {name: value for name, value in to_config(decided).items() if name != "plan"}
     result["seconds"] = round(time.monotonic() - started)
     for file, text in (("tune.json", json.dumps(result, indent=2) + "\n"), ("tune.md", page(result))):

