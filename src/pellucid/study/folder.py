@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from pellucid.config import from_config, read_yaml, write_yaml
+from pellucid.config import read_config, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.study.design import Study
@@ -102,9 +102,8 @@ def read_study(folder: str | Path) -> Study:
     path = Path(folder) / "study.yaml"
     if not path.is_file():
         raise InputError(f"there is no {path}; `pellucid study new` makes a study folder")
-    content = read_yaml(path)
     try:
-        study: Study = from_config(content, Study)
+        study: Study = read_config(path, Study)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return study
