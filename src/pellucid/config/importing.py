@@ -7,7 +7,7 @@ from typing import Any
 from pellucid.config.trusted import check_home, searchable
 from pellucid.core.errors import InputError, raised
 
-__all__ = ["import_name"]
+__all__ = ["check_passed_on", "import_name"]
 
 
 def import_name(path: str) -> Any:
@@ -23,13 +23,33 @@ def import_name(path: str) -> Any:
     >>> import_name("pellucid.methods.Regular").__name__
     'Regular'
     """
+    found = _imported(path)
+    check_home(found, path)
+    return found
+
+
+def check_passed_on(path: str) -> None:
+    """Refuse an import path of a trusted package by which it only passes on what another has, as import_name would.
+
+    Args:
+        path: the import path; one that cannot be imported is told where it is asked for.
+
+    Raises:
+        InputError: a file is being read, and the path means code of a package that is not trusted.
+    """
+    try:
+        found = _imported(path)
+    except InputError:
+        return
+    check_home(found, path)
+
+
+def _imported(path: str) -> Any:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     try:
         with searchable(path):
-            found = attrgetter(name)(import_module(module))
+            return attrgetter(name)(import_module(module))
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(f"cannot import {path!r}: {error}; give it as package.module.name") from error
     except Exception as error:  # a user's module may raise anything
         raise InputError(f"cannot import {path!r}: {raised(error)}") from error
-    check_home(found, path)
-    return found

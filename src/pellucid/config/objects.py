@@ -21,7 +21,7 @@ from pellucid.config.declared import (
     options_of,
     public_name,
 )
-from pellucid.config.importing import import_name
+from pellucid.config.importing import check_passed_on, import_name
 from pellucid.config.trusted import CODE_OPTIONS, check_trusted, is_import_path, name_typed
 from pellucid.core.errors import InputError
 
@@ -155,7 +155,7 @@ def _permit(path: str, where: str, *, typed: bool) -> None:
     if typed:
         name_typed(path)
     elif check_trusted(path, where):
-        import_name(path)  # which refuses what a trusted package only passes on
+        check_passed_on(path)
 
 
 def _object(value: Any, options: tuple[Any, ...], classes: list[type], where: str, default: Any, *, typed: bool) -> Any:
