@@ -1,6 +1,5 @@
 """How far a training is: its losses so far, its log, and everything that resuming needs."""
 
-import csv
 import dataclasses
 import io
 import math
@@ -14,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from pellucid.config import write_json, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.core.spreadsheet import write_table
 from pellucid.core.torch_files import read_torch_file, reason_of
 from pellucid.data import Dataset
 from pellucid.methods.method import sample_numbers
@@ -53,9 +53,7 @@ def write_rows(directory: RunDirectory, rows: list[dict[str, Any]]) -> None:
     """Write the log, one row an epoch; of no epoch its first columns alone."""
     names = list(dict.fromkeys(name for row in rows for name in row)) or ["epoch", "step", "seconds"]
     with whole_file(directory.training) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+        write_table(file, names, rows)
 
 
 def write_weights(directory: RunDirectory, weights: dict[str, Tensor]) -> None:
