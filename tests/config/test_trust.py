@@ -18,6 +18,7 @@ from pellucid.config.own_files import notes_file
 from pellucid.config.trusted import carried, command_line, is_import_path
 from pellucid.data import load
 from pellucid.models.network import build
+from pellucid.tuning.tune import Decisions
 
 OWN = """
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ PLACES = [
     (Evaluation(), ("metrics",), "[{class_path: NAME.Peak}]", Evaluation),
     (Evaluation(), ("saliency",), "[vanilla_gradient, NAME.grad]", Evaluation),
     (Evaluation(), ("saliency",), "[{class_path: 'NAME:grad', init_args: {x: 1}}]", Evaluation),
+    ({"plan": {"photos": "x"}}, ("plan", "network"), "NAME:Net", Decisions),
+    ({"plan": {"photos": "x", "network": "timm:a"}}, ("plan", "metrics"), "[gini, NAME.Peak]", Decisions),
 ]  # fmt: skip
 
 
@@ -271,7 +274,8 @@ def test_processes_of_a_pool_know_what_the_user_has_named(own):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("lenet5", False), ("timm:resnet18.a1_in1k", False), ("truth:shapes", False), ("huggingface:a/b.c", False),
+    [("lenet5", False), ("timm:resnet18.a1_in1k", False), ("truth:shapes", False), ("object:a.b.Net", False),
+     ("huggingface:a/b.c", False),
      ("my:Net", True), ("my.Net", True), ("timm.models:x", True), ("os.system", True), ("gini", False)],
 )  # fmt: skip
 def test_which_words_name_code(text, expected):

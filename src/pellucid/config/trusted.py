@@ -35,7 +35,7 @@ __all__ = [
     "trust",
 ]
 
-SOURCES = ("timm", "torchvision", "huggingface", "truth")
+SOURCES = ("timm", "torchvision", "huggingface", "truth", "object")
 """What stands before a colon without being a module."""
 
 CODE_OPTIONS = ("trust_remote_code", "weights_only", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay")
