@@ -89,7 +89,7 @@ class trust:  # called like a function, and ended like a context
         packages: names of packages or modules whose code you trust, such as ``my_package`` or ``my_package.networks``.
 
     Raises:
-        InputError: no name of a package.
+        InputError: no name of a package, or one of Python's own library, whose functions a file could call.
 
     >>> with trust("my_package"):
     ...     pass
@@ -102,6 +102,11 @@ class trust:  # called like a function, and ended like a context
         for package in packages:
             if not isinstance(package, str) or not _PACKAGE.fullmatch(package):
                 raise InputError(f"a package to trust is named like my_package or my_package.networks, got {package!r}")
+            if _root(package) in sys.stdlib_module_names:
+                raise InputError(
+                    f"{package!r} is of Python's own library, by which a file could do anything; a package of "
+                    "networks, data sets, methods or metrics is accepted"
+                )
         self._before = dict(_GRANTED.folders)
         _GRANTED.folders |= dict.fromkeys(packages, _COMMAND.folder)
 
@@ -194,6 +199,11 @@ def check_trusted(path: str, place: str = "") -> bool:
         return False
     at = f" at {place}" if place else ""
     package = _root(path)
+    if package in sys.stdlib_module_names:
+        raise InputError(
+            f"{file.path} names {path!r}{at}, which is of Python's own library, not part of pellucid, and was not "
+            "imported; no network, data set, method or metric is there, and --trust is for packages of people you know"
+        )
     raise InputError(
         f"{file.path} names {path!r}{at}, which is not part of pellucid and was not imported; if you trust who wrote "
         f"it and the file, give --trust {package}, in Python pellucid.trust({package!r})"
