@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from pellucid.config import from_config, read_yaml, to_config, write_yaml
+from pellucid.config import ImportPath, read_config, read_yaml, to_config, write_yaml
 from pellucid.core.checks import at_least, one_of, positive
 from pellucid.core.errors import InputError
 from pellucid.core.types import Saliency
@@ -92,7 +92,7 @@ class Evaluation:
     """
 
     images: int = 1000
-    metrics: tuple[str | Metric, ...] = ("default",)
+    metrics: tuple[ImportPath | Metric, ...] = ("default",)
     split: Literal["test", "validation"] = "test"
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     stability: tuple[str, ...] | None = None
@@ -255,7 +255,7 @@ def _is_finished(run: RunDirectory, evaluation: Evaluation) -> bool:
     try:
         metadata = pq.read_schema(run.rows).metadata or {}
         config = read_yaml(run.evaluation)
-        made = from_config(config, Evaluation)
+        made = read_config(run.evaluation, Evaluation)
     except (pa.ArrowInvalid, OSError, InputError):  # truncated, or of metrics that are not here
         return False
     same_key = metadata.get(b"pellucid.key") == _key(run.path, config, made.transfer).encode()
@@ -298,7 +298,7 @@ def _evaluate(
         begun = _key(run, to_config(evaluation), evaluation.transfer)
         plan = directory.parts(begun) / directory.evaluation.name
         if resume and plan.exists():
-            made: Evaluation = from_config(read_yaml(plan), Evaluation)
+            made: Evaluation = read_config(plan, Evaluation)
         else:
             measurement(evaluation).columns(model)  # refuses what no file can hold before anything is measured
             made = evaluation
