@@ -19,6 +19,7 @@ from pellucid.core.types import Task, task_of
 from pellucid.data import sources
 from pellucid.data.config import TRUTH, Data
 from pellucid.data.cut import apart, cut, order
+from pellucid.data.silence import silenced
 from pellucid.data.splits import Images, Rows, Split, Stored, Truth
 
 __all__ = ["FITS", "Dataset", "load"]
@@ -417,7 +418,7 @@ def _decoded(images: Images, rows: Sequence[int], shape: tuple[int, int, int], w
             decoded[i] = images[rows[i]]
 
     # Threads, since libjpeg and libpng release the interpreter's lock.
-    with ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
+    with silenced(), ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
         for _ in pool.map(fill, range(0, len(rows), SHARE)):
             pass
     return decoded

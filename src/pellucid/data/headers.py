@@ -1,6 +1,8 @@
 """A first look at the files of a folder: which are pictures, of which size, and which must be left out."""
 
+import errno
 import os
+import stat
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -10,11 +12,14 @@ from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
 
+from pellucid.core.errors import InputError
 from pellucid.data import dicom
 from pellucid.data.config import CHANNELS
-from pellucid.data.content import ARRAYS, TIFFS
-from pellucid.data.decoding import ORIENTATION
+from pellucid.data.content import ARRAYS, TIFFS, first_line, opened_file
+from pellucid.data.decoding import is_deep, orientation, pixels
+from pellucid.data.silence import silenced
 
 __all__ = ["SUFFIXES", "Header", "Sifted", "header", "sift"]
 
@@ -30,6 +35,9 @@ HEIC = (b"heic", b"heix", b"mif1", b"heif", b"hevc")
 FEW = range(1, CHANNELS + 1)
 """Numbers of channels, which sides do not have."""
 
+WIDTH, HEIGHT = 256, 257
+"""Tags of a TIFF."""
+
 TAIL = 4096
 """Bytes at the end of a file in which a complete JPEG or PNG says that it ends."""
 
@@ -42,7 +50,7 @@ class Header(NamedTuple):
     Args:
         size: width and height, upright; None where only decoding tells.
         reason: why the file cannot be used; None where nothing speaks against it.
-        noted: whether decoding it may leave a note, as for values of more than 8 bits and for DICOM.
+        noted: whether decoding it may leave a note, as for values of more than 8 bits, several frames and DICOM.
     """
 
     size: tuple[int, int] | None
@@ -59,6 +67,7 @@ class Sifted(NamedTuple):
         rows: their positions among the files that were given.
         left_out: how many files cannot be used, by reason.
         example: one of the files that cannot be used; empty where all can.
+        refusal: what is wrong with the first that only decoding finds to be of no use; empty where there is none.
     """
 
     files: list[str]
@@ -66,21 +75,29 @@ class Sifted(NamedTuple):
     rows: list[int]
     left_out: dict[str, int]
     example: str
+    refusal: str = ""
 
 
-def sift(files: Sequence[str]) -> Sifted:
-    """The pictures among some files, told by the content of their first and last bytes.
-
-    Only what seems to be cut off is decoded. So a file may still turn out to be damaged when it is used.
+def sift(files: Sequence[str], channels: int | None = None) -> Sifted:
+    """The pictures among some files, told by their content.
 
     Args:
         files: paths.
+        channels: of the images that are wanted, to decode every picture once, so that none that is damaged, or has
+            values that no picture has, is found among them later. None: look at the first and last bytes alone.
     """
-    with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        shares = pool.map(
-            lambda first: [header(file) for file in files[first : first + SHARE]], range(0, len(files), SHARE)
-        )
-        found = [seen for share in shares for seen in share]
+
+    def looked_at(first: int) -> list[tuple[Header, str]]:
+        return [_looked_at(file, channels) for file in files[first : first + SHARE]]
+
+    firsts = range(0, len(files), SHARE)
+    bar = tqdm(total=len(files), desc="looking at the pictures", unit="file", dynamic_ncols=True, disable=None)
+    with silenced(), ThreadPoolExecutor(max_workers=THREADS) as pool, bar:
+        looks = []
+        for share in pool.map(looked_at, firsts):
+            looks += share
+            bar.update(len(share))
+    found = [seen for seen, _ in looks]
     rows = [i for i, seen in enumerate(found) if seen.reason is None]
     reasons = Counter(seen.reason for seen in found if seen.reason is not None)
     return Sifted(
@@ -89,7 +106,31 @@ def sift(files: Sequence[str]) -> Sifted:
         rows,
         dict(reasons.most_common()),
         next((file for file, seen in zip(files, found, strict=True) if seen.reason is not None), ""),
+        next((refusal for _, refusal in looks if refusal), ""),
     )
+
+
+def _looked_at(file: str, channels: int | None) -> tuple[Header, str]:
+    """The header of a file, and what is wrong with it that only decoding tells."""
+    seen = header(file)
+    if seen.reason is not None or channels is None:
+        return seen, ""
+    status = os.stat(file)
+    reason, refusal = _decoded(file, channels, status.st_size, status.st_mtime_ns)
+    return seen._replace(reason=reason), refusal
+
+
+@lru_cache(maxsize=1 << 18)
+def _decoded(file: str, channels: int, size: int, changed: int) -> tuple[str | None, str]:
+    """Why decoding a file fails, in short and in a sentence; None where it does not."""
+    try:
+        picture, _ = opened_file(file, channels=channels)
+        pixels(picture, size=None, channels=channels, where=file)
+    except InputError as error:
+        return "with values that no picture has" if "values" in str(error) else "that cannot be read", str(error)
+    except Exception as error:  # a reader of files of any origin: errors of many classes
+        return "damaged", f"{file} is damaged: {first_line(error)}"
+    return None, ""
 
 
 def header(file: str) -> Header:
@@ -101,7 +142,10 @@ def header(file: str) -> Header:
     try:
         status = os.stat(file)
     except OSError as error:
-        return Header(None, f"cannot be opened ({error.strerror})")
+        nowhere = os.path.islink(file) and error.errno in (errno.ENOENT, errno.ELOOP)
+        return Header(None, "a link to nothing" if nowhere else f"cannot be opened ({error.strerror})")
+    if not stat.S_ISREG(status.st_mode):
+        return Header(None, "no ordinary file")
     return _header(file, status.st_size, status.st_mtime_ns)
 
 
@@ -128,10 +172,13 @@ def _seen(file: str, opened: IO[bytes]) -> Header:
         return Header(None, "HEIC, which must be converted to JPEG first")
     try:
         with Image.open(opened, formats=[*(name for name in FORMATS if name in _formats()), *_added()]) as image:
-            deep = image.mode == "I" or image.mode.startswith("I;16")
+            # The second picture of a telephone's file is a preview of the first.
+            noted = is_deep(image) or (image.format != "MPO" and getattr(image, "is_animated", False))
             # Of a PNG Pillow would decode the whole picture to look for what may stand behind it.
-            told = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
-            shown = image.size[::-1] if told.get(ORIENTATION, 1) in (5, 6, 7, 8) else image.size
+            turned = (image.format != "PNG" or "exif" in image.info) and orientation(image) in (5, 6, 7, 8)
+            tags = getattr(image, "tag_v2", {})  # of a TIFF, whose size some versions of Pillow turn and others do not
+            stored = (tags.get(WIDTH, image.size[0]), tags.get(HEIGHT, image.size[1]))
+            shown = stored[::-1] if turned else stored
             if image.format in ("JPEG", "PNG") and _is_cut(opened, image.format):
                 opened.seek(0)
                 with Image.open(opened) as whole:
@@ -144,7 +191,7 @@ def _seen(file: str, opened: IO[bytes]) -> Header:
         return Header(None, "too many pixels")
     except Exception:  # a reader of files of any origin: errors of many classes
         return Header(None, "damaged")
-    return Header(shown, noted=deep)
+    return Header(shown, noted=noted)
 
 
 @lru_cache(maxsize=1)

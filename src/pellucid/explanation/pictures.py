@@ -18,7 +18,7 @@ from torch import Tensor
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import seed_of
 from pellucid.data.content import KINDS, first_line, of_array, opened
-from pellucid.data.decoding import pixels
+from pellucid.data.decoding import orientation, pixels
 from pellucid.data.headers import SUFFIXES, header
 from pellucid.data.walk import files_below
 
@@ -153,8 +153,7 @@ def _decoded(content: bytes, where: str, shape: tuple[int, int, int]) -> _Read:
                 return _of_image(picture, where, shape, notes)
     except InputError:
         raise
-    # Pillow's readers raise all of these on damaged files.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, MemoryError) as error:
+    except Exception as error:  # readers of files of any origin: errors of many classes
         raise InputError(f"{where} is damaged or no picture: {first_line(error)}") from None
     return _of_channels(picture, where, shape, notes)
 
@@ -163,7 +162,8 @@ def _of_image(image: Image.Image, where: str, shape: tuple[int, int, int], notes
     channels, height, width = shape
     if channels not in (1, 3):
         raise InputError(f"{where} is a picture, but the network takes {channels} channels; give it as a NumPy array")
-    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    image.load()  # a TIFF is set upright when it is decoded, and its orientation is 1 then
+    turned = orientation(image) in (5, 6, 7, 8)
     stored = (image.size[1], image.size[0]) if turned else image.size
     if height == width:
         return pixels(image, size=height, channels=channels, where=where).contiguous(), stored, notes
