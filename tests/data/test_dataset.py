@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from pellucid.core.errors import InputError
-from pellucid.data import Data, Dataset, dataset, load
+from pellucid.data import Data, Dataset, fingerprint, load
 from pellucid.data.splits import Stored, Truth
 
 
@@ -153,7 +153,7 @@ def test_a_fingerprint_decodes_few_images_and_is_the_same_in_every_process():
     images = (torch.arange(4000) % 251).to(torch.uint8).reshape(1000, 1, 2, 2)
     part = pets(Counted(images), labels=[0] * 1000)
     assert part.fingerprint == "8789dd94e70c8c3c"
-    assert Counted.read == dataset.FINGERPRINTED
+    assert Counted.read == fingerprint.FINGERPRINTED
 
 
 def test_facts_are_plain_values():

@@ -1,7 +1,6 @@
 """One split of a dataset, by stable position."""
 
-import hashlib
-import json
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from pellucid.core.types import Task, task_of
 from pellucid.data import sources
 from pellucid.data.config import TRUTH, Data
 from pellucid.data.cut import apart, cut, order
+from pellucid.data.fingerprint import contents_of, fingerprint_of
 from pellucid.data.silence import silenced
 from pellucid.data.splits import Images, Rows, Split, Stored, Truth
 
@@ -32,9 +32,6 @@ SAMPLE = 512
 
 SHARE = 64
 """Images that a decoding thread takes at a time."""
-
-FINGERPRINTED = 64
-"""Images whose pixels enter a fingerprint."""
 
 NAMED = 20
 """Classes that an error message lists at most."""
@@ -168,15 +165,20 @@ class Dataset:
     def fingerprint(self) -> str:
         """16 hexadecimal digits that tell these images and labels from others.
 
-        They are a digest of the class names, the shape, all labels and the pixels of up to `FINGERPRINTED` evenly
+        They are a digest of the class names, the shape, all labels and the pixels of up to 64 evenly
         spaced images, so that they are the same in every process and do not depend on where the files lie.
         """
-        digest = hashlib.blake2b(json.dumps([self.classes, self.shape]).encode(), digest_size=8)
-        digest.update(self.labels.nan_to_num(nan=-1).cpu().numpy().astype("<i8").tobytes())
-        n = len(self)
-        count = min(n, FINGERPRINTED)
-        digest.update(self.take([i * n // count for i in range(count)]).numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint_of(self)
+
+    @cached_property
+    def contents(self) -> str:
+        """16 hexadecimal digits that tell these images and labels from others by all that they hold.
+
+        They are a digest of the class names, the shape, all labels and the bytes of all files, or where the images are
+        no files their pixels. Of more than 2 GiB of files the two ends and the size of each are read; of images that
+        are neither files nor in memory up to 4,096, evenly spaced. Names and places of files do not matter.
+        """
+        return contents_of(self)
 
     def facts(self) -> dict[str, Any]:
         """What is known of the split, as a run directory records it: plain values that JSON can hold.
@@ -184,7 +186,7 @@ class Dataset:
         >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
         >>> Dataset("dots", "train", ("a", "b"), (1, 4, 4), torch.tensor([0, 1]), images, images).facts()
         {'name': 'dots', 'classes': ['a', 'b'], 'shape': [1, 4, 4], 'mean': [0.0], 'std': [1.0], 'images': 2,
-         'fingerprint': '4eefb1cfe604c0a2', 'task': 'multiclass'}
+         'fingerprint': '4eefb1cfe604c0a2', 'task': 'multiclass', 'contents': {'train': '4eefb1cfe604c0a2'}}
         """
         return {
             "name": self.name,
@@ -195,6 +197,7 @@ class Dataset:
             "images": len(self),
             "fingerprint": self.fingerprint,
             "task": self.task,
+            "contents": {self.split: self.contents},
         }
 
     def with_classes(self, names: Sequence[str]) -> "Dataset":
@@ -220,14 +223,22 @@ class Dataset:
                 raise InputError(f"class {twice[0]!r} stands twice in {place}; every class needs a name of its own")
         if tuple(names) == self.classes:
             return self
-        position = {name: i for i, name in enumerate(names)}
-        if unknown := [name for name in self.classes if name not in position]:
+        # Of an accented letter some systems make one character and others two.
+        position = {unicodedata.normalize("NFC", name): i for i, name in enumerate(names)}
+        position |= {name: i for i, name in enumerate(names)}
+        found = {name: position.get(name, position.get(unicodedata.normalize("NFC", name))) for name in self.classes}
+        if unknown := [name for name, place in found.items() if place is None]:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             raise InputError(
                 f"class {unknown[0]!r} of {self.name}'s {self.split} split is none of the {len(names)} classes known: "
                 f"{', '.join(names[:NAMED])}{more}"
             )
-        places = torch.tensor([position[name] for name in self.classes])
+        if len(set(found.values())) < len(found):
+            raise InputError(
+                f"two classes of {self.name}'s {self.split} split have one name, written in different characters: "
+                f"{', '.join(map(ascii, self.classes))}"
+            )
+        places = torch.tensor(list(found.values()))
         if self.task == "multilabel":
             labels = torch.full((len(self), len(names)), torch.nan).index_copy(1, places, self.labels)
         else:
