@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from pellucid.core.errors import InputError
-from pellucid.data import Data, Dataset, fingerprint, load
+from pellucid.data import Data, Dataset, dataset, fingerprint, load
 from pellucid.data.splits import Stored, Truth
 
 

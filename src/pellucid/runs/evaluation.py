@@ -36,7 +36,7 @@ from pellucid.runs.measurement import Measurement
 from pellucid.runs.recording import of_object, record
 from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows
 from pellucid.runs.settings import read_experiment
-from pellucid.runs.trained import load_network, open_images, open_run
+from pellucid.runs.trained import OtherImages, load_network, open_images, open_run
 from pellucid.saliency import Channels, Explain, as_saliency, by_name
 
 __all__ = ["Evaluation", "evaluate", "known_of", "measurement_of"]
@@ -261,10 +261,14 @@ def _is_finished(run: RunDirectory, evaluation: Evaluation, subject: Given | Non
     except (pa.ArrowInvalid, OSError, ValueError, InputError):  # truncated, or of metrics that are not here
         return False
     same_key = metadata.get(b"pellucid.key") == _key(run.path, config, made.transfer).encode()
+    if not same_key:
+        return False
     same = (
         could_be_planned(evaluation, made) if evaluation.budget is not None else _meaning(made) == _meaning(evaluation)
     )
-    return same_key and same and measured in (None, _contents(run, evaluation.split, subject))
+    if not same or measured is None:  # rows of before do not say of which images they are
+        return same
+    return _contents(run, evaluation.split, subject) in (None, measured)
 
 
 def _contents(run: RunDirectory, split: Literal["test", "validation"], subject: Given | None) -> str | None:
@@ -273,13 +277,18 @@ def _contents(run: RunDirectory, split: Literal["test", "validation"], subject: 
         return subject.dataset.contents
     try:
         return open_images(run.path, split).contents
+    except OtherImages:
+        raise
     except InputError:
         return None
 
 
 def _meaning(evaluation: Evaluation) -> Any:
     """The evaluation with its metrics spelled out, so that a setting that is a default means the same as none."""
-    plain: dict[str, Any] = dict.fromkeys(SETTINGS) | {"metrics": evaluation.chosen(), "budget": None}
+    # Where nothing but accuracy is asked for, which every evaluation holds, there is no metric to spell out.
+    metrics = evaluation.chosen() or evaluation.metrics
+    plain: dict[str, Any] = dict.fromkeys(SETTINGS) | {"metrics": metrics, "budget": None}
+    plain["transfer"] = evaluation.transfer  # the metrics that use it name it too
     return to_config(dataclasses.replace(evaluation, **plain))
 
 

@@ -24,9 +24,22 @@ from pellucid.runs.recording import is_object
 from pellucid.runs.settings import Experiment, read_experiment
 
 __all__ = [
-    *("TrainedNetwork", "beside_training", "build_network", "facts_of", "load", "load_network", "open_images"),
+    *(
+        "OtherImages",
+        "TrainedNetwork",
+        "beside_training",
+        "build_network",
+        "facts_of",
+        "load",
+        "load_network",
+        "open_images",
+    ),
     *("open_run", "tell_changed_images"),
 ]
+
+
+class OtherImages(InputError):
+    """Images that a run's network was not made for, or that have changed where they may not."""
 
 
 class TrainedNetwork(nn.Module):
@@ -106,7 +119,8 @@ def open_images(run: str | Path, split: Literal["train", "validation", "test"] =
         split: ``train``, ``validation`` or ``test``.
 
     Raises:
-        InputError: as `open_run`, but for what concerns the network.
+        OtherImages: they are not those that the network was made for, or no longer those that it was trained on.
+        InputError: they are not here, or there are none.
     """
     run = Path(run)
     facts, data = RunDirectory(run).facts, read_experiment(run).dataset
@@ -125,7 +139,7 @@ def open_images(run: str | Path, split: Literal["train", "validation", "test"] =
         try:
             dataset = dataset.with_classes(facts.classes)
         except InputError as error:
-            raise InputError(f"{run} was trained on other classes than the {split} images have: {error}") from None
+            raise OtherImages(f"{run} was trained on other classes than the {split} images have: {error}") from None
         tell_changed_images(run, facts, dataset)
     return dataset
 
@@ -250,7 +264,7 @@ def tell_changed_images(run: Path, facts: DataFacts, dataset: Dataset) -> None:
 def _check_cut(run: Path, facts: DataFacts, train: Dataset) -> None:
     """Refuse test images that were cut from the same images as the training images, when these have changed."""
     if train.fingerprint != facts.fingerprint or train.contents != facts.contents.get("train", train.contents):
-        raise InputError(
+        raise OtherImages(
             f"the images of {train.name} have changed since {run} was trained, so that the test images, which are cut "
             "from them, may be among those it has learnt; bring them back, or give it images apart"
         )
@@ -259,7 +273,7 @@ def _check_cut(run: Path, facts: DataFacts, train: Dataset) -> None:
 def _check_shape(run: Path, facts: DataFacts, data: Dataset | DataFacts) -> None:
     if tuple(data.shape) != facts.shape:
         trained, given = (" × ".join(map(str, shape)) for shape in (facts.shape, data.shape))
-        raise InputError(
+        raise OtherImages(
             f"{run} was trained on images of {trained} (channels × height × width), the images of {data.name} are "
             f"{given}; give images like those that it was trained on"
         )
