@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pellucid.config import to_config
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating, wake
+from pellucid.core.randomness import fork
 from pellucid.core.types import Task
 from pellucid.data import Dataset, Loader, load
 from pellucid.edits.smoothing import smoothing_words
@@ -273,7 +274,8 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
             scores = {}
             if len(validation):
                 classes = len(train.classes) if tuning.score == "balanced_accuracy" else None
-                scores = validation_scores(fabric, checkpoint.network, loader(validation, shuffle=False), classes)
+                with fork(experiment.seed, checkpoint.epoch, "validation", device=fabric.device):
+                    scores = validation_scores(fabric, checkpoint.network, loader(validation, shuffle=False), classes)
             checkpoint.end_epoch(scores)
             if any_process(fabric, bool(stop)):
                 raise Interrupted(stop[0] if stop else "SIGTERM")
