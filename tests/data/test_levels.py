@@ -1,15 +1,21 @@
 """Numbers of any width as 256 levels: right, noted or refused, and never one flat grey."""
 
+import io
+
 import numpy as np
 import pytest
 import tifffile
+import torch
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 from pellucid.core.errors import InputError
+from pellucid.data import Data, load
 from pellucid.data.content import opened
-from pellucid.data.headers import header
+from pellucid.data.headers import header, sift
 from pellucid.data.levels import of_fractions, of_whole_numbers
+from pellucid.explanation.pictures import held, read
+from pellucid.runs.given import dataset_of
 
 GREY = np.linspace(20, 250, 256).round().reshape(16, 16).astype(np.uint8)
 
@@ -152,6 +158,22 @@ def test_pictures_of_every_width_are_set_upright(tmp_path, kind, turn) -> None:
     assert notes == () and size in (None, (12, 8))
 
 
+def test_zeros_and_ones_are_told(tmp_path, capsys) -> None:
+    """Masks, and fractions that were rounded when they became whole numbers."""
+    ones = np.tri(16, dtype=np.uint8)
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.fromarray(ones if name == "cat" else ones * 255).save(tmp_path / split / name / "0.png")
+    load(Data(name="folder", path=str(tmp_path), validation=0), "train")
+    assert "cat/0.png: its values are 0 and 1 of 255" in capsys.readouterr().err
+    for value in (ones, torch.from_numpy(ones), Image.fromarray(ones)):
+        assert "its values are 0 and 1 of 255" in held(value, (1, 16, 16), "given").notes[0]
+    assert held(ones.astype(np.float32), (1, 16, 16), "given").notes == ()
+    assert dataset_of([(ones, 0), (ones, 1)], "test", classes=("a", "b")).labels.tolist() == [0, 1]
+    assert "the first image of list: its values are 0 and 1 of 255" in capsys.readouterr().err
+
+
 def test_damaged_exif_data_end_nothing(tmp_path, recwarn) -> None:
     """300 telephone pictures whose EXIF data were changed: read, or refused where the picture itself was hit."""
     exif = Image.Exif()
@@ -159,8 +181,6 @@ def test_damaged_exif_data_end_nothing(tmp_path, recwarn) -> None:
     Image.fromarray(GREY).save(tmp_path / "whole.jpg", exif=exif)
     whole = bytearray((tmp_path / "whole.jpg").read_bytes())
     length = int.from_bytes(whole[4:6], "big")
-    from pellucid.data.headers import sift
-
     files = []
     for seed in range(300):
         random = np.random.default_rng(seed)
@@ -172,3 +192,47 @@ def test_damaged_exif_data_end_nothing(tmp_path, recwarn) -> None:
     sifted = sift(files, 3)
     assert sifted.left_out == {} and len(sifted.files) == 300
     assert {seen.size for seen in sifted.seen} == {(16, 16)} and not recwarn.list
+
+
+@pytest.mark.parametrize(
+    "values", [GREY, (GREY / 255).astype(np.float32), np.stack([GREY] * 3, 2).astype(np.uint16) * 257]
+)
+def test_a_tiff_of_which_parts_are_missing_is_refused(tmp_path, values) -> None:
+    """Its header promises more rows than its data hold, which readers fill with black."""
+    tifffile.imwrite(tmp_path / "whole.tif", values)
+    with tifffile.TiffFile(tmp_path / "whole.tif") as file:
+        height = file.pages.first.tags["ImageLength"]
+    content = bytearray((tmp_path / "whole.tif").read_bytes())
+    content[height.valueoffset : height.valueoffset + 2] = (4000).to_bytes(2, "little")
+    (tmp_path / "more.tif").write_bytes(content)
+    for file in ("more.tif", "short.tif"):
+        if file == "short.tif":
+            (tmp_path / file).write_bytes((tmp_path / "whole.tif").read_bytes()[:-200])
+        with pytest.raises(InputError, match=file):
+            read(str(tmp_path / file), (3, 16, 16))
+        assert sift([str(tmp_path / file)], 3).files == []
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "PPM", "JPEG2000", "TIFF", "npy", "npz"])
+def test_mutated_files_are_pictures_or_left_out(tmp_path, kind) -> None:
+    """Cut short, or bytes changed in the header or anywhere: never another error, and both readers agree."""
+    out = io.BytesIO()
+    if kind in ("npy", "npz"):
+        np.save(out, GREY) if kind == "npy" else np.savez(out, GREY)
+    else:
+        Image.fromarray(GREY).save(out, kind)
+    whole, files = out.getvalue(), []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        changed = bytearray(whole[: random.integers(1, len(whole))] if seed % 4 == 0 else whole)
+        for place in random.integers(0, min(len(changed), (len(changed), 64)[seed % 2]), 3):
+            changed[place] = random.integers(256)
+        files.append(str(tmp_path / f"{seed}.bin"))
+        (tmp_path / f"{seed}.bin").write_bytes(changed)
+    sifted = sift(files, 3)
+    assert len(sifted.files) + sum(sifted.left_out.values()) == 40
+    for file in sifted.files:
+        assert read(file, (3, 8, 8)).pixels.dtype == torch.uint8
+    for file in set(files) - set(sifted.files):
+        with pytest.raises(InputError):
+            read(file, (3, 8, 8))

@@ -1,6 +1,8 @@
 """The picture in the content of a file, whose kind is told by the content and not by the file's name."""
 
 import io
+import math
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pellucid.core.errors import InputError
 from pellucid.data import dicom
-from pellucid.data.decoding import ORIENTATION, UPRIGHT, grey_levels, is_deep, orientation
+from pellucid.data.decoding import ORIENTATION, UPRIGHT, grey_levels, is_deep, orientation, stored_size
 from pellucid.data.levels import of_fractions, of_whole_numbers
 
 __all__ = ["KINDS", "first_line", "of_array", "opened", "opened_file"]
@@ -26,6 +28,10 @@ TIFFS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 PROGRAMS = ("EPS", "FITS", "HDF5", "BUFR", "GRIB", "WMF")
 """Kinds that Pillow hands to a program that it finds, or does not read itself."""
+
+
+LIMIT = 1 << 30
+"""Bytes of numbers that one picture may hold (1 GiB); damaged headers promise more."""
 
 
 def opened(
@@ -65,6 +71,9 @@ def opened(
             f"{where} has too many pixels; up to {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million are accepted, "
             "make it smaller first"
         ) from None
+    parts = [tile[1] for tile in image.tile] if image.format == "TIFF" else []
+    if parts and (max(part[2] for part in parts), max(part[3] for part in parts)) != stored_size(image):
+        raise InputError(f"{where} is damaged: parts of its picture are missing")
     frames = int(getattr(image, "n_frames", 1))
     notes = (f"the first of {frames} frames",) if frames > 1 else ()
     if channels in (1, 3) and is_deep(image):
@@ -148,8 +157,17 @@ def _bytes(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8], 
     )
 
 
+def _check_size(size: int, where: str) -> None:
+    """Refuse a picture whose numbers would fill the memory."""
+    if size > LIMIT:
+        raise InputError(f"{where} holds {size:.3g} bytes of numbers; up to {LIMIT:.3g} are accepted, make it smaller")
+
+
 def _numpy(content: bytes, where: str) -> npt.NDArray[Any]:
     try:
+        if content.startswith(ARRAYS[1]):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _check_size(sum(entry.file_size for entry in archive.infolist()), where)
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
@@ -173,10 +191,16 @@ def _tiff(content: bytes, where: str, channels: int) -> tuple[Image.Image | npt.
     try:
         with tifffile.TiffFile(io.BytesIO(content)) as file:
             page = file.pages.first
+            _check_size(math.prod(page.shape) * (page.dtype.itemsize if page.dtype is not None else 1), where)
+            ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            if len(ends) != math.prod(page.chunked) or max(ends) > len(content):
+                raise ValueError("parts of its picture are missing")
             array, pages = np.asarray(page.asarray()), len(file.pages)
             inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
             tag = page.tags.get(ORIENTATION)
             turn = UPRIGHT.get(int(tag.value)) if tag is not None else None
+    except InputError:
+        raise
     except Exception as error:  # a reader of files of any origin: errors of many classes
         raise InputError(f"{where} is a TIFF that cannot be read: {first_line(error)}") from None
     picture, notes = of_array(array, where, channels, (f"the first of {pages} frames",) if pages > 1 else ())

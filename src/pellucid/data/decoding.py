@@ -11,7 +11,7 @@ from pellucid.core.errors import InputError
 from pellucid.data.levels import BYTE, WORD, of_fractions, of_whole_numbers
 from pellucid.data.silence import silenced
 
-__all__ = ["Decoded", "Values", "grey_levels", "is_deep", "orientation", "pixels"]
+__all__ = ["Decoded", "Values", "grey_levels", "is_deep", "orientation", "pixels", "stored_size"]
 
 ORIENTATION = 0x0112
 """EXIF tag; 1 is upright."""
@@ -27,7 +27,7 @@ UPRIGHT = {
 }
 """What sets a picture of each orientation upright."""
 
-BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262
+WIDTH, HEIGHT, BITS_PER_SAMPLE, PHOTOMETRIC = 256, 257, 258, 262
 """Tags of a TIFF; of greys, the photometric interpretation 0 says that 0 is white."""
 
 
@@ -144,6 +144,16 @@ def orientation(image: Image.Image) -> int:
     except Exception:  # a reader of files of any origin: errors of many classes
         return 1
     return told if isinstance(told, int) and told in range(1, 9) else 1
+
+
+def stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of a picture before it is set upright; some versions of Pillow turn those of a TIFF.
+
+    >>> stored_size(Image.new("L", (2, 1)))
+    (2, 1)
+    """
+    tags = _tags(image)
+    return int(tags.get(WIDTH, image.size[0])), int(tags.get(HEIGHT, image.size[1]))
 
 
 def is_deep(image: Image.Image) -> bool:

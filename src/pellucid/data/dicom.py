@@ -20,6 +20,9 @@ _ALONE = Lock()
 OTHERS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"P5\n", b"P6\n")
 """How pictures begin that some people call .dcm."""
 
+PIXELS = 1 << 28
+"""That one picture may have (268 million)."""
+
 FIRST = (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x16\x00", b"\x02\x00\x00\x00")
 """The tags that a file without the preamble begins with."""
 
@@ -66,6 +69,8 @@ def read(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]
             data = dcmread(io.BytesIO(content), force=True)
             frames = int(data.get("NumberOfFrames", 1) or 1)
             _completed(data)
+            if int(data.get("Rows", 0)) * int(data.get("Columns", 0)) > PIXELS:
+                raise ValueError(f"it has {data.Rows} x {data.Columns} pixels, up to {PIXELS} are accepted")
             values = pixel_array(data, index=0)
             photometric = str(data.get("PhotometricInterpretation", ""))
             bits = int(data.get("BitsStored", None) or 8)

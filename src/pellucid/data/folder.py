@@ -14,6 +14,7 @@ from pellucid.core.notes import tell
 from pellucid.data.content import KINDS, opened_file
 from pellucid.data.decoding import Decoded
 from pellucid.data.headers import SUFFIXES, Sifted, header, sift
+from pellucid.data.levels import BLACK
 from pellucid.data.masks import find
 from pellucid.data.splits import NOTHING, Stored, Truth
 from pellucid.data.table import SPLITS, Table
@@ -179,6 +180,8 @@ def _stored(
         tell(f"left out of {place}: {reasons}, such as {sifted.example or others[0]}")
     if not sifted.files:
         raise InputError(sifted.refusal or f"{place} has no image among its {len(files)} files; {KINDS}")
+    if sifted.black:
+        tell(f"{sifted.black[0]}: {BLACK} ({len(sifted.black)} of {len(sifted.files)} pictures of {place})")
     if size is None:
         _check_sizes(sifted)
     pictures = _Pictures(sifted.files, channels)

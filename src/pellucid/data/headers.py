@@ -18,7 +18,8 @@ from pellucid.core.errors import InputError
 from pellucid.data import dicom
 from pellucid.data.config import CHANNELS
 from pellucid.data.content import ARRAYS, TIFFS, first_line, opened_file
-from pellucid.data.decoding import is_deep, orientation, pixels
+from pellucid.data.decoding import is_deep, orientation, pixels, stored_size
+from pellucid.data.levels import is_black
 from pellucid.data.silence import silenced
 
 __all__ = ["SUFFIXES", "Header", "Sifted", "header", "sift"]
@@ -34,9 +35,6 @@ HEIC = (b"heic", b"heix", b"mif1", b"heif", b"hevc")
 
 FEW = range(1, CHANNELS + 1)
 """Numbers of channels, which sides do not have."""
-
-WIDTH, HEIGHT = 256, 257
-"""Tags of a TIFF."""
 
 TAIL = 4096
 """Bytes at the end of a file in which a complete JPEG or PNG says that it ends."""
@@ -68,6 +66,7 @@ class Sifted(NamedTuple):
         left_out: how many files cannot be used, by reason.
         example: one of the files that cannot be used; empty where all can.
         refusal: what is wrong with the first that only decoding finds to be of no use; empty where there is none.
+        black: those of the files whose pictures are all black although their values differ.
     """
 
     files: list[str]
@@ -76,6 +75,7 @@ class Sifted(NamedTuple):
     left_out: dict[str, int]
     example: str
     refusal: str = ""
+    black: Sequence[str] = ()
 
 
 def sift(files: Sequence[str], channels: int | None = None) -> Sifted:
@@ -87,7 +87,7 @@ def sift(files: Sequence[str], channels: int | None = None) -> Sifted:
             values that no picture has, is found among them later. None: look at the first and last bytes alone.
     """
 
-    def looked_at(first: int) -> list[tuple[Header, str]]:
+    def looked_at(first: int) -> list[tuple[Header, str, bool]]:
         return [_looked_at(file, channels) for file in files[first : first + SHARE]]
 
     firsts = range(0, len(files), SHARE)
@@ -97,7 +97,7 @@ def sift(files: Sequence[str], channels: int | None = None) -> Sifted:
         for share in pool.map(looked_at, firsts):
             looks += share
             bar.update(len(share))
-    found = [seen for seen, _ in looks]
+    found = [seen for seen, _, _ in looks]
     rows = [i for i, seen in enumerate(found) if seen.reason is None]
     reasons = Counter(seen.reason for seen in found if seen.reason is not None)
     return Sifted(
@@ -106,31 +106,36 @@ def sift(files: Sequence[str], channels: int | None = None) -> Sifted:
         rows,
         dict(reasons.most_common()),
         next((file for file, seen in zip(files, found, strict=True) if seen.reason is not None), ""),
-        next((refusal for _, refusal in looks if refusal), ""),
+        next((refusal for _, refusal, _ in looks if refusal), ""),
+        [file for file, (_, _, black) in zip(files, looks, strict=True) if black],
     )
 
 
-def _looked_at(file: str, channels: int | None) -> tuple[Header, str]:
-    """The header of a file, and what is wrong with it that only decoding tells."""
+def _looked_at(file: str, channels: int | None) -> tuple[Header, str, bool]:
+    """The header of a file, what is wrong with it that only decoding tells, and whether its picture is black."""
     seen = header(file)
     if seen.reason is not None or channels is None:
-        return seen, ""
-    status = os.stat(file)
-    reason, refusal = _decoded(file, channels, status.st_size, status.st_mtime_ns)
-    return seen._replace(reason=reason), refusal
+        return seen, "", False
+    try:
+        status = os.stat(file)
+    except OSError as error:  # removed in between
+        return Header(None, f"cannot be opened ({error.strerror})"), "", False
+    reason, refusal, black = _decoded(file, channels, status.st_size, status.st_mtime_ns)
+    return seen._replace(reason=reason), refusal, black
 
 
 @lru_cache(maxsize=1 << 18)
-def _decoded(file: str, channels: int, size: int, changed: int) -> tuple[str | None, str]:
-    """Why decoding a file fails, in short and in a sentence; None where it does not."""
+def _decoded(file: str, channels: int, size: int, changed: int) -> tuple[str | None, str, bool]:
+    """Why decoding a file fails, in short and in a sentence, None where it does not; and whether it gives black."""
     try:
         picture, _ = opened_file(file, channels=channels)
-        pixels(picture, size=None, channels=channels, where=file)
+        black = is_black(pixels(picture, size=None, channels=channels, where=file))
     except InputError as error:
-        return "with values that no picture has" if "values" in str(error) else "that cannot be read", str(error)
+        short = "with values that no picture has" if "values" in str(error) else "that cannot be read"
+        return short, str(error), False
     except Exception as error:  # a reader of files of any origin: errors of many classes
-        return "damaged", f"{file} is damaged: {first_line(error)}"
-    return None, ""
+        return "damaged", f"{file} is damaged: {first_line(error)}", False
+    return None, "", black
 
 
 def header(file: str) -> Header:
@@ -176,9 +181,7 @@ def _seen(file: str, opened: IO[bytes]) -> Header:
             noted = is_deep(image) or (image.format != "MPO" and getattr(image, "is_animated", False))
             # Of a PNG Pillow would decode the whole picture to look for what may stand behind it.
             turned = (image.format != "PNG" or "exif" in image.info) and orientation(image) in (5, 6, 7, 8)
-            tags = getattr(image, "tag_v2", {})  # of a TIFF, whose size some versions of Pillow turn and others do not
-            stored = (tags.get(WIDTH, image.size[0]), tags.get(HEIGHT, image.size[1]))
-            shown = stored[::-1] if turned else stored
+            shown = stored_size(image)[::-1] if turned else stored_size(image)
             if image.format in ("JPEG", "PNG") and _is_cut(opened, image.format):
                 opened.seek(0)
                 with Image.open(opened) as whole:
@@ -221,7 +224,7 @@ def _array(opened: IO[bytes], head: bytes) -> Header:
             # Other files are archives of this kind too, such as those of word processors.
             return Header(None, None if names and all(name.endswith(".npy") for name in names) else "no picture")
         array = np.load(opened.name, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except Exception:  # a reader of files of any origin: errors of many classes
         return Header(None, "damaged")
     shape, deep = array.shape, array.dtype == np.uint16
     if len(shape) not in (2, 3) or not array.size:

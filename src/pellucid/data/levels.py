@@ -7,13 +7,16 @@ import numpy.typing as npt
 
 from pellucid.core.errors import InputError
 
-__all__ = ["BYTE", "WORD", "of_fractions", "of_whole_numbers"]
+__all__ = ["BLACK", "BYTE", "WORD", "is_black", "of_fractions", "of_whole_numbers"]
 
 BYTE, WORD = 255, 65535
 """The largest value of 8 and of 16 bits."""
 
 FEW = 16
 """A picture whose values stay below this part of their range is nearly black: 12 bits in 16 do."""
+
+BLACK = "its values are 0 and 1 of 255, all of which are black; multiply them by 255 first, or give fractions"
+"""The note of a picture that `is_black`, as of masks and of numbers that were fractions once."""
 
 Levels = tuple[npt.NDArray[np.uint8], tuple[str, ...]]
 
@@ -90,3 +93,15 @@ def of_fractions(values: npt.NDArray[Any], where: object) -> Levels:
 
 def _few(high: object, most: int) -> str:
     return f"its values reach {high} of {most} and are shown as dark as that is; scale values of fewer bits first"
+
+
+def is_black(levels: Any) -> bool:
+    """Whether levels are 0 and 1 alone, and not all alike.
+
+    Args:
+        levels: an array or tensor, uint8.
+
+    >>> is_black(np.array([0, 1])), is_black(np.array([0, 0])), is_black(np.array([0, 2]))
+    (True, False, False)
+    """
+    return bool(levels.max() == 1 and levels.min() == 0)

@@ -99,9 +99,7 @@ def find(images: list[str], folder: Path, masks: Path, shape: tuple[int, int]) -
         reasons = ", ".join(f"{count} {reason}" for reason, count in sound.left_out.items())
         tell(f"masks that are left out of {masks}: {reasons}, such as {sound.example}")
     usable = set(sound.files)
-    files = [
-        (image, str(place) if str(place) in usable else None) for image, place in zip(images, places, strict=True)
-    ]
+    files = [(image, str(place) if str(place) in usable else None) for image, place in zip(images, places, strict=True)]
     with_mask = [i for i, (_, mask) in enumerate(files) if mask is not None]
     if not with_mask:
         raise InputError(f"no image of {folder} has a mask; the first is looked for at {places[0]}")

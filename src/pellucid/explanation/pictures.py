@@ -20,6 +20,7 @@ from pellucid.core.randomness import seed_of
 from pellucid.data.content import KINDS, first_line, of_array, opened
 from pellucid.data.decoding import orientation, pixels
 from pellucid.data.headers import SUFFIXES, header
+from pellucid.data.levels import BLACK, is_black
 from pellucid.data.walk import files_below
 
 __all__ = ["STANDARD_INPUT", "Picture", "find", "held", "read", "told"]
@@ -103,7 +104,7 @@ def read(source: str, shape: tuple[int, int, int]) -> Picture:
     except (OSError, ValueError) as error:
         raise InputError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     image, stored, notes = _decoded(content, where, shape)
-    return Picture(where, image, stored, notes, _key_of(image))
+    return Picture(where, image, stored, _told(notes, image), _key_of(image))
 
 
 def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
@@ -124,7 +125,7 @@ def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
     """
     if isinstance(image, Image.Image):
         kept, stored, notes = _of_image(image, where, shape, ())
-        return Picture(where, kept, stored, notes, _key_of(kept))
+        return Picture(where, kept, stored, _told(notes, kept), _key_of(kept))
     if isinstance(image, Tensor):
         values = image.float() if image.is_floating_point() else image
         # Of a tensor the channels come first, whatever its sides are.
@@ -134,7 +135,12 @@ def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
     picture, notes = of_array(np.asarray(image), where, shape[0], ())
     of_kind: Any = _of_image if isinstance(picture, Image.Image) else _of_channels
     kept, stored, notes = of_kind(picture, where, shape, notes)
-    return Picture(where, kept, stored, notes, _key_of(kept))
+    return Picture(where, kept, stored, _told(notes, kept), _key_of(kept))
+
+
+def _told(notes: tuple[str, ...], image: Tensor) -> tuple[str, ...]:
+    """The notes, with one more of a picture that is black although its values differ."""
+    return (*notes, BLACK) if is_black(image) else notes
 
 
 def _key_of(image: Tensor) -> int:
