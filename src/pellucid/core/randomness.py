@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.random import mtrand
 from torch import Tensor
 
 __all__ = [
@@ -186,12 +187,12 @@ def fork(*key: int | str, device: torch.device | str = "cpu") -> Iterator[None]:
     device = torch.device(device)
     accelerator = [] if device.type == "cpu" else [torch.empty(0, device=device).device]
     kind = "cuda" if device.type == "cpu" else device.type
-    seed, of_python, of_numpy = seed_of(*key), random.getstate(), np.random.get_bit_generator()
+    seed, of_python, of_numpy = seed_of(*key), random.getstate(), mtrand.get_bit_generator()
     with torch.random.fork_rng(devices=accelerator, device_type=kind):
         torch.default_generator.manual_seed(seed)
         random.seed(seed)
         ours = _SPARE.pop() if _SPARE else np.random.MT19937()
-        np.random.set_bit_generator(ours)
+        mtrand.set_bit_generator(ours)
         np.random.seed(seed % 2**32)
         for place in accelerator:
             if kind == "cuda":  # torch.cuda.manual_seed would seed the current device, which may be another
@@ -202,7 +203,7 @@ def fork(*key: int | str, device: torch.device | str = "cpu") -> Iterator[None]:
             yield
         finally:
             random.setstate(of_python)
-            np.random.set_bit_generator(of_numpy)
+            mtrand.set_bit_generator(of_numpy)
             _SPARE.append(ours)
 
 

@@ -71,8 +71,8 @@ def opened(
             f"{where} has too many pixels; up to {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million are accepted, "
             "make it smaller first"
         ) from None
-    parts = [tile[1] for tile in image.tile] if image.format == "TIFF" else []
-    if parts and (max(part[2] for part in parts), max(part[3] for part in parts)) != stored_size(image):
+    corners = [tile[1][2:] for tile in image.tile if tile[1]] if image.format == "TIFF" else []
+    if corners and (max(right for right, _ in corners), max(low for _, low in corners)) != stored_size(image):
         raise InputError(f"{where} is damaged: parts of its picture are missing")
     frames = int(getattr(image, "n_frames", 1))
     notes = (f"the first of {frames} frames",) if frames > 1 else ()

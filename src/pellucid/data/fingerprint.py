@@ -79,7 +79,7 @@ def pixels_of(dataset: "Dataset", rows: Sequence[int]) -> str:
     return digest.hexdigest()
 
 
-def _begun(dataset: "Dataset") -> Any:
+def _begun(dataset: "Dataset") -> "hashlib.blake2b":
     digest = hashlib.blake2b(json.dumps([dataset.classes, dataset.shape]).encode(), digest_size=8)
     digest.update(dataset.labels.nan_to_num(nan=-1).cpu().numpy().astype("<i8").tobytes())
     return digest
