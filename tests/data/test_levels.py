@@ -1,6 +1,8 @@
 """Numbers of any width as 256 levels: right, noted or refused, and never one flat grey."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -172,6 +174,46 @@ def test_zeros_and_ones_are_told(tmp_path, capsys) -> None:
     assert held(ones.astype(np.float32), (1, 16, 16), "given").notes == ()
     assert dataset_of([(ones, 0), (ones, 1)], "test", classes=("a", "b")).labels.tolist() == [0, 1]
     assert "the first image of list: its values are 0 and 1 of 255" in capsys.readouterr().err
+
+
+def png16(values, kind):
+    """A PNG of 16 bits, which Pillow writes for greys alone. Kind 2 is colours, 4 greys and 6 colours with alpha."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    height, width = values.shape[:2]
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("kind", "bands"), [(2, 3), (4, 2), (6, 4)])
+@pytest.mark.parametrize("few", [False, True])
+def test_colours_of_twelve_bits_in_sixteen_are_told(tmp_path, kind, bands, few) -> None:
+    values = np.full((16, 16, bands), 65535, np.uint16)
+    values[..., : 3 if bands > 2 else 1] = (GREY.astype(np.uint16) * (16 if few else 257))[..., None]
+    (tmp_path / "scan").write_bytes(png16(values, kind))
+    assert header(str(tmp_path / "scan")).noted
+    picture, notes = opened((tmp_path / "scan").read_bytes(), "scan", channels=3)
+    shades = np.asarray(picture.convert("RGB"))[..., 1].astype(int)
+    assert np.abs(shades - (GREY // 16 if few else GREY.astype(int))).max() <= 1
+    assert notes == (
+        ("its values reach 15 of 255 and are shown as dark as that is; scale values of fewer bits first",)
+        if few
+        else ()
+    )
+
+
+@pytest.mark.parametrize("bands", [2, 4])
+def test_a_channel_that_is_taken_for_transparency_is_told(bands) -> None:
+    """Two stains of a microscope, and colours with infrared, are no pictures with transparency."""
+    values = np.repeat(GREY[..., None], bands, axis=2)
+    assert held(values, (3, 16, 16), "given").notes == (
+        f"the last of its {bands} channels is taken for its transparency",
+    )
+    values[..., -1] = 255
+    assert held(values, (3, 16, 16), "given").notes == ()
 
 
 def test_damaged_exif_data_end_nothing(tmp_path, recwarn) -> None:

@@ -13,8 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pellucid.core.errors import InputError
 from pellucid.data import dicom
-from pellucid.data.decoding import ORIENTATION, UPRIGHT, grey_levels, is_deep, orientation, stored_size
-from pellucid.data.levels import of_fractions, of_whole_numbers
+from pellucid.data.decoding import ORIENTATION, UPRIGHT, grey_levels, is_deep, is_narrowed, orientation, stored_size
+from pellucid.data.levels import BYTE, FEW, few, of_fractions, of_whole_numbers
 
 __all__ = ["KINDS", "first_line", "of_array", "opened", "opened_file"]
 
@@ -81,6 +81,10 @@ def opened(
         turn = UPRIGHT.get(orientation(image))
         levels, told = grey_levels(image, where)
         return levels if turn is None else levels.transpose(turn), (*notes, *told)
+    if is_narrowed(image):
+        colours = image.convert("RGB").getextrema()
+        high = max(int(most) for _, most in colours)  # type: ignore[misc]  # of several bands a pair for each
+        notes = (*notes, few(high, BYTE)) if high < (BYTE + 1) // FEW else notes
     return image, notes
 
 
@@ -140,6 +144,8 @@ def of_array(
             f"or the network's {channels}, is accepted"
         )
     values = np.ascontiguousarray(values)
+    if channels in (1, 3) and given in (2, 4) and (values[..., -1] != BYTE).any():
+        notes = (*notes, f"the last of its {given} channels is taken for its transparency")
     return (Image.fromarray(values) if channels in (1, 3) else values), notes
 
 

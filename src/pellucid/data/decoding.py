@@ -11,7 +11,7 @@ from pellucid.core.errors import InputError
 from pellucid.data.levels import BYTE, WORD, of_fractions, of_whole_numbers
 from pellucid.data.silence import silenced
 
-__all__ = ["Decoded", "Values", "grey_levels", "is_deep", "orientation", "pixels", "stored_size"]
+__all__ = ["Decoded", "Values", "grey_levels", "is_deep", "is_narrowed", "orientation", "pixels", "stored_size"]
 
 ORIENTATION = 0x0112
 """EXIF tag; 1 is upright."""
@@ -163,6 +163,15 @@ def is_deep(image: Image.Image) -> bool:
     (True, False)
     """
     return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def is_narrowed(image: Image.Image) -> bool:
+    """Whether a picture of Pillow's that is not decoded yet has colours of 16 bits, of which it keeps the upper 8.
+
+    >>> is_narrowed(Image.new("RGB", (2, 1)))
+    False
+    """
+    return image.format == "PNG" and not is_deep(image) and any(";16" in str(tile[3]) for tile in image.tile)
 
 
 def grey_levels(image: Image.Image, where: object) -> tuple[Image.Image, tuple[str, ...]]:

@@ -18,7 +18,7 @@ from pellucid.core.errors import InputError
 from pellucid.data import dicom
 from pellucid.data.config import CHANNELS
 from pellucid.data.content import ARRAYS, TIFFS, first_line, opened_file
-from pellucid.data.decoding import is_deep, orientation, pixels, stored_size
+from pellucid.data.decoding import is_deep, is_narrowed, orientation, pixels, stored_size
 from pellucid.data.levels import is_black
 from pellucid.data.silence import silenced
 
@@ -178,7 +178,9 @@ def _seen(file: str, opened: IO[bytes]) -> Header:
     try:
         with Image.open(opened, formats=[*(name for name in FORMATS if name in _formats()), *_added()]) as image:
             # The second picture of a telephone's file is a preview of the first.
-            noted = is_deep(image) or (image.format != "MPO" and getattr(image, "is_animated", False))
+            noted = (
+                is_deep(image) or is_narrowed(image) or (image.format != "MPO" and getattr(image, "is_animated", False))
+            )
             # Of a PNG Pillow would decode the whole picture to look for what may stand behind it.
             turned = (image.format != "PNG" or "exif" in image.info) and orientation(image) in (5, 6, 7, 8)
             shown = stored_size(image)[::-1] if turned else stored_size(image)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from pellucid.core.errors import InputError
 
-__all__ = ["BLACK", "BYTE", "WORD", "is_black", "of_fractions", "of_whole_numbers"]
+__all__ = ["BLACK", "BYTE", "FEW", "WORD", "few", "is_black", "of_fractions", "of_whole_numbers"]
 
 BYTE, WORD = 255, 65535
 """The largest value of 8 and of 16 bits."""
@@ -56,7 +56,7 @@ def of_whole_numbers(values: npt.NDArray[Any], where: object, *, most: int | Non
             "its values first"
         )
     if high and high < (most + 1) // FEW:
-        notes = (*notes, _few(high, most))
+        notes = (*notes, few(high, most))
     wide = values.astype(np.int64)
     # 65535 is 257 times 255, so that this rounds to the nearest level.
     levels = (wide + 128) // 257 if most == WORD else (2 * BYTE * wide + most) // (2 * most)
@@ -87,11 +87,17 @@ def of_fractions(values: npt.NDArray[Any], where: object) -> Levels:
         )
     if 0 < high < 1 / (BYTE + 1):
         raise InputError(f"{where} has values up to {high:g} of 1, all of which would be black; scale its values first")
-    notes = (_few(f"{high:g}", 1),) if 0 < high < 1 / FEW else ()
+    notes = (few(f"{high:g}", 1),) if 0 < high < 1 / FEW else ()
     return (BYTE * values.astype(np.float64)).round().astype(np.uint8), notes
 
 
-def _few(high: object, most: int) -> str:
+def few(high: object, most: int) -> str:
+    """The note of a picture that uses little of its range.
+
+    Args:
+        high: its largest value.
+        most: the largest value that it could have.
+    """
     return f"its values reach {high} of {most} and are shown as dark as that is; scale values of fewer bits first"
 
 
