@@ -171,7 +171,11 @@ def is_narrowed(image: Image.Image) -> bool:
     >>> is_narrowed(Image.new("RGB", (2, 1)))
     False
     """
-    return image.format == "PNG" and not is_deep(image) and any(";16" in str(tile[3]) for tile in image.tile)
+    return (
+        image.format == "PNG"
+        and not is_deep(image)
+        and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    )
 
 
 def grey_levels(image: Image.Image, where: object) -> tuple[Image.Image, tuple[str, ...]]:
