@@ -116,7 +116,7 @@ def _interval(claim: Claim, runs: Runs, n: int) -> Interval:
         (run, baseline), n = measured.statistics(both, claim.metric, n)
     if claim.kind == "difference":
         found = hierarchical_statistic([run, baseline], n, function=lambda means: means[0] - means[1])
-        return measured.not_certain(found, claim.metric)
+        return found if claim.from_clean else measured.not_certain(found, claim.metric)
     return hierarchical_ratio(run, baseline, n)
 
 
