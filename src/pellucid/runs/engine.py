@@ -171,7 +171,7 @@ def _check_meeting_place(num_nodes: int) -> None:
 
 @contextmanager
 def _settings_of_fabric_run() -> Iterator[dict[str, str]]:
-    """What ``fabric run`` was told; Fabric itself, which would refuse devices that are named twice, sees none of it."""
+    """What ``fabric run`` was told, hidden from Fabric, which refuses devices named twice and a second launch."""
     settings = {name: value for name, value in os.environ.items() if name.startswith("LT_")}
     for name in settings:
         del os.environ[name]
@@ -229,7 +229,8 @@ def launch(fabric: Fabric, work: Callable[[Fabric], None]) -> None:
         ChildProcessError: another process has ended, or could not be reached, so that this one cannot go on.
     """
     try:
-        fabric.launch(work)
+        with _settings_of_fabric_run():
+            fabric.launch(work)
     except ProcessRaisedException as error:
         last = str(error).strip().splitlines()[-1]
         name, _, sentence = last.partition(": ")

@@ -74,7 +74,7 @@ MARKERS = {
     "srun": "SLURM_STEP_NUM_TASKS",
     "mpirun": "OMPI_COMM_WORLD_RANK",
     "mpiexec": "PMI_RANK",
-    "what set RANK": "RANK",
+    "the cluster": "RANK",
 }
 """Which variable tells of which program; of several the first counts, as torchrun may be started by srun."""
 _NAMES: Mapping[str, Mapping[str, str]] = {
@@ -93,7 +93,7 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
     "mpiexec": {
         "processes": "PMI_SIZE", "rank": "PMI_RANK", "here": "MPI_LOCALNRANKS", "local_rank": "MPI_LOCALRANKID",
     },
-    "what set RANK": {
+    "the cluster": {
         "processes": "WORLD_SIZE", "rank": "RANK", "here": "LOCAL_WORLD_SIZE", "local_rank": "LOCAL_RANK",
         "machine": "NODE_RANK",
     },
