@@ -115,8 +115,6 @@ class _Started(ClusterEnvironment):
     def __init__(self, found: Launcher) -> None:
         super().__init__()
         self.found = found
-        # What connects the processes reads these.
-        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = found.address, str(found.port)
 
     creates_processes_externally = property(lambda self: True)
     main_address = property(lambda self: self.found.address)

@@ -105,7 +105,7 @@ def _found(environ: Mapping[str, str], name: str, processes: int) -> Launcher:
     rank = _number(environ, names["rank"], name)
     # One process a machine, where nothing says otherwise, as a cluster of containers has it.
     local_rank = _number(environ, names["local_rank"], name, otherwise=0)
-    machine = _number(environ, names["machine"], name, otherwise=0) if "machine" in names else None
+    machine = _number(environ, names["machine"], name) if names.get("machine", "") in environ else None
     here = _tasks_here(environ, machine or 0) if name == "srun" else _number(environ, names["here"], name, otherwise=1)
     if not (rank < processes and local_rank < here <= processes):
         raise InputError(
