@@ -67,7 +67,7 @@ def fabric_run(words, folder):
     """Two process groups, as two machines have them."""
     script, port = folder / "pellucid", free_port()
     script.write_text(SCRIPT)
-    command = [sys.executable, "-m", "lightning_fabric.cli", "run", "--devices=1", "--num-nodes=2"]
+    command = [sys.executable, "-m", "lightning_fabric.cli", "--devices=1", "--num-nodes=2"]
     meet = [f"--main-port={port}", "--main-address=127.0.0.1", str(script)]
     return [started([*command, f"--node-rank={rank}", *meet, *words]) for rank in (0, 1)]
 
