@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pellucid.core.errors import InputError
 
-__all__ = ["MARKERS", "Launcher", "launcher"]
+__all__ = ["MARKERS", "NAMES", "Launcher", "launcher"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def launcher(environ: Mapping[str, str] | None = None) -> Launcher | None:
     environ = os.environ if environ is None else environ
     for name, marker in MARKERS.items():
         if marker in environ:
-            names = _NAMES[name]
+            names = NAMES[name]
             processes = _number(environ, names["processes"], name)
             if processes == 1:
                 return None
@@ -77,7 +77,7 @@ MARKERS = {
     "the cluster": "RANK",
 }
 """Which variable tells of which program; of several the first counts, as torchrun may be started by srun."""
-_NAMES: Mapping[str, Mapping[str, str]] = {
+NAMES: Mapping[str, Mapping[str, str]] = {
     "torchrun": {
         "processes": "WORLD_SIZE", "rank": "RANK", "here": "LOCAL_WORLD_SIZE", "local_rank": "LOCAL_RANK",
         "machine": "GROUP_RANK",
@@ -101,7 +101,7 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
 
 
 def _found(environ: Mapping[str, str], name: str, processes: int) -> Launcher:
-    names = _NAMES[name]
+    names = NAMES[name]
     rank = _number(environ, names["rank"], name)
     # One process a machine, where nothing says otherwise, as a cluster of containers has it.
     local_rank = _number(environ, names["local_rank"], name, otherwise=0)
