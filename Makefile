@@ -3,6 +3,8 @@
 
 venv := .venv
 python := $(venv)/bin/python
+# Old packages warn of what the newest of those that they need themselves has renamed.
+old_warns := -W ignore::DeprecationWarning -W ignore::FutureWarning
 lowest := $(or $(TMPDIR),/tmp)/pellucid-lowest
 # Where no mirror answers, Debian's package; what was tried before is told only if that fails too.
 data := $(python) -m pellucid data get fashion-mnist 2>$(venv)/data.log || scripts/fashion_mnist $(python) || \
@@ -40,7 +42,7 @@ test-lowest: ## the same tests with the lowest versions of all dependencies, in 
 	@scripts/environment demo $(venv)
 	@$(data)
 	@$(browser); PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(lowest)/bin/python -m pytest -n 2 --dist loadfile \
-		-m "not slow" $(ARGS)
+		-m "not slow" $(old_warns) $(ARGS)
 
 test-slow: ## the long tests
 	@scripts/environment test $(venv)
