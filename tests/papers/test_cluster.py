@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from types import ModuleType
 
 import pyarrow.parquet as pq
 import pytest
@@ -107,3 +108,10 @@ def test_without_ray_it_is_one_sentence(monkeypatch) -> None:
 def test_devices_are_those_of_one_machine(monkeypatch) -> None:
     with pytest.raises(InputError, match=r"got \(0,\) beside the cluster 'auto'"):
         Reproduction(paper="xu2023", devices=(0,), cluster="auto")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "localhost:99999"])
+def test_where_no_cluster_is_it_is_one_sentence(monkeypatch, address) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))  # it is not asked before the address is tried
+    with pytest.raises(InputError, match=f"there is no Ray cluster at '{address}': "):
+        list(done_on_cluster(lambda piece, threads: None, [1], address, 1))

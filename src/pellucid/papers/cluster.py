@@ -1,6 +1,7 @@
 """A table's networks trained on the machines of a Ray cluster. Ray is imported only where a cluster is named."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -54,6 +55,12 @@ def _connected(address: str) -> Any:
         import ray
     except ImportError:
         raise InputError("a cluster needs the package ray, which is not here; pip install 'pellucid[ray]'") from None
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():  # Ray itself would try for two minutes
+        try:
+            socket.create_connection((host.rpartition("/")[2].strip("[]"), int(port)), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise InputError(f"there is no Ray cluster at {address!r}: {error}") from None
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a task without a GPU keeps its environment
     try:
         # The machines import what this process can, wherever it was found.
