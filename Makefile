@@ -3,6 +3,9 @@
 
 venv := .venv
 python := $(venv)/bin/python
+# Old packages warn of what the newest of those that they need themselves has renamed.
+old_warns := -W ignore::DeprecationWarning -W ignore::FutureWarning
+lowest := $(or $(TMPDIR),/tmp)/pellucid-lowest
 # Where no mirror answers, Debian's package; what was tried before is told only if that fails too.
 data := $(python) -m pellucid data get fashion-mnist 2>$(venv)/data.log || scripts/fashion_mnist $(python) || \
 	{ cat $(venv)/data.log >&2; exit 2; }
@@ -13,7 +16,7 @@ postgresql := postgresql=$$(scripts/postgresql) || [ -z "$$CI" ] || exit 1
 pytest := PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-slow check format results parity clean
+.PHONY: help demo test test-python test-lowest test-slow check format results parity clean
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -34,17 +37,25 @@ test-python: ## the same tests on another Python, in an environment of its own: 
 		exit 2; }; \
 	$(MAKE) --no-print-directory test venv=.venv-$$version
 
+test-lowest: ## the same tests with the lowest versions of all dependencies, in an environment outside the tree
+	@scripts/lowest $(lowest)
+	@scripts/environment demo $(venv)
+	@$(data)
+	@$(browser); PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(lowest)/bin/python -m pytest -n 2 --dist loadfile \
+		-m "not slow" $(old_warns) $(ARGS)
+
 test-slow: ## the long tests
 	@scripts/environment test $(venv)
 	@$(data)
 	@$(browser); $(postgresql); PELLUCID_POSTGRESQL="$$postgresql" $(pytest) -m slow $(ARGS)
 
-check: ## format, lint, types, import direction
+check: ## format, lint, types, import direction, known vulnerabilities
 	@scripts/environment check $(venv)
 	$(python) -m ruff format --check .
 	$(python) -m ruff check .
 	$(python) -m mypy
 	@$(python) -m pytest -q tests/test_imports.py
+	@$(python) scripts/audit $(python)
 
 format: ## format the code, put the imports in order
 	@scripts/environment check $(venv)

@@ -38,6 +38,7 @@ from pellucid.metrics import (
 )
 from pellucid.saliency import VanillaGradient
 from pellucid.statistics import mean_interval
+from pellucid.statistics.shares import clopper_pearson
 
 ATTACK = PGD(eps=0.05, step_size=0.02, steps=3)
 CURVES = {"fraction": 0.5, "steps": 4, "repeats": 2, "region": 2}
@@ -354,3 +355,14 @@ def test_exchanged_images_are_handed_over():
     metric.update(model=model, x=x, label=torch.zeros(10, dtype=torch.int64), changed=changed)
     expected = prediction_changes(model, x, changed["cause"]).float()
     assert torch.equal(metric.rows()["follows_cause"], expected)
+
+
+def test_a_share_has_its_exact_interval() -> None:
+    """As in a table of runs: ten of ten right is not certain."""
+    model, x = network(), images()
+    metric = ours.TorchMetric(Prediction(), confidence=0.9)
+    metric.update(model, x, model(x).argmax(1), range(10))
+    found = {name: value.item() for name, value in metric.compute().items()}
+    exact = clopper_pearson(10, 10, confidence=0.9)
+    assert found["clean_accuracy"] == found["clean_accuracy_high"] == 1
+    assert found["clean_accuracy_low"] == pytest.approx(exact.low)

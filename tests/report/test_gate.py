@@ -25,6 +25,7 @@ from pellucid.report.gate import (
 from pellucid.report.table import summarise
 from pellucid.runs.directory import read_run
 from pellucid.runs.subgroups import Subgroup
+from pellucid.statistics.shares import images_to_show
 
 GOOD = (0.89, 0.10, 0.56, 13e-3, 0.20, 1.9, 8.0)
 WORSE = (0.60, 0.05, 0.30, 60e-3, 0.05, 5.0, 8.0)
@@ -59,6 +60,46 @@ def test_equal_answers_prove_no_more_than_their_number_can(three) -> None:
         assert verdicts(baseline, baseline, text) == ["not enough images to tell"], text
     (one,) = check(baseline, baseline, parse("clean_accuracy>=-0.01"))
     assert one.found.low == pytest.approx(-(1.959964**2) / (200 + 1.959964**2), rel=1e-5)
+
+
+def test_it_is_said_how_many_images_would_tell(three) -> None:
+    baseline, equal, _ = three
+    (one,) = check(baseline, baseline, parse("clean_accuracy>=-0.01"))
+    assert one.images_needed == 381
+    assert one.reason == "the interval of 200 images holds the bound; about 381 like these would tell"
+    (one,) = check(equal, baseline, parse("aopc_lerf<=1.01x"))
+    assert one.images_needed > 200 and f"about {one.images_needed:,} like these" in table([one])
+    assert json.loads(table([one], "json"))[0]["images_needed"] == one.images_needed
+    (one,) = check(baseline, baseline, parse("clean_accuracy>=0"))
+    assert (one.images_needed, one.reason) == (None, "the interval of 200 images holds the bound")
+    (one,) = check(baseline, baseline, parse("clean_accuracy>=-0.05"))
+    assert (one.verdict, one.images_needed) == ("pass", None)
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("", 1.0), ("%", 100.0)])
+@pytest.mark.parametrize("answers", ["all", "none", "some"])
+def test_somebodys_own_yes_or_no_is_counted(three, unit, scale, answers) -> None:
+    """A metric that says nothing of shares: right within five guesses, twice for the same images."""
+    baseline = three[0]
+    values = {"all": np.ones(200), "none": np.zeros(200), "some": np.arange(200) % 4 > 0}[answers]
+    rows = pq.read_table(baseline / "rows.parquet")
+    info = json.loads(rows.schema.metadata[b"pellucid"])
+    info["columns"]["top_five"] = {"title": "Top five", "unit": unit, "scale": scale, "of_map": False}
+    rows = rows.append_column("top_five", pa.array(values.astype(np.float32)))
+    pq.write_table(rows.replace_schema_metadata({b"pellucid": json.dumps(info)}), baseline / "rows.parquet")
+    (one,) = check(baseline, baseline, parse("top_five>=-0.01"))
+    assert (one.verdict, one.images_needed) == ("not enough images to tell", 381)
+    found = summarise(read_run(baseline))["top_five"]
+    assert found.high > found.low
+
+
+def test_the_help_says_how_many_images_a_margin_needs(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for margin in (0.01, 0.02):
+        alike, often = images_to_show(margin), images_to_show(margin, differing=0.05)
+        assert f" {alike} " in said and f" {often:,}" in said
 
 
 def test_a_worse_network_fails_and_an_equal_one_passes(three, tmp_path) -> None:

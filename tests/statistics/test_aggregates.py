@@ -7,8 +7,8 @@ import pytest
 
 from pellucid.metrics.ranking import auc_influence, average_precision, average_precision_influence
 from pellucid.metrics.scores import auc, balanced_accuracy
-from pellucid.statistics import mean_interval, paired_difference
-from pellucid.statistics.aggregates import Mean, MeanOfShares, Ratio, Share
+from pellucid.statistics import Interval, mean_interval, paired_difference
+from pellucid.statistics.aggregates import Mean, MeanOfShares, Ratio, Share, images_to_tell
 from pellucid.statistics.scores import Resampled, Smooth, stratified_counts
 from pellucid.statistics.shares import clopper_pearson, share_difference, tango, unseen, wilson
 
@@ -60,6 +60,76 @@ def test_shares_are_counted() -> None:
     assert Share(a).minus(Share(b)) == tango(10, 10, 40)
     again = Share(a).over(Share(a))
     assert again.mean == 1 and again.low <= 1 - unseen(40) / 0.75 and again.high >= 1 + unseen(40) / 0.75 - 1e-9
+
+
+def test_no_difference_of_shares_is_certain() -> None:
+    """Of yes or no, of parts of an image's labels, of classes, and where only a few images differ."""
+    label_accuracy = np.tile([1 / 3, 2 / 3, 1.0], 10)
+    partly = Mean(label_accuracy, is_share=True)
+    once = Mean(np.where(np.arange(30) == 4, 1 / 3, label_accuracy), is_share=True)
+    assert partly.minus(partly).high == -partly.minus(partly).low == pytest.approx(unseen(30))
+    assert once.minus(partly).low <= once.minus(partly).mean - unseen(30) and once.minus(partly).high > 0
+    many = Mean(label_accuracy[::-1].copy(), is_share=True)
+    assert many.minus(partly) == paired_difference(many.values, partly.values)
+    right = Share(np.ones(30))
+    assert partly.minus(right) == paired_difference(partly.values, right.values)
+    assert Mean(label_accuracy).minus(Mean(label_accuracy)) == Interval(0.0, 0.0, 0.0, 30)  # no share: as it was
+    assert Mean(np.full(30, 0.5), is_share=True).interval().high > 0.5
+
+
+def test_none_of_thirty_is_no_certain_multiple() -> None:
+    """0 of 30 robust beside 15 of 30: up to a fifth of the baseline's is left open."""
+    none, half = Share(np.zeros(30)), Share(np.arange(30) % 2)
+    found = none.over(half)
+    assert (found.mean, found.low) == (0, 0)
+    assert found.high == pytest.approx((none.minus(half).high + 0.5) / 0.5) and found.high > 0.2
+
+
+@pytest.mark.parametrize("differing", [0, 6])
+def test_as_many_images_as_are_said_would_tell(differing: int) -> None:
+    """Two networks that each win on half of the differing images, repeated until the margin is shown."""
+    right = np.ones(60)
+    a, b = right.copy(), right.copy()
+    a[: differing // 2], b[differing // 2 : differing] = 0, 0
+    needed = Share(a).images_to_tell(Share(b), -0.02)
+    repeats = math.ceil(needed / 60)
+    enough, few = (Share(np.tile(a, k)).minus(Share(np.tile(b, k))) for k in (repeats, max(1, repeats - 2)))
+    assert enough.low >= -0.02 > few.low
+    assert differing or needed == 189
+
+
+def test_images_that_would_tell_of_other_numbers() -> None:
+    label = np.tile([0, 1], 100)
+    classes = MeanOfShares(np.ones(200), label, lambda weight: np.ones(len(weight)))
+    needed = classes.images_to_tell(classes, -0.01)
+    size = needed // 2
+    assert math.hypot(unseen(size), unseen(size)) / 2 == pytest.approx(0.01, rel=0.01)
+    values = np.random.default_rng(0).normal(size=(2, 100))
+    found = Mean(values[0]).minus(Mean(values[1]))
+    bound = found.mean - 0.25 * (found.mean - found.low)
+    assert Mean(values[0]).images_to_tell(Mean(values[1]), bound) == pytest.approx(1600, abs=2)
+    assert Mean(values[0]).images_to_tell(Mean(values[1]), found.mean) is None
+    assert Share(np.ones(5)).images_to_tell(Share(np.ones(5)), 0.0) is None
+    assert images_to_tell(Interval(0.0, -1.0, 1.0, 100), 1e-9) is None
+    assert Share(np.full(3, math.nan)).images_to_tell(Share(np.ones(3)), 0.5) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", [(30, 30), (50, 5), (20, 20, 20, 4)])
+def test_balanced_accuracy_covers_and_seldom_passes(sizes: tuple[int, ...]) -> None:
+    """Networks of which one is truly 5 points worse on every class, however rare."""
+    random, label = np.random.default_rng(0), np.repeat(np.arange(len(sizes)), sizes)
+    for gain in (0.0, 0.02, 0.1):
+        covered = passed = 0
+        for _ in range(1000):
+            drawn = random.random(len(label))
+            lost, gained = drawn < gain + 0.05, drawn > 1 - gain
+            ours, theirs = ((~side).astype(float) for side in (lost, gained))
+            a, b = (MeanOfShares(right, label, lambda weight: np.zeros(len(weight))) for right in (ours, theirs))
+            found = a.minus(b)
+            covered += found.low <= -0.05 <= found.high
+            passed += found.low >= -0.01
+        assert covered >= 940 and passed <= 30, (gain, covered, passed)
 
 
 def test_a_mean_of_shares_weighs_classes_alike() -> None:

@@ -59,7 +59,15 @@ def test_a_share_of_none_or_all_is_not_certain(share: int, n: int) -> None:
     assert (found.mean, found.n) == (share, n)
 
 
-@pytest.mark.parametrize("values", [[], [0.5, 0.5], [0.0, 1.0, 1.0]])
+@pytest.mark.parametrize("share", [0.25, 0.5, 2 / 3])
+def test_images_of_one_share_leave_other_shares_open(share: float) -> None:
+    """As far as a hidden group of images, unseen 30 times, may move the mean if all of it had 0, or 1."""
+    hidden = scipy.stats.binomtest(0, 30).proportion_ci(0.95, method="exact").high
+    found = of_share(mean_interval([share] * 30))
+    assert (found.low, found.high) == pytest.approx(((1 - hidden) * share, (1 - hidden) * share + hidden))
+
+
+@pytest.mark.parametrize("values", [[], [-3.0, -3.0], [1.5, 1.5], [0.0, 1.0, 1.0]])
 def test_other_shares_keep_their_interval(values: list[float]) -> None:
     assert repr(of_share(mean_interval(values))) == repr(mean_interval(values))
 

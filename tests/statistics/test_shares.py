@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import pytest
 import scipy.optimize
@@ -10,10 +11,13 @@ import scipy.stats
 from hypothesis import given, strategies as st
 
 from pellucid.core.errors import InputError
+from pellucid.statistics import Interval
 from pellucid.statistics.shares import (
     clopper_pearson,
     combined_difference,
     combined_mean,
+    images_to_show,
+    not_certain,
     share_difference,
     share_interval,
     tango,
@@ -103,6 +107,50 @@ def test_tango_covers_as_often_as_it_says() -> None:
         assert covered > 0.935, (gain, loss)
 
 
+def _passes(n: int, gain: float, loss: float, bound: float) -> float:
+    """How often the whole interval lies above a bound, exactly, over all counts of n images."""
+    total = 0.0
+    for lost in range(n + 1):
+        chance, most = scipy.stats.binom.pmf(lost, n, loss), n - lost
+        if chance < 1e-9 or tango(most, lost, n).low < bound:
+            continue
+        low, high = 0, most  # the fewest gained with which it passes
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if tango(middle, lost, n).low >= bound else (middle + 1, high)
+        total += chance * scipy.stats.binom.sf(low - 1, most, gain / (1 - loss))
+    return total
+
+
+@pytest.mark.parametrize(("n", "gain"), [(30, 0.1), (60, 0.02), (381, 0.0)])
+def test_a_network_five_points_worse_seldom_passes_a_margin_of_one(n: int, gain: float) -> None:
+    assert _passes(n, gain, gain + 0.05, -0.01) <= 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [20, 30, 50, 100, 200, 381, 500, 800])
+def test_what_is_worse_by_the_margin_or_more_passes_in_one_case_of_thirty(n: int) -> None:
+    """At any number of images and of differing answers; 2.5 % is what one side of a 95 % interval promises."""
+    for gain, worse in itertools.product((0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4), (0.01, 0.05)):
+        assert _passes(n, gain, gain + worse, -0.01) < 0.03, (gain, worse)
+
+
+@given(st.floats(0.005, 0.5), st.floats(0, 1))
+def test_as_many_images_as_needed_and_one_fewer(margin: float, differing: float) -> None:
+    n = images_to_show(margin)
+    assert unseen(n) <= margin * (1 + 1e-9) and (n == 1 or unseen(n - 1) > margin * (1 - 1e-9))
+    half = math.ceil(images_to_show(margin, differing=differing) * differing / 2)
+    if 2 * half <= images_to_show(margin, differing=differing):
+        assert tango(half, half, images_to_show(margin, differing=differing)).low >= -margin
+    assert images_to_show(margin, differing=differing) >= n
+
+
+def test_a_difference_is_never_more_certain_than_what_is_unseen() -> None:
+    assert not_certain(Interval(0.3, 0.1, 0.5, 30), 1000) == Interval(0.3, 0.1, 0.5, 30)
+    assert not_certain(Interval(0.99, 0.99, 0.99, 30), 30).high == 1
+    assert not not_certain(share_difference([math.nan], [1]), 30).n
+
+
 def test_missing_values_are_left_out() -> None:
     nan = math.nan
     assert share_interval([1, nan, 0]) == clopper_pearson(1, 2)
@@ -128,6 +176,8 @@ def test_newcombes_difference() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: images_to_show(0), "margin must be in (0, 1), got 0"),
+        (lambda: images_to_show(0.1, differing=2), "differing must be in [0, 1], got 2"),
         (lambda: wilson(3, 2), "from 0 to the number of images, got 3 of 2"),
         (lambda: clopper_pearson(-1, 2), "got -1 of 2"),
         (lambda: tango(-1, 0, 2), "must be at least 0, got -1 and 0"),
@@ -135,5 +185,5 @@ def test_newcombes_difference() -> None:
     ],
 )
 def test_bad_input(call, message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=re.escape(message)):
         call()

@@ -111,7 +111,7 @@ def _device(accelerator: str) -> "torch.device":
     """Without Fabric, whose import takes longer than that of torch."""
     import torch
 
-    present = torch.accelerator.current_accelerator(check_available=True)
+    present = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if accelerator == "auto":
         return present or torch.device("cpu")
     if accelerator not in ("cpu", "cuda", "mps"):

@@ -1,6 +1,7 @@
 """The table of commands, and how each of them can end. Imports no command's module before it is asked for."""
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -36,6 +37,9 @@ COMMANDS = {
 """The module of `pellucid.cli` that has a function of the command's name, and what the command does."""
 REPEATED = ("demo", "tune", "reproduce", "select", "leaderboard")
 """Commands that continue what they find; the others have an option for it, if any."""
+TOGETHER = ("train", "evaluate")
+"""Commands that several processes do together; the others are done by one."""
+EXIT_LOST = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 
@@ -47,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after the program's name; those of the process by default.
 
     Returns:
-        Exit code: 0 done, 1 a requirement of ``check`` is not met, 2 a user's mistake (one sentence on standard error),
-        130 or 143 stopped by a signal.
+        Exit code: 0 done, 1 a requirement of ``check`` is not met or another process of a training was lost, 2 a user's
+        mistake (one sentence on standard error), 130 or 143 stopped by a signal.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name = next((word for word in arguments if not word.startswith("-")), None)
@@ -64,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise InputError(f"the command comes first, got {arguments[0]!r} before {name!r}")
         if name not in COMMANDS:
             raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
+        if name not in TOGETHER:
+            _check_alone(name)
         from pellucid.config.trusted import command_line
 
         command = getattr(import_module(f"pellucid.cli.{COMMANDS[name][0]}"), name)
@@ -77,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             how = str(error).partition(";")[0] or "interrupted"
             return _failed(f"{how}; what was finished is kept: the same command given again continues", code)
         return _failed(str(error) or "interrupted; what was finished is kept", code)
+    except ChildProcessError as error:  # another process of a training ended
+        return _failed(str(error), EXIT_LOST)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as `head` does
         return 0
@@ -86,6 +94,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
+
+
+def _check_alone(name: str) -> None:
+    """Refuse a command of one process that torchrun or srun has started several times: all would write one file."""
+    from pellucid.runs.launcher import MARKERS, launcher
+
+    found = launcher() if {*MARKERS.values()} & {*os.environ} else None
+    if found is not None:
+        raise InputError(
+            f"{name} is done by one process, but {found.name} has started {found.processes}; {' and '.join(TOGETHER)} "
+            "are done by several"
+        )
 
 
 class _Terminated(KeyboardInterrupt):

@@ -32,7 +32,8 @@ from pellucid.metrics.families.stability import FORMS, MEASURES, NOISES, stabili
 from pellucid.metrics.families.truth import MaskedMap
 from pellucid.metrics.robustness import Attack
 from pellucid.saliency import Channels, as_saliency, saliency_name
-from pellucid.statistics import EMPTY, Interval, mean_interval, ratio_interval
+from pellucid.statistics import EMPTY, Interval, mean_interval, of_share, ratio_interval
+from pellucid.statistics.shares import share_interval
 
 try:
     from torchmetrics import Metric
@@ -233,7 +234,7 @@ class TorchMetric(PerImageMetric):
         rows = dict(zip(self.columns, (value.cpu() for value in self.rows().values()), strict=True))
         named = {name: self.metric.columns[name] for name in rows}
         single = [name for name, column in named.items() if column.shown and not column.curve]
-        intervals = {self.columns[name]: mean_interval(rows[name], **self._bootstrap) for name in single}
+        intervals = {self.columns[name]: self._mean(rows[name], named[name]) for name in single}
         for name, column in self.metric.aggregates.items():
             parts = [rows[part] for part in column.of if part in rows]
             if column.aggregate == "statistic" or len(parts) < len(column.of):
@@ -245,12 +246,21 @@ class TorchMetric(PerImageMetric):
                 intervals[name] = EMPTY if may_be_zero else ratio_interval(*parts, floor=floor, **self._bootstrap)
             else:
                 share = parts[0] if len(parts) == 1 else (parts[0] == parts[1]).float()
-                intervals[name] = mean_interval(share, **self._bootstrap)
+                intervals[name] = self._mean(share, column)
         return intervals or {
             f"{self.columns[name]}_{k}": mean_interval(point, **self._bootstrap)
             for name, values in rows.items()
             for k, point in enumerate(values.reshape(len(values), -1).T)
         }
+
+    def _mean(self, values: Tensor, column: Column) -> Interval:
+        """As a table of runs has it: what is yes or no of each image is counted."""
+        confidence = {} if self.confidence is None else {"confidence": self.confidence}
+        in_percent = (column.unit, column.scale) == ("%", 100)
+        if column.aggregate == "share" or (in_percent and set(values[~values.isnan()].tolist()) <= {0.0, 1.0}):
+            return share_interval(values, **confidence)
+        found = mean_interval(values, **self._bootstrap)
+        return of_share(found, **confidence) if in_percent and self.confidence is not None else found
 
 
 _TAKES = {

@@ -20,6 +20,7 @@ from pellucid.papers.reproduce import write
 from pellucid.report.table import interval_data
 from pellucid.runs.environment import environment, told_commit
 from pellucid.runs.trained import open_run
+from pellucid.statistics import of_share
 from pellucid.statistics.clusters import clustered_interval
 
 __all__ = ["Judged", "cards", "is_true", "moved", "shares"]
@@ -172,9 +173,12 @@ def shares(
         group = list(maps) if level == "all" else by_level[level]
         true = np.array([one.true(margin) for one in group], dtype=np.float64)
         told[level] = {"maps": len(group), "share": float(true.mean()) if len(true) else None}
-        if len({one.entry for one in group}) > 1:
-            interval = clustered_interval(_mean_of(true), [one.entry for one in group])
-            told[level]["interval"] = interval_data(interval)
+        entries = [one.entry for one in group]
+        if len({*entries}) > 1:
+            interval = clustered_interval(_mean_of(true), entries)
+            # Where all maps of all networks are true, or none is, as many networks as these speak about others.
+            widened = of_share(replace(interval, n=len({*entries}))) if interval.n else interval
+            told[level]["interval"] = interval_data(replace(widened, n=interval.n))
     return told
 
 

@@ -165,10 +165,11 @@ def _found(sentence: Sentence, runs: Mapping[str, Sequence[Run]]) -> dict[str, A
     (*statistics,), n = measured.statistics(groups, claim.metric, groups[0][0].rows.num_rows)
 
     def at(confidence: float) -> Interval:
-        return hierarchical_statistic(
+        found = hierarchical_statistic(
             statistics, n, confidence=confidence,
             function=(lambda means: means[0] - means[1]) if claim.baseline else (lambda means: means[0]),
         )  # fmt: skip
+        return measured.not_certain(found, claim.metric, confidence=confidence) if claim.baseline else found
 
     interval = at(0.95)
     if not interval.n:

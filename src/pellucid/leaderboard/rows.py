@@ -135,7 +135,8 @@ def difference(runs: Sequence[Run], rivals: Sequence[Run], metric: str, n: int) 
         n: measured images.
     """
     (ours, theirs), n = measured.statistics([runs, rivals], metric, n)
-    return hierarchical_statistic([ours, theirs], n, function=lambda means: means[0] - means[1])
+    found = hierarchical_statistic([ours, theirs], n, function=lambda means: means[0] - means[1])
+    return measured.not_certain(found, metric)
 
 
 def cost(runs: Sequence[Run], regular: Sequence[Run]) -> dict[str, float]:

@@ -7,7 +7,8 @@ import numpy.typing as npt
 from scipy.special import bdtrc
 
 from pellucid.core.errors import InputError
-from pellucid.statistics import Interval, mean_interval, paired_difference
+from pellucid.statistics import Interval
+from pellucid.statistics.shares import share_difference, share_interval
 
 __all__ = ["masking_warnings"]
 
@@ -65,7 +66,7 @@ def masking_warnings(
     >>> rows = {"masking_many_step": [1.0] * 60 + [0.0] * 40, "masking_one_step": [1.0] * 40 + [0.0] * 60}
     >>> print(*masking_warnings(rows, chance=0.1))
     One step is stronger than many, so gradients may be masked: 40.0 % of images stay right, not 60.0 % (20.0 points
-    less, 95 % interval 13.0 to 28.0, p < 0.0001, 100 images).
+    less, 95 % interval 13.3 to 28.9, p < 0.0001, 100 images).
     >>> masking_warnings({**rows, "masking_one_step": rows["masking_many_step"]}, chance=0.1)
     []
 
@@ -115,7 +116,7 @@ def _stronger(probe: Floats, attack: Floats, what: str, meaning: str, *, points:
     if not gained:
         return []
     p = float(bdtrc(gained - 1, gained + lost, 0.5))
-    difference = paired_difference(attack, probe)
+    difference = share_difference(attack, probe)
     if p >= alpha or difference.low <= points:
         return []
     beyond = f"; up to {100 * points:g} is expected" if points else ""
@@ -133,7 +134,7 @@ def _above_chance(unbounded: Floats, *, chance: float, alpha: float) -> list[str
     p = float(bdtrc(right.sum() - 1, len(right), chance))
     if p >= alpha:
         return []
-    share = mean_interval(right)
+    share = share_interval(right)
     return [
         f"An attack without bounds does not succeed, so gradients may be masked: {_percent(share.mean)} of images stay "
         f"right ({_ends(share)}, {len(right)} images), above chance, {_percent(chance)} ({_p(p)})."

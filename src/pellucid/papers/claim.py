@@ -115,7 +115,8 @@ def _interval(claim: Claim, runs: Runs, n: int) -> Interval:
     else:
         (run, baseline), n = measured.statistics(both, claim.metric, n)
     if claim.kind == "difference":
-        return hierarchical_statistic([run, baseline], n, function=lambda means: means[0] - means[1])
+        found = hierarchical_statistic([run, baseline], n, function=lambda means: means[0] - means[1])
+        return found if claim.from_clean else measured.not_certain(found, claim.metric)
     return hierarchical_ratio(run, baseline, n)
 
 

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from pellucid.metrics.suite import column_name, split
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure, Statistic
-from pellucid.statistics import Interval, of_share
+from pellucid.statistics import Interval, of_share, shares
 from pellucid.statistics.seeds import hierarchical_statistic
 
-__all__ = ["FloatArray", "interval", "mean", "predictions", "robust_eps", "statistics"]
+__all__ = ["FloatArray", "interval", "mean", "not_certain", "predictions", "robust_eps", "statistics"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -35,6 +35,22 @@ def interval(runs: Sequence[Run], metric: str, n: int) -> Interval:
     if metric in runs[0].rows.column_names:  # each network's mean is over the images that have a value
         over_all = replace(over_all, n=min(int(np.isfinite(run.values(metric)).sum()) for run in runs))
     return of_share(over_all) if Measure.named(metric).unit == "%" else over_all
+
+
+def not_certain(difference: Interval, metric: str, *, confidence: float = 0.95) -> Interval:
+    """The difference of two trainings, widened where all their networks answer every image alike.
+
+    Args:
+        difference: of a metric over seeds and images, with its interval.
+        metric: its name; what is no share keeps its interval.
+        confidence: of the interval.
+
+    >>> round(not_certain(Interval(0.0, 0.0, 0.0, 1000), "clean_accuracy").low, 4)
+    -0.0038
+    """
+    if difference.low != difference.high or Measure.named(metric).unit != "%":
+        return difference
+    return shares.not_certain(difference, difference.n, confidence=confidence)
 
 
 def statistics(groups: Sequence[Sequence[Run]], metric: str, n: int) -> tuple[list[list[Statistic]], int]:

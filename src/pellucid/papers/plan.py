@@ -114,19 +114,22 @@ class Reproduction(Plan):
         table: number of the table. None: all of the paper's tables but those made only on request.
         seeds: trainings of each network.
         devices: numbers of the GPUs that trainings are dealt to; the first alone by default.
+        cluster: address of a Ray cluster on whose machines the networks are trained, ``jobs`` at once on each;
+            ``auto`` on one of them. All of them share the folder ``out``.
         out: folder of the run directories.
         trace: JSON file that a ``pellucid select pellucid`` of your own has written, for paper ``pellucid``. None: the
             search that the package brings for the dataset, if it brings one.
 
     Raises:
-        InputError: an unknown paper, a GPU that this machine lacks, fewer than one seed or job, or a trace for a paper
-            that takes none.
+        InputError: an unknown paper, a GPU that this machine lacks or one beside a cluster, fewer than one seed or
+            job, or a trace for a paper that takes none.
     """
 
     paper: str
     table: str | None = None
     seeds: int = 5
     devices: tuple[int, ...] = ()
+    cluster: str | None = None
     out: Path = Path("runs/papers")
     trace: Path | None = None
 
@@ -134,6 +137,11 @@ class Reproduction(Plan):
         known("paper", self.paper, PAPERS)
         _at_least_one("seeds", self.seeds)
         super().__post_init__()
+        if self.cluster is not None and self.devices:
+            raise InputError(
+                f"devices are those of this machine, got {self.devices} beside the cluster {self.cluster!r}, whose "
+                "machines deal theirs themselves"
+            )
         if self.trace is not None and self.paper != "pellucid":
             raise InputError(
                 f"trace is for paper pellucid, whose networks a search has chosen, got it for {self.paper}"

@@ -57,7 +57,7 @@ def reproduce(plan: Reproduction, *, progress: bool = True) -> list[Path]:
         total=len(stages), desc=f"{plan.paper}", unit="network", dynamic_ncols=True,
         disable=None if progress else True,
     ) as bar:  # fmt: skip
-        for stage in finished(stages, plan.jobs, plan.devices):
+        for stage in finished(stages, plan.jobs, plan.devices, plan.cluster):
             bar.set_postfix_str("/".join(stage.run.parts[-2:]))
             bar.update()
     written_to = []

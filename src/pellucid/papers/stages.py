@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from pellucid.core.errors import InputError
+from pellucid.papers.cluster import done_on_cluster
 from pellucid.papers.plan import Reproduction
 from pellucid.papers.table import Table
 from pellucid.runs.evaluation import Evaluation, evaluate
@@ -51,14 +52,22 @@ def folder(plan: Reproduction, table: Table, name: str, seed: int) -> Path:
     return plan.out / plan.paper / plan.where / (table.group or table.number) / f"seed{seed}" / name
 
 
-def finished(stages: Sequence[Stage], jobs: int, devices: Sequence[int] = ()) -> Iterator[Stage]:
+def finished(
+    stages: Sequence[Stage], jobs: int, devices: Sequence[int] = (), cluster: str | None = None
+) -> Iterator[Stage]:
     """Each stage once it is trained and measured; what is there is left.
 
     Args:
         stages: networks.
         jobs: processes, at least one for each device.
         devices: numbers of the GPUs that the processes are dealt to.
+        cluster: address of a Ray cluster, on each of whose machines there are as many processes.
     """
+    if cluster is not None:
+        there = [replace(stage, run=stage.run.absolute()) for stage in stages]
+        for done in done_on_cluster(_run, there, cluster, jobs):
+            yield stages[there.index(done)]
+        return
     jobs = max(jobs, len(devices))
     if jobs == 1 and not devices:
         for stage in stages:

@@ -16,7 +16,7 @@ from pellucid.runs.directory import Run, check_comparable, read_run
 from pellucid.runs.measures import Measure, measured
 from pellucid.runs.subgroups import FEWEST as FEWEST_OF_A_SUBGROUP, Subgroup, part_of, subgroups_of
 from pellucid.statistics import Interval
-from pellucid.statistics.aggregates import Mean
+from pellucid.statistics.aggregates import Mean, images_to_tell
 
 __all__ = ["FEWEST", "Outcome", "Requirement", "Verdict", "check", "github", "is_met", "parse", "table", "write_junit"]
 
@@ -66,6 +66,8 @@ class Outcome:
         baseline: mean of the baseline.
         found: difference or multiple with its paired 95 % interval.
         reason: why the images cannot tell; empty where they can.
+        images_needed: about how many images would tell, were the others like these; None where these tell, or where
+            the difference is so near the bound that no number of images can be named.
     """
 
     requirement: Requirement
@@ -74,6 +76,7 @@ class Outcome:
     baseline: float
     found: Interval
     reason: str = ""
+    images_needed: int | None = None
 
 
 ALIASES = {"accuracy": "clean_accuracy"}
@@ -126,7 +129,8 @@ def check(run: str | Path, baseline: str | Path, requirements: Sequence[Requirem
     A requirement passes where the whole paired 95 % interval meets it and fails where none of the interval does; in
     between, with fewer than `FEWEST` images, or with a multiple of a baseline that is not clearly above 0, the images
     cannot tell. Shares of images have exact or score intervals: two networks that answer alike on 30 images may still
-    differ by 11 points, and a margin of m points can only be shown with 384 / m images or more.
+    differ by 11 points. A loss of at most one point takes 381 images on which both answer alike, and five times as many
+    where they differ on one image in twenty (`pellucid.statistics.shares.images_to_show`).
 
     Args:
         run: a measured run directory.
@@ -196,7 +200,21 @@ def _outcome(requirement: Requirement, measure: Measure, run: Run, baseline: Run
         return Outcome(requirement, "pass", ours, theirs, interval)
     if best < bound:
         return Outcome(requirement, "fail", ours, theirs, interval)
-    return Outcome(requirement, UNTOLD, ours, theirs, interval, f"the interval of {interval.n} images holds the bound")
+    needed = _images_needed(requirement, measure, interval, run, baseline)
+    more = "" if needed is None else f"; about {needed:,} like these would tell"
+    reason = f"the interval of {interval.n:,} images holds the bound{more}"
+    return Outcome(requirement, UNTOLD, ours, theirs, interval, reason, needed)
+
+
+def _images_needed(
+    requirement: Requirement, measure: Measure, interval: Interval, run: Run, baseline: Run
+) -> int | None:
+    """About how many images would tell what these cannot; more than there are."""
+    if requirement.multiple:
+        needed = images_to_tell(interval, requirement.bound)
+    else:
+        needed = measure.aggregate(run).images_to_tell(measure.aggregate(baseline), requirement.bound)
+    return None if needed is None else max(needed, interval.n + 1)
 
 
 def _multiple(measure: Measure, run: Run, baseline: Run) -> Interval:
@@ -266,6 +284,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "found": {key: finite(value) for key, value in asdict(outcome.found).items()},
         "multiple": outcome.requirement.multiple,
         "reason": outcome.reason,
+        "images_needed": outcome.images_needed,
     }
 
 

@@ -1,6 +1,7 @@
 """The processes that train or measure: started, told to stop, and heard when one of them fails."""
 
 import builtins
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,14 +14,18 @@ from lightning_fabric import Fabric
 from lightning_fabric.loggers.csv_logs import CSVLogger
 from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 from tqdm import tqdm
 
 from pellucid.config.trusted import carried
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.runs.directory import RunDirectory
+from pellucid.runs.launcher import MARKERS, Launcher, launcher
 
 __all__ = [
     "Interrupted",
@@ -65,16 +70,123 @@ def make_fabric(
     *,
     loggers: Sequence[Logger] = (),
 ) -> Fabric:
-    """Fabric for one process or replicas on many."""
+    """Fabric for one process or replicas on many, whether they are started from here or have been already.
+
+    Args:
+        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        devices: processes on this machine, or ``auto``; 1 also where torchrun, srun and the like have started them.
+        num_nodes: machines; likewise.
+        strategy: one of `STRATEGIES`.
+        precision: of the arithmetic.
+        loggers: where numbers go while it trains.
+
+    Raises:
+        InputError: a setting that cannot be, or one that what has started this process contradicts.
+    """
     one_of(STRATEGIES, strategy=strategy)
+    found, asked = launcher(), (accelerator, devices)
+    place: ClusterEnvironment = LightningEnvironment()
+    if found is not None:
+        _check_agrees(found, devices, num_nodes, strategy)
+        place, devices, num_nodes, strategy = _Started(found), found.here, found.machines, "ddp"
+    elif num_nodes > 1:
+        _check_meeting_place(num_nodes)
+    if found is None and devices != 1:
+        for name in MARKERS.values():  # of a launcher of one process, for those that it starts are not of it
+            os.environ.pop(name, None)
+    with _settings_of_fabric_run() as settings:
+        accelerator = _agreed("accelerator", accelerator, "auto", settings)
+        _agreed("precision", precision, None, settings)
+        try:
+            return Fabric(
+                accelerator=accelerator, devices=devices, num_nodes=num_nodes, strategy=strategy,
+                precision=cast(Any, precision), loggers=list(loggers), plugins=[place],
+            )  # fmt: skip
+        except (ValueError, RuntimeError, MisconfigurationException) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"accelerator {asked[0]!r} with devices {asked[1]!r}: {reason}") from None
+
+
+class _Started(ClusterEnvironment):
+    """How Fabric is told of processes that have been started already.
+
+    Args:
+        found: by what, and which of them this is.
+    """
+
+    def __init__(self, found: Launcher) -> None:
+        super().__init__()
+        self.found = found
+
+    creates_processes_externally = property(lambda self: True)
+    main_address = property(lambda self: self.found.address)
+    main_port = property(lambda self: self.found.port)
+
+    @staticmethod
+    def detect() -> bool:
+        return launcher() is not None
+
+    def world_size(self) -> int:
+        return self.found.processes
+
+    def set_world_size(self, size: int) -> None: ...
+
+    def global_rank(self) -> int:
+        return self.found.rank
+
+    def set_global_rank(self, rank: int) -> None: ...
+
+    def local_rank(self) -> int:
+        return self.found.local_rank
+
+    def node_rank(self) -> int:
+        return self.found.machine
+
+
+def _check_agrees(found: Launcher, devices: int | str, num_nodes: int, strategy: str) -> None:
+    """Refuse to start processes where they have been started already, unless as many are asked for."""
+    for name, asked, there in (("devices", devices, found.here), ("num_nodes", num_nodes, found.machines)):
+        if asked not in (1, "auto", there):
+            raise InputError(
+                f"{name} is {asked}, but {found.name} has started {found.processes} processes, {found.here} on this "
+                f"machine; leave {name} out"
+            )
+    if strategy not in ("auto", "ddp"):
+        raise InputError(
+            f"strategy {strategy!r} starts processes itself, but {found.name} has started {found.processes}; leave it "
+            "out"
+        )
+
+
+def _check_meeting_place(num_nodes: int) -> None:
+    """Refuse several machines that cannot find one another; each would wait for half an hour."""
+    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in os.environ]
+    if missing:
+        raise InputError(
+            f"num_nodes is {num_nodes}, but {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set on "
+            "this machine, so that the machines cannot find one another; set them, or start with torchrun, srun or "
+            "fabric run"
+        )
+
+
+@contextmanager
+def _settings_of_fabric_run() -> Iterator[dict[str, str]]:
+    """What ``fabric run`` was told, hidden from Fabric, which refuses devices named twice and a second launch."""
+    settings = {name: value for name, value in os.environ.items() if name.startswith("LT_")}
+    for name in settings:
+        del os.environ[name]
     try:
-        return Fabric(
-            accelerator=accelerator, devices=devices, num_nodes=num_nodes, strategy=strategy,
-            precision=cast(Any, precision), loggers=list(loggers),
-        )  # fmt: skip
-    except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"accelerator {accelerator!r} with devices {devices!r}: {reason}") from None
+        yield settings
+    finally:
+        os.environ.update(settings)
+
+
+def _agreed(name: str, ours: str, default: str | None, settings: dict[str, str]) -> str:
+    """A setting that ``fabric run`` may have been told instead of pellucid."""
+    told = settings.get(f"LT_{name.upper()}", ours)
+    if told != ours and ours != default:
+        raise InputError(f"fabric run was told {name} {told}, and pellucid {ours}; tell pellucid alone")
+    return told
 
 
 def progress_bar(fabric: Fabric, progress: bool, **settings: Any) -> Any:
@@ -111,9 +223,14 @@ def make_loggers(log: Log | None, directory: RunDirectory) -> list[Logger]:
 
 
 def launch(fabric: Fabric, work: Callable[[Fabric], None]) -> None:
-    """Do the work in every process of ``fabric``; a user's mistake found in a child process is told as one."""
+    """Do the work in every process of ``fabric``; a user's mistake found in a child process is told as one.
+
+    Raises:
+        ChildProcessError: another process has ended, or could not be reached, so that this one cannot go on.
+    """
     try:
-        fabric.launch(carried(work))
+        with _settings_of_fabric_run():
+            fabric.launch(carried(work))
     except ProcessRaisedException as error:
         last = str(error).strip().splitlines()[-1]
         name, _, sentence = last.partition(": ")
@@ -122,7 +239,27 @@ def launch(fabric: Fabric, work: Callable[[Fabric], None]) -> None:
         kind = getattr(builtins, name, None)
         if isinstance(kind, type) and issubclass(kind, OSError):
             raise OSError(sentence) from None
+        if _is_of_another(sentence):
+            raise _lost(fabric) from None
         raise
+    except ProcessExitedException:
+        raise _lost(fabric) from None
+    except RuntimeError as error:
+        if fabric.world_size > 1 and (isinstance(error, dist.DistError) or _is_of_another(str(error))):
+            raise _lost(fabric) from None
+        raise
+
+
+def _is_of_another(message: str) -> bool:
+    """Whether an error's words are those of a connection that another process has left."""
+    return any(words in message for words in ("Connection closed by peer", "Connection reset", "gloo", "NCCL"))
+
+
+def _lost(fabric: Fabric) -> ChildProcessError:
+    return ChildProcessError(
+        f"process {fabric.global_rank} of {fabric.world_size} has lost another one, which ended or cannot be reached; "
+        "what was finished is kept, and --resume continues"
+    )
 
 
 def is_first_process() -> bool:

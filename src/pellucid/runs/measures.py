@@ -159,7 +159,8 @@ class Measure:
             case (values,):
                 in_percent = (self.unit, self.scale) == ("%", 100)
                 # What is yes or no of each image is counted, whether its column says so or not.
-                yes_or_no = in_percent and bool(np.isin(values[~np.isnan(values)], (0, 1)).all())
+                counts = in_percent or (self.is_foreign and not self.unit)
+                yes_or_no = counts and bool(np.isin(values[~np.isnan(values)], (0, 1)).all())
                 if self.column.aggregate == "share" or yes_or_no:
                     return Share(values)
                 return Mean(values, is_share=in_percent)

@@ -5,6 +5,7 @@ exact or score intervals; `pellucid.statistics.scores` has the other numbers tha
 Imports no torch.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,15 +25,19 @@ from pellucid.statistics.intervals import (
     ratio_interval,
     weighted_interval,
 )
-from pellucid.statistics.shares import combined_mean, share_difference, share_interval, wilson
+from pellucid.statistics.shares import combined_mean, not_certain, share_difference, share_interval, tango, wilson
 
-__all__ = ["Aggregate", "Mean", "MeanOfShares", "Ratio", "Share", "Statistic"]
+__all__ = ["Aggregate", "Mean", "MeanOfShares", "Ratio", "Share", "Statistic", "images_to_tell"]
 
 Statistic = Callable[[Floats], Floats]
 """From how often each image counts, (resamples, n), to a number for each row of weights, (resamples,)."""
 
 FLOOR = 1e-6
 """The least divisor of a ratio of means."""
+FEW = 10
+"""Images that must differ between two networks for resamples of them to say how many may."""
+MOST_IMAGES = 10**7
+"""More images than this are never said to be needed."""
 
 
 class Aggregate(ABC):
@@ -69,6 +74,38 @@ class Aggregate(ABC):
         """
         return weighted_interval(lambda weight: self.weighted(weight) - other.weighted(weight), self.images)
 
+    def images_to_tell(self, other: "Aggregate", bound: float) -> int | None:
+        """With how many images the interval of `minus` would no longer hold a bound, were the others like these.
+
+        Args:
+            other: of the same n images in the same order.
+            bound: of the difference.
+
+        Returns:
+            A number of images, about; None where the difference is the bound itself, or it would take ten million.
+        """
+        return images_to_tell(self.minus(other), bound)
+
+
+def images_to_tell(found: Interval, bound: float) -> int | None:
+    """With how many images an interval would no longer hold a bound, as it narrows with the root of their number.
+
+    Args:
+        found: a number with its interval.
+        bound: of the number.
+
+    Returns:
+        A number of images, about; None where the number is the bound itself, or it would take ten million.
+
+    >>> images_to_tell(Interval(0.0, -0.02, 0.02, 100), bound=-0.01)
+    400
+    """
+    away = abs(found.mean - bound)
+    half = found.high - found.mean if bound > found.mean else found.mean - found.low
+    if not (found.n and math.isfinite(away)) or half > away * math.sqrt(MOST_IMAGES / found.n):
+        return None
+    return max(1, math.ceil(found.n * (half / away) ** 2))
+
 
 @dataclass(frozen=True, eq=False)
 class Mean(Aggregate):
@@ -101,7 +138,14 @@ class Mean(Aggregate):
         return of_share(interval) if self.is_share else interval
 
     def minus(self, other: Aggregate) -> Interval:
-        return paired_difference(self.values, other.values) if isinstance(other, Mean) else super().minus(other)
+        if not isinstance(other, Mean):
+            return super().minus(other)
+        found = paired_difference(self.values, other.values)
+        if not (self.is_share and other.is_share):
+            return found
+        change = self.values - other.values
+        # Resamples of few images that differ among many that do not say too little of how many may.
+        return not_certain(found, found.n) if np.count_nonzero(change[~np.isnan(change)]) < FEW else found
 
     def over(self, other: "Mean") -> Interval:
         """This number divided by that of another network on the same images, paired, with its 95 % interval.
@@ -122,22 +166,51 @@ class Share(Mean):
     (0.884..., -0.113...)
     """
 
+    is_share: bool = True
+
     def interval(self) -> Interval:
         return share_interval(self.values)
 
     def minus(self, other: Aggregate) -> Interval:
         return share_difference(self.values, other.values) if isinstance(other, Share) else super().minus(other)
 
+    def images_to_tell(self, other: Aggregate, bound: float) -> int | None:
+        if not isinstance(other, Share):
+            return super().images_to_tell(other, bound)
+        change = self.values - other.values
+        return _images_that_tell(lambda times: _more_like(change, times), int((~np.isnan(change)).sum()), bound)
+
     def over(self, other: Mean) -> Interval:
         """As of every mean, but never narrower than the exact interval of the difference allows."""
         ratio = super().over(other)
-        if not isinstance(other, Share) or not ratio.n or ratio.mean == 0:
+        if not isinstance(other, Share) or not ratio.n:
             return ratio
         difference, below = self.minus(other), np.nanmean(other.values)
         if below == 0:
             return ratio
         low, high = (ratio.mean + (end - difference.mean) / below for end in (difference.low, difference.high))
         return replace(ratio, low=min(ratio.low, max(0.0, float(low))), high=max(ratio.high, float(high)))
+
+
+def _more_like(change: Floats, times: float) -> Interval:
+    """The difference of two shares with its interval, were there more images like these, (n,) 1, 0 or -1 each."""
+    gained, lost = (round(times * int((change == side).sum())) for side in (1, -1))
+    return tango(gained, lost, max(gained + lost, math.ceil(times * int((~np.isnan(change)).sum()))))
+
+
+def _images_that_tell(more: Callable[[float], Interval], n: int, bound: float) -> int | None:
+    """As `Aggregate.images_to_tell`, of a difference of which it is known how it comes out with more images."""
+    if not n or abs(more(1.0).mean - bound) < 1e-9:
+        return None
+    few, enough = 0.0, 1.0
+    while not more(enough).excludes(bound):
+        few, enough = enough, 2 * enough
+        if enough * n > MOST_IMAGES:
+            return None
+    while (enough - few) * n > 0.5:
+        middle = (few + enough) / 2
+        few, enough = (few, middle) if more(middle).excludes(bound) else (middle, enough)
+    return math.ceil(enough * n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,3 +286,11 @@ class MeanOfShares(Aggregate):
         if not isinstance(other, MeanOfShares):
             return super().minus(other)
         return combined_mean(share_difference(self.right[one], other.right[one]) for one in self._members)
+
+    def images_to_tell(self, other: Aggregate, bound: float) -> int | None:
+        if not isinstance(other, MeanOfShares):
+            return super().images_to_tell(other, bound)
+        changes = [self.right[one] - other.right[one] for one in self._members]
+        return _images_that_tell(
+            lambda times: combined_mean(_more_like(change, times) for change in changes), self.images, bound
+        )

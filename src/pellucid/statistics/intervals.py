@@ -83,28 +83,33 @@ def mean_interval(values: Values, *, confidence: float = 0.95, resamples: int = 
 
 
 def of_share(interval: Interval, *, confidence: float = 0.95) -> Interval:
-    """The interval of a share of images, widened where no image or every image has it.
+    """The interval of a mean of shares, widened where all images have the same one, such as none or every.
 
-    All resamples of equal values are equal, so that the bootstrap would call 0 of 200 images certain.
+    All resamples of equal values are equal, so that the bootstrap would call 0 of 200 images certain. Other images may
+    have any value in [0, 1]; how many these can be without having been seen is Clopper and Pearson's bound.
 
     Args:
         interval: a mean of values in [0, 1], with its bootstrap interval.
         confidence: probability that the interval covers, in (0, 1).
 
     Returns:
-        With Clopper and Pearson's end where all values are 0 or all are 1, and as it was otherwise.
+        With Clopper and Pearson's end where all values are 0 or all are 1, in proportion where all are another one, and
+        as it was otherwise.
 
     >>> of_share(mean_interval([0.0] * 200)).high
     0.0182...
+    >>> round(of_share(mean_interval([0.5] * 200)).high, 4)
+    0.5091
     >>> of_share(mean_interval([0.0, 1.0])) == mean_interval([0.0, 1.0])
     True
 
     Source: Clopper and Pearson 1934, "The use of confidence or fiducial limits".
     """
-    if not interval.n or interval.low != interval.high or interval.mean not in (0, 1):
+    share = interval.mean
+    if not interval.n or interval.low != interval.high or not 0 <= share <= 1:
         return interval
     missed = 1 - ((1 - confidence) / 2) ** (1 / interval.n)
-    return replace(interval, high=missed) if interval.mean == 0 else replace(interval, low=1 - missed)
+    return replace(interval, low=share * (1 - missed), high=share + (1 - share) * missed)
 
 
 def ratio_interval(

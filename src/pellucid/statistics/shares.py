@@ -6,6 +6,7 @@ certain, however few the images are; these intervals do not. Imports no torch.
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,8 @@ __all__ = [
     "clopper_pearson",
     "combined_difference",
     "combined_mean",
+    "images_to_show",
+    "not_certain",
     "share_difference",
     "share_interval",
     "tango",
@@ -138,6 +141,59 @@ def unseen(n: int, *, confidence: float = 0.95) -> float:
     """
     z = _quantile(confidence)
     return z**2 / (n + z**2)
+
+
+def not_certain(difference: Interval, n: int, *, confidence: float = 0.95) -> Interval:
+    """The difference of two shares, reaching to either side at least as far as `unseen` leaves open.
+
+    Args:
+        difference: of two numbers in [0, 1], with an interval of any kind.
+        n: images that it rests on.
+        confidence: probability that the interval covers, in (0, 1).
+
+    >>> not_certain(Interval(0.0, 0.0, 0.0, 30), 30)
+    Interval(mean=0.0, low=-0.113..., high=0.113..., n=30)
+    """
+    if not difference.n:
+        return difference
+    least = unseen(n, confidence=confidence)
+    low, high = min(difference.low, difference.mean - least), max(difference.high, difference.mean + least)
+    return replace(difference, low=max(-1.0, low), high=min(1.0, high))
+
+
+def images_to_show(margin: float, *, differing: float = 0.0, confidence: float = 0.95) -> int:
+    """How many images show that a share has not fallen by more than a margin, where in truth it has not changed.
+
+    Args:
+        margin: what may be lost, such as 0.01 for one point of accuracy, in (0, 1).
+        differing: share of images on which the two networks differ, half of them in favour of each, in [0, 1].
+        confidence: of the interval that must lie above the margin, in (0, 1).
+
+    Returns:
+        The fewest images at which `tango`'s interval lies above ``-margin``, the counts rounded up.
+
+    Raises:
+        InputError: a margin or a share out of range.
+
+    >>> images_to_show(0.01), images_to_show(0.02), images_to_show(0.01, differing=0.05)
+    (381, 189, 1994)
+    """
+    if not 0 < margin < 1:
+        raise InputError(f"margin must be in (0, 1), got {margin}")
+    if not 0 <= differing <= 1:
+        raise InputError(f"differing must be in [0, 1], got {differing}")
+
+    def shows(n: int) -> bool:
+        half = min(math.ceil(n * differing / 2), n // 2)
+        return tango(half, half, n, confidence=confidence).low >= -margin
+
+    few, enough = 0, 1
+    while not shows(enough):
+        few, enough = enough, 2 * enough
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if shows(middle) else (middle, enough)
+    return enough
 
 
 def share_interval(values: Values, *, confidence: float = 0.95) -> Interval:
