@@ -28,7 +28,8 @@ def input_gradient(
 ) -> tuple[Image, PerSample]:
     r"""Gradient of each sample's objective with respect to its image, :math:`\nabla_x \sum_i o_i(x)`.
 
-    Works under ``torch.no_grad`` and ``torch.inference_mode``. No parameter's ``.grad`` is touched.
+    Works under ``torch.no_grad`` and ``torch.inference_mode``. No parameter's ``.grad`` is touched, and a network that
+    writes into its images is given copies.
 
     Args:
         objective: maps (n, c, h, w) to one value per sample, (n,). Samples must not influence each other.
@@ -46,12 +47,12 @@ def input_gradient(
     if create_graph:
         with torch.enable_grad(), twice_differentiable():
             x = x if x.requires_grad else x.detach().requires_grad_()
-            value = objective(x)
+            value = objective(x.clone())
             (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True)
         return gradient, value
     with torch.inference_mode(False), torch.enable_grad(), _ImageConvolution(_convolve_image):
         x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
-        value = objective(x)
+        value = objective(x.clone())
         (gradient,) = torch.autograd.grad(value.sum(), x)
     return gradient, value.detach()
 
@@ -162,7 +163,9 @@ def _reads_images(input: Tensor, padding: Any, dilation: Any, groups: int) -> bo
 
 
 def _pair(value: Any) -> list[int]:
-    return [value, value] if isinstance(value, int) else list(value)
+    """The two numbers, for rows and columns, of what torch accepts: one number, or a sequence of one or two."""
+    numbers = [value] if isinstance(value, int) else list(value)
+    return numbers * 2 if len(numbers) == 1 else numbers
 
 
 class _ImageConv2d(torch.autograd.Function):

@@ -11,23 +11,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.outputs import check_logits, told
 from pellucid.core.types import Task
 
-__all__ = ["check_images", "check_index", "check_labels", "check_outputs", "outputs_checked"]
-
-
-def check_images(image: Any) -> None:
-    """Refuse images that are no (n, c, h, w) floats in [0, 1].
-
-    >>> check_images(torch.zeros(1, 1, 2, 2, dtype=torch.uint8))
-    Traceback (most recent call last):
-    pellucid.InputError: images must be floating point (n, c, h, w) in [0, 1], got torch.uint8 of shape (1, 1, 2, 2);
-    of bytes image.float() / 255 are
-    """
-    if not isinstance(image, Tensor) or image.ndim != 4 or not image.is_floating_point() or not image.numel():
-        way = "; of bytes image.float() / 255 are" if isinstance(image, Tensor) and image.dtype == torch.uint8 else ""
-        raise InputError(f"images must be floating point (n, c, h, w) in [0, 1], got {told(image)}{way}")
-    low, high = image.aminmax()
-    if not (low >= 0 and high <= 1):
-        raise InputError(f"pixels must be in [0, 1], got {low:g} to {high:g}; normalise inside the network")
+__all__ = ["check_index", "check_labels", "check_outputs", "outputs_checked"]
 
 
 def check_labels(label: Any, task: Task, n: int) -> None:

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
+from pellucid.core.pixels import check_pixels, pixels_known
 from pellucid.core.randomness import StepDraws, fork
 from pellucid.core.types import Batch, Image, Label, Mask, Task
-from pellucid.methods.first_batch import check_images, check_index, check_labels, outputs_checked
+from pellucid.methods.first_batch import check_index, check_labels, outputs_checked
 from pellucid.methods.method import BOTH, Method, check_task
 from pellucid.methods.terms import Classification, RunningStatistics, classified
 
@@ -111,8 +112,9 @@ class Objective(nn.Module):
             InputError: the first batch has pixels outside [0, 1], labels or positions of another form, or the network
                 gives no logits for them.
         """
+        if not self._checked or not image.is_cuda:
+            check_pixels(image)
         if index is None or not self._checked:
-            check_images(image)
             check_labels(label, self.task, len(image))
             check_index(index, self.num_samples, len(image))
         # A method of the user's own may well know what to do with a network that gives more than logits.
@@ -123,7 +125,7 @@ class Objective(nn.Module):
         draws = StepDraws(self.seed, self.step, rank, world)
         classification = Classification(self.class_weights, self.label_smoothing, self.running_statistics)
         layers = fork(self.seed, self.step, "layers", rank, device=image.device)
-        with classified(classification), layers, watching:
+        with classified(classification), layers, watching, pixels_known():
             batch = Batch(image, label, cast(Tensor, index), mask)
             losses = self.method.loss(self.model, batch, self.state, generator=draws)
         self._checked = True

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
 from pellucid.core.outputs import check_logits
+from pellucid.core.pixels import check_pixels
 from pellucid.core.types import Image, Label, Logits
 
 __all__ = [
@@ -49,10 +50,7 @@ def check_images(x: Tensor) -> None:
 
 def check_batch(x: Tensor, target: Tensor) -> None:
     """Raise unless ``x`` is (n, c, h, w) with pixels in [0, 1] and ``target`` holds n class numbers."""
-    check_images(x)
-    low, high = x.detach().aminmax()
-    if not (low >= 0 and high <= 1):
-        raise InputError(f"pixels must be in [0, 1], got values from {low:g} to {high:g}")
+    check_pixels(x)
     if target.ndim == 2 and len(target) == len(x):
         raise InputError(
             f"classes must be {len(x)} whole numbers, one per image, got {target.dtype} {tuple(target.shape)}; of "
