@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+from pellucid.core.errors import InputError
+from pellucid.core.outputs import told
 from pellucid.core.types import Image, PerSample
 
 __all__ = ["image_gradients", "input_gradient", "twice_differentiable"]
@@ -39,6 +41,9 @@ def input_gradient(
     Returns:
         The gradient, shaped like ``x``, and the objective's values (n,), both detached unless ``create_graph``.
 
+    Raises:
+        InputError: an objective that gives something else.
+
     >>> x = torch.tensor([[[[1.0, 2.0]]]])
     >>> gradient, value = input_gradient(lambda x: (x**2).sum((1, 2, 3)), x)
     >>> gradient.tolist(), value.tolist()
@@ -47,14 +52,23 @@ def input_gradient(
     if create_graph:
         with torch.enable_grad(), twice_differentiable():
             x = x if x.requires_grad else x.detach().requires_grad_()
-            value = objective(x.clone())
+            value = _checked(objective(x.clone()), x)
             (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True)
         return gradient, value
     with torch.inference_mode(False), torch.enable_grad(), _ImageConvolution(_convolve_image):
         x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
-        value = objective(x.clone())
+        value = _checked(objective(x.clone()), x)
         (gradient,) = torch.autograd.grad(value.sum(), x)
     return gradient, value.detach()
+
+
+def _checked(value: Any, x: Image) -> PerSample:
+    """What an objective gave, unless it is something other than one number an image, or the sum of these."""
+    if isinstance(value, Tensor) and value.shape in ((), (len(x),)):
+        return value
+    raise InputError(
+        f"the objective must give one number for each of {len(x)} images, shape ({len(x)},), got {told(value)}"
+    )
 
 
 @contextmanager

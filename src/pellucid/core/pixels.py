@@ -11,7 +11,7 @@ from torch import Tensor
 from pellucid.core.errors import InputError
 from pellucid.core.outputs import told
 
-__all__ = ["check_pixels", "pixels_known"]
+__all__ = ["already_checked", "check_pixels", "is_checked"]
 
 _known: ContextVar[bool] = ContextVar("known", default=False)
 
@@ -39,21 +39,23 @@ def check_pixels(image: Any, *, bounds: tuple[float, float] = (0.0, 1.0)) -> Non
     if not isinstance(image, Tensor) or image.ndim != 4 or not image.is_floating_point() or not image.numel():
         way = "; of bytes image.float() / 255 are" if isinstance(image, Tensor) and image.dtype == torch.uint8 else ""
         raise InputError(f"images must be floating point (n, c, h, w) in {wanted}, got {told(image)}{way}")
-    if _known.get():
+    if is_checked():
         return
     low, high = image.detach().aminmax()
     if not (low >= lowest and high <= highest):
         way = "; normalise inside the network" if bounds == (0, 1) else ""
-        raise InputError(f"pixels must be in {wanted}, got values from {_shown(low, bounds)} to {_shown(high, bounds)}{way}")
+        raise InputError(
+            f"pixels must be in {wanted}, got values from {_shown(low, bounds)} to {_shown(high, bounds)}{way}"
+        )
 
 
 @contextmanager
-def pixels_known() -> Iterator[None]:
-    """Inside the block `check_pixels` looks at type and shape alone, as the pixels were looked at before.
+def already_checked() -> Iterator[None]:
+    """Inside the block the numbers of images and logits are not looked at again; `check_pixels` looks at their shape.
 
-    On a GPU every look at a pixel waits until all that was asked of the GPU before is done.
+    On a GPU every look at a number waits until all that was asked of the GPU before is done.
 
-    >>> with pixels_known():
+    >>> with already_checked():
     ...     check_pixels(torch.full((1, 1, 2, 2), 2.0))
     """
     token = _known.set(True)
@@ -61,6 +63,11 @@ def pixels_known() -> Iterator[None]:
         yield
     finally:
         _known.reset(token)
+
+
+def is_checked() -> bool:
+    """Whether what is computed now was looked at before, see `already_checked`."""
+    return _known.get()
 
 
 def _shown(value: Tensor, bounds: tuple[float, float]) -> str:

@@ -15,6 +15,7 @@ from pellucid.core import randomness
 from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
+from pellucid.core.outputs import answer
 from pellucid.core.types import Image, Label, PerSample
 from pellucid.metrics.families.curvature import GradientVariation, HessianTrace, TopHessianEigenvalue
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
@@ -71,7 +72,7 @@ def gradient_variation(
     _check(model, x, target, radius=radius, draws=draws)
 
     def logit(x: Image, target: Label) -> PerSample:
-        logits = model(x)
+        logits = answer(model, x)
         check_classes(target, logits)
         return target_score(logits, target.long(), score="logit")
 
@@ -194,7 +195,7 @@ def _hessian_product(
     """The function that multiplies each image's Hessian by that image's vector."""
 
     def loss(x: Image) -> PerSample:
-        logits = model(x)
+        logits = answer(model, x)
         check_classes(label, logits)
         # A clone, because autograd refuses to save an inference tensor.
         return functional.cross_entropy(logits, label.long().clone(), reduction="none")

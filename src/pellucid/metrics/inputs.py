@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
-from pellucid.core.outputs import check_logits
+from pellucid.core.outputs import answer, check_logits, tell_probabilities
 from pellucid.core.pixels import check_pixels
 from pellucid.core.types import Image, Label, Logits
 
@@ -73,6 +73,7 @@ def check_classes(target: Tensor, logits: Tensor) -> None:
     low, high = target.aminmax()
     if low < 0 or high >= logits.shape[1]:
         raise InputError(f"classes must be in [0, {logits.shape[1] - 1}], got values from {low} to {high}")
+    tell_probabilities(logits)
 
 
 def check_model(model: Callable[[Tensor], Tensor]) -> None:
@@ -86,7 +87,7 @@ def check_model(model: Callable[[Tensor], Tensor]) -> None:
 def predicted_logits(model: Callable[[Tensor], Tensor], x: Image, label: Label) -> Logits:
     """(n, classes) logits without gradients, checked by `check_classes`."""
     with torch.no_grad():
-        logits = model(x)
+        logits = answer(model, x)
     check_classes(label, logits)
     return logits
 

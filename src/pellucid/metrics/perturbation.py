@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pellucid.core import randomness
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import answer
 from pellucid.core.types import Attribution, Image, Label, Logits
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.families.stability import Noise, RelativeStability
@@ -207,7 +208,7 @@ def _predicted(
     def predicted(x: Tensor, target: Tensor) -> Logits:
         seen: list[Any] = []
         with _kept(model, layer, seen), torch.no_grad():
-            logits = model(x)
+            logits = answer(model, x)
         check_classes(target, logits)
         hidden.append(_checked(seen, layer, len(x)) if layer is not None else x.new_empty(0))
         return logits

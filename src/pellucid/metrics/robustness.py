@@ -15,6 +15,7 @@ from pellucid.attacks import PGD, fgsm
 from pellucid.core import randomness
 from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import answer
 from pellucid.core.types import Image, Label
 from pellucid.metrics.inputs import check_batch, check_model, clean_logits, predicted_logits
 
@@ -244,7 +245,7 @@ def _right_after(
 
     def cross_entropy(changed: Tensor) -> Tensor:
         # A clone, because autograd refuses to save an inference tensor.
-        return functional.cross_entropy(searched(changed), label.long().clone(), reduction="none")
+        return functional.cross_entropy(answer(searched, changed), label.long().clone(), reduction="none")
 
     changed = attack(cross_entropy, x, generator=generator)
     if changed.shape != x.shape:

@@ -6,6 +6,7 @@ A saliency method whose maps stay the same when the weights are random explains 
 import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from pellucid.core import randomness
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import answer
 from pellucid.core.types import Attribution, Image, Label, PerSample
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
@@ -234,7 +236,7 @@ def explainer(
     for model in models:
         check_model(model)
         with torch.no_grad():
-            check_classes(target, in_chunks(model, x, chunk=chunk))
+            check_classes(target, in_chunks(partial(answer, model), x, chunk=chunk))
     if hasattr(saliency, "attribute") and not inspect.isclass(saliency):
         raise InputError(f"{saliency_name(saliency)} explains only the network it was built on; give its class")
     explain = as_saliency(saliency)
