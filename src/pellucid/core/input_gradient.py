@@ -98,7 +98,10 @@ def image_gradients() -> Iterator[None]:
 
 @contextmanager
 def twice_differentiable() -> Iterator[None]:
-    """Attention inside the block is made of products that can be differentiated twice, as fused attention cannot.
+    """Inside the block attention and ``hardsigmoid`` are made of what can be differentiated twice.
+
+    PyTorch's fused attention and its ``hardsigmoid`` have no second derivative; products, and the clamp that a
+    ``hardsigmoid`` is, have one. Other operations without one keep failing when it is asked for.
 
     >>> query = torch.ones(1, 1, 2, 1, requires_grad=True)
     >>> with twice_differentiable():
@@ -107,8 +110,23 @@ def twice_differentiable() -> Iterator[None]:
     >>> torch.autograd.grad(slope.sum(), query)[0].shape
     torch.Size([1, 1, 2, 1])
     """
-    with sdpa_kernel(SDPBackend.MATH):
+    with sdpa_kernel(SDPBackend.MATH), _TwiceDifferentiable():
         yield
+
+
+class _TwiceDifferentiable(TorchFunctionMode):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is F.hardsigmoid:
+            return _hardsigmoid(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x + 3, 0), 6) / 6."""
+    value = F.relu6((input.clone() if inplace else input) + 3) / 6
+    return input.copy_(value) if inplace else value
 
 
 class _Open:
