@@ -56,7 +56,8 @@ class Followed:
     """
 
     def __init__(self, n: int, device: torch.device) -> None:
-        self.found = torch.full((n,), torch.nan, device=device)
+        with torch.inference_mode(False):  # as gradients are made, and looked at, outside of it
+            self.found = torch.full((n,), torch.nan, device=device)
 
     def watch(self, changed: Tensor, rows: Tensor | slice = slice(None)) -> None:
         """Look at the gradient with respect to these images when it is made."""
