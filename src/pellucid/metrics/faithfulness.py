@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pellucid.core import randomness
 from pellucid.core.checks import at_least, one_of
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, NotFinite
 from pellucid.core.outputs import answer
 from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.families.faithfulness import Fill, Order, PerturbationCurves
@@ -139,7 +139,7 @@ def perturbation_curves(
                     for changed in refilled(x[rows, None], replaced, fill, [source[rows, None] for source in sources]):
                         curve[rows, columns] += (clean[rows, None] - probability(model, changed, target[rows])) / used
     if not all(torch.isfinite(curve).all() for curve in curves.values()):
-        raise InputError("the network's logits must be finite, got nan or infinity on a partly replaced image")
+        raise NotFinite("the network's logits must be finite, got nan or infinity on a partly replaced image")
     return curves
 
 

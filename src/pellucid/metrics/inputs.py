@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, NotFinite
 from pellucid.core.outputs import answer, check_logits, tell_probabilities
 from pellucid.core.pixels import check_pixels
 from pellucid.core.types import Image, Label, Logits
@@ -30,7 +30,7 @@ def check_heatmap(heatmap: Tensor) -> None:
         raise InputError(f"heatmap must be floating point, got {heatmap.dtype}")
     low, high = heatmap.detach().aminmax()
     if not (torch.isfinite(low) and torch.isfinite(high)):
-        raise InputError(f"heatmap must be finite, got values from {low:g} to {high:g}")
+        raise NotFinite(f"heatmap must be finite, got values from {low:g} to {high:g}")
     if low < 0:
         raise InputError(f"heatmap must be non-negative, got {low:g}; pellucid.heatmap(attribution) makes one")
 
@@ -69,7 +69,7 @@ def check_classes(target: Tensor, logits: Tensor) -> None:
     if logits.ndim != 2 or len(logits) != len(target):
         raise InputError(f"the network must return logits ({len(target)}, classes), got shape {tuple(logits.shape)}")
     if not torch.isfinite(logits).all():
-        raise InputError(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")
+        raise NotFinite(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")
     low, high = target.aminmax()
     if low < 0 or high >= logits.shape[1]:
         raise InputError(f"classes must be in [0, {logits.shape[1] - 1}], got values from {low} to {high}")
