@@ -11,7 +11,6 @@ import zipfile
 from collections import OrderedDict
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -104,7 +103,6 @@ SILENT: list[tuple[str, Any]] = [
         lambda s: {
             "net": s,
             "when": datetime(2026, 1, 1),
-            "a": SimpleNamespace(b=1),
         },
     ),
     ("one network twice", lambda s: {"model": prefixed("model.", s) | prefixed("attacker.model.", s)}),

@@ -78,17 +78,16 @@ def entries(output: Any) -> Iterator[tuple[str, Tensor]]:
             yield str(name), value
 
 
-def tell_probabilities(logits: Logits, network: str = "the network") -> None:
+def tell_probabilities(logits: Logits) -> None:
     """Say it where what a network gives for logits are probabilities: no number below 0, and 1 for each image in all.
 
     Args:
         logits: (n, k) what it gave for one batch.
-        network: what it is called.
     """
     found = logits.detach()
     if found.ndim == 2 and bool((found >= 0).all() and ((found.sum(1) - 1).abs() < SUM_TOLERANCE).all()):
         tell(
-            f"{network} ends in a softmax: its outputs are probabilities, of which pellucid takes the softmax "
+            "the network ends in a softmax: its outputs are probabilities, of which pellucid takes the softmax "
             "again, so that scores are flat and maps are of the probability instead of the logit; take the softmax off"
         )
 

@@ -62,7 +62,7 @@ class Followed:
     def watch(self, changed: Tensor, rows: Tensor | slice = slice(None)) -> None:
         """Look at the gradient with respect to these images when it is made."""
         if changed.requires_grad:
-            changed.register_hook(lambda gradient: self._see(gradient, rows))
+            changed.register_hook(lambda gradient: self._see(gradient, rows))  # type: ignore[no-untyped-call]
 
     def _see(self, gradient: Tensor, rows: Tensor | slice) -> None:
         there = (gradient.detach() != 0).flatten(1).any(1).float()

@@ -4,7 +4,6 @@ import argparse
 import pathlib
 import pickle
 import re
-import types
 import zipfile
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -155,7 +154,7 @@ def _harmless() -> list[Any]:
     # NumPy moved its core from numpy.core to numpy._core, and files name it as their writer knew it.
     moved = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     moved += [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
-    plain = [argparse.Namespace, types.SimpleNamespace, datetime, timedelta]
+    plain = [argparse.Namespace, datetime, timedelta]
     return [*moved, np.ndarray, np.dtype, *kinds, *plain, type(pathlib.PurePath()), type(Path())]
 
 
