@@ -164,7 +164,7 @@ def test_probabilities_in_the_place_of_logits_are_told(capsys: pytest.CaptureFix
     tell.cache_clear()
     for _ in range(2):
         Objective(Net(form=lambda z: z.softmax(1)), Regular(), 10, 5)(X, LABEL, INDEX)
-    assert capsys.readouterr().err.count("the network ends in a softmax: its outputs are probabilities") == 1
+    assert capsys.readouterr().err.count("the network Net ends in a softmax: its outputs are probabilities") == 1
 
 
 def test_every_batch_is_held_to_the_range_of_pixels() -> None:

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from weakref import WeakSet
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
 from pellucid.core.notes import tell
 from pellucid.core.types import Image, Logits
 
 __all__ = ["answer", "check_logits", "entries", "only_logits", "tell_probabilities", "told"]
+
+_seen: WeakSet[nn.Module] = WeakSet()
+"""Networks whose first logits were looked at; on a GPU every look waits until all that was asked of it is done."""
 
 SUM_TOLERANCE = 1e-3
 """How far the numbers of an image may add up to something other than 1 and still be probabilities."""
@@ -37,6 +41,11 @@ def answer(model: Callable[[Image], Any], x: Image) -> Logits:
     logits = only_logits(output)
     check_logits(output if logits is None else logits, alone=True)
     assert logits is not None  # as `check_logits` says
+    if not isinstance(model, nn.Module):
+        tell_probabilities(logits, model)
+    elif model not in _seen:
+        _seen.add(model)
+        tell_probabilities(logits, model)
     return logits
 
 
@@ -78,18 +87,33 @@ def entries(output: Any) -> Iterator[tuple[str, Tensor]]:
             yield str(name), value
 
 
-def tell_probabilities(logits: Logits) -> None:
+def tell_probabilities(logits: Logits, model: Any) -> None:
     """Say it where what a network gives for logits are probabilities: no number below 0, and 1 for each image in all.
 
     Args:
         logits: (n, k) what it gave for one batch.
+        model: the network; its class is named, without the normalisation and `pellucid.models.Logits` around it.
     """
     found = logits.detach()
     if found.ndim == 2 and bool((found >= 0).all() and ((found.sum(1) - 1).abs() < SUM_TOLERANCE).all()):
         tell(
-            "the network ends in a softmax: its outputs are probabilities, of which pellucid takes the softmax "
-            "again, so that scores are flat and maps are of the probability instead of the logit; take the softmax off"
+            f"the network {_named(model)} ends in a softmax: its outputs are probabilities, of which pellucid takes "
+            "the softmax again, so that scores are flat and maps are of the probability instead of the logit; take the "
+            "softmax off"
         )
+
+
+def _named(model: Any) -> str:
+    """The class of a network, or the name of a function, without what pellucid puts around it."""
+    while isinstance(model, nn.Module):
+        inner = dict(model.named_children())
+        if list(inner)[:2] == ["normalize", "network"]:
+            model = inner["network"]
+        elif list(inner) == ["net"] and type(model).__name__ == "Logits":
+            model = inner["net"]
+        else:
+            return type(model).__name__
+    return getattr(model, "__name__", type(model).__name__)
 
 
 def check_logits(output: Any, what: str = "classes", *, alone: bool = False) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from pellucid.core.errors import InputError
 from pellucid.core.outputs import told
 
-__all__ = ["already_checked", "check_pixels", "is_checked"]
+__all__ = ["already_checked", "check_pixels"]
 
 _known: ContextVar[bool] = ContextVar("known", default=False)
 
@@ -39,7 +39,7 @@ def check_pixels(image: Any, *, bounds: tuple[float, float] = (0.0, 1.0)) -> Non
     if not isinstance(image, Tensor) or image.ndim != 4 or not image.is_floating_point() or not image.numel():
         way = "; of bytes image.float() / 255 are" if isinstance(image, Tensor) and image.dtype == torch.uint8 else ""
         raise InputError(f"images must be floating point (n, c, h, w) in {wanted}, got {told(image)}{way}")
-    if is_checked():
+    if _known.get():
         return
     low, high = image.detach().aminmax()
     if not (low >= lowest and high <= highest):
@@ -51,7 +51,7 @@ def check_pixels(image: Any, *, bounds: tuple[float, float] = (0.0, 1.0)) -> Non
 
 @contextmanager
 def already_checked() -> Iterator[None]:
-    """Inside the block the numbers of images and logits are not looked at again; `check_pixels` looks at their shape.
+    """Inside the block `check_pixels` looks at type and shape alone, as the pixels were looked at before.
 
     On a GPU every look at a number waits until all that was asked of the GPU before is done.
 
@@ -63,11 +63,6 @@ def already_checked() -> Iterator[None]:
         yield
     finally:
         _known.reset(token)
-
-
-def is_checked() -> bool:
-    """Whether what is computed now was looked at before, see `already_checked`."""
-    return _known.get()
 
 
 def _shown(value: Tensor, bounds: tuple[float, float]) -> str:

@@ -160,7 +160,7 @@ def outputs_checked(model: nn.Module, habits: Habits, label: Tensor, task: Task)
     def check(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> Any:
         logits = only_logits(output)
         check_outputs(output if logits is None else logits, label, task)
-        tell_probabilities(cast(Tensor, logits))
+        tell_probabilities(cast(Tensor, logits), module)
         habits.writes |= given[0]._version > 0
         habits.wraps |= logits is not output
         return logits

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError, NotFinite
-from pellucid.core.outputs import answer, check_logits, tell_probabilities
+from pellucid.core.outputs import answer, check_logits
 from pellucid.core.pixels import check_pixels
 from pellucid.core.types import Image, Label, Logits
 
@@ -73,7 +73,6 @@ def check_classes(target: Tensor, logits: Tensor) -> None:
     low, high = target.aminmax()
     if low < 0 or high >= logits.shape[1]:
         raise InputError(f"classes must be in [0, {logits.shape[1] - 1}], got values from {low} to {high}")
-    tell_probabilities(logits)
 
 
 def check_model(model: Callable[[Tensor], Tensor]) -> None:

@@ -149,7 +149,7 @@ def probed(model: nn.Module, x: Image, *, classes: int | None = None) -> tuple[n
         )
     if not torch.isfinite(output).all():
         raise InputError(f"the network's logits must be finite, got {output[~torch.isfinite(output)][0]:g}")
-    tell_probabilities(output)
+    tell_probabilities(output, model)
     if (layer, network) == _parts(model):
         return model, output
     return network if layer is None else _behind(layer, network), output

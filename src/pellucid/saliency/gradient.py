@@ -11,8 +11,7 @@ from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.modes import evaluating
-from pellucid.core.outputs import answer, tell_probabilities
-from pellucid.core.pixels import is_checked
+from pellucid.core.outputs import answer
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Attribution, Image, Label, Logits, PerSample
 from pellucid.saliency.chunks import in_chunks
@@ -58,14 +57,10 @@ def gradient_of(
 ) -> Attribution:
     """The gradient of the target's score, of at most ``chunk`` images in one forward pass; (n, c, h, w)."""
 
-    def scored(x: Image, target: Label) -> PerSample:
-        logits = answer(model, x)
-        if not is_checked():
-            tell_probabilities(logits)
-        return target_score(logits, target, score=score)
-
     def gradient(x: Image, target: Label) -> Attribution:
-        return input_gradient(lambda x: scored(x, target), x, create_graph=create_graph)[0]
+        return input_gradient(
+            lambda x: target_score(answer(model, x), target, score=score), x, create_graph=create_graph
+        )[0]  # fmt: skip
 
     with evaluating(model):
         return in_chunks(gradient, x, target, chunk=chunk)
