@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from pellucid.config import ImportPath
 from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 
@@ -110,7 +111,7 @@ mnist, cifar10, pcam, truth:beside, truth:composite, truth:composite-colour, tru
 folder, huggingface, and the import path of your own, such as my_package:make_dataset
     """
 
-    name: str = "fashion-mnist"
+    name: ImportPath = "fashion-mnist"
     path: str | None = None
     table: str | None = None
     group: str | None = None
@@ -226,6 +227,15 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
     def is_own(self) -> bool:
         """Whether the name is the import path of a dataset of your own."""
         return isinstance(self.name, str) and not self.is_truth and (":" in self.name or "." in self.name)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the images are published or made here, so that nobody changes them.
+
+        >>> Data(name="mnist").is_fixed, Data(name="folder", path="photos").is_fixed
+        (True, False)
+        """
+        return not (self.is_own or self.name in READ)
 
     @property
     def is_truth(self) -> bool:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.notes import tell
+from pellucid.core.torch_files import reason_of
 
 __all__ = ["read_checkpoint"]
 
@@ -92,11 +93,8 @@ def _read(path: Path) -> Any:
             raise InputError(
                 f"weights file {path} is damaged or holds pickled objects, which may run code{_objects(path)}; a "
                 "state_dict of tensors alone is accepted, as torch.save(network.state_dict(), FILE) writes it"
-            ) from error
-        reason = str(error).strip().partition("\n")[0].partition(". ")[0]
-        if "weights_only" in reason:  # the advice that stands beside it would have code of the file run
-            reason = "it is of an old format of PyTorch; save it again with torch.save"
-        raise InputError(f"weights file {path} cannot be read, it may be cut short: {reason}") from error
+            ) from None  # PyTorch's own sentence advises how to run the code all the same
+        raise InputError(f"weights file {path} cannot be read, it may be cut short: {reason_of(error)}") from None
 
 
 def _refuse_foreign(path: Path) -> None:

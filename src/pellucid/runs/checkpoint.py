@@ -1,10 +1,8 @@
 """How far a training is: its losses so far, its log, and everything that resuming needs."""
 
-import csv
 import dataclasses
 import io
 import math
-import pickle
 from typing import Any, cast
 
 import torch
@@ -15,11 +13,13 @@ from torch.optim.swa_utils import AveragedModel
 from pellucid.config import write_json, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.core.spreadsheet import write_table
+from pellucid.core.torch_files import read_torch_file, reason_of
 from pellucid.data import Dataset
 from pellucid.methods.method import sample_numbers
 from pellucid.methods.objective import Objective
 from pellucid.runs.directory import RunDirectory
-from pellucid.runs.environment import environment
+from pellucid.runs.environment import environment, tell_changed_machine
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.observations import write_extremes, write_snapshot, write_tensors
 from pellucid.runs.per_sample import append_epoch
@@ -53,9 +53,7 @@ def write_rows(directory: RunDirectory, rows: list[dict[str, Any]]) -> None:
     """Write the log, one row an epoch; of no epoch its first columns alone."""
     names = list(dict.fromkeys(name for row in rows for name in row)) or ["epoch", "step", "seconds"]
     with whole_file(directory.training) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+        write_table(file, names, rows)
 
 
 def write_weights(directory: RunDirectory, weights: dict[str, Tensor]) -> None:
@@ -242,14 +240,12 @@ class Checkpoint:
         if not file.exists():
             return
         recorded = self.directory.facts
-        if recorded is not None and recorded.fingerprint != self.facts.fingerprint:
-            raise InputError(
-                f"the training images of {self.directory.path} have changed since it was begun (fingerprint "
-                f"{recorded.fingerprint} then, {self.facts.fingerprint} now); restore them or train into another folder"
-            )
+        if recorded is not None:
+            recorded.check_unchanged(self.facts, self.directory.path)
+        tell_changed_machine(self.directory.environment, self.fabric.device, "goes on")
         try:
             # On the CPU: the optimizer keeps its step counts where it finds them, and reads them at every step.
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            state = read_torch_file(file)
             self.objective.load_state_dict(state["objective"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
@@ -261,6 +257,8 @@ class Checkpoint:
                 self.average.load_state_dict(state["average"])
             if self.selection is not None:
                 self.selection.load_state_dict(state["selection"])
-        except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
+        except InputError:
+            raise
+        except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
+            reason = " ".join(reason_of(error).split())[:200]
             raise InputError(f"{file} is no checkpoint of this experiment: {reason}") from None

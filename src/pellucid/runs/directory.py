@@ -3,7 +3,6 @@
 No other module spells a file's name. Imports no torch.
 """
 
-import csv
 import json
 import os
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from safetensors.numpy import load_file
 from pellucid.config import read_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.label_sets import label_words
+from pellucid.core.spreadsheet import rows_of
 from pellucid.runs.comparability import check_comparable
 from pellucid.runs.facts import DataFacts, read_facts
 from pellucid.runs.measures import Measure, columns_of, resolved
@@ -268,8 +268,8 @@ class Run:
             return {name: np.empty(0) for name in ("epoch", "step", "seconds")}
         file = _existing(self.directory.training, self.name)
         with file.open(newline="") as opened:
-            reader = csv.DictReader(opened)
-            rows, names = list(reader), reader.fieldnames
+            names, read = rows_of(opened)
+            rows = list(read)
         if not names:
             raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
         return {key: np.array([float(row[key] or "nan") for row in rows]) for key in names}

@@ -1,6 +1,5 @@
 """The files of a study folder: the design, the manifest of the pictures, and the lock that freezes both."""
 
-import csv
 import hashlib
 import re
 import shutil
@@ -10,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from pellucid.config import from_config, read_yaml, write_yaml
+from pellucid.config import read_config, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.core.spreadsheet import rows_of, write_table
 from pellucid.study.design import Study
 
 __all__ = [
@@ -102,9 +102,8 @@ def read_study(folder: str | Path) -> Study:
     path = Path(folder) / "study.yaml"
     if not path.is_file():
         raise InputError(f"there is no {path}; `pellucid study new` makes a study folder")
-    content = read_yaml(path)
     try:
-        study: Study = from_config(content, Study)
+        study: Study = read_config(path, Study)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return study
@@ -125,7 +124,7 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> list[Stimulus]:
     if not path.is_file():
         raise InputError(f"there is no {path}; `pellucid study new` makes a study folder")
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = list(rows_of(file)[1])
     stimuli = []
     for number, row in enumerate(rows, start=2):
         try:
@@ -159,10 +158,8 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> list[Stimulus]:
 def write_manifest(stimuli: Sequence[Stimulus], path: str | Path) -> None:
     """Write ``manifest.csv``, a row per stimulus."""
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for stimulus in stimuli:
-            writer.writerow(asdict(stimulus) | {"correct": str(stimulus.correct).lower()})
+        rows = (asdict(stimulus) | {"correct": str(stimulus.correct).lower()} for stimulus in stimuli)
+        write_table(file, COLUMNS, rows)
 
 
 def freeze(folder: str | Path) -> str:
