@@ -10,6 +10,7 @@ from torch import Tensor
 from pellucid.core.checks import not_negative, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
+from pellucid.core.pixels import check_pixels
 from pellucid.core.randomness import Generator, normal, of, uniform
 from pellucid.core.types import Image, Mask, PerSample
 
@@ -78,7 +79,12 @@ class PGD:
 
         Returns:
             Images like ``x``, detached, within ``eps`` of it, equal to it where the mask is False.
+
+        Raises:
+            InputError: bytes, or pixels outside ``bounds``, such as those of normalised images: a network has its
+                normalisation inside.
         """
+        check_pixels(x, bounds=self.bounds)
         x = x.detach()
         allowed = None if mask is None else mask.to(x.dtype)
         changed = self._project(x + self._start(x, generator), x, allowed) if self.random_start else x

@@ -1,6 +1,9 @@
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings, strategies as st
 from torch import nn
 
 from pellucid.core.input_gradient import image_gradients, input_gradient
@@ -108,6 +111,43 @@ def test_functional_and_keyword_calls():
         lambda x: torch.conv2d(input=x, weight=weight, bias=None, stride=(1, 1), padding=1).sum((1, 2, 3)),
     ):
         torch.testing.assert_close(input_gradient(objective, x)[0], plain(objective, x))
+
+
+ONE_OR_TWO = st.sampled_from([1, 2, (1,), [2], (2, 1), [1, 2], torch.Size([2, 2])])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    ONE_OR_TWO, st.one_of(ONE_OR_TWO, st.sampled_from([0, [0], "same", "valid"])), ONE_OR_TWO, st.sampled_from([1, 3])
+)
+def test_whatever_torch_takes_for_stride_padding_and_dilation(stride, padding, dilation, groups):
+    torch.manual_seed(4)
+    weight, x = torch.rand(6, 3 // groups, 3, 3), torch.rand(2, 3, 9, 8)
+    given_as = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    objective = lambda x: F.conv2d(x, weight, **given_as).pow(2).sum((1, 2, 3))
+    try:
+        expected = plain(objective, x)
+    except RuntimeError as error:
+        with pytest.raises(RuntimeError, match=re.escape(str(error).partition("\n")[0])):
+            input_gradient(objective, x)
+        return
+    torch.testing.assert_close(input_gradient(objective, x)[0], expected, rtol=1e-4, atol=1e-5)
+    with image_gradients():
+        torch.testing.assert_close(plain(objective, x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_hardsigmoid_can_be_differentiated_twice(inplace):
+    x = torch.linspace(-3.9, 3.9, 8, dtype=torch.float64).view(1, 1, 2, 4)
+    layer = nn.Hardsigmoid(inplace)
+    cubed = lambda x: layer(2 * x).pow(3).sum((1, 2, 3))
+    gradient, value = input_gradient(cubed, x.clone().requires_grad_(), create_graph=True)
+    once, values = input_gradient(cubed, x)
+    torch.testing.assert_close((gradient, value), (once, values))
+    inside = x.abs() < 1.5
+    expected = torch.where(inside, 6 * (2 * x + 3) / 6 / 9, 0)  # of ((2 x + 3) / 6)³
+    again = lambda x: input_gradient(cubed, x, create_graph=True)[0].sum((1, 2, 3))
+    torch.testing.assert_close(plain(again, x), expected)
 
 
 def penalised(network, x):

@@ -32,7 +32,7 @@ from pellucid import (
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.data import Loader, load
-from pellucid.integrations.lightning import Indexed, LightningObjective
+from pellucid.integrations.lightning import Indexed, LightningObjective, _batch
 from pellucid.runs.training import build_network
 
 pytestmark = [
@@ -175,6 +175,22 @@ def test_indexed_adds_positions():
         Indexed([{"pixel_values": "image", "label": 1}])[0]
 
 
+def test_batches_may_be_dictionaries():
+    image, label = next(iter(DataLoader(dataset(), batch_size=4)))
+    parts = {"label": label, "image": image, "index": torch.arange(4), "path": ["a"] * 4}
+    read = _batch(parts)
+    assert (
+        read.image is image and read.label is label and torch.equal(read.index, torch.arange(4)) and read.mask is None
+    )
+    assert _batch(parts | {"mask": image > 1}).mask is not None
+    for lacking, sentence in (
+        ("image", "a training batch is a dictionary of label, index, path"),
+        ("index", "got 2 parts"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            _batch({name: value for name, value in parts.items() if name != lacking})
+
+
 @pytest.mark.parametrize(
     ("samples", "batches", "settings", "schedule", "sentence"),
     [
@@ -209,7 +225,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from pellucid import SCAAT, Objective, Optimizer, fgsm
 from pellucid.core import randomness
-from pellucid.integrations.lightning import Indexed, LightningObjective
+from pellucid.integrations.lightning import Indexed, LightningObjective, _batch
 
 class Keep(lightning.Callback):
     def on_train_end(self, trainer, pl_module):

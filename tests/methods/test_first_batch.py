@@ -11,7 +11,19 @@ import torch.nn.functional as F
 from hypothesis import given, strategies as st
 from torch import nn
 
-from pellucid import SCAAT, Case, InputError, Method, Objective, Regular, SaliencyGuided
+from pellucid import (
+    SCAAT,
+    TRADES,
+    AdversarialTraining,
+    Case,
+    GradientPenalty,
+    InputError,
+    Method,
+    Objective,
+    Regular,
+    SaliencyGuided,
+)
+from pellucid.core.notes import tell
 from pellucid.methods import first_batch
 from pellucid.metrics import RobustAccuracy
 from pellucid.models import Binary
@@ -92,12 +104,11 @@ def test_several_labels_that_are_right_pass_as_bytes_of_any_float() -> None:
 @pytest.mark.parametrize(
     ("form", "sentence"),
     [
-        (lambda z: {"logits": z, "loss": 0}, "got a dict of logits, loss; wrap it as pellucid.models.Logits("),
         (lambda z: OrderedDict(aux=z, out=z), 'pellucid.models.Logits(network, "out")'),
         (lambda z: {"features": z[:, :, None], "scores": z}, 'pellucid.models.Logits(network, "scores")'),
         (lambda z: (z, z), "got a tuple of 2 values; wrap it as pellucid.models.Logits(network, 0)"),
         (lambda z: [z[:, :, None], z], "got a list of 2 values; wrap it as pellucid.models.Logits(network, 1)"),
-        (lambda z: SimpleNamespace(logits=z), "got a SimpleNamespace; wrap it as pellucid.models.Logits(netwo"),
+        (lambda z: SimpleNamespace(scores=z), "got a SimpleNamespace; wrap it as pellucid.models.Logits(netwo"),
         (lambda z: None, "got None; wrap it as pellucid.models.Logits(network, KEY)"),
         (lambda z: z[:, :1], "got one number an image, shape (6, 1); torch.nn.Sequential(network, pellucid.models.Bin"),
         (lambda z: z[:, 0], "got one number an image, shape (6,)"),
@@ -108,6 +119,59 @@ def test_several_labels_that_are_right_pass_as_bytes_of_any_float() -> None:
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
 def test_outputs(form: Any, sentence: str, method: Method) -> None:
     assert sentence in refused(Net(form=form), X, LABEL, INDEX, method=method)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda z: {"logits": z, "loss": 0},
+        lambda z: (z, None),
+        lambda z: SimpleNamespace(logits=z, hidden=z),
+        lambda z: OrderedDict(out=z),
+    ],
+)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+def test_logits_that_leave_no_doubt_are_taken_in_every_step(form: Any, method: Method) -> None:
+    torch.manual_seed(0)
+    network = Net()
+    plain, wrapped = Objective(network, method, 10, 5), Objective(Net(form=form), method, 10, 5)
+    wrapped.model.load_state_dict(network.state_dict())
+    for _ in range(2):
+        assert wrapped(X, LABEL, INDEX)["loss"].item() == plain(X, LABEL, INDEX)["loss"].item()
+    assert not wrapped.model._forward_hooks and not wrapped.model._forward_pre_hooks
+
+
+class Writing(Net):
+    """It normalises its images in place."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return super().forward(x.sub_(0.5).div_(0.25))
+
+
+@pytest.mark.parametrize(
+    "method", [*METHODS, GradientPenalty(), AdversarialTraining(), TRADES()], ids=lambda m: type(m).__name__
+)
+def test_a_network_that_writes_into_its_images_is_given_copies(method: Method) -> None:
+    network = Writing()
+    objective, x = Objective(network, method, 10, 5), X.clone()
+    for _ in range(2):
+        objective(x, LABEL, INDEX)["loss"].backward()
+        assert torch.equal(x, X)
+    assert not network._forward_pre_hooks
+
+
+def test_probabilities_in_the_place_of_logits_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    tell.cache_clear()
+    for _ in range(2):
+        Objective(Net(form=lambda z: z.softmax(1)), Regular(), 10, 5)(X, LABEL, INDEX)
+    assert capsys.readouterr().err.count("the network Net ends in a softmax: its outputs are probabilities") == 1
+
+
+def test_every_batch_is_held_to_the_range_of_pixels() -> None:
+    objective = Objective(Net(), SCAAT(), 10, 5)
+    objective(X, LABEL, INDEX)
+    with pytest.raises(InputError, match=r"pixels must be in \[0, 1\], got values from .* to 1.* normalise inside"):
+        objective(X + 0.5, LABEL, INDEX)
 
 
 def test_the_way_out_works() -> None:
@@ -145,7 +209,9 @@ def test_images(image: Any, sentence: str) -> None:
     assert sentence in refused(Net(), image, LABEL, INDEX)
 
 
-def test_only_the_first_batch_is_looked_at_and_no_pass_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_and_outputs_are_looked_at_in_the_first_batch_alone_and_no_pass_is_added(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     network = Net()
     objective = Objective(network, Regular(), 10, 5)
     objective(X, LABEL, INDEX)
@@ -154,7 +220,7 @@ def test_only_the_first_batch_is_looked_at_and_no_pass_is_added(monkeypatch: pyt
     def never(*given: Any) -> None:
         raise AssertionError("looked at again")
 
-    for name in ("check_images", "check_labels", "check_index", "check_outputs", "outputs_checked"):
+    for name in ("check_labels", "check_index", "check_outputs", "outputs_checked"):
         monkeypatch.setattr(first_batch, name, never)
         monkeypatch.setattr(f"pellucid.methods.objective.{name}", never, raising=False)
     objective(X, LABEL, INDEX)
@@ -205,7 +271,7 @@ def test_whatever_is_given_is_trained_on_or_refused_in_one_sentence(shape, kind,
 @pytest.mark.parametrize(
     ("form", "label", "sentence"),
     [
-        (lambda z: {"logits": z}, LABEL, 'got a dict of logits; wrap it as pellucid.models.Logits(network, "logits")'),
+        (lambda z: (z, z), LABEL, "got a tuple of 2 values; wrap it as pellucid.models.Logits(network, 0)"),
         (lambda z: z[:, :1], LABEL * 0, "got one number an image, shape (6, 1); torch.nn.Sequential(network, pell"),
         (None, F.one_hot(LABEL).float(), "look at one after the other, with the network pellucid.models.OneLabel(mo"),
     ],

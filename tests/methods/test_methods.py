@@ -394,7 +394,7 @@ def test_pixels_outside_the_unit_interval_are_refused(network, batch):
     objective = Objective(network, Regular(), 12, 100)
     with pytest.raises(InputError, match=r"pixels must be in \[0, 1\], got .* to .*; normalise inside the network"):
         objective(batch.image * 2 - 1, batch.label, batch.index)
-    with pytest.raises(InputError, match="got nan"):
+    with pytest.raises(InputError, match="got values from nan"):
         objective(batch.image * torch.nan, batch.label, batch.index)
 
 

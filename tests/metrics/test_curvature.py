@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
+from pellucid.core.notes import tell
 from pellucid.core.randomness import SampleDraws
 from pellucid.metrics.curvature import Method, gradient_variation, hessian_trace, top_hessian_eigenvalue
 
@@ -63,6 +64,45 @@ def hessians(model: Callable[[Tensor], Tensor], x: Tensor, label: Tensor) -> Ten
 def largest(hessian: Tensor) -> Tensor:
     values = torch.linalg.eigvalsh(hessian)
     return values.gather(1, values.abs().argmax(1, keepdim=True))[:, 0]
+
+
+class ByHand(nn.Module):
+    """A function as a layer."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+class Attention(nn.Module):
+    """Each pixel a token; one fused attention over all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.into, self.out = nn.Linear(2, 12), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.into(4 * x.flatten(2).transpose(1, 2))[:, None].chunk(3, -1)
+        return self.out(functional.scaled_dot_product_attention(query, key, value)[:, 0].mean(1))
+
+
+def distances(x: Tensor) -> Tensor:
+    return torch.cdist(x.flatten(2), x.flatten(2) + 1).square()[:, :, None]
+
+
+class Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return 3 * ctx.saved_tensors[0] ** 2 * grad
 
 
 class TestQuadratics:
@@ -131,6 +171,40 @@ class TestWholeHessians:
         expected = torch.einsum("ni,nij,nj->n", signs, whole, signs)
         found = hessian_trace(model, x, label, draws=1, method=method, step=1e-4, generator=draws)
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+    def test_of_hardsigmoid(self) -> None:
+        with randomness.fork(1):
+            model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Hardsigmoid(), nn.Flatten(), nn.Linear(27, 3)).double().eval()
+        x, label = random(2, 2, 5, 5), torch.tensor([0, 1])
+        written_out = nn.Sequential(model[0], ByHand(lambda x: (x + 3).clamp(0, 6) / 6), *model[2:])
+        found = top_hessian_eigenvalue(model, x, label, iterations=300)
+        torch.testing.assert_close(found, largest(hessians(written_out, x, label)), rtol=1e-5, atol=1e-12)
+
+    def test_of_fused_attention(self) -> None:
+        with randomness.fork(1):
+            model = Attention().double().eval()
+        x, label = random(2, 2, 4, 4), torch.tensor([0, 1])
+        by_hand = top_hessian_eigenvalue(model, x, label, iterations=100, method="difference", step=1e-4)
+        found = top_hessian_eigenvalue(model, x, label, iterations=100)
+        torch.testing.assert_close(found, by_hand, rtol=1e-4, atol=1e-9)
+
+    @pytest.mark.parametrize("kind", ["distances", "once", "within"])
+    def test_without_second_derivatives_it_is_measured_by_differences_and_told(
+        self, kind: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tell.cache_clear()
+        layer: nn.Module = ByHand(
+            {"distances": distances, "once": Once.apply, "within": torch._C._nn.hardsigmoid}[kind]
+        )
+        with randomness.fork(1):
+            model = nn.Sequential(nn.Conv2d(2, 3, 3), layer, nn.Flatten(), nn.LazyLinear(3)).double().eval()
+            x, label = random(2, 2, 5, 5), torch.tensor([0, 1])
+            model(x)
+        for measure in (top_hessian_eigenvalue, hessian_trace):
+            found = measure(model, x, label, generator=SampleDraws(0, (0, 1)))
+            expected = measure(model, x, label, generator=SampleDraws(0, (0, 1)), method="difference")
+            assert torch.equal(found, expected) and found.abs().min() > 0
+        assert capsys.readouterr().err.count("an operation without a second derivative") == 1
 
     def test_trace_within_its_known_error(self) -> None:
         model, x, label = network(), random(4, 2, 5, 5), torch.tensor([0, 1, 2, 0])

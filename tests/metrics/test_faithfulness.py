@@ -309,7 +309,7 @@ class TestBadInput:
             ({"x": random(4, 3, 12, 12) * 255}, r"pixels must be in \[0, 1\], got values from .* to 254"),
             ({"x": torch.full((4, 3, 12, 12), math.nan)}, r"pixels must be in \[0, 1\], got values from nan"),
             ({"x": torch.zeros(4, 3, 12, 12, dtype=torch.uint8)}, "images must be floating point.*torch.uint8"),
-            ({"x": random(3, 12, 12)}, r"images must be .*got torch.float64 \(3, 12, 12\)"),
+            ({"x": random(3, 12, 12)}, r"images must be .*got torch.float64 of shape \(3, 12, 12\)"),
             ({"target": torch.tensor([0, 1, 2, 5])}, r"classes must be in \[0, 4\], got values from 0 to 5"),
             ({"target": torch.tensor([0, 1, -1, 2])}, r"classes must be in \[0, 4\], got values from -1 to 2"),
             ({"target": torch.tensor([0, 1])}, r"classes must be 4 whole numbers.*got torch.int64 \(2,\)"),

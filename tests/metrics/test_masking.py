@@ -31,6 +31,8 @@ def kinds(warnings: list[str]) -> list[str]:
         "Five times the steps": "long",
         "More random starts": "restarts",
         "AutoAttack": "autoattack",
+        "The attack had no gradient": "gradient",
+        "The same attack on the margin": "margin",
         "An attack without bounds": "unbounded",
     }
     return [next(name for words, name in begin.items() if sentence.startswith(words)) for sentence in warnings]
@@ -53,6 +55,34 @@ class TestKnownAnswers:
             assert f"{left}.0 % of images stay right, not 80.0 % ({less}.0 points less, 95 % interval " in sentence
             assert sentence.endswith(("100 images).", "100 images; up to 2 is expected)."))
         assert "50.0 % of images stay right (95 % interval 39.8 to 60.2, 100 images), above chance, 10.0 %" in found[4]
+
+    def test_what_stands_beside_robust_accuracy(self) -> None:
+        rows = {
+            "robust_correct": share(60),
+            "robust_gradient": [0.0] * 45 + [1.0] * 55,
+            "robust_one_step": share(90),
+            "robust_margin": share(20),
+        }
+        found = masking_warnings(rows, chance=0.1)
+        assert kinds(found) == ["gradient", "margin"]
+        assert found[0].startswith(
+            "The attack had no gradient to follow on 45 of the 60 images that stay right, so it did not attack them: "
+            "without these, robust accuracy is 15.0 %, not 60.0 %"
+        )
+        assert "20.0 % of images stay right, not 60.0 % (40.0 points less" in found[1]
+        assert kinds(masking_warnings(rows | {"robust_one_step": share(10)}, chance=0.1))[1] == "one_step"
+        probed = rows | {"robust_one_step": share(10), "masking_one_step": share(90)}
+        assert "one_step" not in kinds(masking_warnings(probed, chance=0.1)), "the probe's own is what counts"
+
+    @pytest.mark.parametrize("blind", range(6))
+    def test_a_few_images_without_gradient_are_no_sign(self, blind: int) -> None:
+        rows = {"robust_correct": share(50), "robust_gradient": [0.0] * blind + [1.0] * (100 - blind)}
+        assert bool(masking_warnings(rows, chance=0.1)) == (blind > 2)
+
+    def test_wrong_and_unknown_images_without_gradient_are_no_sign(self) -> None:
+        rows = {"robust_correct": share(50), "robust_gradient": [1.0] * 50 + [0.0] * 30 + [math.nan] * 20}
+        assert masking_warnings(rows, chance=0.1) == []
+        assert masking_warnings({**rows, "robust_gradient": [math.nan] * 100}, chance=0.1) == []
 
     def test_stronger_attacks_that_are_stronger_are_no_sign(self) -> None:
         rows = {
@@ -214,11 +244,11 @@ def test_no_torch_is_imported() -> None:
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        ({}, {}, "needs the column masking_many_step and another probe's, got neither"),
+        ({}, {}, "needs the column masking_many_step or robust_correct, and another probe's, got neither"),
         (
             {"masking_many_step": [1.0]},
             {},
-            "needs the column masking_many_step and another probe's, got masking_many_step",
+            "needs the column masking_many_step or robust_correct, and another probe's, got masking_many_step",
         ),
         ({"masking_unbounded": [1.0]}, {}, "needs the column masking_many_step .*, got masking_unbounded"),
         (
@@ -230,6 +260,16 @@ def test_no_torch_is_imported() -> None:
             {"masking_many_step": [[1.0]], "masking_long": [[1.0]]},
             {},
             r"must be \(n,\) of one length, got masking_many",
+        ),
+        (
+            {"masking_long": [1.0], "masking_one_step": [1.0]},
+            {},
+            "needs the column masking_many_step or robust_correct, and another probe's, got",
+        ),
+        (
+            {"robust_correct": [1.0], "robust_gradient": [0.5]},
+            {},
+            "robust_gradient must be 0, 1 or NaN for each image, got 0.5",
         ),
         (
             {"masking_many_step": [1.0], "robust_correct": [1.0]},

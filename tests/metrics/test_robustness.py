@@ -10,11 +10,13 @@ from hypothesis import given, settings, strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from pellucid.attacks import PGD
+from pellucid.attacks import PGD, fgsm
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
+from pellucid.core.notes import tell
 from pellucid.core.randomness import SampleDraws
-from pellucid.metrics import robust_correct, robustness_curve
+from pellucid.metrics import checked_robustness, masking_warnings, robust_correct, robustness_curve
+from pellucid.metrics.attacked import margin
 
 from .conftest import counted, linear, radius, random, robustness_network as network
 
@@ -125,6 +127,82 @@ class TestProperties:
         assert all(torch.equal(now, kept[2][name]) for name, now in model.state_dict().items())
         assert all(p.grad is not None and torch.equal(p.grad, torch.ones_like(p)) for p in model.parameters())
         assert not any(module.training for module in model.modules())
+
+
+def masked(kind: str) -> tuple[Any, Tensor, Tensor]:
+    """A network whose gradients lead an attack nowhere, images, and what it calls them."""
+    model, x = network(), random(12, 1, 8, 8)
+    forms: dict[str, Any] = {
+        "logits far apart": lambda x: 1e6 * model(x),
+        "single precision": lambda x: (1e4 * model(x)).float().double(),
+        "probabilities": lambda x: (1e6 * model(x)).softmax(1),
+        "rounded images": lambda x: model((8 * x).round() / 8),
+        "detached": lambda x: model(x.detach()) + 0 * x.sum(),
+    }
+    with torch.no_grad():
+        return forms[kind], x, model(x).argmax(1)
+
+
+MASKED = ["logits far apart", "single precision", "probabilities", "rounded images", "detached"]
+
+
+class TestChecks:
+    attack = PGD(eps=0.1, step_size=0.025, steps=8)
+
+    def test_of_an_honest_network(self) -> None:
+        model, x = network(), random(20, 1, 8, 8)
+        label, draws = torch.arange(20) % 3, SampleDraws(0, tuple(range(20)))
+        for restarts in (1, 2):
+            found = checked_robustness(model, x, label, self.attack, restarts=restarts, generator=draws)
+            alone = robust_correct(model, x, label, self.attack, restarts=restarts, generator=draws)
+            assert torch.equal(found["robust_correct"], alone) and torch.equal(found["robust_margin"], alone)
+            assert found["robust_gradient"].tolist() == [1.0] * 20
+            single = robust_correct(model, x, label, fgsm(eps=0.1, random_start=False))
+            assert torch.equal(found["robust_one_step"] == 1, single)
+
+    @pytest.mark.parametrize("kind", MASKED)
+    def test_images_without_a_gradient_are_found_and_told(self, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+        tell.cache_clear()
+        model, x, label = masked(kind)
+        start = PGD(eps=0.05, step_size=0.01, steps=4, random_start=False)
+        found = checked_robustness(model, x, label, start)
+        stayed = found["robust_correct"]
+        assert stayed.any() and found["robust_gradient"][stayed].tolist() == [0.0] * int(stayed.sum())
+        assert not capsys.readouterr().err.count("no gradient")
+        robust_correct(model, x, label, start)
+        robustness_curve(model, x, label, start, eps=(0.05, 0.1))
+        assert capsys.readouterr().err.count("an attack found no gradient on images that stay right") == 1
+
+    @pytest.mark.parametrize("kind", ["logits far apart", "single precision"])
+    def test_the_margin_has_a_gradient_where_probabilities_have_none(self, kind: str) -> None:
+        (model, x, label), honest = masked(kind), network()
+        draws = SampleDraws(0, tuple(range(12)))
+        found = checked_robustness(model, x, label, self.attack, generator=draws)
+        truly = robust_correct(honest, x, label, self.attack, generator=draws)
+        assert found["robust_correct"].sum() > truly.sum() + 3
+        assert found["robust_margin"].sum() <= truly.sum() + 1
+        columns = {name: values.double().numpy() for name, values in found.items()}
+        first, *_ = masking_warnings(columns, chance=0.34)
+        assert first.startswith("The attack had no gradient to follow on ")
+
+    def test_batch_mates_never_matter(self) -> None:
+        model, x, label = masked("logits far apart")
+        whole = checked_robustness(model, x, label, self.attack, generator=SampleDraws(0, tuple(range(12))))
+        for i in range(0, 12, 5):
+            alone = checked_robustness(model, x[[i]], label[[i]], self.attack, generator=SampleDraws(0, (i,)))
+            assert all(torch.equal(alone[name], whole[name][[i]]) for name in whole)
+
+    def test_an_attack_that_asks_for_no_gradient_is_not_judged(self) -> None:
+        darken = lambda objective, x, *, generator: (x - 0.2).clamp(0, 1)
+        found = checked_robustness(threshold, grey(0.9, 0.6, 0.1), torch.zeros(3, dtype=torch.int64), darken)
+        assert found["robust_correct"].tolist() == [True, False, False]
+        assert found["robust_gradient"].isnan().all() and found["robust_one_step"].isnan().all()
+
+    def test_the_margin_is_above_0_where_another_class_is_predicted(self) -> None:
+        logits, label = random(50, 4) - 0.5, torch.arange(50) % 4
+        assert torch.equal(margin(logits, label) > 0, logits.argmax(1) != label)
+        top = logits.topk(2, dim=1).values
+        torch.testing.assert_close(margin(logits, logits.argmax(1)), top[:, 1] - top[:, 0])
 
 
 class TestBadInput:

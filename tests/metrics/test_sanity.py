@@ -12,6 +12,7 @@ import scipy.stats
 import torch
 from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
@@ -23,6 +24,7 @@ from pellucid.metrics.sanity import (
     random_map,
     randomisation_similarity,
     randomise,
+    randomised_layers,
 )
 from pellucid.saliency import SmoothGrad, VanillaGradient, heatmap
 
@@ -55,6 +57,19 @@ class Bare(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.scale * x.flatten(1)[:, :3]
+
+
+class Scaled(nn.Module):
+    """Layer scale, a temperature, and places that nothing has learned, each a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((4, 1, 1), 0.1))
+        self.temperature = nn.Parameter(torch.tensor(2.0))
+        self.order = nn.Parameter(torch.arange(4), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.temperature * self.gamma * x[:, self.order]
 
 
 class TestRandomise:
@@ -115,6 +130,19 @@ class TestRandomise:
         )
         ((name, bare),) = randomise(Bare())
         assert name == "" and bare.scale.item() not in (0, 1)
+
+    @pytest.mark.parametrize("order", ORDERS)
+    def test_networks_with_parameters_of_every_kind(self, order: Randomisation) -> None:
+        model = nn.Sequential(nn.Conv2d(2, 4, 3), Scaled(), nn.Flatten(), weight_norm(nn.Linear(144, 3))).double()
+        x, target = random(2, 2, 8, 8), torch.tensor([0, 2])
+        found = randomisation_similarity(model.eval(), x, target, VanillaGradient(), order=order)
+        assert list(found) == randomised_layers(model)
+        assert all(value.isfinite().all() for value in found.values())
+        for name, new in randomise(model, order=order):
+            assert any(not torch.equal(a, b) for a, b in zip(
+                model.get_submodule(name).parameters(), new.get_submodule(name).parameters(), strict=True
+            )), name  # fmt: skip
+        assert torch.equal(new[1].order, torch.arange(4)) and new[1].temperature.ndim == 0
 
     def test_a_transformers_maps_are_checked(self) -> None:
         class Attends(nn.Module):

@@ -31,6 +31,7 @@ from pellucid.metrics import (
     road,
 )
 from pellucid.metrics.column import column_from
+from pellucid.metrics.families.robustness import CHECKS
 from pellucid.metrics.measure import measured
 from pellucid.metrics.suite import DEFAULT, EXTRA, meanings, select
 
@@ -54,7 +55,7 @@ def selected(names) -> tuple[str, ...]:
 
 
 def test_columns_of_the_vanilla_gradient() -> None:
-    assert list(columns()) == [*PREDICTED, "robust_correct", *MEASURED]
+    assert list(columns()) == [*PREDICTED, "robust_correct", *CHECKS, *MEASURED]
 
 
 def test_columns_of_three_saliency_methods() -> None:
@@ -77,12 +78,12 @@ def test_the_settings_are_those_of_the_metric() -> None:
 
 
 def test_selection() -> None:
-    assert selected(["default"]) == tuple(name for name in COLUMNS if name in DEFAULT)
+    assert selected(["default"]) == tuple(name for name in COLUMNS if name in (*DEFAULT, *CHECKS))
     assert set(selected(["all"])) == {name for name in COLUMNS if COLUMNS[name].family != "prediction"} - set(EXTRA)
     assert set().union(*(selected([family]) for family in FAMILIES)) == set(selected(["all"]))
     assert selected(["autoattack_correct"]) == ("autoattack_correct",)
     assert selected(["clean_accuracy", "auc"]) == ()
-    assert selected(["robust_accuracy"]) == ("robust_correct",)
+    assert selected(["robust_accuracy"]) == ("robust_correct", *CHECKS)
     # A measure over noisy images of the same prediction never stands without the share of them that had it.
     for name in selected(["stability", "similarity"]):
         assert any(other.startswith("stability_coverage") for other in selected([name])), name

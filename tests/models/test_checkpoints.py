@@ -1,10 +1,15 @@
 """Checkpoints as training scripts leave them: every layout gives the same network, and says what was left out."""
 
 import argparse
+import gzip
+import io
 import re
 import struct
+import tarfile
 import warnings
+import zipfile
 from collections import OrderedDict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +89,23 @@ SILENT: list[tuple[str, Any]] = [
     ("a moving average of torch's", lambda s: {"n_averaged": torch.tensor(3), **prefixed("module.", s)}),
     ("with numbers beside the tensors", lambda s: {**s, "epoch": 3}),
     ("argparse", lambda s: {"model": s, "args": argparse.Namespace(lr=0.1, out=Path("runs"))}),
+    ("FSDP", lambda s: prefixed("_fsdp_wrapped_module.", s)),
+    (
+        "activation checkpointing",
+        lambda s: {k.replace("stem.", "stem._checkpoint_wrapped_module."): v for k, v in s.items()},
+    ),
+    ("another name", lambda s: {"classifier_weights": s, "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}}}),
+    ("a network and its epoch", lambda s: (s, 7)),
+    ("the step as a tensor", lambda s: {"step": torch.tensor(7), "weights": s}),
+    ("arrays of NumPy", lambda s: {"weights": {key: value.numpy() for key, value in s.items()}}),
+    (
+        "what scripts keep",
+        lambda s: {
+            "net": s,
+            "when": datetime(2026, 1, 1),
+        },
+    ),
+    ("one network twice", lambda s: {"model": prefixed("model.", s) | prefixed("attacker.model.", s)}),
     ("numbers of NumPy", lambda s: {"model": s, "best": np.float64(91.2), "steps": np.int64(7), "curve": np.ones(3)}),
 ]
 
@@ -107,6 +129,9 @@ TOLD: list[tuple[Any, str]] = [
         lambda s: {"model": other(s), "model_ema": {"n_averaged": torch.tensor(1), **prefixed("module.", s)}},
         "'model_ema'",
     ),
+    (lambda s: {"model": other(s), "swa_state_dict": s}, "'swa_state_dict' and not 'model'"),
+    (lambda s: {"net": other(s), "averaged_model": s}, "'averaged_model' and not 'net'"),
+    (lambda s: {"model": other(s), "ema": {"decay": 0.99, "shadow": s}}, "took the averaged weights of .*: 'shadow'\n"),
     (lambda s: {"ema": {"state_dict": s, "decay": 0.999}}, "took the averaged weights of .*: 'ema'\n"),
     (
         lambda s: {"state_dict": prefixed("model.", other(s)) | prefixed("ema_model.", s)},
@@ -140,6 +165,69 @@ def test_an_average_is_torchs_own(tmp_path: Path, trained: nn.Module) -> None:
     net = network()
     load_weights(net, tmp_path / "averaged.pt")
     assert same(net, trained.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("wrap", "named"),
+    [
+        (lambda s: {"student": s, "teacher": other(s)}, "student, teacher"),
+        (lambda s: [s, other(s)], "0, 1"),
+        (lambda s: {"model": s, "ema": other(s), "swa": other(s)}, "ema, swa"),
+    ],
+)
+def test_several_networks_are_not_chosen_between(tmp_path: Path, trained: nn.Module, wrap: Any, named: str) -> None:
+    torch.save(wrap(trained.state_dict()), tmp_path / "several.pt")
+    with pytest.raises(InputError, match=f"holds several networks, {named}; save one of them alone"):
+        read_checkpoint(tmp_path / "several.pt")
+
+
+def test_content_that_holds_itself_ends_in_a_sentence(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"epoch": 3}
+    content["again"] = [content] * 20
+    torch.save(content, tmp_path / "round.pt")
+    with pytest.raises(InputError, match="holds no state_dict"):
+        read_checkpoint(tmp_path / "round.pt")
+
+
+FOREIGN: list[tuple[str, Any, str]] = [
+    ("empty", lambda state: b"", "it is empty"),
+    ("lfs", lambda state: b"version https://git-lfs.github.com/spec/v1\noid sha256:1f\nsize 9\n", "pointer of Git LFS"),
+    ("page", lambda state: b"\n<!DOCTYPE html><html>not found</html>", "is a page of the web"),
+    ("index", lambda state: b'{"weight_map": {"stem.weight": "model-00001-of-00002.safetensors"}}', "is JSON"),
+    ("gzip", lambda state: gzip.compress(saved(state)), "compressed by gzip; unpack it first"),
+    ("hdf5", lambda state: b"\x89HDF\r\n\x1a\n" + bytes(60), "is HDF5"),
+    ("zip", lambda state: zipped("weights.pth", saved(state)), "is an archive of weights.pth, not PyTorch's own"),
+    ("npz", lambda state: zipped("stem.weight.npy", b""), "is an archive of stem.weight.npy"),
+]
+
+
+@pytest.mark.parametrize(("make", "sentence"), [case[1:] for case in FOREIGN], ids=[case[0] for case in FOREIGN])
+def test_other_files_are_told_by_their_content(tmp_path: Path, trained: nn.Module, make: Any, sentence: str) -> None:
+    (tmp_path / "weights.pt").write_bytes(make(trained.state_dict()))
+    with pytest.raises(InputError, match=re.escape(sentence)) as caught:
+        read_checkpoint(tmp_path / "weights.pt")
+    assert "\n" not in str(caught.value) and "weights_only" not in str(caught.value)
+
+
+def saved(state: State) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_an_archive_of_tar_is_not_answered_with_the_advice_to_run_code(tmp_path: Path, trained: nn.Module) -> None:
+    (tmp_path / "inner.pth").write_bytes(saved(trained.state_dict()))
+    with tarfile.open(tmp_path / "weights.pt", "w") as archive:
+        archive.add(tmp_path / "inner.pth", "inner.pth")
+    with pytest.raises(InputError, match="is a tar archive; unpack it first"):
+        read_checkpoint(tmp_path / "weights.pt")
 
 
 def test_two_networks_in_one_file_are_not_chosen_between(tmp_path: Path, trained: nn.Module) -> None:
@@ -256,7 +344,7 @@ REFUSED: list[tuple[Any, str]] = [
         lambda s, p: torch.save({"epoch": 3, "model": {"lr": 0.1}}, p),
         "holds no state_dict; a mapping .*'model_state_dict'",
     ),
-    (lambda s, p: p.write_bytes(b""), "cannot be read, it may be cut short"),
+    (lambda s, p: p.write_bytes(b""), "cannot be read, it is empty"),
     (lambda s, p: p.write_text("epoch,loss\n1,0.3\n"), "cannot be read, it may be cut short"),
     (lambda s, p: p.write_bytes(struct.pack("<Q", 9) + b"{}"), "cannot be read, it may be cut short"),
     (

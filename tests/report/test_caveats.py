@@ -7,8 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pellucid.cli import main
 from pellucid.report import compare, definitions, read_run, render
 from pellucid.report.caveats import caveats, survivals
+from pellucid.report.gate import check, github, parse, table
 from pellucid.report.page import write_report
 
 
@@ -66,6 +68,37 @@ def test_autoattack_of_the_same_radius_is_a_probe_too(make_run, eps, told) -> No
     path = _with(path, {"autoattack_correct": np.zeros(n)}, {"eps": eps})
     said = [sentence for sentence in caveats(read_run(path)) if sentence.startswith("AutoAttack")]
     assert [sentence.partition(" is stronger")[0] for sentence in said] == told
+
+
+@pytest.fixture
+def blind(make_run):
+    """A run whose attack had no gradient on any image that stays right."""
+    path = make_run("blind", images=200)
+    right = np.asarray(pq.read_table(path / "rows.parquet")["robust_correct"])
+    return _with(path, {"robust_gradient": np.where(right, 0.0, 1.0), "robust_one_step": right.astype(float),
+                        "robust_margin": np.zeros(200)})  # fmt: skip
+
+
+def test_an_attack_without_gradient_is_told_without_any_probe(blind, make_run) -> None:
+    first, second = caveats(read_run(blind))
+    assert first.startswith("The attack had no gradient to follow on ") and "robust accuracy is 0.0 %, not" in first
+    assert second.startswith("The same attack on the margin between logits is stronger")
+    assert "! blind" in render(compare([read_run(blind)]), "text")
+
+
+def test_the_gate_says_it_of_requirements_about_robust_accuracy_alone(blind, make_run, capsys) -> None:
+    sound = make_run("sound", images=200)
+    of_attack, other = check(blind, sound, parse("robust_accuracy>=-0.5, gini>=-0.5"))
+    assert other.caveats == () and len(of_attack.caveats) == 2
+    assert of_attack.caveats[0].startswith("blind: The attack had no gradient to follow on ")
+    assert check(sound, blind, parse("robust_accuracy>=-0.5"))[0].caveats == of_attack.caveats
+    for form in ("text", "markdown"):
+        assert table([of_attack, other], form).count("! blind: The attack had no gradient") == 1
+    assert json.loads(table([of_attack, other], "json"))[0]["caveats"] == list(of_attack.caveats)
+    assert "no gradient to follow" in github([of_attack])
+    words = ["check", str(blind), "--baseline", str(sound), "--require", "robust_accuracy>=-0.5"]
+    main(words)
+    assert "! blind: The attack had no gradient to follow on " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "latex"])

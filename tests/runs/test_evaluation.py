@@ -39,6 +39,7 @@ from pellucid import (
 from pellucid.core.randomness import SampleDraws
 from pellucid.data import load
 from pellucid.metrics import column_name, robust_correct
+from pellucid.metrics.families.robustness import CHECKS
 from pellucid.metrics.metric import Images
 from pellucid.metrics.perturbation import NoisyCopies
 from pellucid.metrics.suite import BARE, COLUMNS, FAMILIES, select, split
@@ -66,7 +67,7 @@ def test_columns_and_their_meaning(run):
     table = rows(run)
     per_map = ["gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "morf_curve", "lerf_curve"]
     assert table.column_names == [
-        *[*PREDICTED, "robust_correct", *per_map, "ris", "ros", "stability_coverage"],
+        *[*PREDICTED, "robust_correct", *CHECKS, *per_map, "ris", "ros", "stability_coverage"],
         *[f"{name}/smoothgrad" for name in per_map],
     ]
     facts = json.loads(table.schema.metadata[b"pellucid"])

@@ -1,6 +1,6 @@
 """The one error class for a user's mistake. Imports nothing, so that every module may raise it."""
 
-__all__ = ["InputError", "raised"]
+__all__ = ["InputError", "NotFinite", "raised"]
 
 
 class InputError(ValueError):
@@ -14,6 +14,10 @@ class InputError(ValueError):
     """
 
     __module__ = "pellucid"  # where users find it, and what a traceback says
+
+
+class NotFinite(InputError):
+    """A network, or a map of it, gave infinity or no number for some image: no mistake in what was asked for."""
 
 
 def raised(error: Exception) -> str:

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+from pellucid.core.errors import InputError
+from pellucid.core.outputs import told
 from pellucid.core.types import Image, PerSample
 
 __all__ = ["image_gradients", "input_gradient", "twice_differentiable"]
@@ -28,7 +30,8 @@ def input_gradient(
 ) -> tuple[Image, PerSample]:
     r"""Gradient of each sample's objective with respect to its image, :math:`\nabla_x \sum_i o_i(x)`.
 
-    Works under ``torch.no_grad`` and ``torch.inference_mode``. No parameter's ``.grad`` is touched.
+    Works under ``torch.no_grad`` and ``torch.inference_mode``. No parameter's ``.grad`` is touched, and a network that
+    writes into its images is given copies.
 
     Args:
         objective: maps (n, c, h, w) to one value per sample, (n,). Samples must not influence each other.
@@ -38,6 +41,9 @@ def input_gradient(
     Returns:
         The gradient, shaped like ``x``, and the objective's values (n,), both detached unless ``create_graph``.
 
+    Raises:
+        InputError: an objective that gives something else.
+
     >>> x = torch.tensor([[[[1.0, 2.0]]]])
     >>> gradient, value = input_gradient(lambda x: (x**2).sum((1, 2, 3)), x)
     >>> gradient.tolist(), value.tolist()
@@ -46,14 +52,23 @@ def input_gradient(
     if create_graph:
         with torch.enable_grad(), twice_differentiable():
             x = x if x.requires_grad else x.detach().requires_grad_()
-            value = objective(x)
+            value = _checked(objective(x.clone()), x)
             (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True)
         return gradient, value
     with torch.inference_mode(False), torch.enable_grad(), _ImageConvolution(_convolve_image):
         x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
-        value = objective(x)
+        value = _checked(objective(x.clone()), x)
         (gradient,) = torch.autograd.grad(value.sum(), x)
     return gradient, value.detach()
+
+
+def _checked(value: Any, x: Image) -> PerSample:
+    """What an objective gave, unless it is something other than one number an image, or the sum of these."""
+    if isinstance(value, Tensor) and value.shape in ((), (len(x),)):
+        return value
+    raise InputError(
+        f"the objective must give one number for each of {len(x)} images, shape ({len(x)},), got {told(value)}"
+    )
 
 
 @contextmanager
@@ -83,7 +98,10 @@ def image_gradients() -> Iterator[None]:
 
 @contextmanager
 def twice_differentiable() -> Iterator[None]:
-    """Attention inside the block is made of products that can be differentiated twice, as fused attention cannot.
+    """Inside the block attention and ``hardsigmoid`` are made of what can be differentiated twice.
+
+    PyTorch's fused attention and its ``hardsigmoid`` have no second derivative; products, and the clamp that a
+    ``hardsigmoid`` is, have one. Other operations without one keep failing when it is asked for.
 
     >>> query = torch.ones(1, 1, 2, 1, requires_grad=True)
     >>> with twice_differentiable():
@@ -92,8 +110,23 @@ def twice_differentiable() -> Iterator[None]:
     >>> torch.autograd.grad(slope.sum(), query)[0].shape
     torch.Size([1, 1, 2, 1])
     """
-    with sdpa_kernel(SDPBackend.MATH):
+    with sdpa_kernel(SDPBackend.MATH), _TwiceDifferentiable():
         yield
+
+
+class _TwiceDifferentiable(TorchFunctionMode):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is F.hardsigmoid:
+            return _hardsigmoid(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x + 3, 0), 6) / 6."""
+    value = F.relu6((input.clone() if inplace else input) + 3) / 6
+    return input.copy_(value) if inplace else value
 
 
 class _Open:
@@ -162,7 +195,9 @@ def _reads_images(input: Tensor, padding: Any, dilation: Any, groups: int) -> bo
 
 
 def _pair(value: Any) -> list[int]:
-    return [value, value] if isinstance(value, int) else list(value)
+    """The two numbers, for rows and columns, of what torch accepts: one number, or a sequence of one or two."""
+    numbers = [value] if isinstance(value, int) else list(value)
+    return numbers * 2 if len(numbers) == 1 else numbers
 
 
 class _ImageConv2d(torch.autograd.Function):

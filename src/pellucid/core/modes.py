@@ -16,10 +16,13 @@ DROPOUTS = (nn.modules.dropout._DropoutNd,)
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: Any) -> Iterator[None]:
     """Put every submodule in eval mode inside the block and give each its own flag back after it.
 
     ``model.train()`` after an attack would wake layers that a user has frozen, such as BatchNorm in eval mode.
+
+    Args:
+        model: network; a function, which has no mode, is left as it is.
 
     >>> network = nn.Sequential(nn.BatchNorm2d(1).eval(), nn.Dropout()).train()
     >>> _ = network[0].eval()
@@ -29,7 +32,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     >>> network.training, network[0].training, network[1].training
     (True, False, True)
     """
-    woken = [module for module in model.modules() if module.training]
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    woken = [module for module in modules if module.training]
     for module in woken:
         module.training = False
     try:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import answer
 from pellucid.core.types import Batch, Image, Logits
 from pellucid.integrations import missing
 from pellucid.methods.objective import Objective
@@ -57,14 +58,7 @@ class Indexed(Dataset[tuple[Any, Any, int]]):
 
     def __getitem__(self, position: int) -> tuple[Any, Any, int]:
         item = self.dataset[position]
-        if isinstance(item, Mapping):
-            if not {"image", "label"} <= item.keys():
-                raise InputError(
-                    f"item {position} is a dictionary of {', '.join(map(str, item))}; expected (image, label), or a "
-                    "dictionary of image and label"
-                )
-            return item["image"], item["label"], position
-        image, label, *_ = item
+        image, label, *_ = _in_order(item, f"item {position}")
         return image, label, position
 
 
@@ -77,7 +71,7 @@ class LightningObjective(LightningModule):
     counts batches.
 
     Logged per epoch: what the method gives (``loss``, ``clean_accuracy``, ``q``, ...), ``validation_accuracy`` and
-    ``validation_loss``.
+    ``validation_loss``. Dictionaries of ``image``, ``label``, ``index`` and ``mask`` are read likewise.
 
     Args:
         objective: network, method and its state.
@@ -111,8 +105,7 @@ class LightningObjective(LightningModule):
 
     def forward(self, x: Image) -> Logits:
         """The network's logits."""
-        logits: Logits = self.objective.model(x)
-        return logits
+        return answer(self.objective.model, x)
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
@@ -136,7 +129,7 @@ class LightningObjective(LightningModule):
         return cast(Tensor, losses["loss"])
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        image, label, *_ = batch
+        image, label, *_ = _in_order(batch, "a validation batch")
         logits = self(image)
         scores = {
             "validation_accuracy": accuracy(logits, label),
@@ -162,6 +155,18 @@ class LightningObjective(LightningModule):
             optimizer, steps_per_epoch=int(total) // epochs, epochs=epochs, rising=round(tuning.warmup * int(total))
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _in_order(item: Any, what: str) -> tuple[Any, ...]:
+    """Image, label, and what else there is of position and mask: of a sequence, or of a dictionary as MONAI's are."""
+    if isinstance(item, Mapping):
+        if not {"image", "label"} <= item.keys():
+            raise InputError(
+                f"{what} is a dictionary of {', '.join(map(str, item))}; expected (image, label), or a dictionary of "
+                "image and label"
+            )
+        return (item["image"], item["label"], *(item[name] for name in ("index", "mask") if name in item))
+    return tuple(item)
 
 
 INSTEAD = {
@@ -190,6 +195,8 @@ def _check_choices(tuning: FineTuning) -> None:
 
 
 def _batch(batch: Any) -> Batch:
+    if isinstance(batch, Mapping):
+        batch = _in_order(batch, "a training batch")
     if not isinstance(batch, (tuple, list)) or len(batch) not in (3, 4) or not isinstance(batch[2], Tensor):
         got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
         raise InputError(

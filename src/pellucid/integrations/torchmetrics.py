@@ -27,10 +27,10 @@ from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.integrations import missing
 from pellucid.integrations.given import Given, as_metric
 from pellucid.metrics import Case, Column
+from pellucid.metrics.attacked import Attack
 from pellucid.metrics.families.sparsity import MapMetric
 from pellucid.metrics.families.stability import FORMS, MEASURES, NOISES, stability_column
 from pellucid.metrics.families.truth import MaskedMap
-from pellucid.metrics.robustness import Attack
 from pellucid.saliency import Channels, as_saliency, saliency_name
 from pellucid.statistics import EMPTY, Interval, mean_interval, of_share, ratio_interval
 from pellucid.statistics.shares import share_interval
@@ -319,8 +319,16 @@ class _RobustUnder(metrics.RobustAccuracy):
     searched: Attack
 
     @property
+    def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # what a mean says something of
+        return {"robust_correct": metrics.RobustAccuracy.columns["robust_correct"]}
+
+    @property
     def attack(self) -> Any:
         return self.searched
+
+    def __call__(self, case: metrics.Case) -> Mapping[str, Tensor]:
+        settings: dict[str, Any] = {"restarts": self.restarts, "generator": case.draws}
+        return {"robust_correct": metrics.robust_correct(case.model, case.x, case.label, self.attack, **settings)}
 
 
 def _robust(attack: Attack, *, restarts: int = 1) -> metrics.RobustAccuracy:
@@ -350,7 +358,8 @@ def _named(name: str, make: Callable[..., Any], *, of: Any = None, better: bool 
         TorchMetric.__init__(self, make(*first, **settings), **fixed | given)
 
     kind: Any = of or make
-    better = _higher_is_better(kind.columns.values()) if isinstance(kind.columns, Mapping) else better
+    if better is None and isinstance(kind.columns, Mapping):
+        better = _higher_is_better(kind.columns.values())
     told = f"`TorchMetric` of `{kind.__name__}`, whose settings are its arguments.\n\n{make.__doc__}"
     body = {"__init__": init, "__doc__": told, "__module__": __name__, "_former": _FORMER, "higher_is_better": better}
     return type(name, (TorchMetric,), body)
@@ -369,4 +378,4 @@ RelativeStability = _named(
     "RelativeStability", _stability, of=metrics.RelativeStability, better=False,
     chunk=sys.maxsize,  # a batch is one pass here, however large
 )  # fmt: skip
-RobustAccuracy = _named("RobustAccuracy", _robust, of=metrics.RobustAccuracy)
+RobustAccuracy = _named("RobustAccuracy", _robust, of=metrics.RobustAccuracy, better=True)

@@ -2,32 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from pellucid.core.errors import InputError
-from pellucid.core.outputs import check_logits, told
+from pellucid.core.outputs import check_logits, only_logits, tell_probabilities, told
 from pellucid.core.types import Task
 
-__all__ = ["check_images", "check_index", "check_labels", "check_outputs", "outputs_checked"]
-
-
-def check_images(image: Any) -> None:
-    """Refuse images that are no (n, c, h, w) floats in [0, 1].
-
-    >>> check_images(torch.zeros(1, 1, 2, 2, dtype=torch.uint8))
-    Traceback (most recent call last):
-    pellucid.InputError: images must be floating point (n, c, h, w) in [0, 1], got torch.uint8 of shape (1, 1, 2, 2);
-    of bytes image.float() / 255 are
-    """
-    if not isinstance(image, Tensor) or image.ndim != 4 or not image.is_floating_point() or not image.numel():
-        way = "; of bytes image.float() / 255 are" if isinstance(image, Tensor) and image.dtype == torch.uint8 else ""
-        raise InputError(f"images must be floating point (n, c, h, w) in [0, 1], got {told(image)}{way}")
-    low, high = image.aminmax()
-    if not (low >= 0 and high <= 1):
-        raise InputError(f"pixels must be in [0, 1], got {low:g} to {high:g}; normalise inside the network")
+__all__ = ["Habits", "check_index", "check_labels", "check_outputs", "logits_alone", "outputs_checked"]
 
 
 def check_labels(label: Any, task: Task, n: int) -> None:
@@ -117,10 +103,10 @@ def check_outputs(output: Any, label: Tensor, task: Task) -> None:
         label: labels that `check_labels` lets pass.
         task: of the labels.
 
-    >>> check_outputs({"logits": torch.zeros(2, 3), "loss": None}, torch.tensor([0, 1]), "multiclass")
+    >>> check_outputs((torch.zeros(2, 3), torch.zeros(2, 8)), torch.tensor([0, 1]), "multiclass")
     Traceback (most recent call last):
-    pellucid.InputError: the network must return logits (n, classes), got a dict of logits, loss; wrap it as
-    pellucid.models.Logits(network, "logits")
+    pellucid.InputError: the network must return logits (n, classes), got a tuple of 2 values; wrap it as
+    pellucid.models.Logits(network, 0)
     >>> check_outputs(torch.zeros(2, 1), torch.tensor([0, 1]), "multiclass")
     Traceback (most recent call last):
     pellucid.InputError: the network must return logits (n, classes), got one number an image, shape (2, 1);
@@ -142,15 +128,68 @@ def check_outputs(output: Any, label: Tensor, task: Task) -> None:
         )
 
 
+@dataclass
+class Habits:
+    """What a network does besides giving logits, as its first passes show it; what is known is dealt with.
+
+    Attributes:
+        writes: it writes into its images, so that it is given copies.
+        wraps: its output holds more than the logits, which are taken out of it.
+    """
+
+    writes: bool = False
+    wraps: bool = False
+
+
 @contextmanager
-def outputs_checked(model: nn.Module, label: Tensor, task: Task) -> Iterator[None]:
-    """Inside the block what the network returns is checked before anything is computed of it; no pass is added."""
+def outputs_checked(model: nn.Module, habits: Habits, label: Tensor, task: Task) -> Iterator[None]:
+    """Inside the block what the network returns is checked before anything is computed of it; no pass is added.
 
-    def check(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        check_outputs(output, label, task)
+    Args:
+        model: network; inside the block it gives logits alone and leaves its images as they are.
+        habits: takes what the network is seen to do.
+        label: as `check_outputs` takes it.
+        task: of the labels.
+    """
+    given: list[Tensor] = []
 
-    handle = model.register_forward_hook(check)
+    def copied(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        given[:] = [arguments[0].clone()]
+        return (*given, *arguments[1:])
+
+    def check(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> Any:
+        logits = only_logits(output)
+        check_outputs(output if logits is None else logits, label, task)
+        tell_probabilities(cast(Tensor, logits), module)
+        habits.writes |= given[0]._version > 0
+        habits.wraps |= logits is not output
+        return logits
+
+    with _hooked(model.register_forward_pre_hook(copied), model.register_forward_hook(check)):
+        yield
+
+
+@contextmanager
+def logits_alone(model: nn.Module, habits: Habits) -> Iterator[None]:
+    """Inside the block a network of these habits gives logits alone and leaves its images as they are.
+
+    Args:
+        model: network.
+        habits: as `outputs_checked` has seen them.
+    """
+    handles: list[RemovableHandle] = []
+    if habits.writes:
+        handles.append(model.register_forward_pre_hook(lambda _, given: (given[0].clone(), *given[1:])))
+    if habits.wraps:
+        handles.append(model.register_forward_hook(lambda _, given, output: only_logits(output)))
+    with _hooked(*handles):
+        yield
+
+
+@contextmanager
+def _hooked(*handles: RemovableHandle) -> Iterator[None]:
     try:
         yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()

@@ -1,7 +1,6 @@
 """Network, method and training-time state in one module: what a training engine wraps."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any, cast, get_args
 
 import torch
@@ -10,9 +9,10 @@ from torch import Tensor, nn
 
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
+from pellucid.core.pixels import already_checked, check_pixels
 from pellucid.core.randomness import StepDraws, fork
 from pellucid.core.types import Batch, Image, Label, Mask, Task
-from pellucid.methods.first_batch import check_images, check_index, check_labels, outputs_checked
+from pellucid.methods.first_batch import Habits, check_index, check_labels, logits_alone, outputs_checked
 from pellucid.methods.method import BOTH, Method, check_task
 from pellucid.methods.terms import Classification, RunningStatistics, classified
 
@@ -27,7 +27,8 @@ class Objective(nn.Module):
 
     Args:
         model: network, images in [0, 1] to logits, one a class or label; a network of one logit, for yes and no, is
-            followed by `pellucid.models.Binary`.
+            followed by `pellucid.models.Binary`. Of an output with more in it the entry or attribute ``logits`` is
+            taken, or the only tensor.
         method: how it is trained.
         num_samples: size of the training set.
         total_steps: optimizer steps of the whole run.
@@ -91,6 +92,7 @@ class Objective(nn.Module):
             raise InputError(f"{type(method).__name__}.init must return an nn.Module, got {self.state!r:.80}")
         self.seed = seed
         self.step = 0
+        self.habits = Habits()
         self._checked = False  # the first batch is looked at; every one would cost a GPU a wait each
 
     def forward(
@@ -111,19 +113,24 @@ class Objective(nn.Module):
             InputError: the first batch has pixels outside [0, 1], labels or positions of another form, or the network
                 gives no logits for them.
         """
+        if not self._checked or not image.is_cuda:
+            check_pixels(image)
         if index is None or not self._checked:
-            check_images(image)
             check_labels(label, self.task, len(image))
             check_index(index, self.num_samples, len(image))
         # A method of the user's own may well know what to do with a network that gives more than logits.
         looks = not self._checked and type(self.method).__module__.startswith("pellucid.")
-        watching = outputs_checked(self.model, label, self.task) if looks else nullcontext()
+        watching = (
+            outputs_checked(self.model, self.habits, label, self.task)
+            if looks
+            else logits_alone(self.model, self.habits)
+        )
         distributed = dist.is_available() and dist.is_initialized()
         rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
         draws = StepDraws(self.seed, self.step, rank, world)
         classification = Classification(self.class_weights, self.label_smoothing, self.running_statistics)
         layers = fork(self.seed, self.step, "layers", rank, device=image.device)
-        with classified(classification), layers, watching:
+        with classified(classification), layers, watching, already_checked():
             batch = Batch(image, label, cast(Tensor, index), mask)
             losses = self.method.loss(self.model, batch, self.state, generator=draws)
         self._checked = True

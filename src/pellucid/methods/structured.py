@@ -7,6 +7,7 @@ from torch import nn
 from pellucid.core.checks import in_unit, not_negative
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.modes import evaluating
+from pellucid.core.pixels import check_pixels
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch, Image, Label
 from pellucid.methods.method import BOTH, Losses, Method
@@ -51,6 +52,7 @@ class StructuredAdversarialTraining(Method):
         return log_of(loss=classification_loss(logits, batch.label), adversarial=(logits, batch.label))
 
     def change(self, model: nn.Module, x: Image, label: Label) -> Image:
-        """x + δ clipped to [0, 1]; the network is in eval mode."""
+        """x + δ clipped to [0, 1]; the network is in eval mode, and pixels outside [0, 1] are refused."""
+        check_pixels(x)
         gradient, _ = input_gradient(cross_entropy_of(model, label), x)
         return (x + self.linf * gradient.sign() + 2 * self.l2 * gradient).clamp(0, 1)

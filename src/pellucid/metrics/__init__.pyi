@@ -69,6 +69,7 @@ from .interventions import (
 from .masking import masking_warnings as masking_warnings
 from .metric import Metric as Metric
 from .oracle import oracle_map as oracle_map, region_losses as region_losses
+from .probes import masking_probe as masking_probe
 from .ranking import (
     average_precision as average_precision,
     sensitivity_at_specificity as sensitivity_at_specificity,
@@ -77,7 +78,7 @@ from .ranking import (
 from .regions import default_region as default_region
 from .removal import insertion_deletion as insertion_deletion, road as road
 from .robustness import (
-    masking_probe as masking_probe,
+    checked_robustness as checked_robustness,
     robust_correct as robust_correct,
     robustness_curve as robustness_curve,
 )

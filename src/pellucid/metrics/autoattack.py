@@ -14,6 +14,7 @@ from pellucid.attacks import PGD
 from pellucid.core import randomness
 from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import answer
 from pellucid.core.types import Image, Label
 from pellucid.metrics.inputs import check_batch, check_model, clean_logits
 
@@ -162,11 +163,11 @@ def _float32(model: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Callable[
 
     def logits(x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and x.requires_grad:
-            answer: Tensor = _OfImages.apply(x, lambda image: model(image.to(dtype)).float())  # type: ignore[no-untyped-call]
-            return answer
+            found: Tensor = _OfImages.apply(x, lambda image: answer(model, image.to(dtype)).float())  # type: ignore[no-untyped-call]
+            return found
         with torch.no_grad():
             # A copy, for the square attack writes into the logits, which may be a view of the images.
-            return model(x.to(dtype)).to(torch.float32, copy=True)
+            return answer(model, x.to(dtype)).to(torch.float32, copy=True)
 
     return logits
 

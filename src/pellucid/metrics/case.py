@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pellucid.core import randomness
 from pellucid.core.errors import InputError
-from pellucid.core.outputs import check_logits
+from pellucid.core.outputs import answer, check_logits
 from pellucid.core.randomness import Generator, SampleDraws
 from pellucid.core.types import Attribution, Heatmap, Image, Label, PerSample, Saliency
 from pellucid.metrics.chunks import attribution_of
@@ -137,9 +137,9 @@ class Case:
         return self._logits.log_softmax(1)
 
     def _answer(self, x: Image) -> Tensor:
-        logits = self.model(x)
+        logits = answer(self.model, x)
         check_logits(logits)
-        return cast(Tensor, logits)
+        return logits
 
     @property
     def score(self) -> PerSample:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pellucid.core import randomness
-from pellucid.core.errors import InputError
+from pellucid.core.errors import NotFinite
 from pellucid.core.types import Attribution, Image, Label, Saliency
 from pellucid.saliency import in_chunks
 
@@ -107,5 +107,5 @@ def attribution_of(
     n = len(x)
     attribution = in_chunks(explained, x, target, torch.arange(n), chunk=chunk)
     if not torch.isfinite(attribution).all():
-        raise InputError(f"the attribution must be finite, got {attribution[~torch.isfinite(attribution)][0]:g}")
+        raise NotFinite(f"the attribution must be finite, got {attribution[~torch.isfinite(attribution)][0]:g}")
     return attribution

@@ -5,16 +5,18 @@ to the pixels; its eigenvalues say how much a map can change, its trace how much
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pellucid.core import randomness
-from pellucid.core.checks import at_least
+from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
+from pellucid.core.notes import tell
+from pellucid.core.outputs import answer
 from pellucid.core.types import Image, Label, PerSample
 from pellucid.metrics.families.curvature import GradientVariation, HessianTrace, TopHessianEigenvalue
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
@@ -71,7 +73,7 @@ def gradient_variation(
     _check(model, x, target, radius=radius, draws=draws)
 
     def logit(x: Image, target: Label) -> PerSample:
-        logits = model(x)
+        logits = answer(model, x)
         check_classes(target, logits)
         return target_score(logits, target.long(), score="logit")
 
@@ -112,7 +114,8 @@ def top_hessian_eigenvalue(
     ``exact`` takes Hv by double backward, right where the network is smooth. The logit of a ReLU network is linear
     piece by piece, so its exact Hessian is 0 almost everywhere and tells nothing; the cross-entropy of such a network
     keeps the curvature of the softmax alone. ``difference`` takes
-    :math:`(g(x + h v) - g(x - h v)) / 2h` instead, which also sees the kinks within h of the image.
+    :math:`(g(x + h v) - g(x - h v)) / 2h` instead, which also sees the kinks within h of the image; it is also taken,
+    and that is told, where the network has an operation for which PyTorch has no double backward.
 
     ``iterations`` is at least 1; ``step`` is the Euclidean length h in pixel units, above 0; ``generator`` is the
     source of the first direction; ``label`` holds the (n,) classes of the cross-entropy. All other arguments are those
@@ -194,34 +197,47 @@ def _hessian_product(
     """The function that multiplies each image's Hessian by that image's vector."""
 
     def loss(x: Image) -> PerSample:
-        logits = model(x)
+        logits = answer(model, x)
         check_classes(label, logits)
         # A clone, because autograd refuses to save an inference tensor.
         return functional.cross_entropy(logits, label.long().clone(), reduction="none")
 
-    if method == "exact":
-        with torch.inference_mode(False):
-            start = x.clone().detach().requires_grad_()
-            gradient, _ = input_gradient(loss, start, create_graph=True)
+    one_of(get_args(Method), method=method)
+    still = x.detach()
 
-        def exact(v: Tensor) -> Tensor:
-            with torch.inference_mode(False):
-                (product,) = torch.autograd.grad(gradient, start, v.clone(), retain_graph=True)
-            return product
+    def difference(v: Tensor) -> Tensor:
+        ahead, behind = still + step * _unit(v), still - step * _unit(v)
+        change = input_gradient(loss, ahead)[0] - input_gradient(loss, behind)[0]
+        return change * (_length(v) / (2 * step))[:, None, None, None]
 
-        return exact
+    return difference if method == "difference" else _exact_product(loss, x, instead=difference)
 
-    if method == "difference":
-        start = x.detach()
 
-        def difference(v: Tensor) -> Tensor:
-            ahead, behind = start + step * _unit(v), start - step * _unit(v)
-            change = input_gradient(loss, ahead)[0] - input_gradient(loss, behind)[0]
-            return change * (_length(v) / (2 * step))[:, None, None, None]
+def _exact_product(
+    loss: Callable[[Image], PerSample], x: Image, *, instead: Callable[[Tensor], Tensor]
+) -> Callable[[Tensor], Tensor]:
+    """Hv by double backward; where an operation of the network has none, what ``instead`` gives, which is told."""
+    with torch.inference_mode(False):
+        start = x.clone().detach().requires_grad_()
+        gradient, _ = input_gradient(loss, start, create_graph=True)
+    lacking: list[str] = []
 
-        return difference
+    def product(v: Tensor) -> Tensor:
+        if not lacking:
+            try:
+                with torch.inference_mode(False):
+                    return torch.autograd.grad(gradient, start, v.clone(), retain_graph=True)[0]
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                lacking.append(str(error).partition("\n")[0].partition(". ")[0])
+                tell(
+                    f"the network has an operation without a second derivative ({lacking[0]:.100}); its Hessian is "
+                    "measured by differences of gradients, as method difference does"
+                )
+        return instead(v)
 
-    raise InputError(f"method must be exact or difference, got {method!r}")
+    return product
 
 
 def _check(model: Callable[[Tensor], Tensor], x: Image, label: Label, **numbers: float) -> None:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from pellucid.core import randomness
 from pellucid.core.checks import at_least, one_of
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, NotFinite
+from pellucid.core.outputs import answer
 from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.families.faithfulness import Fill, Order, PerturbationCurves
 from pellucid.metrics.imputation import NOISE, blurred, linear_imputation
@@ -138,7 +139,7 @@ def perturbation_curves(
                     for changed in refilled(x[rows, None], replaced, fill, [source[rows, None] for source in sources]):
                         curve[rows, columns] += (clean[rows, None] - probability(model, changed, target[rows])) / used
     if not all(torch.isfinite(curve).all() for curve in curves.values()):
-        raise InputError("the network's logits must be finite, got nan or infinity on a partly replaced image")
+        raise NotFinite("the network's logits must be finite, got nan or infinity on a partly replaced image")
     return curves
 
 
@@ -228,7 +229,7 @@ def check_inputs(
 
 def clean_probability(model: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, chunk: int) -> Tensor:
     """Probability of the target on the images as they are; raises where the network does not fit the classes."""
-    logits = torch.cat([model(part) for part in torch.split(x, chunk)])
+    logits = torch.cat([answer(model, part) for part in torch.split(x, chunk)])
     check_classes(target, logits)
     return _score(logits, target)
 
@@ -236,7 +237,7 @@ def clean_probability(model: Callable[[Tensor], Tensor], x: Tensor, target: Tens
 def probability(model: Callable[[Tensor], Tensor], changed: Tensor, target: Tensor) -> Tensor:
     """Probability of each image's target on its k changed versions (n, k, c, h, w); (n, k)."""
     n, k = changed.shape[:2]
-    return _score(model(changed.flatten(0, 1)), target.repeat_interleave(k)).view(n, k)
+    return _score(answer(model, changed.flatten(0, 1)), target.repeat_interleave(k)).view(n, k)
 
 
 def imputed(x: Tensor, removed: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pellucid.core.errors import InputError
-from pellucid.core.outputs import check_logits
+from pellucid.core.errors import InputError, NotFinite
+from pellucid.core.outputs import answer, check_logits
+from pellucid.core.pixels import check_pixels
 from pellucid.core.types import Image, Label, Logits
 
 __all__ = [
@@ -29,7 +30,7 @@ def check_heatmap(heatmap: Tensor) -> None:
         raise InputError(f"heatmap must be floating point, got {heatmap.dtype}")
     low, high = heatmap.detach().aminmax()
     if not (torch.isfinite(low) and torch.isfinite(high)):
-        raise InputError(f"heatmap must be finite, got values from {low:g} to {high:g}")
+        raise NotFinite(f"heatmap must be finite, got values from {low:g} to {high:g}")
     if low < 0:
         raise InputError(f"heatmap must be non-negative, got {low:g}; pellucid.heatmap(attribution) makes one")
 
@@ -49,10 +50,7 @@ def check_images(x: Tensor) -> None:
 
 def check_batch(x: Tensor, target: Tensor) -> None:
     """Raise unless ``x`` is (n, c, h, w) with pixels in [0, 1] and ``target`` holds n class numbers."""
-    check_images(x)
-    low, high = x.detach().aminmax()
-    if not (low >= 0 and high <= 1):
-        raise InputError(f"pixels must be in [0, 1], got values from {low:g} to {high:g}")
+    check_pixels(x)
     if target.ndim == 2 and len(target) == len(x):
         raise InputError(
             f"classes must be {len(x)} whole numbers, one per image, got {target.dtype} {tuple(target.shape)}; of "
@@ -71,7 +69,7 @@ def check_classes(target: Tensor, logits: Tensor) -> None:
     if logits.ndim != 2 or len(logits) != len(target):
         raise InputError(f"the network must return logits ({len(target)}, classes), got shape {tuple(logits.shape)}")
     if not torch.isfinite(logits).all():
-        raise InputError(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")
+        raise NotFinite(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")
     low, high = target.aminmax()
     if low < 0 or high >= logits.shape[1]:
         raise InputError(f"classes must be in [0, {logits.shape[1] - 1}], got values from {low} to {high}")
@@ -88,7 +86,7 @@ def check_model(model: Callable[[Tensor], Tensor]) -> None:
 def predicted_logits(model: Callable[[Tensor], Tensor], x: Image, label: Label) -> Logits:
     """(n, classes) logits without gradients, checked by `check_classes`."""
     with torch.no_grad():
-        logits = model(x)
+        logits = answer(model, x)
     check_classes(label, logits)
     return logits
 

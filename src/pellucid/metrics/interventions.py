@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import answer
 from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.inputs import check_batch, check_classes, check_heatmap, check_images, check_model, wide
 from pellucid.metrics.truth import is_proper, pairs_of, relevance_mass
@@ -212,7 +213,7 @@ def _same_images(x: Image, changed: Image) -> tuple[Image, Image]:
 
 def _logits(model: Callable[[Tensor], Tensor], x: Image, chunk: int) -> Tensor:
     with torch.no_grad():
-        logits = torch.cat([model(part) for part in torch.split(x, chunk)])
+        logits = torch.cat([answer(model, part) for part in torch.split(x, chunk)])
     if logits.ndim != 2 or len(logits) != len(x) or not torch.isfinite(logits).all():
         raise InputError(f"the network must return finite logits ({len(x)}, classes), got shape {tuple(logits.shape)}")
     return logits

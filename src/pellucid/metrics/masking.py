@@ -16,13 +16,16 @@ Values = npt.ArrayLike
 Floats = npt.NDArray[np.float64]
 
 _REPORTED, _AUTOATTACK = "robust_correct", "autoattack_correct"
+_MANY, _ONE_STEP, _GRADIENT = "masking_many_step", "masking_one_step", "robust_gradient"
 # Column, what it did, what that means, and whether any difference counts or only one beyond `points`.
 _STRONGER = (
-    ("masking_one_step", "one step is stronger than many", "so gradients may be masked", False),
+    (_ONE_STEP, "one step is stronger than many", "so gradients may be masked", False),
     ("masking_transfer", "an attack made on another network is stronger than its own", "so gradients may be masked",
      False),
     ("masking_long", "five times the steps are stronger", "so the attack has not converged", True),
     ("masking_restarts", "more random starts are stronger", "so the attack has not converged", True),
+    ("robust_margin", "the same attack on the margin between logits is stronger",
+     "so the attack on the cross-entropy had no gradient to follow", True),
     (_AUTOATTACK, "AutoAttack is stronger", "so robust accuracy looks higher than it is", True),
 )  # fmt: skip
 
@@ -39,25 +42,33 @@ def masking_warnings(
       ``autoattack_correct``. What these are held against is ``robust_correct``, where it is there: what is reported may
       have had more random starts than the attack that was probed.
     - ``unbounded``: a warning where it leaves more than ``chance`` of the images right.
+    - ``robust_gradient``: a warning where more than ``points`` of the images stay right and the attack had no gradient
+      to follow there at any step, so that they were not attacked at all. ``robust_margin`` is what another attack,
+      which has a gradient there, makes of these: a warning as with more effort.
+
+    Every evaluation of robust accuracy has the last two, and ``robust_one_step``, which stands for ``one_step`` where
+    that was not measured.
 
     Noise gives no warning. Of the images on which two attacks differ, as many should fall to the one as to the other:
     the exact sign test (McNemar's) must refuse that at ``alpha``, one-sided, and the 95 % interval of the difference
     must lie above 0 or ``points``. For ``unbounded`` it is the exact binomial test, one-sided. So a sign is given
-    without cause with a probability of at most ``alpha``, and any of the six with at most six times that. No warning is
+    without cause with a probability of at most ``alpha``, and any of the seven with at most seven times that; that
+    there was no gradient is no guess. No warning is
     no proof: few images, or an attack too weak in every probe, show nothing.
 
     Args:
         columns: for each probe's name with ``masking_`` before it (n,) whether the network was right, 0 or 1, NaN where
-            not known; ``robust_correct`` and ``autoattack_correct``, of the same radius, likewise; as in the rows of an
-            evaluation, whose other columns are not looked at. ``masking_many_step`` is needed, and one to hold it
-            against.
+            not known; ``robust_correct`` and what stands beside it, and ``autoattack_correct``, of the same radius,
+            likewise; as in the rows of an evaluation, whose other columns are not looked at. ``masking_many_step`` or
+            ``robust_correct`` is needed, and one to hold it against.
         chance: share of right guesses of a network that knows nothing, in (0, 1), such as 1 / classes or the share of
             the most frequent class.
         points: gain of accuracy by more effort that is still called converged, in [0, 1).
         alpha: level of each test, in (0, 0.5).
 
     Returns:
-        Sentences with their numbers, often none: one step, transfer, long, restarts, AutoAttack, unbounded.
+        Sentences with their numbers, often none: no gradient, one step, transfer, long, restarts, margin, AutoAttack,
+        unbounded.
 
     Raises:
         InputError: no ``masking_many_step``, or no other probe; columns of different lengths or not (n,), values other
@@ -79,9 +90,9 @@ def masking_warnings(
     if not 0 <= points < 1:
         raise InputError(f"points must be in [0, 1), got {points}")
     probes = _probes(columns)
-    many = probes["masking_many_step"]
+    many = probes[_MANY if _MANY in probes else _REPORTED]
     reported = probes.get(_REPORTED, many)
-    said = []
+    said = _without_gradient(probes[_GRADIENT], reported, points=points) if _GRADIENT in probes else []
     for name, what, meaning, is_effort in _STRONGER:
         if name in probes and is_effort:
             said += _stronger(probes[name], reported, what, meaning, points=points, alpha=alpha)
@@ -93,20 +104,38 @@ def masking_warnings(
 
 
 def _probes(columns: Mapping[str, Values]) -> dict[str, Floats]:
-    """The columns that are looked at, checked."""
-    known = ("masking_many_step", _REPORTED, "masking_unbounded", *(name for name, *_ in _STRONGER))
+    """The columns that are looked at, checked; what stands in for a probe under that probe's name."""
+    known = (_MANY, _REPORTED, "masking_unbounded", "robust_one_step", _GRADIENT, *(name for name, *_ in _STRONGER))
     probes = {name: np.asarray(columns[name], np.float64) for name in known if name in columns}
-    if "masking_many_step" not in probes or not probes.keys() - {"masking_many_step", _REPORTED}:
+    single = probes.pop("robust_one_step", None)
+    if single is not None:
+        probes.setdefault(_ONE_STEP, single)
+    if not (_MANY in probes or _REPORTED in probes) or not probes.keys() - {_MANY, _REPORTED}:
         given = ", ".join(probes) or "neither"
-        raise InputError(f"masking_warnings needs the column masking_many_step and another probe's, got {given}")
+        raise InputError(f"masking_warnings needs the column {_MANY} or {_REPORTED}, and another probe's, got {given}")
+    shape = next(iter(probes.values())).shape
     for name, values in probes.items():
-        if values.ndim != 1 or values.shape != probes["masking_many_step"].shape:
-            shape = probes["masking_many_step"].shape
+        if values.ndim != 1 or values.shape != shape:
             raise InputError(f"masking columns must be (n,) of one length, got {name} {values.shape} and {shape}")
         wrong = values[~(np.isnan(values) | (values == 0) | (values == 1))]
         if len(wrong):
             raise InputError(f"{name} must be 0, 1 or NaN for each image, got {wrong[0]:g}")
     return probes
+
+
+def _without_gradient(gradient: Floats, attack: Floats, *, points: float) -> list[str]:
+    """The sentence about images that stay right for want of a gradient, where they are more than a few."""
+    known = ~(np.isnan(gradient) | np.isnan(attack))
+    gradient, attack = gradient[known], attack[known]
+    blind, right = int(((gradient == 0) & (attack == 1)).sum()), int((attack == 1).sum())
+    if not blind or blind <= points * len(attack):
+        return []
+    return [
+        f"The attack had no gradient to follow on {blind} of the {right} images that stay right, so it did not attack "
+        f"them: without these, robust accuracy is {_percent((right - blind) / len(attack))}, not "
+        f"{_percent(right / len(attack))}; the network's probabilities are 0 and 1 to the last digit there, or it "
+        "passes no gradient on."
+    ]
 
 
 def _stronger(probe: Floats, attack: Floats, what: str, meaning: str, *, points: float, alpha: float) -> list[str]:

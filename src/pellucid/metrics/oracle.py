@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pellucid.core import randomness
 from pellucid.core.checks import at_least, one_of
-from pellucid.core.errors import InputError
+from pellucid.core.errors import NotFinite
 from pellucid.core.types import Heatmap, Image, Label
 from pellucid.metrics.faithfulness import clean_probability, fillings, probability, refilled
 from pellucid.metrics.families.faithfulness import Fill, PerturbationCurves
@@ -85,7 +85,7 @@ def region_losses(
                     for changed in refilled(part, replaced, fill, [source[images, None] for source in sources]):
                         losses[images, some] += (clean[images, None] - probability(model, changed, label)) / used
     if not torch.isfinite(losses).all():
-        raise InputError("the network's logits must be finite, got nan or infinity on a partly replaced image")
+        raise NotFinite("the network's logits must be finite, got nan or infinity on a partly replaced image")
     return losses[:, number]
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from pellucid.core import randomness
 from pellucid.core.checks import one_of
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, NotFinite
+from pellucid.core.outputs import answer
 from pellucid.core.types import Attribution, Image, Label, Logits
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.families.stability import Noise, RelativeStability
@@ -210,7 +211,7 @@ def _predicted(
     def predicted(x: Tensor, target: Tensor) -> Logits:
         seen: list[Any] = []
         with _kept(model, layer, seen), torch.no_grad():
-            logits = model(x)
+            logits = answer(model, x)
         check_classes(target, logits)
         hidden.append(_checked(seen, layer, len(x)) if layer is not None else x.new_empty(0))
         return logits
@@ -227,7 +228,7 @@ def _checked(seen: list[Any], layer: str, n: int) -> Tensor:
         what = "read" if layer == PENULTIMATE else "return"
         raise InputError(f"layer {layer!r} must {what} a tensor with one row for each of {n} images, got {got}")
     if not torch.isfinite(hidden).all():
-        raise InputError(f"the output of layer {layer!r} must be finite, got {hidden[~torch.isfinite(hidden)][0]:g}")
+        raise NotFinite(f"the output of layer {layer!r} must be finite, got {hidden[~torch.isfinite(hidden)][0]:g}")
     return hidden
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from pellucid.core import randomness
 from pellucid.core.checks import at_least, in_unit
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, NotFinite
+from pellucid.core.outputs import answer
 from pellucid.core.types import Heatmap, Image, Label
 from pellucid.metrics.faithfulness import check_inputs, clean_probability, imputed, probability
 from pellucid.metrics.families.faithfulness import ROAD, InsertionDeletion, Order
@@ -88,11 +89,11 @@ def road(
             for rows, columns, gone in blocks(ranks[order], counts, chunk):
                 filled = imputed(x[rows, None], gone) + noise * normal[rows, None]
                 changed = torch.where(gone, filled, x[rows, None])
-                logits = model(changed.flatten(0, 1)).view(*changed.shape[:2], -1)
+                logits = answer(model, changed.flatten(0, 1)).view(*changed.shape[:2], -1)
                 finite &= torch.isfinite(logits).all()
                 kept[order][rows, columns] = (logits.argmax(dim=2) == target[rows, None]).to(x.dtype)
     if not finite:
-        raise InputError("the network's logits must be finite, got nan or infinity on a partly imputed image")
+        raise NotFinite("the network's logits must be finite, got nan or infinity on a partly imputed image")
     return kept
 
 
@@ -165,5 +166,5 @@ def insertion_deletion(
             changed = torch.where(deleted, empty, x[rows, None])
             hidden[rows, columns] = probability(model, changed, target[rows])
     if not all(torch.isfinite(curve).all() for curve in curves.values()):
-        raise InputError("the network's logits must be finite, got nan or infinity on a partly shown image")
+        raise NotFinite("the network's logits must be finite, got nan or infinity on a partly shown image")
     return curves

@@ -6,6 +6,7 @@ A saliency method whose maps stay the same when the weights are random explains 
 import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from pellucid.core import randomness
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import answer
 from pellucid.core.types import Attribution, Image, Label, PerSample
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
@@ -29,6 +31,7 @@ __all__ = [
     "random_map",
     "randomisation_similarity",
     "randomise",
+    "randomised_layers",
     "reset_parameters",
 ]
 
@@ -48,8 +51,20 @@ def reset_parameters(layer: nn.Module) -> None:
         return
     with torch.no_grad():
         for parameter in layer.parameters(recurse=False):
+            if not parameter.is_floating_point():  # positions and the like, which nothing has learned
+                continue
             size = parameter.square().mean().sqrt()
             parameter.normal_().mul_(size)
+
+
+def randomised_layers(model: nn.Module) -> list[str]:
+    """Names of the submodules with parameters of their own, from the last to the first.
+
+    >>> randomised_layers(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Linear(8, 2)))
+    ['2', '0']
+    """
+    names = [name for name, layer in model.named_modules() if next(layer.parameters(recurse=False), None) is not None]
+    return names[::-1]
 
 
 def randomise(
@@ -85,13 +100,13 @@ def randomise(
     Source: Adebayo et al. 2018, "Sanity checks for saliency maps", sections 3.1 and 3.2.
     """
     one_of(get_args(Randomisation), order=order)
-    names = [name for name, layer in model.named_modules() if next(layer.parameters(recurse=False), None) is not None]
+    names = randomised_layers(model)
     if not names:
         raise InputError(f"{type(model).__name__} has no layer with parameters to randomise")
 
     def copies() -> Iterator[tuple[str, nn.Module]]:
         current = model
-        for name in reversed(names):
+        for name in names:
             current = copy.deepcopy(model if order == "independent" else current)
             layer = current.get_submodule(name)
             device = next(layer.parameters(recurse=False)).device
@@ -234,7 +249,7 @@ def explainer(
     for model in models:
         check_model(model)
         with torch.no_grad():
-            check_classes(target, in_chunks(model, x, chunk=chunk))
+            check_classes(target, in_chunks(partial(answer, model), x, chunk=chunk))
     if hasattr(saliency, "attribute") and not inspect.isclass(saliency):
         raise InputError(f"{saliency_name(saliency)} explains only the network it was built on; give its class")
     explain = as_saliency(saliency)

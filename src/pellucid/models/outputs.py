@@ -1,11 +1,11 @@
 """Networks that give more than logits: which entry of their output the logits are, and a layer that takes it."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from pellucid.core.errors import InputError
+from pellucid.core.outputs import entries, only_logits
 from pellucid.core.types import Image
 
 __all__ = ["Logits", "bare", "described", "find_key", "logits_of"]
@@ -64,12 +64,10 @@ def logits_of(output: Any, key: Key = None) -> Tensor:
     pellucid.InputError: a network's output must be logits, got tuple of 0: (2, 8, 4), 1: (2, 3); name the entry that \
 holds them: --network.output KEY, or pellucid.models.Logits(network, KEY)
     """
-    if isinstance(output, Tensor):
-        return output
-    entries = dict(_entries(output))
-    if key is None:
-        key = "logits" if "logits" in entries else next(iter(entries)) if len(entries) == 1 else None
-    chosen = entries.get(str(key), getattr(output, str(key), None))
+    if key is None or isinstance(output, Tensor):
+        chosen = only_logits(output)
+    else:
+        chosen = dict(entries(output)).get(str(key), getattr(output, str(key), None))
     if isinstance(chosen, Tensor):
         return chosen
     wrong = "must be logits" if key is None else f"has no tensor {key!r}"
@@ -90,8 +88,7 @@ def find_key(output: Any, shape: tuple[int, int]) -> str | None:
     >>> find_key({"embedding": torch.zeros(2, 8), "scores": torch.zeros(2, 3)}, (2, 3))
     'scores'
     """
-    entries = dict(_entries(output))
-    fitting = [name for name, value in entries.items() if tuple(value.shape) == shape]
+    fitting = [name for name, value in entries(output) if tuple(value.shape) == shape]
     if "logits" in fitting:
         return "logits"
     return fitting[0] if len(fitting) == 1 else None
@@ -105,8 +102,8 @@ def described(output: Any) -> str:
     """
     if isinstance(output, Tensor):
         return str(tuple(output.shape))
-    entries = ", ".join(f"{name}: {tuple(value.shape)}" for name, value in _entries(output))
-    return f"{type(output).__name__} of {entries}" if entries else type(output).__name__
+    listed = ", ".join(f"{name}: {tuple(value.shape)}" for name, value in entries(output))
+    return f"{type(output).__name__} of {listed}" if listed else type(output).__name__
 
 
 def bare(model: nn.Module) -> nn.Module:
@@ -122,18 +119,3 @@ def bare(model: nn.Module) -> nn.Module:
     if [name for name, _ in model.named_children()][:2] == ["normalize", "network"]:
         model = model.get_submodule("network")
     return model.net if isinstance(model, Logits) else model
-
-
-def _entries(output: Any) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of an output by name or place."""
-    if isinstance(output, Mapping):
-        items: Any = output.items()
-    elif hasattr(output, "_fields"):  # a named tuple
-        items = zip(output._fields, output, strict=True)
-    elif isinstance(output, list | tuple):
-        items = enumerate(output)
-    else:
-        items = [("logits", getattr(output, "logits", None))]
-    for name, value in items:
-        if isinstance(value, Tensor):
-            yield str(name), value

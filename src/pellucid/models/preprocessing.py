@@ -12,6 +12,10 @@ from pellucid.core.types import Image
 
 __all__ = ["Normalize", "Preprocessing", "numbers", "preprocessing_of"]
 
+LARGEST_STD = 10
+"""A deviation that pixels in [0, 1] are divided by is at most 1, or a scale of one's own; above this it is of grey
+levels up to 255, and would leave nothing of the image."""
+
 FIRST_LAYER = "its first layer"
 """Source of the preprocessing of a network that does it by itself."""
 
@@ -157,8 +161,21 @@ def numbers(values: Tensor) -> tuple[float, ...]:
 
 
 def check_moments(mean: Sequence[float], std: Sequence[float]) -> None:
-    """Refuse a mean and a deviation that do not belong together, and a deviation that cannot be divided by."""
+    """Refuse a mean and a deviation that do not belong together, or that no pixels in [0, 1] have.
+
+    >>> check_moments((123.7,), (58.4,))
+    Traceback (most recent call last):
+    pellucid.InputError: mean must be in [0, 1] for every channel, as pixels are in [0, 1], got (123.7,); of grey levels
+    up to 255 these are (0.4851,)
+    """
     if len(mean) != len(std):
         raise InputError(f"mean and std need as many numbers as each other, got {len(mean)} and {len(std)}")
     if not all(deviation > 0 for deviation in std):
         raise InputError(f"std must be positive for every channel, got {tuple(std)}")
+    for name, numbers_of, most in (("mean", mean, 1), ("std", std, LARGEST_STD)):
+        if not all(0 <= number <= most for number in numbers_of):
+            way = ""
+            if all(0 <= number <= 255 for number in numbers_of):
+                way = f"; of grey levels up to 255 these are {tuple(round(number / 255, 4) for number in numbers_of)}"
+            wanted = f"{name} must be in [0, {most}] for every channel, as pixels are in [0, 1]"
+            raise InputError(f"{wanted}, got {tuple(numbers_of)}{way}")

@@ -1,9 +1,10 @@
 """Weights from a file, put into a network by name: all of them or none."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from pellucid.core.checks import one_of
@@ -16,8 +17,8 @@ from pellucid.models.preprocessing import Preprocessing, numbers
 
 __all__ = ["load_weights", "own_preprocessing", "put_weights"]
 
-WRAPPERS = ("module", "_orig_mod")
-"""What DataParallel and torch.compile put into the names of what they wrap."""
+WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
+"""What DataParallel, torch.compile, FSDP, activation checkpointing and Fabric put into the names of what they wrap."""
 
 
 def load_weights(model: nn.Module, path: str | Path, *, head: Literal["strict", "new"] = "strict") -> None:
@@ -124,7 +125,7 @@ def _reading(
     best = [reading for reading in readings if reading[0] == most]
     _, prefix, target, plain = best[0]
     same = [other for _, other, module, _ in best if module is target]
-    if prefix and len(same) > 1:
+    if prefix and len(same) > 1 and not _equal(plain, same):
         averaged = [other for other in same if "ema" in other or "average" in other]
         if len(averaged) != 1:
             raise InputError(
@@ -146,6 +147,13 @@ def _unwrapped(saved: Mapping[str, Tensor], names: Collection[str]) -> dict[str,
     own = {part for name in names for part in name.split(".")}
     wrappers = {part for part in WRAPPERS if part not in own}
     return {".".join(part for part in name.split(".") if part not in wrappers): value for name, value in saved.items()}
+
+
+def _equal(saved: Mapping[str, Tensor], prefixes: Sequence[str]) -> bool:
+    """Whether a file holds one network several times, as one that is also a part of its attacker."""
+    first, *others = ({k.removeprefix(p): v for k, v in saved.items() if k.startswith(p)} for p in prefixes)
+    shared = [name for name in first if all(name in other for other in others)]
+    return bool(shared) and all(torch.equal(first[name], other[name]) for name in shared for other in others)
 
 
 def _prefixes(saved: Mapping[str, Tensor], names: Collection[str]) -> list[str]:

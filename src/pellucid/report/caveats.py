@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from pellucid.metrics.masking import masking_warnings
 from pellucid.metrics.suite import COLUMNS, column_name, split
 from pellucid.metrics.survival import Survival, survives
 from pellucid.report.measures import saliency_title
 from pellucid.runs.directory import Run
+from pellucid.runs.masking import attack_caveats
 
 __all__ = ["caveats", "merged", "survivals"]
 
@@ -16,9 +16,10 @@ __all__ = ["caveats", "merged", "survivals"]
 def caveats(run: Run) -> list[str]:
     """Sentences for a table's footnote; none where nothing was checked or nothing is wrong.
 
-    From the masking probes, where they were measured, and AutoAttack of the same radius: signs that an attack is too
-    weak, so that robust accuracy only looks high. From the randomised networks: saliency methods whose maps stay the
-    same without what was learned. And ratios that do not exist, since what they divide by may be 0.
+    From the checks that every evaluation makes beside robust accuracy, the masking probes, where they were measured,
+    and AutoAttack of the same radius: signs that an attack is too weak, so that robust accuracy only looks high. From
+    the randomised networks: saliency methods whose maps stay the same without what was learned. And ratios that do not
+    exist, since what they divide by may be 0.
 
     Args:
         run: an evaluated run.
@@ -26,7 +27,7 @@ def caveats(run: Run) -> list[str]:
     Returns:
         A sentence for each sign.
     """
-    return [*_of_attacks(run), *_sanity(run), *_undivided(run)]
+    return [*attack_caveats(run), *_sanity(run), *_undivided(run)]
 
 
 def survivals(run: Run) -> dict[str, Survival]:
@@ -47,20 +48,6 @@ def survivals(run: Run) -> dict[str, Survival]:
         }
         survived[method] = survives(dict(zip(layers, curves.T, strict=True)), baselines=baselines)
     return survived
-
-
-def _of_attacks(run: Run) -> list[str]:
-    probes = [name for name in run.rows.column_names if name.startswith("masking_")]
-    if "masking_many_step" not in probes or len(probes) < 2:
-        return []
-    attacks = ("robust_correct", "autoattack_correct")
-    radii = {name: run.columns[name]["parameters"].get("eps") for name in attacks if name in run.rows.column_names}
-    probes += [name for name, eps in radii.items() if eps == radii.get("robust_correct")]
-    labels = run.values("label")
-    most_frequent = max(np.mean(labels == label) for label in np.unique(labels))
-    columns = {name: run.values(name) for name in probes}
-    guess = 1 / len(run.info["classes"]) if run.task == "multiclass" else 0.5  # of one label, yes or no
-    return masking_warnings(columns, chance=min(0.99, max(guess, float(most_frequent))))
 
 
 def _sanity(run: Run) -> list[str]:

@@ -11,8 +11,10 @@ from xml.etree import ElementTree
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.metrics.suite import COLUMNS, DERIVED, split
 from pellucid.report.formats import padded
 from pellucid.runs.directory import Run, check_comparable, read_run
+from pellucid.runs.masking import attack_caveats
 from pellucid.runs.measures import Measure, measured
 from pellucid.runs.subgroups import FEWEST as FEWEST_OF_A_SUBGROUP, Subgroup, part_of, subgroups_of
 from pellucid.statistics import Interval
@@ -68,6 +70,8 @@ class Outcome:
         reason: why the images cannot tell; empty where they can.
         images_needed: about how many images would tell, were the others like these; None where these tell, or where
             the difference is so near the bound that no number of images can be named.
+        caveats: of a requirement about robust accuracy, signs that an attack on the run or on the baseline was too weak
+            to count.
     """
 
     requirement: Requirement
@@ -77,6 +81,7 @@ class Outcome:
     found: Interval
     reason: str = ""
     images_needed: int | None = None
+    caveats: tuple[str, ...] = ()
 
 
 ALIASES = {"accuracy": "clean_accuracy"}
@@ -147,9 +152,18 @@ def check(run: str | Path, baseline: str | Path, requirements: Sequence[Requirem
     if ours.name == theirs.name:
         theirs = replace(theirs, name=f"{theirs.name} (baseline)")
     check_comparable([ours, theirs])
-    return [
+    outcomes = [
         _of_subgroup(one, ours, theirs) for requirement in requirements for one in _every_subgroup(requirement, ours)
     ]
+    said = tuple(f"{side.name}: {sentence}" for side in (ours, theirs) for sentence in attack_caveats(side))
+    return [replace(one, caveats=said) if _is_of_attack(one.requirement) else one for one in outcomes]
+
+
+def _is_of_attack(requirement: Requirement) -> bool:
+    """Whether the requirement is about what survives an attack."""
+    name = split(requirement.metric)[0]
+    column = COLUMNS.get(name, DERIVED.get(name))
+    return column is not None and column.family in ("robustness", "masking")
 
 
 def _every_subgroup(requirement: Requirement, run: Run) -> list[Requirement]:
@@ -262,14 +276,16 @@ def table(outcomes: Sequence[Outcome], form: Form = "text") -> str:
         ]
         for outcome in outcomes
     ]
+    warned = [f"! {sentence}" for sentence in dict.fromkeys(said for outcome in outcomes for said in outcome.caveats)]
     if form == "markdown":
         whole = [head, ["---", "---:", "---:", "---:", "---:", "---"], *rows]
-        return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in whole)
+        lines = [f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in whole]
+        return "\n".join([*lines, *(f"\n{sentence}" for sentence in warned)])
     columns = list(zip(head, *rows, strict=True))
     aligned = [padded(texts, str.ljust if texts[0] in (head[0], head[-1]) else str.rjust) for texts in columns]
     first, *lines = ("  ".join(cells) for cells in zip(*aligned, strict=True))
     notes = [f"{outcome.requirement}: {outcome.reason}." for outcome in outcomes if outcome.reason]
-    return "\n".join([first.rstrip(), "─" * len(first), *(line.rstrip() for line in lines), *notes])
+    return "\n".join([first.rstrip(), "─" * len(first), *(line.rstrip() for line in lines), *notes, *warned])
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:
@@ -285,6 +301,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "multiple": outcome.requirement.multiple,
         "reason": outcome.reason,
         "images_needed": outcome.images_needed,
+        "caveats": list(outcome.caveats),
     }
 
 
@@ -305,8 +322,10 @@ def _number(value: float) -> str:
 
 def _sentence(outcome: Outcome) -> str:
     why = f" ({outcome.reason})" if outcome.reason else ""
+    said = "".join(f"; {sentence}" for sentence in outcome.caveats)
     return (
-        f"{outcome.requirement}: {outcome.verdict}{why}; found {_found(outcome)}, baseline {_number(outcome.baseline)}"
+        f"{outcome.requirement}: {outcome.verdict}{why}; found {_found(outcome)}, baseline "
+        f"{_number(outcome.baseline)}{said}"
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pellucid.core.errors import InputError, raised
 from pellucid.core.modes import evaluating
 from pellucid.core.notes import tell
+from pellucid.core.outputs import tell_probabilities
 from pellucid.core.randomness import fork
 from pellucid.core.types import Image
 from pellucid.models import Binary, Logits, Normalize, bare, preprocessing_of
@@ -20,9 +21,6 @@ __all__ = ["Fresh", "lent", "on_pixels", "probed", "tell_raw_pixels"]
 
 OWN_LAYER = "its first layer"
 """What `preprocessing_of` says of a network whose first layer is pellucid's normalisation."""
-
-SUM_TOLERANCE = 1e-3
-"""How far a row of probabilities may be from 1, for networks that compute in 16 bits."""
 
 
 class Fresh(nn.Module):
@@ -152,11 +150,7 @@ def probed(model: nn.Module, x: Image, *, classes: int | None = None) -> tuple[n
         )
     if not torch.isfinite(output).all():
         raise InputError(f"the network's logits must be finite, got {output[~torch.isfinite(output)][0]:g}")
-    if _are_probabilities(output):
-        tell(
-            f"the network {kind} ends in a softmax: its outputs are probabilities, of which pellucid takes the softmax "
-            "again, so that scores are flat and maps are of the probability instead of the logit; take the softmax off"
-        )
+    tell_probabilities(output, model)
     if (layer, network) == _parts(model):
         return model, output
     return network if layer is None else _behind(layer, network), output
@@ -173,10 +167,6 @@ def _named_classes(logits: Tensor, classes: int | None) -> str:
     if classes is None or logits.ndim != 2:
         return ""
     return f"; classes names those of the network in their order, and images may lack some of its {logits.shape[1]}"
-
-
-def _are_probabilities(logits: Tensor) -> bool:
-    return bool((logits >= 0).all() and ((logits.sum(1) - 1).abs() < SUM_TOLERANCE).all())
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,10 +29,11 @@ from pellucid.metrics.metric import Images
 from pellucid.metrics.suite import ALL, check_twice, select
 from pellucid.runs.any_network import lent
 from pellucid.runs.budget import could_be_planned, fitted
-from pellucid.runs.directory import RunDirectory
+from pellucid.runs.directory import RunDirectory, read_run
 from pellucid.runs.engine import launch, make_fabric
 from pellucid.runs.environment import tell_changed_machine
 from pellucid.runs.given import Given, given
+from pellucid.runs.masking import attack_caveats
 from pellucid.runs.measurement import Measurement
 from pellucid.runs.recording import of_object, record
 from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows
@@ -192,7 +194,7 @@ def evaluate(
     Writes ``rows.parquet`` (a row per image; every column's meaning in its metadata), ``maps.safetensors`` (images and
     heatmaps of the gallery) and ``evaluation.yaml`` into the directory. Each image's draws depend on the seed and the
     image alone, so batch size and number of processes change nothing but the rounding of sums. What will take long is
-    told beforehand on standard error.
+    told beforehand on standard error, and afterwards what makes robust accuracy only look high.
 
     A network that is an object is measured in eval mode and keeps its modes, its weights and its place. Its directory
     is read by every command like that of a training, but for what needs the network itself.
@@ -246,6 +248,9 @@ def evaluate(
         return run
     work = partial(_evaluate, run=run, evaluation=evaluation, resume=resume, progress=progress, subject=subject)
     launch(fabric, work)
+    if fabric.is_global_zero:
+        for sentence in attack_caveats(read_run(run)):
+            print(f"pellucid: {run.name}: {sentence}", file=sys.stderr)
     return run
 
 

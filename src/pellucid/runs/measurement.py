@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.config import to_config
-from pellucid.core.errors import InputError, raised
+from pellucid.core.errors import InputError, NotFinite, raised
+from pellucid.core.notes import tell
 from pellucid.core.randomness import SampleDraws, pinned
 from pellucid.core.types import Heatmap, Image, Label, Saliency, Task
 from pellucid.data.splits import Truth
@@ -71,8 +72,8 @@ class Measurement:
     ) -> dict[str, Tensor]:
         """Measure a batch.
 
-        A metric of the user's own that fails, or one of pellucid's that the network cannot bear, is left out and
-        noted in ``failed``; the others are kept.
+        A metric of the user's own that fails, or one of pellucid's that the network cannot bear, such as where its
+        gradient is not finite for an image, is left out and noted in ``failed``; the others are kept.
 
         Args:
             model: network in eval mode.
@@ -156,7 +157,7 @@ class Measurement:
                 if metric.about == "map" or (metric.about == "noisy maps" and name in self.stability):
                     values |= self._of(metric, of_method, name)
             if kept is not None:
-                seen[f"heatmap/{name}"] = of_method.signed_heatmap
+                seen[f"heatmap/{name}"] = _looked_at(of_method)
         if kept is not None:
             kept.append({name: value.detach().cpu() for name, value in seen.items()})
         return values
@@ -169,7 +170,7 @@ class Measurement:
         try:
             values = measured(metric, case)
         except Exception as error:
-            if isinstance(error, InputError) and not is_foreign(metric):
+            if isinstance(error, InputError) and not (is_foreign(metric) or isinstance(error, NotFinite)):
                 raise
             self.failed[key] = f"{kind} was left out: {raised(error)}"[:500]
             print(f"pellucid: {self.failed[key]}", file=sys.stderr)
@@ -236,7 +237,7 @@ class Measurement:
             # The target is the trained network's, whichever network is explained.
             method: dict[str, Any] = {"saliency": self.saliency[name], "name": name}
             drawn = [
-                replace(part.case, explained=part.case.target, model=part.seen(network), **method).signed_heatmap
+                _looked_at(replace(part.case, explained=part.case.target, model=part.seen(network), **method))
                 for part in parts
             ]
             return _in_order(made, index, torch.cat(drawn))
@@ -281,6 +282,15 @@ class _Part:
     def seen(self, network: nn.Module) -> nn.Module:
         """Another network as the case sees its own."""
         return network if self.label is None else OneLabel(network, self.label)
+
+
+def _looked_at(case: Case) -> Heatmap:
+    """The maps of a case for looking at: empty ones, which is told, where they are not finite."""
+    try:
+        return case.signed_heatmap
+    except NotFinite as error:
+        tell(f"{case.name} maps of some images are shown empty: {error}")
+        return torch.zeros_like(case.x[:, 0])
 
 
 def _in_order(made: Tensor, index: Sequence[int], values: Tensor) -> Tensor:

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.core.checks import at_least
+from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
+from pellucid.core.modes import evaluating
+from pellucid.core.outputs import answer
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Attribution, Image, Label, Logits, PerSample
 from pellucid.saliency.chunks import in_chunks
@@ -24,7 +27,12 @@ def target_score(logits: Logits, target: Label, *, score: Score) -> PerSample:
 
     With (n, k) targets, of a network with several labels an image, it is the sum of the logits, or of their sigmoids,
     each times its target; see `pellucid.methods.terms.sides`.
+
+    Raises:
+        InputError: logits that are not (n, k).
     """
+    if logits.ndim != 2 or len(logits) != len(target):
+        raise InputError(f"the network must return logits ({len(target)}, classes), got shape {tuple(logits.shape)}")
     if target.ndim == 2:
         return ((logits if score == "logit" else logits.sigmoid()) * target).sum(1)
     target = target.clone() if target.is_inference() else target  # autograd refuses to save an inference tensor
@@ -36,10 +44,11 @@ def gradient_and_logits(model: nn.Module, x: Image, target: Label, *, score: Sco
     seen: list[Logits] = []
 
     def objective(x: Image) -> PerSample:
-        seen.append(model(x))
+        seen.append(answer(model, x))
         return target_score(seen[0], target, score=score)
 
-    gradient, _ = input_gradient(objective, x)
+    with evaluating(model):
+        gradient, _ = input_gradient(objective, x)
     return gradient, seen[0].detach()
 
 
@@ -50,10 +59,11 @@ def gradient_of(
 
     def gradient(x: Image, target: Label) -> Attribution:
         return input_gradient(
-            lambda x: target_score(model(x), target, score=score), x, create_graph=create_graph
+            lambda x: target_score(answer(model, x), target, score=score), x, create_graph=create_graph
         )[0]  # fmt: skip
 
-    return in_chunks(gradient, x, target, chunk=chunk)
+    with evaluating(model):
+        return in_chunks(gradient, x, target, chunk=chunk)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from pellucid.core.errors import InputError
 from pellucid.core.feature_maps import Grid, SeenLayer, first_tensor, layer_named, observe
 from pellucid.core.input_gradient import twice_differentiable
+from pellucid.core.modes import evaluating
+from pellucid.core.outputs import answer
 from pellucid.core.types import Image, Label
 from pellucid.saliency.gradient import Score, target_score
 
@@ -71,8 +73,9 @@ def feature_layer(model: Any, x: Image, name: str | None = None) -> SeenLayer:
     if not isinstance(model, nn.Module):
         raise InputError(f"a class activation map looks into a torch.nn.Module, got {type(model).__name__}")
     with torch.inference_mode(False), torch.enable_grad():
-        layers, logits = observe(model, x[:1].detach().clone().requires_grad_().clone())
+        layers, output = observe(model, x[:1].detach().clone().requires_grad_().clone())
         if name is None:
+            logits = answer(lambda _: output, x)
             found = default_layer(layers, logits)
             if found is None:
                 raise InputError(
@@ -129,9 +132,9 @@ def activation_and_gradient(
     assert grid is not None  # as `feature_layer` says
     try:
         twice = twice_differentiable() if create_graph else nullcontext()
-        with torch.inference_mode(False), torch.enable_grad(), twice:
+        with torch.inference_mode(False), torch.enable_grad(), twice, evaluating(model):
             given, target = (value.clone() if value.is_inference() else value for value in (x, target))
-            value = target_score(model(given), target, score=score).sum()
+            value = target_score(answer(model, given), target, score=score).sum()
             (gradient,) = torch.autograd.grad(value, seen[-1], create_graph=create_graph, allow_unused=True)
     finally:
         handle.remove()

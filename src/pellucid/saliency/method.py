@@ -20,7 +20,9 @@ class SaliencyMethod(ABC):
         """Attribute the target's score to the pixels.
 
         Args:
-            model: network in eval mode, images to (n, k) logits.
+            model: network, images to (n, k) logits. It is explained in eval mode, and each of its layers has its own
+                mode back afterwards. Of an output with more in it the entry or attribute ``logits`` is taken, or the
+                only tensor.
             x: (n, c, h, w) images in [0, 1].
             target: (n,) classes to explain.
             create_graph: make the result differentiable.

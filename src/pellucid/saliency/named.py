@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pellucid.config import ImportPath, import_name
 from pellucid.core.errors import InputError, raised
+from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Attribution, Image, Label, Saliency
 from pellucid.saliency.cam import GradCAM, GradCAMPlusPlus, LayerCAM
@@ -77,7 +78,7 @@ def as_saliency(explain: Any) -> Saliency:
         if create_graph and "create_graph" not in keywords:
             raise InputError(f"{saliency_name(explain)} takes no create_graph, so its maps cannot be differentiated")
         # A metric of another library may call this where gradients are switched off.
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), evaluating(model):
             given_x, given_target = (value.clone() if value.is_inference() else value for value in (x, target))
             try:
                 attribution = explain(model, given_x, given_target, **keywords)
@@ -115,7 +116,8 @@ def _captum(explain: Any) -> Saliency:
         keywords: dict[str, Any] = {}
         if "abs" in inspect.signature(attributor.attribute).parameters:
             keywords["abs"] = False  # attributions are signed here; heatmap() takes the absolute value
-        with torch.inference_mode(False), torch.enable_grad():
+        explained = model if inspect.isclass(explain) else getattr(attributor, "forward_func", None)
+        with torch.inference_mode(False), torch.enable_grad(), evaluating(explained):
             attribution = attributor.attribute(x.clone().requires_grad_(), target=target.clone(), **keywords)
         return _checked(attribution.detach(), x, explain)
 

@@ -15,6 +15,7 @@ from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 from pellucid.core.feature_maps import Grid, first_tensor, observe
 from pellucid.core.input_gradient import twice_differentiable
+from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Attribution, Image, Label
 from pellucid.saliency.chunks import in_chunks
@@ -118,8 +119,14 @@ def attentions(model: Any, x: Image, *, create_graph: bool = False) -> list[Atte
     found: list[Attention] = []
     named = {module: name for name, module in model.named_modules() if _kind(module)}
     twice = twice_differentiable() if create_graph else nullcontext()
-    with torch.inference_mode(False), torch.set_grad_enabled(create_graph), twice, _watched(named, found):
-        model(x.clone() if x.is_inference() else x)
+    with (
+        torch.inference_mode(False),
+        torch.set_grad_enabled(create_graph),
+        twice,
+        evaluating(model),
+        _watched(named, found),
+    ):
+        model(x.clone())
     if not found:
         first = next(iter(named.values()), None)
         what = f"does not call the attention of {first!r}" if named else "has no attention that can be observed"

@@ -64,7 +64,7 @@ class MaskingProbes(Attacked):
         return replace(super().fitted(images), pixels=math.prod(images.shape))  # type: ignore[type-var]
 
     def __call__(self, case: Case) -> Numbers:
-        from pellucid.metrics.robustness import masking_probe
+        from pellucid.metrics.probes import masking_probe
 
         right = masking_probe(
             case.model, case.x, case.label, self.attack, restarts=self.starts,
@@ -73,7 +73,7 @@ class MaskingProbes(Attacked):
         return {f"masking_{probe}": right[probe] for probe in self.probes}
 
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:
-        from pellucid.metrics.robustness import probe_attacks
+        from pellucid.metrics.probes import probe_attacks
 
         probe = column.removeprefix("masking_")
         starts = self.starts if probe == "restarts" else 1

@@ -13,10 +13,13 @@ from pellucid.metrics.metric import About, Case, Images, Metric, Numbers
 if TYPE_CHECKING:
     from pellucid.attacks import PGD
 
-__all__ = ["METRICS", "Attacked", "AutoAttack", "RobustAccuracy", "RobustnessCurve"]
+__all__ = ["CHECKS", "METRICS", "Attacked", "AutoAttack", "RobustAccuracy", "RobustnessCurve"]
 
 FACTORS = (0.25, 0.5, 1, 2, 3)  # of the usual radius, on a robustness curve
 MADRY = "Madry et al. 2018"
+ATHALYE = "Athalye, Carlini and Wagner 2018"
+CHECKS = ("robust_gradient", "robust_one_step", "robust_margin")
+"""What stands beside ``robust_correct`` wherever that is measured, and tells whether its attack was one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +70,27 @@ def told_attack(attack: "PGD") -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class RobustAccuracy(Attacked):
-    """`pellucid.metrics.robust_correct`; its share is the robust accuracy."""
+    """`pellucid.metrics.checked_robustness`; the share of ``robust_correct`` is the robust accuracy."""
 
     columns = {
         "robust_correct": Column(
             title="Robustly correct", direction="higher", source=MADRY, shown=False,
             definition="Whether the prediction is the label on the image and after the attack on its cross-entropy.",
-        )
+        ),
+        "robust_gradient": Column(
+            title="Gradient to follow", source=ATHALYE, shown=False,
+            definition="Whether some step of the attack had a gradient other than 0; without one an image is not"
+            " attacked.",
+        ),
+        "robust_one_step": Column(
+            title="Correct after one step", direction="higher", source=ATHALYE, shown=False,
+            definition="Whether the prediction is the label on the image and after one step of the attack's radius.",
+        ),
+        "robust_margin": Column(
+            title="Correct after the attack on the margin", direction="higher", source=ATHALYE, shown=False,
+            definition="Whether the prediction is the label after the attack and, where that had no gradient, after the"
+            " same attack on the margin between the logits.",
+        ),
     }  # fmt: skip
     aggregates = {
         "robust_accuracy": Column(
@@ -86,12 +103,11 @@ class RobustAccuracy(Attacked):
     }  # fmt: skip
 
     def __call__(self, case: Case) -> Numbers:
-        from pellucid.metrics.robustness import robust_correct
+        from pellucid.metrics.robustness import checked_robustness
 
-        right = robust_correct(
+        return checked_robustness(
             case.model, case.x, case.label, self.attack, restarts=self.restarts, generator=case.draws
         )
-        return {"robust_correct": right}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,9 +46,9 @@ class Randomisation(Metric):
         return {"randomisation": values, "randomisation_last": values[:, -1]}
 
     def settings(self, column: str, model: Any = None, seed: int = 0) -> Mapping[str, Any]:
-        from pellucid.metrics.sanity import randomise
+        from pellucid.metrics.sanity import randomised_layers
 
-        layers = [] if model is None else [name for name, _ in randomise(model)]
+        layers = [] if model is None else randomised_layers(model)
         return {"order": self.order, "layers": layers, "seed": seed}
 
 
