@@ -23,6 +23,7 @@ import yaml
 from pellucid.core.checks import among
 from pellucid.core.errors import InputError, raised
 from pellucid.core.files import whole_file
+from pellucid.core.plain_data import parse_yaml, read_yaml
 
 __all__ = ["Text", "from_config", "import_name", "read_yaml", "to_config", "write_json", "write_yaml"]
 
@@ -97,18 +98,6 @@ def from_config(config: Any, kind: Any) -> Any:
     pellucid.InputError: optimizer.lr must be a number, got 'x'
     """
     return _built(config, kind, "", MISSING)
-
-
-def read_yaml(path: str | Path) -> Any:
-    """The plain data of a YAML file that exists.
-
-    Raises:
-        InputError: the file is not YAML.
-    """
-    try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
 
 
 def write_yaml(value: Any, path: str | Path) -> None:
@@ -245,8 +234,8 @@ def _read(text: Text, options: tuple[Any, ...], where: str) -> Any:
     if not structured and (str in options or Path in options or _classes(options)):
         return str(text)
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text, "a value")
+    except InputError:
         form = "a list, such as '[a, b]'" if text.startswith("[") else "given as YAML, such as '{name: value}'"
         raise InputError(f"{where} must be {form}, got {text}") from None
 

@@ -70,6 +70,8 @@ def test_run_directory(finished):
         "train.csv",
         "q.parquet",
         "extremes.safetensors",
+        "digests.json",
+        ".lock",
     }
     log = rows(finished)
     assert [row["epoch"] for row in log] == ["0", "1"]
@@ -376,7 +378,7 @@ def test_interrupted_and_resumed_runs_end_with_the_same_bits(tmp_path):
     assert pq.read_table(whole / "q.parquet").equals(pq.read_table(cut / "q.parquet"))
     strip = lambda log: [{k: v for k, v in row.items() if k != "seconds"} for row in log]
     assert strip(rows(whole)) == strip(rows(cut))
-    assert not list(cut.glob(".*")), "what the killed process half wrote is gone"
+    assert [file.name for file in cut.glob(".*")] == [".lock"], "what the killed process half wrote is gone"
 
 
 def test_another_process_can_be_told_of_an_interruption() -> None:
@@ -423,5 +425,5 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path):
     _, err = finish(train(tmp_path / "run", "--resume", preexec_fn=limit), 2)
     assert "nothing was half-written" in err and "Traceback" not in err
     assert (tmp_path / "run" / "state.pt").read_bytes() == kept
-    assert not list((tmp_path / "run").glob(".*"))
+    assert [file.name for file in (tmp_path / "run").glob(".*")] == [".lock"]
     assert not (tmp_path / "run" / "model.safetensors").exists()

@@ -1,15 +1,13 @@
 """The table of commands, and how each of them can end. Imports no command's module before it is asked for."""
 
 import argparse
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from pellucid import __version__
+from pellucid.cli.endings import discard_output, out_of_memory, stopping_signals, usable_streams
 from pellucid.core.errors import InputError
 
 __all__ = ["COMMANDS", "main"]
@@ -58,16 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # so that a network or method of the user's own is found beside them
-    before = signal.getsignal(signal.SIGTERM)
+    usable_streams()
     try:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _terminate)
-        if name != arguments[0]:
-            raise InputError(f"the command comes first, got {arguments[0]!r} before {name!r}")
-        if name not in COMMANDS:
-            raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
-        command = getattr(import_module(f"pellucid.cli.{COMMANDS[name][0]}"), name)
-        return command(arguments[1:]) or 0
+        with stopping_signals():
+            if name != arguments[0]:
+                raise InputError(f"the command comes first, got {arguments[0]!r} before {name!r}")
+            if name not in COMMANDS:
+                raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
+            command = getattr(import_module(f"pellucid.cli.{COMMANDS[name][0]}"), name)
+            code = command(arguments[1:]) or 0
+            sys.stdout.flush()  # what cannot be written is told here, and not when Python ends
+            return code
     except InputError as error:
         return _failed(str(error), EXIT_MISTAKE)
     except KeyboardInterrupt as error:
@@ -76,24 +75,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             how = str(error).partition(";")[0] or "interrupted"
             return _failed(f"{how}; what was finished is kept: the same command given again continues", code)
         return _failed(str(error) or "interrupted; what was finished is kept", code)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone, as `head` does
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        discard_output()
         return 0
     except OSError as error:  # no space, no permission, no such file
+        discard_output()
         where = f": {error.filename}" if error.filename else ""
         return _failed(f"{error.strerror or error}{where}; nothing was half-written", EXIT_MISTAKE)
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
-
-
-class _Terminated(KeyboardInterrupt):
-    code = 128 + signal.SIGTERM
-
-
-def _terminate(number: int, frame: Any) -> None:
-    """Stop as after Ctrl-C; training, which has a checkpoint to write first, puts its own handler in front."""
-    raise _Terminated("stopped by SIGTERM; what was finished is kept, and --resume continues")
+    except (MemoryError, RuntimeError) as error:
+        sentence = out_of_memory(error)
+        if sentence is None:
+            raise
+        return _failed(sentence, EXIT_MISTAKE)
 
 
 def _failed(sentence: str, code: int) -> int:

@@ -17,6 +17,7 @@ import yaml
 from pellucid.cli.fields import Class, Field, find_class, flags
 from pellucid.config import Text, from_config, import_name, read_yaml, to_config
 from pellucid.core.errors import InputError
+from pellucid.core.plain_data import parse_yaml
 
 __all__ = ["Parser", "add_engine", "engine", "names"]
 
@@ -258,8 +259,8 @@ def _merge(data: dict[str, Any], new: dict[str, Any]) -> None:
 
 def _mapping(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text, "a mapping")
+    except InputError:
         raise InputError(f"a mapping is given as YAML, such as '{{name: value}}', got {text}") from None
 
 

@@ -5,10 +5,12 @@ import dataclasses
 import io
 import math
 import pickle
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -18,15 +20,16 @@ from pellucid.core.files import whole_file
 from pellucid.data import Dataset
 from pellucid.methods.method import sample_numbers
 from pellucid.methods.objective import Objective
+from pellucid.runs.digests import MARK, check_digest, digested_file
 from pellucid.runs.directory import RunDirectory
-from pellucid.runs.environment import environment
 from pellucid.runs.facts import DataFacts
-from pellucid.runs.observations import write_extremes, write_snapshot, write_tensors
+from pellucid.runs.observations import write_extremes, write_snapshot
 from pellucid.runs.per_sample import append_epoch
+from pellucid.runs.provenance import begun, ended
 from pellucid.runs.selection import Selection
 from pellucid.runs.settings import Experiment, count_parameters
 
-__all__ = ["Checkpoint", "write_beginning", "write_rows", "write_weights"]
+__all__ = ["Checkpoint", "weights_content", "write_beginning", "write_rows", "write_weights"]
 
 EPOCHS_WITH_NUMBERS = 20  # numbers of every training image are written for at most about so many epochs of a run
 
@@ -43,8 +46,8 @@ def write_beginning(
         model: the network.
         fabric: of this process.
     """
-    machine = environment(fabric.device, processes=fabric.world_size)
-    write_json(machine | {"parameters": count_parameters(model)}, directory.environment)
+    directory.environment.unlink(missing_ok=True)  # of a training that was killed before its first checkpoint
+    begun(directory, "training", fabric.device, processes=fabric.world_size, parameters=count_parameters(model))
     write_json(dataclasses.asdict(facts), directory.data)
     write_yaml(experiment, directory.experiment)
 
@@ -58,10 +61,16 @@ def write_rows(directory: RunDirectory, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def write_weights(directory: RunDirectory, weights: dict[str, Tensor]) -> None:
+def write_weights(directory: RunDirectory, weights: Mapping[str, Tensor]) -> None:
     """Write the weights of a finished run."""
+    with digested_file(directory.weights) as temporary:
+        temporary.write_bytes(weights_content(weights))
+
+
+def weights_content(weights: Mapping[str, Tensor]) -> bytes:
+    """What the file of a run's weights holds: the tensors in the safetensors format, marked as ours."""
     # Cloned, since safetensors refuses weights that share memory, as tied ones do.
-    write_tensors(directory.weights, {name: value.detach().cpu().clone() for name, value in weights.items()})
+    return save({name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}, metadata=MARK)
 
 
 class Checkpoint:
@@ -189,6 +198,7 @@ class Checkpoint:
         """
         write_extremes(self.directory, self.sample_numbers(), train)
         kept = None if self.selection is None else self.selection.weights
+        ended(self.directory)
         write_weights(self.directory, self.network.state_dict() if kept is None else kept)
 
     def log(self, numbers: dict[str, float], step: int) -> None:
@@ -229,7 +239,7 @@ class Checkpoint:
             state["selection"] = self.selection.state_dict()
         content = io.BytesIO()  # so that a full disk is an OSError, not one of torch's own errors
         torch.save(state, content)
-        with whole_file(self.directory.checkpoint) as temporary:
+        with digested_file(self.directory.checkpoint) as temporary:
             temporary.write_bytes(content.getbuffer())
 
     def restore(self) -> None:
@@ -241,6 +251,7 @@ class Checkpoint:
         file = self.directory.checkpoint
         if not file.exists():
             return
+        check_digest(file, "restore it, or train into another folder")
         recorded = self.directory.facts
         if recorded is not None and recorded.fingerprint != self.facts.fingerprint:
             raise InputError(
@@ -264,3 +275,5 @@ class Checkpoint:
         except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{file} is no checkpoint of this experiment: {reason}") from None
+        if self.fabric.is_global_zero:
+            begun(self.directory, "resumed training", self.fabric.device, processes=self.fabric.world_size)

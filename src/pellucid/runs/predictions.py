@@ -7,12 +7,16 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from pellucid.core.files import whole_file
 from pellucid.core.label_sets import label_code
 from pellucid.core.modes import evaluating
+from pellucid.data import Dataset
 from pellucid.runs.directory import RunDirectory
+from pellucid.runs.lock import working_on
+from pellucid.runs.provenance import begun, ended
 from pellucid.runs.trained import open_run
 
 __all__ = ["predict"]
@@ -44,7 +48,15 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
     weights = hashlib.blake2b(directory.weights.read_bytes(), digest_size=8).hexdigest()
     if _predicted_by(file) == weights:
         return file
+    with working_on(run):
+        return _predict(directory, model, dataset, file, weights, batch_size)
+
+
+def _predict(
+    directory: RunDirectory, model: nn.Module, dataset: Dataset, file: Path, weights: str, batch_size: int
+) -> Path:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    begun(directory, "prediction", device)
     model = model.to(device)
     confidence, prediction = [], []
     with evaluating(model):
@@ -70,6 +82,7 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
     )
     with whole_file(file) as temporary:
         pq.write_table(table, temporary)
+    ended(directory)
     return file
 
 

@@ -19,7 +19,8 @@ from pellucid.core.files import whole_file
 from pellucid.core.label_sets import label_code
 from pellucid.core.randomness import seed_of
 from pellucid.data import Dataset
-from pellucid.runs.directory import RunDirectory
+from pellucid.runs.digests import digest_of, digested_file
+from pellucid.runs.directory import EVALUATION, WEIGHTS, RunDirectory
 from pellucid.runs.engine import progress_bar
 from pellucid.runs.measurement import Measurement
 
@@ -123,17 +124,24 @@ def measure_rows(
         "aggregates": {name: column.as_dict() for name, column in measurement.aggregates().items()},
     }
     finished = {} if failed else {"pellucid.key": key}  # rows without a metric that was asked for are resumed
-    table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), **finished})
+    belongs = {WEIGHTS: digest_of(directory.weights)} if directory.weights.exists() else {}
+    table = table.replace_schema_metadata(
+        {"pellucid": json.dumps(metadata), **finished, **belongs, EVALUATION: f"{key}{'' if finished else ', in part'}"}
+    )
     maps = _gallery(model, dataset, shown, measurement, fabric.device, kept or [])
-    directory.rows.unlink(missing_ok=True)  # never old rows beside new maps
-    write_yaml(evaluation, directory.evaluation)
-    with whole_file(directory.maps) as temporary:
-        temporary.write_bytes(save(maps))
-    with whole_file(directory.rows) as temporary:
-        pq.write_table(table, temporary)
+    _write(directory, evaluation, table, maps)
     shutil.rmtree(parts)
     if failed:
         raise InputError(f"{'; '.join(failed.values())}; all other measures are in {directory.rows}")
+
+
+def _write(directory: RunDirectory, evaluation: "Evaluation", table: pa.Table, maps: dict[str, Tensor]) -> None:
+    """Put the files of an evaluation in the place of an earlier one's, which stay until all new ones are whole."""
+    of = {EVALUATION: table.schema.metadata[EVALUATION.encode()].decode()}
+    with digested_file(directory.rows) as rows, digested_file(directory.maps) as kept:
+        pq.write_table(table, rows)
+        kept.write_bytes(save(maps, metadata=of))
+        write_yaml(evaluation, directory.evaluation)
 
 
 def pictures_at(dataset: Dataset, index: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:

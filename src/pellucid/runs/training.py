@@ -36,6 +36,8 @@ from pellucid.runs.engine import (
 )
 from pellucid.runs.fine_tuning import FineTuning, weights_of_classes
 from pellucid.runs.layers import freeze, only_head, parameter_groups, what_trains
+from pellucid.runs.lock import working_on
+from pellucid.runs.provenance import ended
 from pellucid.runs.selection import moving_average, selection_of
 from pellucid.runs.settings import Experiment, read_experiment
 from pellucid.runs.trained import build_network, facts_of, load_network
@@ -114,13 +116,17 @@ def fit(
     if directory.is_finished:
         return directory.path
     fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision, loggers=loggers)
-    if experiment.epochs == 0:
-        launch(fabric, partial(_leave_as_given, experiment=experiment, directory=directory))
-        return directory.path
-    work = partial(_fit, experiment=experiment, directory=directory, progress=progress, snapshots=snapshots)
-    launch(fabric, work)
-    if not directory.weights.exists():  # a spawned process was stopped, which its parent is not told
-        raise Interrupted("SIGTERM")
+    with working_on(directory.path) if fabric.is_global_zero else nullcontext():
+        _check_directory(experiment, directory, resume)  # once more, as nobody else changes it from here on
+        if directory.is_finished:
+            return directory.path
+        if experiment.epochs == 0:
+            launch(fabric, partial(_leave_as_given, experiment=experiment, directory=directory))
+            return directory.path
+        work = partial(_fit, experiment=experiment, directory=directory, progress=progress, snapshots=snapshots)
+        launch(fabric, work)
+        if not directory.weights.exists():  # a spawned process was stopped, which its parent is not told
+            raise Interrupted("SIGTERM")
     return directory.path
 
 
@@ -181,6 +187,7 @@ def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirect
     if fabric.is_global_zero:
         write_beginning(directory, experiment, facts_of(model, train), model, fabric)
         write_rows(directory, [])
+        ended(directory)
         write_weights(directory, model.state_dict())
     fabric.barrier()
 
@@ -224,11 +231,6 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
         snapshots=snapshots, watched=validation if len(validation) else train, average=average, selection=selection,
     )  # fmt: skip
     checkpoint.restore()
-    sample_names = list(checkpoint.sample_numbers())
-    if fabric.is_global_zero:
-        directory.remove_half_written(sample_names)
-    fabric.barrier()
-
     if progress and fabric.is_global_zero and (experiment.fine_tuning is not None or sys.stderr.isatty()):
         first = "epoch" if tuning.head_epochs == 1 else f"{tuning.head_epochs} epochs"
         head = f"; in the first {first} the last layer alone" if tuning.head_epochs else ""

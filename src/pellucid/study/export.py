@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pellucid.core.errors import InputError
+from pellucid.core.files import whole_folder
 from pellucid.study.allocation import shuffled
 from pellucid.study.design import Study
-from pellucid.study.folder import is_frozen, read_manifest, read_study, registration, whole_folder
+from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
 from pellucid.study.sequence import Sequences, Step
 from pellucid.study.store import Store, Unavailable
 

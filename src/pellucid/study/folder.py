@@ -3,10 +3,7 @@
 import csv
 import hashlib
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -23,7 +20,6 @@ __all__ = [
     "read_study",
     "registration",
     "sha256",
-    "whole_folder",
     "write_manifest",
     "write_study",
 ]
@@ -71,21 +67,6 @@ COLUMNS = tuple(column.name for column in fields(Stimulus))
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of ``path`` when the block ends without an error, and only then."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if path.is_dir():
-            path.rmdir()  # where it is empty; Windows renames onto no folder
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_study(study: Study, path: str | Path) -> None:
