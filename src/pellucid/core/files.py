@@ -5,7 +5,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,7 +16,15 @@ try:
 except ImportError:  # Windows, where an open file cannot be removed anyhow
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["check_readable", "check_writable", "remove_left", "whole_file", "whole_folder"]
+__all__ = [
+    "check_readable",
+    "check_writable",
+    "made_folder",
+    "remove_empty",
+    "remove_left",
+    "whole_file",
+    "whole_folder",
+]
 
 LEFT = re.compile(r"\..*-[a-z0-9_]{8}\.partial(\..*)?")
 """Names of what `whole_file` and `whole_folder` are writing, and of what they leave when their process is killed."""
@@ -175,9 +183,10 @@ def check_readable(path: str | Path) -> None:
 
 
 def check_writable(folder: str | Path) -> None:
-    """Refuse, before long work, a folder that cannot hold what comes of it; it is made where it is not there.
+    """Refuse, before long work, a folder that cannot hold what comes of it.
 
-    What killed processes have left in it of their files is removed.
+    One that is not there is made for the test and goes again, so that a mistake found later leaves nothing. What killed
+    processes have left in it of their files is removed.
 
     Args:
         folder: where files will be written.
@@ -188,12 +197,29 @@ def check_writable(folder: str | Path) -> None:
     >>> check_writable(tempfile.gettempdir())
     """
     folder = Path(folder)
+    made: list[Path] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        made = made_folder(folder)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InputError(f"the results cannot be written into {folder}: {error.strerror or error}") from error
+    finally:
+        remove_empty(made)
     remove_left(folder)
+
+
+def made_folder(path: Path) -> list[Path]:
+    """Make a folder and those above it, and say which were made, the innermost first."""
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that hold nothing, such as those that `made_folder` has made."""
+    for folder in folders:
+        with suppress(OSError):  # something was written into it
+            folder.rmdir()
 
 
 def _is_alone(handle: int) -> bool:

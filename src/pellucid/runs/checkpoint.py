@@ -31,6 +31,8 @@ from pellucid.runs.settings import Experiment, count_parameters
 
 __all__ = ["Checkpoint", "weights_content", "write_beginning", "write_rows", "write_weights"]
 
+GREATEST = 1e12
+"""A loss, or a sum of all weights, beyond which a training has come apart, though float32 still holds the number."""
 EPOCHS_WITH_NUMBERS = 20  # numbers of every training image are written for at most about so many epochs of a run
 
 
@@ -63,7 +65,7 @@ def write_rows(directory: RunDirectory, rows: list[dict[str, Any]]) -> None:
 
 def write_weights(directory: RunDirectory, weights: Mapping[str, Tensor]) -> None:
     """Write the weights of a finished run."""
-    with digested_file(directory.weights) as temporary:
+    with digested_file(directory.weights, directory.digests) as temporary:
         temporary.write_bytes(weights_content(weights))
 
 
@@ -150,10 +152,11 @@ class Checkpoint:
         return loss
 
     def _refuse(self, value: float, what: str) -> None:
-        if not math.isfinite(value):
+        if not abs(value) <= GREATEST:
+            kept = "; the last checkpoint is kept" if self.directory.checkpoint.exists() else ""
             raise InputError(
-                f"the {what} became {value} in epoch {self.epoch + 1} of {self.directory.path}; lower optimizer.lr or "
-                f"the method's weight{'; the last checkpoint is kept' if self.directory.checkpoint.exists() else ''}"
+                f"the {what} became {value:.3g} in epoch {self.epoch + 1} of {self.directory.path}; lower "
+                f"optimizer.lr or the method's weight{kept}"
             )
 
     def end_epoch(self, scores: dict[str, float]) -> None:
@@ -239,7 +242,7 @@ class Checkpoint:
             state["selection"] = self.selection.state_dict()
         content = io.BytesIO()  # so that a full disk is an OSError, not one of torch's own errors
         torch.save(state, content)
-        with digested_file(self.directory.checkpoint) as temporary:
+        with digested_file(self.directory.checkpoint, self.directory.digests) as temporary:
             temporary.write_bytes(content.getbuffer())
 
     def restore(self) -> None:
@@ -251,7 +254,7 @@ class Checkpoint:
         file = self.directory.checkpoint
         if not file.exists():
             return
-        check_digest(file, "restore it, or train into another folder")
+        check_digest(file, self.directory.digests, "restore it, or train into another folder")
         recorded = self.directory.facts
         if recorded is not None and recorded.fingerprint != self.facts.fingerprint:
             raise InputError(

@@ -16,36 +16,36 @@ from pellucid.core.files import check_readable, whole_file
 from pellucid.core.notes import tell
 from pellucid.core.plain_data import read_json
 
-__all__ = ["DIGESTS", "MARK", "check_digest", "digest_of", "digested_file"]
+__all__ = ["MARK", "check_digest", "digest_of", "digested_file"]
 
-DIGESTS = "digests.json"
-"""File of a run directory: for each file its digest, and that of the file which it takes the place of."""
 MARK = {"written_by": "pellucid"}
 """Metadata of a run's weights, which tells a damaged file from one that another program has put in its place."""
 CHUNK = 1 << 20
 
 
 @contextmanager
-def digested_file(file: Path) -> Iterator[Path]:
+def digested_file(file: Path, digests: Path) -> Iterator[Path]:
     """Like `pellucid.core.files.whole_file`, for a file of a run directory whose digest is recorded.
 
     Args:
         file: to write.
+        digests: the run's record of them: for each file its digest, and that of the file which it takes the place of.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as run:
-    ...     with digested_file(Path(run) / "numbers") as temporary:
+    ...     file, digests = Path(run) / "numbers", Path(run) / "digests"
+    ...     with digested_file(file, digests) as temporary:
     ...         _ = temporary.write_bytes(b"weights")
-    ...     check_digest(Path(run) / "numbers", "train again")
-    ...     _ = (Path(run) / "numbers").write_bytes(b"weightz")
-    ...     check_digest(Path(run) / "numbers", "train again")
+    ...     check_digest(file, digests, "train again")
+    ...     _ = file.write_bytes(b"weightz")
+    ...     check_digest(file, digests, "train again")
     Traceback (most recent call last):
     pellucid.InputError: .../numbers is damaged or was changed: its SHA-256 is 77231fd145ba, 9a129038d9a0 was
     written; train again
     """
     with whole_file(file) as temporary:
         yield temporary
-        _record(file, digest_of(temporary))
+        _record(file, digests, digest_of(temporary))
 
 
 def digest_of(file: Path) -> str:
@@ -57,15 +57,18 @@ def digest_of(file: Path) -> str:
     return digest.hexdigest()
 
 
-def check_digest(file: Path, remedy: str) -> None:
+def check_digest(file: Path, digests: Path, remedy: str, *, others: bool = False) -> None:
     """Hold a file of a run directory against its digest.
 
-    Of a run that was made before runs recorded them, that is told and nothing is held. Weights that another program has
-    put in the place of a training's are told too, and accepted.
+    Of a run that was made before runs recorded them, that is told and nothing is held. Weights may be those that
+    another program has put in the place of a training's, which is told too: a file whose header does not say that
+    pellucid wrote it.
 
     Args:
         file: that is read next; one that is not there passes.
+        digests: the run's record of them.
         remedy: what can be done about a damaged one.
+        others: whether a safetensors file that another program has put there is accepted.
 
     Raises:
         InputError: it is not what was written, or is no file.
@@ -75,7 +78,7 @@ def check_digest(file: Path, remedy: str) -> None:
         return
     found = ""
     for _ in range(2):  # once more, as another process may have written the file since the digests were read
-        known = _recorded(file.parent).get(file.name)
+        known = _recorded(digests).get(file.name)
         if known is None:
             tell(
                 "note: files of runs that an older pellucid made have no digest, so that damage to them may pass unseen"
@@ -84,7 +87,7 @@ def check_digest(file: Path, remedy: str) -> None:
         found = digest_of(file)
         if found in known:
             return
-    if file.suffix == ".safetensors" and not _is_marked(file):
+    if others and not _is_marked(file):
         tell(f"note: {file} is not what was written there, another program has replaced it; it is taken as it is")
         return
     raise InputError(
@@ -92,25 +95,24 @@ def check_digest(file: Path, remedy: str) -> None:
     )
 
 
-def _record(file: Path, digest: str) -> None:
+def _record(file: Path, digests: Path, digest: str) -> None:
     """Add the digest of what is about to take the place of a file."""
-    recorded = _recorded(file.parent)
+    recorded = _recorded(digests)
     known = recorded.get(file.name)
     there = [digest_of(file)] if file.is_file() else []
     kept = [one for one in there if known is None or one in known]  # a damaged file is not made good by its successor
     recorded[file.name] = list(dict.fromkeys([digest, *kept]))
-    write_json(recorded, file.parent / DIGESTS)
+    write_json(recorded, digests)
 
 
-def _recorded(run: Path) -> dict[str, list[str]]:
-    file = run / DIGESTS
+def _recorded(file: Path) -> dict[str, list[str]]:
     check_readable(file)
     if not file.exists():
         return {}
     remedy = "restore it, or delete it where the run's other files can be trusted"
     recorded = read_json(file, remedy)
     try:
-        return {str(name): [str(digest) for digest in digests] for name, digests in recorded.items()}
+        return {str(name): [str(digest) for digest in known] for name, known in recorded.items()}
     except (AttributeError, TypeError):
         raise InputError(f"{file} must name the digests of each file; {remedy}") from None
 

@@ -26,7 +26,7 @@ from pellucid.core.files import remove_left
 from pellucid.core.label_sets import label_words
 from pellucid.core.plain_data import read_json
 from pellucid.runs.comparability import check_comparable
-from pellucid.runs.digests import DIGESTS, check_digest, digest_of
+from pellucid.runs.digests import check_digest, digest_of
 from pellucid.runs.facts import DataFacts, read_facts
 from pellucid.runs.measures import Measure, columns_of, resolved
 from pellucid.runs.per_sample import by_epoch
@@ -84,7 +84,7 @@ class RunDirectory:
         self.evaluation = self.path / "evaluation.yaml"
         self.maps = self.path / "maps.safetensors"
         self.rows = self.path / "rows.parquet"
-        self.digests = self.path / DIGESTS
+        self.digests = self.path / "digests.json"
         self.lock = self.path / ".lock"
 
     def sample_numbers(self, name: str) -> Path:
@@ -329,7 +329,7 @@ class Run:
         """The gallery: images, index, label, prediction, score, and ``heatmap/NAME`` per saliency method."""
         file = _existing(self.directory.maps, self.name)
         remedy = f"evaluate it again: pellucid evaluate {self.path}"
-        check_digest(file, remedy)
+        check_digest(file, self.directory.digests, remedy)
         maps = _read_tensors(file, remedy)
         of = (self.rows.schema.metadata or {}).get(EVALUATION.encode())
         with safe_open(file, "numpy") as opened:
@@ -359,8 +359,8 @@ def read_run(path: str | Path) -> Run:
     file, again = directory.rows, f"evaluate it again: pellucid evaluate {path}"
     if not directory.is_evaluated:
         raise InputError(f"run {name!r} has no {file.name}; evaluate it first: pellucid evaluate {path}")
-    check_digest(file, again)
-    check_digest(directory.weights, "restore it, or train again")
+    check_digest(file, directory.digests, again)
+    check_digest(directory.weights, directory.digests, "restore it, or train again", others=True)
     rows = _read_parquet(file, f"write it again: pellucid evaluate {path}")
     measured = (rows.schema.metadata or {}).get(WEIGHTS.encode())
     if measured is not None and directory.weights.exists() and digest_of(directory.weights) != measured.decode():

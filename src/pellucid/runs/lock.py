@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pellucid.core.errors import InputError
+from pellucid.core.files import made_folder, remove_empty
 from pellucid.runs.directory import RunDirectory
 
 __all__ = ["working_on"]
@@ -43,7 +44,7 @@ def working_on(path: str | Path) -> Iterator[RunDirectory]:
     directory = RunDirectory(path)
     if directory.path.exists() and not directory.path.is_dir():
         raise InputError(f"the run directory {directory.path} is a file; give a folder")
-    made = _made(directory.path)
+    made = made_folder(directory.path)
     lock = FileLock(directory.lock, timeout=0)
     try:
         lock.acquire()
@@ -61,16 +62,7 @@ def working_on(path: str | Path) -> Iterator[RunDirectory]:
         if made and {entry.name for entry in directory.path.iterdir()} == {directory.lock.name}:
             directory.lock.unlink()
         lock.release()
-        for folder in made:
-            with suppress(OSError):  # something was written into it
-                folder.rmdir()
-
-
-def _made(path: Path) -> list[Path]:
-    """Make a folder, and say which folders were made for it, the innermost first."""
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    return made
+        remove_empty(made)
 
 
 def _myself() -> dict[str, str | int]:

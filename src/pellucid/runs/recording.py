@@ -84,7 +84,7 @@ def record(model: nn.Module, experiment: Experiment, dataset: Dataset, run: str 
         begun(directory, "recording", device, parameters=count_parameters(model))
     write_json(dataclasses.asdict(facts), directory.data)
     write_yaml(experiment, directory.experiment)
-    with digested_file(directory.weights) as temporary:
+    with digested_file(directory.weights, directory.digests) as temporary:
         temporary.write_bytes(weights)
     return directory.path
 

@@ -138,7 +138,8 @@ def measure_rows(
 def _write(directory: RunDirectory, evaluation: "Evaluation", table: pa.Table, maps: dict[str, Tensor]) -> None:
     """Put the files of an evaluation in the place of an earlier one's, which stay until all new ones are whole."""
     of = {EVALUATION: table.schema.metadata[EVALUATION.encode()].decode()}
-    with digested_file(directory.rows) as rows, digested_file(directory.maps) as kept:
+    digests = directory.digests
+    with digested_file(directory.rows, digests) as rows, digested_file(directory.maps, digests) as kept:
         pq.write_table(table, rows)
         kept.write_bytes(save(maps, metadata=of))
         write_yaml(evaluation, directory.evaluation)

@@ -153,7 +153,7 @@ def load_network(run: str | Path, data: Dataset | DataFacts | None = None) -> nn
     check_readable(file)
     if not file.exists():
         raise InputError(f"{run} has no {file.name}: its training is not finished; continue it with --resume")
-    check_digest(file, "restore it, or train again")
+    check_digest(file, directory.digests, "restore it, or train again", others=True)
     try:
         model.load_state_dict(load_file(file))
     except RuntimeError as error:
