@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from pellucid.core.errors import InputError
@@ -37,7 +38,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success it replaces ``path``, on failure nothing is left.
 
     The content is flushed to disk before the replacement, so a killed process or a full disk leaves either the old
-    file or the new one. What a killed process leaves of the temporary file, `remove_left` removes.
+    file or the new one. What a killed process has left of a temporary file goes when the next process writes its first
+    file into the folder.
 
     Args:
         path: the file to write; its folder is created.
@@ -54,6 +56,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_once(path.parent.absolute())
     # The suffix stays, since writers such as matplotlib's choose the format by it.
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".partial{path.suffix}", dir=path.parent)
     temporary = Path(name)
@@ -220,6 +223,11 @@ def remove_empty(folders: Sequence[Path]) -> None:
     for folder in folders:
         with suppress(OSError):  # something was written into it
             folder.rmdir()
+
+
+@cache
+def _remove_left_once(folder: Path) -> None:
+    remove_left(folder)
 
 
 def _is_alone(handle: int) -> bool:
