@@ -61,8 +61,11 @@ def scene(root: Path) -> Path:
 
 
 def resume(run: Path) -> Any:
-    """Go on with a training, whose last epoch is then trained anew."""
-    return fit(read_experiment(run), run, resume=True, accelerator="cpu", progress=False)
+    """Finish a training from its last checkpoint."""
+    try:
+        return fit(read_experiment(run), run, resume=True, accelerator="cpu", progress=False)
+    finally:
+        (run / "model.safetensors").unlink(missing_ok=True)
 
 
 def read_rows(run: Path) -> Any:
@@ -166,7 +169,7 @@ def readers(root: Path) -> Iterable[Reader]:
 
 def _weights(root: Path) -> Iterable[Reader]:
     weights = (
-        build(Network(name="lenet5"), classes=3, shape=(1, 28, 28), mean=(), std=())
+        build(Network(name="lenet5"), classes=3, shape=(1, 28, 28), mean=(0.0,), std=(1.0,))
         .get_submodule("network")
         .state_dict()
     )
@@ -177,7 +180,13 @@ def _weights(root: Path) -> Iterable[Reader]:
     for name in ("w.pt", "w.ckpt", "w.old.pt", "w.safetensors"):
 
         def read(file: Path) -> Any:
-            return build(Network(name="lenet5", weights=str(file)), classes=3, shape=(1, 28, 28), mean=(), std=())
+            return build(
+                Network(name="lenet5", weights=str(file), normalize="data"),
+                classes=3,
+                shape=(1, 28, 28),
+                mean=(0.0,),
+                std=(1.0,),
+            )
 
         yield name, (root / name).read_bytes(), read
     yield "w.pkl", pickle.dumps({"weight": [1.0, 2.0]}), read
@@ -304,6 +313,9 @@ def _of_reader(
     folder = root / "mutated"
     folder.mkdir(exist_ok=True)
     file = folder / Path(name).name
+    file.write_bytes(content)
+    if (how := _read_in_time(read, file)) != "read":
+        wrong.append(f"{name}, undamaged: {how}")
     tried = 0
     while tried < count and time.perf_counter() - began < seconds:
         tried += 1
@@ -332,8 +344,8 @@ def _read_in_time(read: Callable[[Path], Any], file: Path) -> str:
             read(file)
     except TimeoutError:
         return f"took more than {LIMIT} s"
-    except HANDLED:
-        return "refused"
+    except HANDLED as error:
+        return "refused" if str(error) and "\n" not in str(error) else f"refused, but not in one sentence: {error!r}"
     except Exception as error:
         at = error.__traceback__
         where = ""

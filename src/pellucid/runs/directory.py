@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from pellucid.config import read_yaml
-from pellucid.core.errors import InputError
-from pellucid.core.files import remove_left
+from pellucid.core.errors import InputError, raised
+from pellucid.core.files import check_readable, remove_left
 from pellucid.core.label_sets import label_words
 from pellucid.core.plain_data import read_json
 from pellucid.runs.comparability import check_comparable
@@ -281,12 +281,21 @@ class Run:
         if self.is_as_given:
             return {name: np.empty(0) for name in ("epoch", "step", "seconds")}
         file = _existing(self.directory.training, self.name)
-        with file.open(newline="") as opened:
-            reader = csv.DictReader(opened)
-            rows, names = list(reader), reader.fieldnames
-        if not names:
-            raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
-        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in names}
+        check_readable(file)
+        try:
+            with file.open(newline="", encoding="utf-8") as opened:
+                reader = csv.DictReader(opened)
+                rows, names = list(reader), reader.fieldnames
+            if not names:
+                raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
+            return {key: np.array([float(row[key] or "nan") for row in rows]) for key in names}
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{file} is damaged, a row for each epoch with a number in each column is accepted "
+                f"({raised(error)[:100]}); restore it, or train again"
+            ) from None
 
     @cached_property
     def per_sample(self) -> dict[str, dict[int, Floats]]:
@@ -365,7 +374,11 @@ def read_run(path: str | Path) -> Run:
     measured = (rows.schema.metadata or {}).get(WEIGHTS.encode())
     if measured is not None and directory.weights.exists() and digest_of(directory.weights) != measured.decode():
         raise InputError(f"{file} was measured with other weights than {directory.weights.name} holds; {again}")
-    info = json.loads((rows.schema.metadata or {}).get(b"pellucid", b"{}"))
+    try:
+        info = json.loads((rows.schema.metadata or {}).get(b"pellucid", b"{}"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} is damaged, its columns cannot be told ({error}); {again}") from None
+    info = info if isinstance(info, dict) else {}
     if info.get("format") != FORMAT:
         raise InputError(
             f"{file.name} of run {name!r} has format {info.get('format')!r}, this pellucid reads format {FORMAT}; "

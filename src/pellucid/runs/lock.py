@@ -53,7 +53,8 @@ def working_on(path: str | Path) -> Iterator[RunDirectory]:
             f"{directory.path} is being worked on by {_holder(directory.lock)}; wait until it is done, or stop it"
         ) from None
     try:
-        directory.lock.write_text(json.dumps(_myself()), encoding="utf-8")
+        with suppress(OSError):  # a full disk is told by whoever writes what matters
+            directory.lock.write_text(json.dumps(_myself()), encoding="utf-8")
         directory.remove_left()
         yield directory
     finally:

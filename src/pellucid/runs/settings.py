@@ -194,7 +194,7 @@ def read_experiment(run: str | Path) -> Experiment:
         InputError: no such directory, or none that pellucid made.
     """
     file = RunDirectory(run).experiment
-    if not file.is_file():
+    if not file.exists():
         raise InputError(f"{run} is not a run directory: it has no {file.name}; `pellucid train` makes one")
     return typing.cast(Experiment, from_config(read_yaml(file), Experiment))
 

@@ -329,7 +329,14 @@ def train_step(
     if clip is not None:
         # A norm that is not finite is told by the loss or the weights, in a sentence.
         fabric.clip_gradients(objective, optimizer, max_norm=clip, error_if_nonfinite=False)
-    optimizer.step()
+    try:
+        optimizer.step()
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise InputError(
+            f"a step of the optimizer is longer than numbers of 32 bits can tell ({error}); lower optimizer.lr"
+        ) from None
     optimizer.zero_grad()
     schedule.step()
     return losses

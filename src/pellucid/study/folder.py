@@ -105,8 +105,11 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> list[Stimulus]:
     path = folder / "manifest.csv"
     if not path.is_file():
         raise InputError(f"there is no {path}; `pellucid study new` makes a study folder")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}); restore it, or make the study again") from None
     stimuli = []
     for number, row in enumerate(rows, start=2):
         try:
