@@ -72,16 +72,17 @@ def page(found: dict[str, Any]) -> str:
         "# Reliability",
         "",
         f"`make torture{option}`, seed {found['seed']}, {found['seconds'] / 60:.0f} minutes on {facts['device_name']}, "
-        f"one thread; pellucid {facts['pellucid']} (commit {told_commit(facts)}), PyTorch {facts['packages']['torch']}, "
-        f"{facts['started'][:10]}. [benchmarks/torture.py](../benchmarks/torture.py) does all of it, without a GPU.",
+        f"one thread; pellucid {facts['pellucid']} (commit {told_commit(facts)}), PyTorch "
+        f"{facts['packages']['torch']}, {facts['started'][:10]}. "
+        "[benchmarks/torture.py](../benchmarks/torture.py) does all of it, without a GPU.",
         "",
         f"**{'Nothing went wrong.' if not wrong else f'{len(wrong)} things went wrong, listed at the end.'}**",
         "",
         "## Killed before a file operation, and given again",
         "",
-        "Each process is killed (SIGKILL) before the k-th time that it opens a file for writing, syncs, renames, removes "
-        "or changes one. The same command given again must end as one that nobody disturbed: the same weights, rows, "
-        "maps and pages, and no file left behind.",
+        "Each process is killed (SIGKILL) before the k-th time that it opens a file for writing, syncs, renames, "
+        "removes or changes one. The same command given again must end as one that nobody disturbed: the same weights, "
+        "rows, maps and pages, and no file left behind.",
         "",
         "| command | file operations | killed before | as undisturbed | s |",
         "| --- | --- | --- | --- | --- |",
@@ -99,8 +100,8 @@ def page(found: dict[str, Any]) -> str:
         "## Stopped at a random moment, until finished",
         "",
         f"{kill['trainings']} trainings were stopped {kill['signals']} times in all (SIGKILL, SIGTERM, SIGHUP, SIGINT) "
-        f"and resumed; {kill['identical']} of {kill['trainings']} ended with the same bits in weights and checkpoint as "
-        f"one that nobody disturbed ({kill['seconds']:.0f} s).",
+        f"and resumed; {kill['identical']} of {kill['trainings']} ended with the same bits in weights and checkpoint "
+        f"as one that nobody disturbed ({kill['seconds']:.0f} s).",
         "",
         "## Two processes in one run directory",
         "",
@@ -113,8 +114,8 @@ def page(found: dict[str, Any]) -> str:
         "",
         "## Flipped bits",
         "",
-        "One bit of a file of a run, in each of 64 parts of the file in turn, and what reads it: load, explain, report, "
-        "compare and resume. Each must be refused.",
+        "One bit of a file of a run, in each of 64 parts of the file in turn, and what reads it: load, explain, "
+        "report, compare and resume. Each must be refused.",
         "",
         "| file | bytes | parts | flipped | refused | s |",
         "| --- | --- | --- | --- | --- | --- |",
