@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import os
-import pickle
 import random
 import shutil
 import signal
@@ -29,7 +28,6 @@ from pellucid.explanation.explained_network import class_names, of_run
 from pellucid.explanation.pictures import read as read_picture
 from pellucid.models import Network, build
 from pellucid.report.gate import check, parse
-from pellucid.report.page import write_report
 from pellucid.runs.directory import read_run
 from pellucid.runs.settings import read_experiment
 from pellucid.study.folder import read_manifest, read_study
@@ -155,7 +153,6 @@ def readers(root: Path) -> Iterable[Reader]:
     yield inside(bare, "evaluation.yaml", of_run)
     yield inside(bare, "extremes.safetensors", lambda folder: read_run(folder).extremes())
     yield inside(begun, "state.pt", resume)
-    yield inside(run, "rows.parquet", lambda folder: write_report([folder], root / "report.html"))
     yield inside(bare, "rows.parquet", lambda folder: check(folder, root / "two", parse("clean_accuracy>=-0.5")))
     yield inside(study, "study.yaml", read_study)
     yield inside(study, "manifest.csv", read_manifest)
@@ -189,7 +186,6 @@ def _weights(root: Path) -> Iterable[Reader]:
             )
 
         yield name, (root / name).read_bytes(), read
-    yield "w.pkl", pickle.dumps({"weight": [1.0, 2.0]}), read
 
 
 def _pictures(root: Path) -> Iterable[Reader]:

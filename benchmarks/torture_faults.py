@@ -16,7 +16,7 @@ from torture_scene import Ended, differences, evaluation_words, forked, started,
 
 __all__ = ["faults", "kills", "races"]
 
-BUSY = "is being worked on by process"
+BUSY = "is being worked on by"
 
 
 def kills(train: Command, root: Path, *, seconds: float, seed: int = 0) -> dict[str, Any]:
@@ -61,14 +61,14 @@ def races(commands: dict[str, Command], root: Path, *, seconds: float, seed: int
     """Let two processes work in one run directory at once: one does, the other is told who does.
 
     Args:
-        commands: ``train`` and ``evaluate``.
+        commands: ``train``, ``evaluate`` and ``evaluate again``.
         root: folder for what comes of it.
         seconds: that this may take.
         seed: of the moments between the two starts.
     """
     train, evaluate = commands["train"], commands["evaluate"]
     pairs = {"train, train": (train, train), "evaluate, evaluate": (evaluate, evaluate)}
-    pairs["train, evaluate"] = (train, evaluate)
+    pairs["evaluate, evaluate otherwise"] = (evaluate, commands["evaluate again"])
     draws, found = random.Random(f"{seed} races"), []
     for name, (one, other) in pairs.items():
         began, tried, refused, wrong = time.perf_counter(), 0, 0, []
@@ -86,7 +86,7 @@ def races(commands: dict[str, Command], root: Path, *, seconds: float, seed: int
             if one is other:
                 wrong += [f"{name}: ended with {end.code}: {end.err[-200:]}" for end in others if end.code]
                 wrong += differences(one.undisturbed, place)
-            elif not others or ended[0].code or not all(end.in_a_sentence for end in ended):
+            elif 0 not in (end.code for end in ended) or not all(end.in_a_sentence for end in ended):
                 wrong.append(f"{name}: {[(end.code, end.err[-150:]) for end in ended]}")
             shutil.rmtree(place)
         found.append({"pair": name, "tried": tried, "refused": refused, "wrong": wrong,
@@ -222,7 +222,7 @@ def faults(measured: Command, root: Path, *, seconds: float) -> list[dict[str, A
         shutil.copytree(measured.undisturbed / "run", place / "run")
         fault.given(place)
         ended = forked(fault.words, place, before=fault.before, timeout=60)
-        found.append({"fault": fault.name, "code": ended.code, "said": ended.err.strip().replace(str(root), "")[-200:],
+        found.append({"fault": fault.name, "code": ended.code, "said": (ended.err.strip().splitlines() or [""])[-1].replace(f"{place}/", "")[:200],
                       "seconds": round(ended.seconds, 1), "wrong": _wrong(fault, ended, place)})  # fmt: skip
         shutil.rmtree(place)
     return found

@@ -82,7 +82,13 @@ def photographs(folder: Path) -> Path:
 def training_words(run: Path, photos: Path, epochs: int = 2) -> list[str]:
     """The command that trains a small network by SCAAT, or goes on with it."""
     data = ["--dataset.name=folder", f"--dataset.path={photos}", "--dataset.channels=1", "--dataset.validation=6"]
-    method = ["--method=SCAAT", "--method.attack.steps=1", "--method.warmup=0.2"]
+    method = [
+        "--method=SCAAT",
+        "--method.attack.eps=0.1",
+        "--method.attack.steps=1",
+        "--method.attack.step_size=0.1",
+        "--method.warmup=0.2",
+    ]
     settings = [*data, f"--dataset.size={SIDE}", "--network.name=lenet5", "--batch_size=6", f"--epochs={epochs}"]
     return ["train", str(run), *settings, *method, "--snapshots=1", "--resume", "--accelerator=cpu"]
 

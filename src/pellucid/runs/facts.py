@@ -53,5 +53,7 @@ def read_facts(file: Path) -> DataFacts:
     """
     try:
         return as_facts(read_json(file))
+    except InputError:
+        raise
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{file} is not what training wrote ({error!r}); restore it, or train again") from None
