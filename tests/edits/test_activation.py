@@ -115,9 +115,13 @@ def test_shared_inplace_and_smoothed_relus() -> None:
     relu = nn.ReLU(inplace=True)
     model = nn.Sequential(nn.Conv2d(1, 2, 3), relu, nn.Sequential(nn.Conv2d(2, 2, 3), relu), nn.ReLU6(), nn.ReLU())
     model[4].eval()
-    smooth = swap_activations(model, Activation(name="silu"))
+    smooth = swap_activations(model, Activation(name="silu", beta=1))
     assert smooth[1] is smooth[2][1] and smooth[1] is not smooth[4]
-    assert isinstance(smooth[3], nn.ReLU6)
+    at = torch.linspace(-9, 15, 49)
+    sharp = swap_activations(model, Activation(beta=1e4))
+    torch.testing.assert_close(sharp[3](at), F.relu6(at), atol=1e-3, rtol=0)
+    torch.testing.assert_close(smooth[3](at), F.silu(at) - F.silu(at - 6))
+    assert repr(smooth[3]) == "SmoothActivation(silu, beta=1, ceiling=6)"
     assert smooth[1].training and not smooth[4].training
     x = torch.randn(1, 2, 6, 6, requires_grad=True)
     kept = x.detach().clone()
@@ -130,7 +134,7 @@ def test_shared_inplace_and_smoothed_relus() -> None:
     smoothed = insert_smoothing(model, "4", example=image)
     torch.manual_seed(0)
     other = insert_smoothing(smooth, "4", example=image)
-    assert torch.equal(swap_activations(smoothed, Activation(name="silu"))(image), other(image))
+    assert torch.equal(swap_activations(smoothed, Activation(name="silu", beta=1))(image), other(image))
 
 
 def test_no_random_number_is_drawn_and_the_model_stays_as_it_is() -> None:
@@ -160,7 +164,7 @@ class Functional(nn.Module):
 def test_a_network_without_relu_layers_is_refused_in_one_sentence() -> None:
     with pytest.raises(
         InputError,
-        match="softplus takes the place of nn.ReLU layers, and Functional has none: its layers are Conv2d, GELU; a ",
+        match="softplus takes the place of nn.ReLU and nn.ReLU6 layers, and Functional has none: its layers are Conv2d, GELU; a ",
     ):
         swap_activations(Functional(with_layer=False), Activation())
     with pytest.raises(InputError, match="and Sequential has none: its layers are Flatten, Linear; a ReLU"):

@@ -112,28 +112,34 @@ class SmoothActivation(nn.Module):
 
     Args:
         activation: which function, and how sharp.
+        ceiling: value that a ReLU6 does not pass; the function f is then f(x) - f(x - ceiling), as ReLU6 is
+            ReLU(x) - ReLU(x - 6). None for a ReLU, which has none.
 
     >>> SmoothActivation(Activation(beta=3))
     SmoothActivation(softplus, beta=3)
     """
 
-    def __init__(self, activation: Activation) -> None:
+    def __init__(self, activation: Activation, ceiling: float | None = None) -> None:
         super().__init__()
-        self.activation = activation
+        self.activation, self.ceiling = activation, ceiling
 
     def forward(self, x: Tensor) -> Tensor:
-        return FUNCTIONS[self.activation.name](x, self.activation.beta)
+        function, beta = FUNCTIONS[self.activation.name], self.activation.beta
+        if self.ceiling is None:
+            return function(x, beta)
+        return function(x, beta) - function(x - self.ceiling, beta)
 
     def extra_repr(self) -> str:
-        return f"{self.activation.name}, beta={self.activation.beta:g}"
+        ceiling = "" if self.ceiling is None else f", ceiling={self.ceiling:g}"
+        return f"{self.activation.name}, beta={self.activation.beta:g}{ceiling}"
 
 
 def swap_activations(model: nn.Module, activation: Activation, *, example: Image | None = None) -> nn.Module:
-    """A copy of ``model`` in which a smooth function stands in the place of every ``nn.ReLU``.
+    """A copy of ``model`` in which a smooth function stands in the place of every ``nn.ReLU`` and ``nn.ReLU6``.
 
     One ReLU that is used in several places stays one module there; one that overwrites its input is replaced by a
     function that does not. Weights and names stay, so that a state_dict of either network fits the other. Other
-    activations, such as ``nn.ReLU6`` or ``nn.GELU``, are left alone.
+    activations, such as ``nn.LeakyReLU`` or ``nn.GELU``, are left alone.
 
     Args:
         model: any module; it stays as it is.
@@ -145,7 +151,7 @@ def swap_activations(model: nn.Module, activation: Activation, *, example: Image
         The copy, each submodule in the mode it had.
 
     Raises:
-        InputError: the model has no ``nn.ReLU``, or one forward pass on ``example`` calls ReLU as a function.
+        InputError: the model has neither layer, or one forward pass on ``example`` calls ReLU as a function.
 
     >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
     >>> swap_activations(network, Activation(name="silu", beta=2))[1]
@@ -154,16 +160,17 @@ def swap_activations(model: nn.Module, activation: Activation, *, example: Image
     model = copy.deepcopy(model)
     swapped: dict[nn.Module, SmoothActivation] = {}
     for name, module in list(model.named_modules(remove_duplicate=False)):
-        if not isinstance(module, nn.ReLU):
+        if not isinstance(module, nn.ReLU | nn.ReLU6):
             continue
-        smooth = swapped.setdefault(module, SmoothActivation(activation).train(module.training))
+        ceiling = 6.0 if isinstance(module, nn.ReLU6) else None
+        smooth = swapped.setdefault(module, SmoothActivation(activation, ceiling).train(module.training))
         if not name:
             return smooth
         parent, _, last = name.rpartition(".")
         setattr(model.get_submodule(parent), last, smooth)
     if not swapped:
         raise InputError(
-            f"{activation.name} takes the place of nn.ReLU layers, and {_titled(model)} has none: its layers are "
+            f"{activation.name} takes the place of nn.ReLU and nn.ReLU6 layers, and {_titled(model)} has none: its layers are "
             f"{', '.join(_layers(model))}; a ReLU that forward() calls as a function cannot be swapped, make it a layer"
         )
     if example is not None:
@@ -171,7 +178,7 @@ def swap_activations(model: nn.Module, activation: Activation, *, example: Image
     return model
 
 
-RELUS = (F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
+RELUS = (F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, F.relu6)
 """ReLU as a function, in all its spellings."""
 
 

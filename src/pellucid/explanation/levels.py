@@ -57,7 +57,7 @@ def examined(
     """Examine vanilla gradient maps of some images.
 
     Args:
-        model: network in eval mode, on the CPU.
+        model: network in eval mode, on any device.
         dataset: the split that the images are of.
         positions: of the images.
         reference: other images of the same network, of which figures are percentiles.
@@ -65,10 +65,11 @@ def examined(
     """
     base = replace(examination or Examination(), saliency=(NAME,))
     asked = replace(base, curves=replace(base.curves, region=default_region(min(dataset.shape[1:]))))
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     found = []
     for first in range(0, len(positions), BATCH):
         part = list(positions[first : first + BATCH])
-        x = dataset.take(torch.tensor(part)).float() / 255
+        x = dataset.take(torch.tensor(part)).to(device).float() / 255
         for index, finding in zip(part, examine(model, x, part, asked), strict=True):
             figures = finding.maps[NAME].figures
             percentiles = {name: reference.percentile(name, NAME, figures[name]) for name in FIGURES}

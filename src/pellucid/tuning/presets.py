@@ -46,6 +46,8 @@ class TuningPreset:
         family: of networks.
         size: of images.
         composition: what it is put together of.
+        layer_decay: learning rate of the first layer as a share of that of the last; None where it is regular
+            fine-tuning's.
         evidence: the file whose numbers chose it; None where it is a first guess.
     """
 
@@ -54,6 +56,7 @@ class TuningPreset:
     size: Size
     composition: Composition
     evidence: str | None
+    layer_decay: float | None = None
 
     def applied_to(self, experiment: Experiment, *, side: int, stage: str | None) -> Experiment:
         """An experiment with this way of training in place of its own.
@@ -69,8 +72,11 @@ class TuningPreset:
 
         method = self.composition.method(pgd, default_region(side))
         block = self.composition.block(stage) if stage is not None else None
+        tuning = experiment.fine_tuning
+        if self.layer_decay is not None and tuning is not None:
+            tuning = replace(tuning, layer_decay=self.layer_decay)
         return replace(
-            experiment, method=method, activation=self.composition.smooth(),
+            experiment, method=method, activation=self.composition.smooth(), fine_tuning=tuning,
             smoothing=None if block is None else replace(block, init="zero"),
         )  # fmt: skip
 
@@ -138,8 +144,9 @@ def tuning_preset(name: str, *, family: Family, size: Size) -> TuningPreset:
     """
     told = _file()[family][size][name]
     return TuningPreset(
-        name=name, family=family, size=size, composition=Composition.of(told["settings"]), evidence=told["evidence"]
-    )
+        name=name, family=family, size=size, composition=Composition.of(told["settings"]),
+        layer_decay=told.get("layer_decay"), evidence=told["evidence"],
+    )  # fmt: skip
 
 
 def tuning_presets() -> list[TuningPreset]:
