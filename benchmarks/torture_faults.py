@@ -222,7 +222,8 @@ def faults(measured: Command, root: Path, *, seconds: float) -> list[dict[str, A
         shutil.copytree(measured.undisturbed / "run", place / "run")
         fault.given(place)
         ended = forked(fault.words, place, before=fault.before, timeout=60)
-        found.append({"fault": fault.name, "code": ended.code, "said": (ended.err.strip().splitlines() or [""])[-1].replace(f"{place}/", "")[:200],
+        last = (ended.err.strip().splitlines() or [""])[-1].replace(f"{place}/", "")
+        found.append({"fault": fault.name, "code": ended.code, "said": last[:200],
                       "seconds": round(ended.seconds, 1), "wrong": _wrong(fault, ended, place)})  # fmt: skip
         shutil.rmtree(place)
     return found

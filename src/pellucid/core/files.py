@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,10 +13,8 @@ from pathlib import Path
 
 from pellucid.core.errors import InputError
 
-try:
+if sys.platform != "win32":  # where an open file cannot be removed anyhow
     import fcntl
-except ImportError:  # Windows, where an open file cannot be removed anyhow
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = [
     "check_readable",
@@ -232,7 +231,7 @@ def _remove_left_once(folder: Path) -> None:
 
 def _is_alone(handle: int) -> bool:
     """Lock an open file or folder for this process; False where another one has it."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -245,7 +244,7 @@ def _is_alone(handle: int) -> bool:
 
 def _opened_folder(folder: Path) -> int | None:
     """A locked handle of a folder; None where folders cannot be opened."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return None
     handle = os.open(folder, os.O_RDONLY)
     _is_alone(handle)

@@ -33,7 +33,7 @@ class _Loader(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in self.anchors and event.anchor not in self.size_of:
                 raise InputError(f"*{event.anchor} holds itself")
-            self._count(self.size_of.get(event.anchor, 1))
+            self._count(self.size_of.get(event.anchor or "", 1))
             return super().compose_node(parent, index)
         before, self.depth = self.nodes, self.depth + 1
         if self.depth > DEPTH:

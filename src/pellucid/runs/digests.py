@@ -76,7 +76,7 @@ def check_digest(file: Path, digests: Path, remedy: str, *, others: bool = False
     check_readable(file)
     if not file.exists():
         return
-    found = ""
+    found, written = "", ""
     for _ in range(2):  # once more, as another process may have written the file since the digests were read
         known = _recorded(digests).get(file.name)
         if known is None:
@@ -84,14 +84,14 @@ def check_digest(file: Path, digests: Path, remedy: str, *, others: bool = False
                 "note: files of runs that an older pellucid made have no digest, so that damage to them may pass unseen"
             )
             return
-        found = digest_of(file)
+        found, written = digest_of(file), next(iter(known), "")
         if found in known:
             return
     if others and not _is_marked(file):
         tell(f"note: {file} is not what was written there, another program has replaced it; it is taken as it is")
         return
     raise InputError(
-        f"{file} is damaged or was changed: its SHA-256 is {found[:12]}, {known[0][:12]} was written; {remedy}"
+        f"{file} is damaged or was changed: its SHA-256 is {found[:12]}, {written[:12]} was written; {remedy}"
     )
 
 

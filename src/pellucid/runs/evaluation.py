@@ -243,10 +243,10 @@ def evaluate(
             lacking = "dataset, the images that it is measured on" if dataset is None else "out, the folder to write to"
             raise InputError(f"a network that is a module needs {lacking}")
         run, subject = Path(out), given(network, dataset, split=evaluation.split, classes=classes, mean=mean, std=std)
+        experiment = of_object(network, dataset if isinstance(dataset, Data) else subject.dataset)
     with working_on(run) if fabric.is_global_zero else nullcontext():
         if subject is not None:
-            images = dataset if isinstance(dataset, Data) else subject.dataset
-            record(subject.network, of_object(network, images), subject.dataset, run)
+            record(subject.network, experiment, subject.dataset, run)
         if resume and _is_finished(RunDirectory(run), evaluation):
             return run
         if fabric.is_global_zero:

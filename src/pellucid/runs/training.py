@@ -112,13 +112,11 @@ def fit(
     if snapshots < 0:
         raise InputError(f"snapshots must be the epochs between two, or 0 for none, got {snapshots}")
     loggers = make_loggers(log, directory)
-    _check_directory(experiment, directory, resume)
-    if directory.is_finished:
+    if _is_done(experiment, directory, resume):
         return directory.path
     fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision, loggers=loggers)
     with working_on(directory.path) if fabric.is_global_zero else nullcontext():
-        _check_directory(experiment, directory, resume)  # once more, as nobody else changes it from here on
-        if directory.is_finished:
+        if _is_done(experiment, directory, resume):  # asked once more, as nobody else changes it from here on
             return directory.path
         if experiment.epochs == 0:
             launch(fabric, partial(_leave_as_given, experiment=experiment, directory=directory))
@@ -128,6 +126,12 @@ def fit(
         if not directory.weights.exists():  # a spawned process was stopped, which its parent is not told
             raise Interrupted("SIGTERM")
     return directory.path
+
+
+def _is_done(experiment: Experiment, directory: RunDirectory, resume: bool) -> bool:
+    """Whether nothing is left to do; a directory that holds something else is refused."""
+    _check_directory(experiment, directory, resume)
+    return directory.is_finished
 
 
 def _check_directory(experiment: Experiment, directory: RunDirectory, resume: bool) -> None:
