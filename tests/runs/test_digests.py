@@ -165,5 +165,7 @@ def test_a_second_evaluation_says_what_it_replaces(run, capsys) -> None:
     )
     evaluate(run, Evaluation(**vars(QUICK) | {"images": 3}), progress=False)
     assert "was measured before, with images 4 where 3 is asked for; its 4 rows stay" in capsys.readouterr().err
+    (run / ".rows-0123").mkdir()  # a process that was killed when its rows were whole may leave it
     evaluate(run, Evaluation(**vars(QUICK) | {"images": 3}), resume=True, progress=False)
+    assert [file.name for file in run.glob(".*")] == [".lock"]
     assert "measured before" not in capsys.readouterr().err

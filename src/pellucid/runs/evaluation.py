@@ -37,7 +37,7 @@ from pellucid.runs.lock import working_on
 from pellucid.runs.measurement import Measurement
 from pellucid.runs.provenance import begun, ended
 from pellucid.runs.recording import of_object, record
-from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows
+from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows, remove_parts
 from pellucid.runs.settings import read_experiment
 from pellucid.runs.trained import load_network, open_run
 from pellucid.saliency import Channels, Explain, as_saliency, by_name
@@ -248,6 +248,8 @@ def evaluate(
         if subject is not None:
             record(subject.network, experiment, subject.dataset, run)
         if resume and _is_finished(RunDirectory(run), evaluation):
+            if fabric.is_global_zero:
+                remove_parts(RunDirectory(run))  # of a process that was killed when its rows were whole
             return run
         if fabric.is_global_zero:
             _tell_replaced(RunDirectory(run), evaluation, resume)

@@ -27,7 +27,7 @@ from pellucid.runs.measurement import Measurement
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
 
-__all__ = ["ROWS_FORMAT", "begin_parts", "chosen_images", "measure_rows", "pictures_at"]
+__all__ = ["ROWS_FORMAT", "begin_parts", "chosen_images", "measure_rows", "pictures_at", "remove_parts"]
 
 ROWS_FORMAT = 1
 
@@ -43,12 +43,22 @@ def begin_parts(fabric: Fabric, directory: RunDirectory, key: str, *, resume: bo
     """
     parts = directory.parts(key)
     if fabric.is_global_zero:
-        for stale in directory.all_parts:
-            if not resume or stale != parts:
-                shutil.rmtree(stale)
+        remove_parts(directory, but=parts if resume else None)
         parts.mkdir(exist_ok=True)
     fabric.barrier()
     return parts
+
+
+def remove_parts(directory: RunDirectory, *, but: Path | None = None) -> None:
+    """Remove what interrupted evaluations have measured.
+
+    Args:
+        directory: of the run.
+        but: folder that stays.
+    """
+    for stale in directory.all_parts:
+        if stale != but:
+            shutil.rmtree(stale)
 
 
 def measure_rows(
