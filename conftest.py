@@ -2,10 +2,14 @@
 
 import os
 import random
+import shutil
 import sys
+import tempfile
 
 # Before NumPy and torch are imported, and for the processes that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
+# What tests have named is theirs alone, and gone with them.
+os.environ["PELLUCID_STATE"] = tempfile.mkdtemp(prefix="pellucid-state-")
 
 import numpy as np
 import pytest
@@ -23,6 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take only the random order from pytest-randomly, which would seed anew for each run."""
     if hasattr(config.option, "randomly_reset_seed"):
         config.option.randomly_reset_seed = False
+
+
+def pytest_unconfigure() -> None:
+    """Remove what the tests have named."""
+    shutil.rmtree(os.environ["PELLUCID_STATE"], ignore_errors=True)
 
 
 # A fixture may be made for a whole module or session, by whichever test asks first: it starts from the seed as well.

@@ -2,6 +2,7 @@ from .attacks import (
     PGD as PGD,
     fgsm as fgsm,
 )
+from .config import trust as trust
 from .core.errors import InputError as InputError
 from .core.types import (
     Batch as Batch,

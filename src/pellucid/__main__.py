@@ -1,6 +1,10 @@
 """``python -m pellucid``."""
 
+import os
 import sys
+
+if not sys.flags.safe_path and os.path.abspath(sys.path[0]) == os.getcwd():
+    del sys.path[0]  # `-m` puts the current folder first, where any file could take the place of a package
 
 from pellucid.cli import main
 

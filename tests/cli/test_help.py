@@ -11,7 +11,8 @@ import pytest
 
 from pellucid.cli import COMMANDS, main
 from pellucid.cli.study import ACTIONS
-from pellucid.config import _classes, _known, _options, import_name
+from pellucid.config import import_name
+from pellucid.config.declared import classes_of, known_classes, options_of
 
 HELP = [[name] for name in COMMANDS] + [["study", action] for action in ACTIONS]
 SETTINGS = {
@@ -37,7 +38,7 @@ def accepted(kind: type, prefix: str = "") -> set[str]:
     """The names of the settings of a dataclass, and of those within."""
     names, hints = set(), get_type_hints(kind)
     for field in dataclasses.fields(kind):
-        inner = [one for one in _classes(_options(hints[field.name])) if not inspect.isabstract(one)]
+        inner = [one for one in classes_of(options_of(hints[field.name])) if not inspect.isabstract(one)]
         names |= accepted(inner[0], f"{prefix}{field.name}.") if inner else {prefix + field.name}
     return names
 
@@ -72,7 +73,7 @@ def test_help_tells_the_settings_that_are_accepted(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("place", ["method", "method.saliency"])
 def test_help_of_a_class_tells_its_fields(capsys: pytest.CaptureFixture[str], place: str) -> None:
     declared = {"method": "pellucid.methods.Method", "method.saliency": "pellucid.saliency.SaliencyMethod"}
-    known = _known([import_name(declared[place])])
+    known = known_classes([import_name(declared[place])])
     assert len(known) >= 3
     every = told(capsys, ["train", f"--{place}.help"])
     for name, kind in known.items():

@@ -18,6 +18,7 @@ from pellucid import (
     AdversarialTraining,
     Data,
     Experiment,
+    FineTuning,
     Network,
     Objective,
     Optimizer,
@@ -252,3 +253,33 @@ def test_a_trainer_of_the_older_package_takes_it(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "True", done.stderr
+
+
+def test_a_pretrained_network_is_tuned() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    before = copy.deepcopy(network.state_dict())
+    tuning = FineTuning(freeze=("0",), batchnorm="frozen", layer_decay=0.1, warmup=0.5)
+    batches = DataLoader(Indexed(TensorDataset(torch.rand(8, 1, 8, 8), torch.arange(8) % 3)), batch_size=4)
+    module = LightningObjective(
+        Objective(network, Regular(), 8, 4), schedule=Schedule(name="cosine"), fine_tuning=tuning
+    )
+    trainer = lightning.Trainer(
+        max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, batches)
+    after = network.state_dict()
+    kept = {name for name in before if torch.equal(before[name], after[name])}
+    assert kept == {"0.weight", "0.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"}
+    rates = [group["initial_lr"] for group in trainer.optimizers[0].param_groups]
+    assert rates[0] == pytest.approx(0.1 * rates[-1]) and len(rates) == 2
+
+
+@pytest.mark.parametrize(
+    ("choice", "instead"),
+    [({"clip": 1.0}, "gradient_clip_val"), ({"accumulate": 2}, "accumulate_grad_batches"), ({"ema": 0.9}, "EMAWeight")],
+)
+def test_what_lightning_does_itself_is_named(choice: dict[str, float], instead: str) -> None:
+    (name,) = choice
+    with pytest.raises(InputError, match=rf"fine_tuning\.{name} is not followed .*{instead}"):
+        LightningObjective(Objective(nn.Linear(2, 2), Regular(), 8, 4), fine_tuning=FineTuning(**choice))

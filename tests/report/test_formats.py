@@ -145,6 +145,15 @@ def test_latex_takes_no_name_for_an_option_of_the_line_break(name: str) -> None:
     assert len(rows) == 2 and all(row.startswith("{}" + name) for row in rows)
 
 
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1+1", "-run", "@run", "\trun", "\rrun", "＝run"])
+def test_csv_runs_nothing_in_a_spreadsheet(name: str) -> None:
+    named = _named(name)
+    named[name] |= {"method": name, "smoothing": name}
+    row = next(csv.DictReader(io.StringIO(render(named, "csv"), newline="")))
+    assert row["run"] == row["method"] == row["smoothing"] == f"'{name}"
+    assert row["gini"] == "0.5"
+
+
 def test_csv_quotes_names() -> None:
     name = 'a,"b"\nc'
     assert next(csv.DictReader(io.StringIO(render(_named(name), "csv"))))["run"] == name

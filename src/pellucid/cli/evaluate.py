@@ -36,7 +36,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     add_engine(parser)
     own, of_network = _parted(arguments)
     evaluation, parsed = parser.parse(own)
-    from pellucid.config import from_config, read_yaml
+    from pellucid.config import read_config
     from pellucid.runs import evaluation as measured
     from pellucid.runs.directory import RunDirectory
     from pellucid.runs.training import is_first_process
@@ -49,7 +49,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         if is_first_process():
             print(run)
         if evaluation.budget is not None and number == 0:  # what fits is the same for all, so that they compare
-            made = from_config(read_yaml(RunDirectory(run).evaluation), type(evaluation))
+            made = read_config(RunDirectory(run).evaluation, type(evaluation))
             evaluation = replace(made, budget=None)
 
 

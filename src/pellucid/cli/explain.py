@@ -83,8 +83,11 @@ def explain(arguments: Sequence[str]) -> None:
 
 def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
     """The network that is explained, and the words that name its images."""
+    from pellucid.config.trusted import name_typed
     from pellucid.explanation.explained_network import class_names, of_network, of_run
 
+    for named in (parsed.network or "", *names(parsed.saliency)):
+        name_typed(named)
     if parsed.network is None:
         for name in ("weights", "mean", "std"):
             if getattr(parsed, name):

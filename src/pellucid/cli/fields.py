@@ -211,6 +211,8 @@ def _accepted(module: str, annotation: ast.expr | None) -> tuple[Class | None, s
             return next((inner for inner, _ in parts if inner), None), "|".join(word for _, word in parts if word)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=values):
             return None, "|".join(str(ast.literal_eval(v)) for v in getattr(values, "elts", [values]))
+        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, *_])):
+            return _accepted(module, inner)
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=items)):
             return None, f"{_accepted(module, items[0])[1] or 'TEXT'},..."
         case ast.Subscript(value=ast.Name(id=name)):

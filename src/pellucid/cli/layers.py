@@ -41,6 +41,7 @@ def layers(arguments: Sequence[str]) -> None:
 
 
 def _network(parsed: Any) -> "ExplainedNetwork":
+    from pellucid.config.trusted import name_typed
     from pellucid.core.randomness import fork
     from pellucid.explanation.explained_network import of_network, of_run
 
@@ -56,6 +57,7 @@ def _network(parsed: Any) -> "ExplainedNetwork":
         options = None
     if not isinstance(options, dict):
         raise InputError(f"options must be a JSON object such as '{{\"width\": 16}}', got {parsed.options!r}")
+    name_typed(parsed.network)
     with fork(0, "layers"):
         return of_network(
             parsed.network, options=options, size=parsed.size or 224, channels=parsed.channels or 3,

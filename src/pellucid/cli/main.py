@@ -54,8 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _overview().parse_args(arguments)
         _overview().print_help()
         return 0
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # so that a network or method of the user's own is found beside them
     usable_streams()
     try:
         with stopping_signals():
@@ -63,8 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise InputError(f"the command comes first, got {arguments[0]!r} before {name!r}")
             if name not in COMMANDS:
                 raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
+            from pellucid.config.trusted import command_line
+
             command = getattr(import_module(f"pellucid.cli.{COMMANDS[name][0]}"), name)
-            code = command(arguments[1:]) or 0
+            with command_line(Path.cwd()):  # a network or method that the user names is looked for beside them, too
+                code = command(arguments[1:]) or 0
             sys.stdout.flush()  # what cannot be written is told here, and not when Python ends
             return code
     except InputError as error:

@@ -9,13 +9,17 @@ import copy
 import dataclasses
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import yaml
 
 from pellucid.cli.fields import Class, Field, find_class, flags
-from pellucid.config import Text, from_config, import_name, read_yaml, to_config
+from pellucid.config import Text, from_config, import_name, read_yaml, to_config, trust
+from pellucid.config.objects import typed_names
+from pellucid.config.trusted import check_trusted, is_import_path, name_typed, reading
 from pellucid.core.errors import InputError
 from pellucid.core.plain_data import parse_yaml
 
@@ -33,6 +37,13 @@ class _Formatter(argparse.HelpFormatter):
         return f"{action.help or ''} (default: %(default)s)" if told else action.help or ""
 
 
+class _Trust(argparse.Action):
+    """Trusts a package as soon as it is read, before any file is."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        trust(values)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose mistakes are one sentence, and which reads the settings of a dataclass beside its own options.
 
@@ -48,6 +59,10 @@ class Parser(argparse.ArgumentParser):
             prog=f"pellucid {command}", description=description, allow_abbrev=False, formatter_class=_Formatter
         )
         self.settings = settings
+        self.add_argument(
+            "--trust", action=_Trust, metavar="PACKAGE",
+            help="let run directories and files of settings name code of this package; may be given again",
+        )  # fmt: skip
         if config:
             self.add_argument("--config", metavar="FILE", help="YAML file of settings; flags after it override it")
             self.add_argument("--print_config", action="store_true", help="print the settings as such a file and stop")
@@ -82,8 +97,9 @@ class Parser(argparse.ArgumentParser):
         """
         words, settings = self._split(arguments)
         files = [_read_config(value) if name == "config" else {} for name, value in settings]
-        for config in files:
-            self._take_own_options(config)
+        with self._reading(settings):
+            for config in files:
+                self._take_own_options(config)
         if "--print_config" in words:  # a file of settings is of no run
             for action in self._actions:
                 if not action.option_strings:
@@ -98,14 +114,22 @@ class Parser(argparse.ArgumentParser):
             self._put_over(data, zip(settings, files, strict=True), fields, options)
             return data
 
-        data = given_over({**own})
-        if underneath is not None and (below := underneath(data, parsed)):
-            data = given_over({**own, **copy.deepcopy(dict(below))})
-        made = from_config(data, kind)
+        # A word that the user typed is told from one that a file says: it is a `Text`.
+        with self._reading(settings):
+            data = given_over({**own})
+            if underneath is not None and (below := underneath(data, parsed)):
+                data = given_over({**own, **copy.deepcopy(dict(below))})
+            made = from_config(data, kind)
         if options.get("print_config"):
             print(yaml.safe_dump(to_config(made), sort_keys=False, allow_unicode=True), end="")
             raise SystemExit(0)
         return made, parsed
+
+    @staticmethod
+    def _reading(settings: Iterable[tuple[str, Any]]) -> AbstractContextManager[None]:
+        """While it lasts, settings are made of which some may be a stranger's: those that a file says."""
+        paths = [value for name, value in settings if name == "config"]
+        return reading(paths[-1], Path(paths[-1]).read_bytes()) if paths else nullcontext()
 
     def _put_over(
         self,
@@ -131,8 +155,10 @@ class Parser(argparse.ArgumentParser):
     def _take_own_options(self, config: dict[str, Any]) -> None:
         """Take what a file says of the command's own options, such as ``devices``, which flags override."""
         for action in self._actions:
-            if action.option_strings and action.dest in config.keys() - {"config", "print_config", "help"}:
+            if action.option_strings and action.dest in config.keys() - {"config", "print_config", "help", "trust"}:
                 value = config.pop(action.dest)
+                if action.dest == "network" and is_import_path(str(value)):
+                    check_trusted(str(value), action.dest)
                 if value is not None:
                     self.set_defaults(**{action.dest: value if action.nargs == 0 else str(value)})
 
@@ -228,6 +254,7 @@ def _choices(kind: Class, place: str) -> list[Class]:
 
 def _foreign(path: str) -> Class:
     """A class of the user's own, which may be exported from elsewhere than where it is defined."""
+    name_typed(path)
     kind = import_name(path)
     try:
         return find_class(f"{kind.__module__}.{kind.__qualname__}")
@@ -259,7 +286,7 @@ def _merge(data: dict[str, Any], new: dict[str, Any]) -> None:
 
 def _mapping(text: str) -> Any:
     try:
-        return parse_yaml(text, "a mapping")
+        return typed_names(parse_yaml(text, "a mapping"))
     except InputError:
         raise InputError(f"a mapping is given as YAML, such as '{{name: value}}', got {text}") from None
 

@@ -1,4 +1,4 @@
-"""``pellucid study``: new, preregister, serve, simulate, export, analyze. None of it imports torch."""
+"""``pellucid study``: new, preregister, serve, simulate, backup, export, analyze. None of it imports torch."""
 
 import os
 import sys
@@ -75,6 +75,7 @@ def _serve(arguments: Sequence[str]) -> None:
     with (
         closing(listen(parsed.host, parsed.port)) as bound,
         closing(Store.open(parsed.study, parsed.database)) as store,
+        store.only_server(),
     ):
         password, fresh = researcher_password(store, os.environ.get("PELLUCID_STUDY_PASSWORD"))
         app = application(parsed.study, store, password=password, url=parsed.url)
@@ -82,6 +83,8 @@ def _serve(arguments: Sequence[str]) -> None:
         print(f"participants  {address}/\nresearcher    {address}/researcher", flush=True)
         if fresh:
             print(f"password      {fresh} (shown this once)", flush=True)
+        browser = f"{address}/researcher/browser/{app.state.site.tokens.new_browser()}"
+        print(f"your browser  {browser} (open it once, and nobody's guessing can keep you out)", flush=True)
         if not frozen:
             print("pellucid: the study is not frozen; `pellucid study preregister` does it", file=sys.stderr)
         try:
@@ -113,6 +116,19 @@ def _simulate(arguments: Sequence[str]) -> None:
             through_http=parsed.through_http,
         )  # fmt: skip
     print(f"{finished} synthetic participants finished")
+
+
+def _backup(arguments: Sequence[str]) -> None:
+    parser = _on_study("backup", "Copy every answer into one file, also while the study is served.")
+    parser.add_argument("--out", type=Path, required=True, help="the file to write, such as answers-monday.sqlite")
+    _add_database(parser)
+    parsed = parser.parse_args(arguments)
+    from pellucid.study.folder import read_study
+    from pellucid.study.store import Store
+
+    read_study(parsed.study)
+    with closing(Store.open(parsed.study, parsed.database, create=False)) as store:
+        print(store.backup(parsed.out))
 
 
 def _export(arguments: Sequence[str]) -> None:
@@ -179,6 +195,7 @@ ACTIONS = {
     "preregister": ("freeze a study and print its hash", _preregister),
     "serve": ("serve it to participants", _serve),
     "simulate": ("let synthetic participants take part", _simulate),
+    "backup": ("copy the answers into one file, also while it is served", _backup),
     "export": ("write the answers as tables", _export),
     "analyze": ("analyse them as it was registered", _analyze),
 }

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_readable
 
-__all__ = ["parse_yaml", "read_json", "read_yaml"]
+__all__ = ["content_of", "parse_yaml", "read_json", "read_yaml"]
 
 LARGEST = {"YAML": 4 << 20, "JSON": 64 << 20}
 """Bytes that a file may hold."""
@@ -61,11 +61,11 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parse_yaml(text: str, where: str) -> Any:
+def parse_yaml(content: str | bytes, where: str) -> Any:
     """The plain data that YAML says.
 
     Args:
-        text: the document.
+        content: the document, in UTF-8 where it is bytes.
         where: what a message calls it, such as its path.
 
     Raises:
@@ -79,7 +79,7 @@ def parse_yaml(text: str, where: str) -> Any:
     pellucid.InputError: settings.yaml cannot be read as YAML: *a holds itself
     """
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(content.decode("utf-8") if isinstance(content, bytes) else content, Loader=_Loader)
     # PyYAML lets these through where a date, a number or a nesting cannot be.
     except (yaml.YAMLError, InputError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{where} cannot be read as YAML: {' '.join(str(error).split())[:300]}") from None
@@ -91,7 +91,7 @@ def read_yaml(path: str | Path) -> Any:
     Raises:
         InputError: as `parse_yaml` says, or no file that ends.
     """
-    return parse_yaml(_text(path, "YAML"), str(path))
+    return parse_yaml(content_of(path, "YAML"), str(path))
 
 
 def read_json(path: str | Path, remedy: str = "") -> Any:
@@ -104,21 +104,27 @@ def read_json(path: str | Path, remedy: str = "") -> Any:
     Raises:
         InputError: no JSON, too large or too deep, or no file that ends.
     """
-    text = _text(path, "JSON")
+    content = content_of(path, "JSON")
     try:
-        return json.loads(text)
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON ({' '.join(str(error).split())[:200]}){remedy and '; '}{remedy}") from None
 
 
-def _text(path: str | Path, kind: str) -> str:
+def content_of(path: str | Path, kind: Literal["YAML", "JSON"]) -> bytes:
+    """What a file of settings or facts holds.
+
+    Args:
+        path: of a file that exists.
+        kind: what it should hold, which decides how large it may be.
+
+    Raises:
+        InputError: it is too large for that, or no file that ends.
+    """
     path = Path(path)
     check_readable(path)
     with path.open("rb") as file:
         content = file.read(LARGEST[kind] + 1)
     if len(content) > LARGEST[kind]:
         raise InputError(f"{path} holds more than {LARGEST[kind] >> 20} MB, which is no {kind} of settings or facts")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} cannot be read as {kind}: {error}") from None
+    return content

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from pellucid.config import ImportPath
 from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 
@@ -110,7 +111,7 @@ mnist, cifar10, pcam, truth:beside, truth:composite, truth:composite-colour, tru
 folder, huggingface, and the import path of your own, such as my_package:make_dataset
     """
 
-    name: str = "fashion-mnist"
+    name: ImportPath = "fashion-mnist"
     path: str | None = None
     table: str | None = None
     group: str | None = None

@@ -53,6 +53,14 @@ def reader(path: str, group: str | None = None) -> Callable[..., "Examples | Non
             "('train', 'validation' or 'test') and returns a torch.utils.data.Dataset"
         )
 
+    if path.replace(":", ".").startswith("pellucid.") and not (
+        isinstance(factory, type) and issubclass(factory, torch.utils.data.Dataset)
+    ):
+        raise InputError(
+            f"dataset {path!r} is of pellucid itself and must name a class of torch.utils.data.Dataset, got "
+            f"{factory!r:.80}"
+        )
+
     def read(split: str, *, size: int | None, channels: int, classes: tuple[str, ...] | None) -> Examples | None:
         place = f"{path}({split!r})"
         try:

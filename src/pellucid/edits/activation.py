@@ -170,8 +170,9 @@ def swap_activations(model: nn.Module, activation: Activation, *, example: Image
         setattr(model.get_submodule(parent), last, smooth)
     if not swapped:
         raise InputError(
-            f"{activation.name} takes the place of nn.ReLU and nn.ReLU6 layers, and {_titled(model)} has none: its layers are "
-            f"{', '.join(_layers(model))}; a ReLU that forward() calls as a function cannot be swapped, make it a layer"
+            f"{activation.name} takes the place of nn.ReLU and nn.ReLU6 layers, and {_titled(model)} has none: its "
+            f"layers are {', '.join(_layers(model))}; a ReLU that forward() calls as a function cannot be swapped, "
+            "make it a layer"
         )
     if example is not None:
         _refuse_functional(model, example)

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from pellucid.config import from_config, read_yaml
+from pellucid.config import read_config
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.notes import tell
@@ -129,7 +129,7 @@ def _evaluation(directory: RunDirectory) -> "Evaluation | None":
     file = directory.evaluation
     if not file.is_file() or not directory.is_evaluated:
         return None
-    evaluation: Evaluation = from_config(read_yaml(file), Evaluation)
+    evaluation: Evaluation = read_config(file, Evaluation)
     return evaluation
 
 

@@ -8,6 +8,7 @@
 """
 
 import json
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,12 @@ def _weights(folder: Path) -> dict[str, Tensor]:
         from safetensors.torch import load_file
 
         return load_file(folder / "model.safetensors")
-    weights: dict[str, Tensor] = torch.load(folder / "model.pt", map_location="cpu", weights_only=True)
+    try:
+        weights: dict[str, Tensor] = torch.load(folder / "model.pt", map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError):
+        raise ValueError(
+            f"{folder / 'model.pt'} is damaged or holds other objects than tensors, which may run code"
+        ) from None
     return weights
 
 

@@ -19,6 +19,8 @@ from pellucid.core.types import Batch, Image, Logits
 from pellucid.integrations import missing
 from pellucid.methods.objective import Objective
 from pellucid.methods.terms import accuracy, cross_entropy
+from pellucid.runs.fine_tuning import FineTuning
+from pellucid.runs.layers import freeze, parameter_groups
 from pellucid.runs.settings import Optimizer, Schedule
 
 if TYPE_CHECKING:
@@ -81,16 +83,25 @@ class LightningObjective(LightningModule):
         objective: network, method and its state.
         optimizer: as in `pellucid.Experiment`.
         schedule: of the learning rate, stepped after every optimizer step.
+        fine_tuning: what of a pretrained network stays as it is, and how fast its layers move; ``warmup`` too. What
+            Lightning does itself is refused: clipping, accumulation, averages of weights, early stopping.
 
     Raises:
-        InputError: when fitting: a batch without positions, more training images than the objective was made for, or
-            a schedule for a run without an end.
+        InputError: a choice that is Lightning's; and when fitting: a batch without positions, more training images
+            than the objective was made for, or a schedule for a run without an end.
     """
 
     def __init__(
-        self, objective: Objective, *, optimizer: Optimizer | None = None, schedule: Schedule | None = None
+        self,
+        objective: Objective,
+        *,
+        optimizer: Optimizer | None = None,
+        schedule: Schedule | None = None,
+        fine_tuning: FineTuning | None = None,
     ) -> None:
         super().__init__()
+        self.fine_tuning = fine_tuning or FineTuning()
+        _check_choices(self.fine_tuning)
         self.objective = objective
         self.optimizer = optimizer or Optimizer()
         self.schedule = schedule or Schedule()
@@ -102,6 +113,10 @@ class LightningObjective(LightningModule):
         """The network's logits."""
         logits: Logits = self.objective.model(x)
         return logits
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit":
+            freeze(self.objective.model, self.fine_tuning)
 
     def on_train_start(self) -> None:
         dataset = getattr(self.trainer.train_dataloader, "dataset", None)
@@ -130,7 +145,11 @@ class LightningObjective(LightningModule):
         self.log_dict(scores, on_epoch=True, sync_dist=True, batch_size=len(image))
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer.build(self.objective.parameters())
+        tuning = self.fine_tuning
+        groups = parameter_groups(
+            self.objective, self.objective.model, lr=self.optimizer.lr, layer_decay=tuning.layer_decay
+        )
+        optimizer = self.optimizer.build(groups)
         total = self.trainer.estimated_stepping_batches
         epochs = self.trainer.max_epochs or 0
         if total == float("inf"):
@@ -139,8 +158,35 @@ class LightningObjective(LightningModule):
             if self.schedule.name == "steps":
                 raise InputError("schedule 'steps' counts epochs: give the Trainer max_epochs and no max_steps")
             epochs = 1
-        schedule = self.schedule.build(optimizer, steps_per_epoch=int(total) // epochs, epochs=epochs)
+        schedule = self.schedule.build(
+            optimizer, steps_per_epoch=int(total) // epochs, epochs=epochs, rising=round(tuning.warmup * int(total))
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+INSTEAD = {
+    "head_epochs": "train twice, first with freeze",
+    "ema": "lightning.pytorch.callbacks.EMAWeightAveraging",
+    "keep": "lightning.pytorch.callbacks.ModelCheckpoint(monitor='validation_accuracy', mode='max')",
+    "score": "lightning.pytorch.callbacks.ModelCheckpoint(monitor=...)",
+    "patience": "lightning.pytorch.callbacks.EarlyStopping(monitor=...)",
+    "clip": "Trainer(gradient_clip_val=...)",
+    "accumulate": "Trainer(accumulate_grad_batches=...)",
+    "class_weights": "Objective(class_weights=...)",
+    "sampling": "torch.utils.data.WeightedRandomSampler",
+    "label_smoothing": "Objective(label_smoothing=...)",
+    "running_statistics": "Objective(running_statistics=...)",
+}
+"""What does in Lightning what these choices of FineTuning do in `pellucid.fit`."""
+
+
+def _check_choices(tuning: FineTuning) -> None:
+    plain = FineTuning()
+    for name, other in INSTEAD.items():
+        if getattr(tuning, name) != getattr(plain, name):
+            raise InputError(
+                f"fine_tuning.{name} is not followed in Lightning's Trainer, got {getattr(tuning, name)!r}; use {other}"
+            )
 
 
 def _batch(batch: Any) -> Batch:

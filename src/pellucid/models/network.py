@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pellucid.config import import_name
+from pellucid.config import CodeOptions, ImportPath, import_name
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError, raised
 from pellucid.core.modes import evaluating
@@ -81,9 +81,9 @@ class Network:
     'strict'
     """
 
-    name: str = "lenet5"
+    name: ImportPath = "lenet5"
     weights: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: CodeOptions = field(default_factory=dict)
     normalize: bool | Literal["data"] = True
     head: Literal["strict", "new"] = "strict"
     mean: tuple[float, ...] | None = None
@@ -286,6 +286,7 @@ def _imported(network: Network, classes: int, shape: tuple[int, int, int]) -> nn
         raise InputError(
             f"network {network.name!r} must name a callable that returns an nn.Module, got {type(factory).__name__}"
         )
+    _check_makes_network(factory, network.name)
     signature = inspect.signature(factory)
     anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
     offered = {"num_classes": classes, "in_channels": shape[0]}
@@ -304,6 +305,17 @@ def _imported(network: Network, classes: int, shape: tuple[int, int, int]) -> nn
     if not isinstance(net, nn.Module):
         raise InputError(f"network {network.name!r} must return an nn.Module, got {type(net).__name__}")
     return net
+
+
+def _check_makes_network(factory: Callable[..., Any], name: str) -> None:
+    """Refuse a class, or a function of pellucid's own, that is known to make something else; it is not called."""
+    made = factory if isinstance(factory, type) else getattr(factory, "__annotations__", {}).get("return")
+    ours = name.replace(":", ".").startswith("pellucid.")
+    if (isinstance(made, type) and not issubclass(made, nn.Module)) or (ours and not isinstance(made, type)):
+        raise InputError(
+            f"network {name!r} must name a torch.nn.Module or a function that is declared to return one, got "
+            f"{factory!r:.80}"
+        )
 
 
 def _take_logits(name: str, model: nn.Sequential, classes: int, shape: tuple[int, int, int]) -> None:

@@ -1,6 +1,5 @@
 """A comparison written down: text for a terminal, CSV, LaTeX, Markdown, HTML or JSON."""
 
-import csv
 import io
 import json
 import math
@@ -10,6 +9,7 @@ from itertools import groupby
 from typing import Any, Literal, get_args
 
 from pellucid.core.errors import InputError
+from pellucid.core.spreadsheet import write_row
 from pellucid.report.caveats import merged
 from pellucid.report.measures import saliency_title, written
 from pellucid.report.words import number
@@ -128,16 +128,15 @@ def _json(comparison: Mapping[str, Any]) -> str:
 def _csv(comparison: Comparison) -> str:
     names = [measure.name for measure in _measures(comparison)]
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     ends = ("", "_low", "_high", "_n")
-    writer.writerow(["run", "method", *BESIDE, *(name + end for name in names for end in ends)])
+    write_row(out, ["run", "method", *BESIDE, *(name + end for name in names for end in ends)])
     for key, run in comparison.items():
         cells = [
             "" if name not in run["metrics"] else run["metrics"][name][part]
             for name in names
             for part in ("mean", "low", "high", "n")
         ]
-        writer.writerow([key, run["method"], *(run.get(part) for part in BESIDE), *cells])
+        write_row(out, [key, run["method"], *(run.get(part) for part in BESIDE), *cells])
     return out.getvalue()
 
 

@@ -8,6 +8,7 @@ from .directory import (
 from .evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .facts import DataFacts as DataFacts
 from .fine_tuning import FineTuning as FineTuning
+from .layers import freeze as freeze, parameter_groups as parameter_groups
 from .predictions import predict as predict
 from .settings import (
     Experiment as Experiment,

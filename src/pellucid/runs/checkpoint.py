@@ -1,10 +1,8 @@
 """How far a training is: its losses so far, its log, and everything that resuming needs."""
 
-import csv
 import dataclasses
 import io
 import math
-import pickle
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -17,6 +15,8 @@ from torch.optim.swa_utils import AveragedModel
 from pellucid.config import write_json, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.core.spreadsheet import write_table
+from pellucid.core.torch_files import read_torch_file, reason_of
 from pellucid.data import Dataset
 from pellucid.methods.method import sample_numbers
 from pellucid.methods.objective import Objective
@@ -58,9 +58,7 @@ def write_rows(directory: RunDirectory, rows: list[dict[str, Any]]) -> None:
     """Write the log, one row an epoch; of no epoch its first columns alone."""
     names = list(dict.fromkeys(name for row in rows for name in row)) or ["epoch", "step", "seconds"]
     with whole_file(directory.training) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+        write_table(file, names, rows)
 
 
 def write_weights(directory: RunDirectory, weights: Mapping[str, Tensor]) -> None:
@@ -263,7 +261,7 @@ class Checkpoint:
             )
         try:
             # On the CPU: the optimizer keeps its step counts where it finds them, and reads them at every step.
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            state = read_torch_file(file)
             self.objective.load_state_dict(state["objective"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
@@ -275,8 +273,10 @@ class Checkpoint:
                 self.average.load_state_dict(state["average"])
             if self.selection is not None:
                 self.selection.load_state_dict(state["selection"])
-        except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
+        except InputError:
+            raise
+        except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
+            reason = " ".join(reason_of(error).split())[:200]
             raise InputError(f"{file} is no checkpoint of this experiment: {reason}") from None
         if self.fabric.is_global_zero:
             begun(self.directory, "resumed training", self.fabric.device, processes=self.fabric.world_size)

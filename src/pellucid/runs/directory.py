@@ -25,6 +25,7 @@ from pellucid.core.errors import InputError, raised
 from pellucid.core.files import check_readable, remove_left
 from pellucid.core.label_sets import label_words
 from pellucid.core.plain_data import read_json
+from pellucid.core.spreadsheet import rows_of
 from pellucid.runs.comparability import check_comparable
 from pellucid.runs.digests import check_digest, digest_of
 from pellucid.runs.facts import DataFacts, read_facts
@@ -284,14 +285,14 @@ class Run:
         check_readable(file)
         try:
             with file.open(newline="", encoding="utf-8") as opened:
-                reader = csv.DictReader(opened)
-                rows, names = list(reader), reader.fieldnames
+                names, read = rows_of(opened)
+                rows = list(read)
             if not names:
                 raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
             return {key: np.array([float(row[key] or "nan") for row in rows]) for key in names}
+        except InputError:
+            raise
         except (ValueError, TypeError, KeyError, csv.Error) as error:
-            if isinstance(error, InputError):
-                raise
             raise InputError(
                 f"{file} is damaged, a row for each epoch with a number in each column is accepted "
                 f"({raised(error)[:100]}); restore it, or train again"

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.multiprocessing.spawn import ProcessRaisedException
 from tqdm import tqdm
 
+from pellucid.config.trusted import carried
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.runs.directory import RunDirectory
@@ -112,7 +113,7 @@ def make_loggers(log: Log | None, directory: RunDirectory) -> list[Logger]:
 def launch(fabric: Fabric, work: Callable[[Fabric], None]) -> None:
     """Do the work in every process of ``fabric``; a user's mistake found in a child process is told as one."""
     try:
-        fabric.launch(work)
+        fabric.launch(carried(work))
     except ProcessRaisedException as error:
         last = str(error).strip().splitlines()[-1]
         name, _, sentence = last.partition(": ")

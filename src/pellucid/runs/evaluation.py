@@ -16,7 +16,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from pellucid.config import from_config, read_yaml, to_config, write_yaml
+from pellucid.config import ImportPath, read_config, read_yaml, to_config, write_yaml
 from pellucid.core.checks import at_least, one_of, positive
 from pellucid.core.errors import InputError
 from pellucid.core.notes import tell
@@ -96,7 +96,7 @@ class Evaluation:
     """
 
     images: int = 1000
-    metrics: tuple[str | Metric, ...] = ("default",)
+    metrics: tuple[ImportPath | Metric, ...] = ("default",)
     split: Literal["test", "validation"] = "test"
     saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
     stability: tuple[str, ...] | None = None
@@ -264,7 +264,7 @@ def _tell_replaced(run: RunDirectory, evaluation: Evaluation, resume: bool) -> N
         return
     try:
         count = pq.read_metadata(run.rows).num_rows
-        there = to_config(from_config(read_yaml(run.evaluation), Evaluation))
+        there = to_config(read_config(run.evaluation, Evaluation))
     except (pa.ArrowInvalid, OSError, InputError):  # damaged, or of metrics that are not here
         tell(f"note: {run.rows} is there and cannot be read; it is written anew")
         return
@@ -286,7 +286,7 @@ def _is_finished(run: RunDirectory, evaluation: Evaluation) -> bool:
     try:
         metadata = pq.read_schema(run.rows).metadata or {}
         config = read_yaml(run.evaluation)
-        made = from_config(config, Evaluation)
+        made = read_config(run.evaluation, Evaluation)
     except (pa.ArrowInvalid, OSError, InputError):  # truncated, or of metrics that are not here
         return False
     same_key = metadata.get(b"pellucid.key") == _key(run.path, config, made.transfer).encode()
@@ -329,7 +329,7 @@ def _evaluate(
         asked = _key(run, to_config(evaluation), evaluation.transfer)
         plan = directory.parts(asked) / directory.evaluation.name
         if resume and plan.exists():
-            made: Evaluation = from_config(read_yaml(plan), Evaluation)
+            made: Evaluation = read_config(plan, Evaluation)
         else:
             measurement(evaluation).columns(model)  # refuses what no file can hold before anything is measured
             made = evaluation

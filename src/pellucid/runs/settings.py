@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from pellucid.config import from_config, read_yaml
+from pellucid.config import read_config
 from pellucid.core.checks import at_least, at_most, not_negative, one_of, positive
 from pellucid.core.errors import InputError
 from pellucid.data import Data
@@ -196,7 +196,7 @@ def read_experiment(run: str | Path) -> Experiment:
     file = RunDirectory(run).experiment
     if not file.exists():
         raise InputError(f"{run} is not a run directory: it has no {file.name}; `pellucid train` makes one")
-    return typing.cast(Experiment, from_config(read_yaml(file), Experiment))
+    return typing.cast(Experiment, read_config(file, Experiment))
 
 
 def count_parameters(model: nn.Module) -> int:

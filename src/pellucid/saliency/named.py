@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pellucid.config import import_name
+from pellucid.config import ImportPath, import_name
 from pellucid.core.errors import InputError, raised
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Attribution, Image, Label, Saliency
@@ -21,7 +21,7 @@ from pellucid.saliency.smoothgrad import SmoothGrad
 __all__ = ["NAMED", "Explain", "as_saliency", "by_name", "saliency_name"]
 
 
-Explain = SaliencyMethod | Callable[..., Any] | str
+Explain = SaliencyMethod | Callable[..., Any] | ImportPath
 """Whatever `as_saliency` accepts."""
 
 NAMED: dict[str, SaliencyMethod] = {

@@ -1,6 +1,5 @@
 """Answers as tidy tables: a row per answer and per participant, CSV and Parquet, with a codebook."""
 
-import csv
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_folder
+from pellucid.core.spreadsheet import write_table
 from pellucid.study.allocation import shuffled
 from pellucid.study.design import Study
 from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
@@ -59,8 +59,6 @@ IDENTIFYING = {
     "participants": ("started_at", "finished_at", "viewport_width", "viewport_height", "comment"),
 }
 """Columns that the de-identified variant leaves out."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings of a text that a spreadsheet would run."""
 
 
 def write_export(folder: str | Path, store: Store, out: str | Path, *, deidentified: bool = False) -> Path:
@@ -200,20 +198,11 @@ def _write_table(rows: Sequence[Row], schema: Mapping[str, Any], stem: Path, stu
 
 def _write_csv(rows: Sequence[Row], columns: Sequence[str], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            writer.writerow([_written(row.get(name), name) for name in columns])
+        write_table(file, columns, ({name: _written(value) for name, value in row.items()} for row in rows))
 
 
-def _written(value: Any, column: str) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if column == "comment" and value.startswith(FORMULA):
-        return f"'{value}"  # as a spreadsheet's own sign for text
-    return value
+def _written(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _write_codebook(study: Study, schemas: Mapping[str, Mapping[str, Any]], path: Path) -> None:

@@ -1,6 +1,5 @@
 """The findings of a study as a folder: a page, figures, tables, every number, and the mixed model's script."""
 
-import csv
 import io
 import json
 import math
@@ -17,6 +16,7 @@ from markupsafe import Markup
 from pellucid import __version__
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.core.spreadsheet import write_row
 from pellucid.statistics import Interval
 from pellucid.study import words
 from pellucid.study.analysis import analyse
@@ -260,11 +260,9 @@ def _csv(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> str:
     """Rows as CSV; the first column says whether people answered."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["data", *columns])
+    write_row(out, ["data", *columns])
     for row in rows:
-        cells = ("" if row.get(column) is None else row[column] for column in columns)
-        writer.writerow(["SYNTHETIC" if synthetic else "people", *cells])
+        write_row(out, ["SYNTHETIC" if synthetic else "people", *(row.get(column) for column in columns)])
     return out.getvalue()
 
 

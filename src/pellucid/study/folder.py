@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from pellucid.config import from_config, read_yaml, write_yaml
+from pellucid.config import read_config, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.core.spreadsheet import rows_of, write_table
 from pellucid.study.design import Study
 
 __all__ = [
@@ -83,9 +84,8 @@ def read_study(folder: str | Path) -> Study:
     path = Path(folder) / "study.yaml"
     if not path.is_file():
         raise InputError(f"there is no {path}; `pellucid study new` makes a study folder")
-    content = read_yaml(path)
     try:
-        study: Study = from_config(content, Study)
+        study: Study = read_config(path, Study)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return study
@@ -107,7 +107,7 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> list[Stimulus]:
         raise InputError(f"there is no {path}; `pellucid study new` makes a study folder")
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            rows = list(rows_of(file)[1])
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is damaged ({error}); restore it, or make the study again") from None
     stimuli = []
@@ -143,10 +143,8 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> list[Stimulus]:
 def write_manifest(stimuli: Sequence[Stimulus], path: str | Path) -> None:
     """Write ``manifest.csv``, a row per stimulus."""
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for stimulus in stimuli:
-            writer.writerow(asdict(stimulus) | {"correct": str(stimulus.correct).lower()})
+        rows = (asdict(stimulus) | {"correct": str(stimulus.correct).lower()} for stimulus in stimuli)
+        write_table(file, COLUMNS, rows)
 
 
 def freeze(folder: str | Path) -> str:

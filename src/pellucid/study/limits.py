@@ -1,5 +1,7 @@
 """What every request passes: its size, its rate, and the headers of every answer."""
 
+import asyncio
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,10 +9,12 @@ from collections.abc import Callable
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["BODY_BYTES", "Bucket", "Guard", "Rates"]
+__all__ = ["BODY_BYTES", "BODY_SECONDS", "Bucket", "Guard", "Rates", "client_of"]
 
 BODY_BYTES = 32 * 1024
 """Largest body; a comment of 2000 characters takes at most 24 KB."""
+BODY_SECONDS = 20.0
+"""Time in which a body must have come; one of 32 KB takes 13 at 20 kbit a second."""
 PATH_BYTES = 2048
 """Longest path with its query."""
 CLIENTS = 20_000
@@ -61,6 +65,7 @@ class Rates:
         enrolment: new participants from one address.
         login: attempts at the researcher's password from one address.
         logins: attempts from everywhere.
+        browser: attempts in one browser in which the researcher has been before; whatever others do, it has its own.
     """
 
     def __init__(self, *, factor: float = 1.0) -> None:
@@ -69,10 +74,31 @@ class Rates:
         self.enrolment = Bucket(rate=2 * factor, burst=300 * factor)
         self.login = Bucket(rate=1 / 20, burst=5)
         self.logins = Bucket(rate=1 / 2, burst=30)
+        self.browser = Bucket(rate=1 / 20, burst=5)
+
+
+def client_of(scope: Scope) -> str:
+    """Who is counted as one client: the address at the other end of the connection.
+
+    What a request says of itself, such as ``X-Forwarded-For``, anyone can write, so it is not looked at. Of IPv6, where
+    each client has countless addresses, the network is taken.
+
+    >>> client_of({"client": ("192.0.2.7", 4711)}), client_of({"client": ("2001:db8:1:2:3:4:5:6", 4711)})
+    ('192.0.2.7', '2001:db8:1:2::/64')
+    """
+    host = str((scope.get("client") or ("", 0))[0])
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        return str(mapped or ipaddress.ip_network((int(address), 64), strict=False))
+    return str(address)
 
 
 class Refused(Exception):
-    """A request that is too large or one too many."""
+    """A request that is too large, too slow, or one too many."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -112,12 +138,20 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        received = 0
+        received, more = 0, True
+        until = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def receive_some() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, more
+            if not more:  # nothing is left but the word that the client has gone, which may take as long as it likes
+                return await receive()
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError:
+                raise Refused(408) from None
             received += len(message.get("body", b""))
+            more = message["type"] == "http.request" and bool(message.get("more_body", False))
             if received > BODY_BYTES:
                 raise Refused(413)
             return message
@@ -131,8 +165,7 @@ class Guard:
             await self._refuse(scope, refused.status)(scope, receive, send_with_headers)
 
     def _check(self, scope: Scope) -> None:
-        address = (scope.get("client") or ("", 0))[0]
-        if not self._rates.address.take(address):
+        if not self._rates.address.take(client_of(scope)):
             raise Refused(429)
         if len(scope["raw_path"] or b"") + len(scope["query_string"]) > PATH_BYTES:
             raise Refused(414)

@@ -1,10 +1,10 @@
 """The ordinal mixed model, as an R script: Python has no cumulative link model with crossed random effects."""
 
-import csv
 import io
 import json
 from collections.abc import Sequence
 
+from pellucid.core.spreadsheet import write_row
 from pellucid.study.responses import Responses
 
 __all__ = ["RATINGS", "model_script", "ratings_table"]
@@ -16,6 +16,8 @@ _MODEL = r"""
 library(ordinal)
 
 ratings <- read.csv(RATINGS, colClasses = "character", encoding = "UTF-8", check.names = FALSE)
+# An apostrophe before what a spreadsheet would take for a formula is its sign for text, and no part of a name.
+ratings[] <- lapply(ratings, sub, pattern = "^'(?='*[=+@\t\r\n-])", replacement = "", perl = TRUE)
 stopifnot(nrow(ratings) > 0)
 ratings$condition <- factor(ratings$condition, levels = conditions)
 ratings$participant <- factor(ratings$participant)
@@ -77,12 +79,11 @@ def model_script(responses: Responses, *, questions: Sequence[str], synthetic: b
 def ratings_table(responses: Responses, *, questions: Sequence[str], synthetic: bool) -> str:
     """The single answers to Likert questions as CSV: what the script and any other software reads."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["data", "participant", "image", "condition", "question", "answer"])
+    write_row(out, ["data", "participant", "image", "condition", "question", "answer"])
     for answer in responses.answers:
         if answer.question in questions:
             answered = [answer.participant, answer.image, answer.condition, answer.question, f"{answer.value:.0f}"]
-            writer.writerow(["SYNTHETIC" if synthetic else "people", *answered])
+            write_row(out, ["SYNTHETIC" if synthetic else "people", *answered])
     return out.getvalue()
 
 

@@ -17,9 +17,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pellucid.study.export import write_export
+from pellucid.study.limits import client_of
 from pellucid.study.site import Site, read_form
 from pellucid.study.store import Store
-from pellucid.study.tokens import password_hash, password_matches
+from pellucid.study.tokens import SESSION_SECONDS, password_hash, password_matches
 
 __all__ = ["overview", "researcher_password", "routes"]
 
@@ -51,6 +52,7 @@ def routes(site: Site, password: str) -> list[Route]:
     """
     return [
         Route("/researcher", partial(_home, site, password), methods=["GET"]),
+        Route("/researcher/browser/{browser}", partial(_known_browser, site), methods=["GET"]),
         Route("/researcher/login", partial(_login, site, password), methods=["POST"]),
         Route("/researcher/logout", partial(_logout, site, password), methods=["POST"]),
         Route("/researcher/state", partial(_state, site, password), methods=["POST"]),
@@ -127,7 +129,41 @@ def _cookie(site: Site) -> str:
 
 def _session(site: Site, request: Request, password: str) -> str | None:
     given = request.cookies.get(_cookie(site))
-    return given if site.tokens.is_session(given, password) else None
+    if given is None or not site.tokens.is_session(given, password) or site.store.is_ended(given):
+        return None
+    return given
+
+
+def _browser_cookie(site: Site) -> str:
+    return "__Secure-researcher-browser" if site.secure else "researcher-browser"
+
+
+def _remember_browser(site: Site, response: Response, browser: str) -> None:
+    """Let a browser's attempts at the password be counted apart from everybody else's."""
+    response.set_cookie(
+        _browser_cookie(site), browser, max_age=365 * 24 * 3600, path="/researcher", secure=site.secure, httponly=True,
+        samesite="strict",
+    )  # fmt: skip
+
+
+def _known_browser(site: Site, request: Request) -> Response:
+    browser = request.path_params["browser"]
+    if not site.tokens.is_browser(browser):
+        raise HTTPException(404)
+    response = RedirectResponse("/researcher", 303)
+    _remember_browser(site, response, browser)
+    return response
+
+
+def _may_try(site: Site, request: Request) -> bool:
+    """Whether one more attempt at the password is looked at.
+
+    A browser in which the researcher has been before has attempts of its own, so that nobody's guessing keeps it out.
+    """
+    browser = request.cookies.get(_browser_cookie(site))
+    if browser is not None and site.tokens.is_browser(browser):
+        return site.rates.browser.take(browser)
+    return site.rates.login.take(client_of(request.scope)) and site.rates.logins.take("")
 
 
 def _home(site: Site, password: str, request: Request) -> Response:
@@ -140,8 +176,7 @@ def _home(site: Site, password: str, request: Request) -> Response:
 
 async def _login(site: Site, password: str, request: Request) -> Response:
     form = await read_form(site, request)
-    address = request.client.host if request.client else ""
-    if not site.rates.login.take(address) or not site.rates.logins.take(""):
+    if not _may_try(site, request):
         raise HTTPException(429)
     if not await run_in_threadpool(password_matches, form.get("password", ""), password):
         return site.page("login.html", "en", wrong=True, status=403)
@@ -154,6 +189,8 @@ async def _login(site: Site, password: str, request: Request) -> Response:
         httponly=True,
         samesite="strict",
     )
+    known = request.cookies.get(_browser_cookie(site))
+    _remember_browser(site, response, known if known and site.tokens.is_browser(known) else site.tokens.new_browser())
     return response
 
 
@@ -164,7 +201,7 @@ async def _form_of(site: Site, password: str, request: Request) -> Mapping[str, 
         HTTPException: nobody is, or the form was made for another session.
     """
     form = await read_form(site, request)
-    session = _session(site, request, password)
+    session = await run_in_threadpool(_session, site, request, password)
     if session is None or not site.tokens.matches("researcher", session, form.get("token", "")):
         raise HTTPException(403)
     return form
@@ -172,6 +209,8 @@ async def _form_of(site: Site, password: str, request: Request) -> Mapping[str, 
 
 async def _logout(site: Site, password: str, request: Request) -> Response:
     await _form_of(site, password, request)
+    session = request.cookies.get(_cookie(site), "")
+    await run_in_threadpool(site.store.end_session, session, lasting=SESSION_SECONDS)
     response = RedirectResponse("/researcher", 303)
     response.delete_cookie(_cookie(site), path="/researcher", secure=site.secure, httponly=True, samesite="strict")
     return response

@@ -1,6 +1,5 @@
 """What a study's export folder holds, read and checked: one row per answer, one per participant, the study itself."""
 
-import csv
 import hashlib
 import json
 from collections import Counter
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.core.errors import InputError
+from pellucid.core.spreadsheet import rows_of
 from pellucid.study.design import Study
 from pellucid.study.folder import read_study, sha256
 
@@ -241,9 +241,8 @@ def _rows(folder: Path, name: str, columns: Sequence[str]) -> list[tuple[int, di
     text, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
     if text.is_file():
         with text.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = [{key: value or "" for key, value in row.items() if key} for row in reader]
-            there: Sequence[str] = reader.fieldnames or ()
+            there, read = rows_of(file)
+            rows = [{key: value for key, value in row.items() if key} for row in read]
     elif parquet.is_file():
         import pyarrow.parquet
 

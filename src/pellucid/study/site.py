@@ -27,6 +27,7 @@ MESSAGES = {
     403: "refused",
     404: "not_found",
     405: "not_found",
+    408: "unavailable",
     413: "too_large",
     414: "too_large",
     415: "refused",
@@ -117,6 +118,8 @@ class Site:
         response = self.message(name, language, status=status, start=name in ("not_found", "refused"))
         if status in (429, 503):
             response.headers["Retry-After"] = "5"
+        if status == 408:  # what is still to come of the form is nobody's
+            response.headers["Connection"] = "close"
         return response
 
     def key(self, request: Request) -> str | None:

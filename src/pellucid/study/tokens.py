@@ -53,9 +53,18 @@ class Tokens:
         """Whether this study made the key."""
         return given is not None and len(given) == 48 and self.matches("key", given[:24], given[24:])
 
+    def new_browser(self) -> str:
+        """What a browser keeps in which the researcher's password was right, or a link of the server was opened."""
+        nonce = secrets.token_urlsafe(NONCE)
+        return nonce + self.sign("browser", nonce)
+
+    def is_browser(self, given: str | None) -> bool:
+        """Whether this study gave it to a browser."""
+        return given is not None and len(given) == 48 and self.matches("browser", given[:24], given[24:])
+
     def session(self, password: str) -> str:
-        """A researcher's session; it ends after some hours, or when the password changes."""
-        return self._sessions(password).sign("researcher").decode()
+        """A new session of the researcher; it ends after some hours, or when the password changes."""
+        return self._sessions(password).sign(f"researcher {secrets.token_urlsafe(NONCE)}").decode()
 
     def is_session(self, given: str | None, password: str) -> bool:
         """Whether it is a session that has not ended."""

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Scope
 
 from pellucid.study.language import pages
-from pellucid.study.limits import Guard, Rates
+from pellucid.study.limits import Guard, Rates, client_of
 from pellucid.study.sequence import COMMENT_LENGTH, Invalid, Step
 from pellucid.study.site import Form, Site, language_of, read_form
 from pellucid.study.store import Full, Participant, Store, Unavailable
@@ -141,7 +141,7 @@ def _decided(site: Site, request: Request, form: Form) -> Response:
     if site.store.participant(key) is None:
         if site.state != "open":
             return site.message(site.state, language)
-        if not synthetic and not site.rates.enrolment.take(request.client.host if request.client else ""):
+        if not synthetic and not site.rates.enrolment.take(client_of(request.scope)):
             raise HTTPException(429)
         try:
             site.store.enrol(

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from pellucid.config import CodeOptions, ImportPath
 from pellucid.core.checks import at_least, one_of, positive
 from pellucid.core.errors import InputError
 from pellucid.data.config import Data
@@ -60,10 +61,10 @@ class Tune:
     """
 
     photos: str
-    network: str
+    network: ImportPath
     out: Path = Path("runs/tuned")
     weights: str | None = None
-    options: dict[str, Any] | None = None
+    options: CodeOptions | None = None
     preset: str = "trustworthy"
     minutes: float = 15
     epochs: int | None = None
@@ -78,7 +79,7 @@ class Tune:
     lr: float = 1e-3
     batchnorm: Literal["follow", "frozen"] = "follow"
     measured: int = 200
-    metrics: tuple[str, ...] = ("default",)
+    metrics: tuple[ImportPath, ...] = ("default",)
     composites: int = 200
     cards: int = 40
     seed: int = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from pellucid.config import from_config, read_yaml, to_config, write_yaml
+from pellucid.config import read_config, to_config, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_writable, whole_file
 from pellucid.data import Dataset, load
@@ -170,7 +170,7 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
     """What was decided before, or is decided now by timing a few steps."""
     file = plan.out / "plan.yaml"
     if file.exists():
-        known: Decisions = from_config(read_yaml(file), Decisions)
+        known: Decisions = read_config(file, Decisions)
         if replace(known.plan, minutes=plan.minutes) != plan:
             raise InputError(f"{plan.out} was begun with another plan, which {file} holds; give another folder")
         return known
@@ -205,7 +205,7 @@ def _evaluation(plan: Tune, *, seconds: float) -> Evaluation:
     if not file.exists():
         networks = 3 if plan.control else 2
         write_yaml(evaluation_of(plan, plan.out / "after", seconds=seconds / networks), file)
-    evaluation: Evaluation = from_config(read_yaml(file), Evaluation)
+    evaluation: Evaluation = read_config(file, Evaluation)
     return evaluation
 
 

@@ -271,7 +271,7 @@ def test_a_database_that_fails_is_one_sentence_and_loses_nothing(
 def test_a_locked_database_is_a_503(visitor_at: Visit, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sqlite3
 
-    monkeypatch.setattr("pellucid.study.store.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("pellucid.study.database.BUSY_SECONDS", 0.1)
     store = Store.open(folder)
     visitor = visitor_at(application(folder, store)).agree()
     with sqlite3.connect(folder / "answers.sqlite", isolation_level=None) as other:
