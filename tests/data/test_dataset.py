@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from pellucid.core.errors import InputError
-from pellucid.data import Data, Dataset, dataset, load
+from pellucid.data import Data, Dataset, fingerprint, load, loading
 from pellucid.data.splits import Stored, Truth
 
 
@@ -21,7 +21,7 @@ def numbered(monkeypatch):
         images = numbers.to(torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
         return Stored(images, numbers % 10, tuple("0123456789"), (1, 2, 2))
 
-    monkeypatch.setattr(dataset, "_reader", lambda data: (read, "numbers"))
+    monkeypatch.setattr(loading, "_reader", lambda data: (read, "numbers"))
 
 
 def numbers(part):
@@ -153,7 +153,7 @@ def test_a_fingerprint_decodes_few_images_and_is_the_same_in_every_process():
     images = (torch.arange(4000) % 251).to(torch.uint8).reshape(1000, 1, 2, 2)
     part = pets(Counted(images), labels=[0] * 1000)
     assert part.fingerprint == "8789dd94e70c8c3c"
-    assert Counted.read == dataset.FINGERPRINTED
+    assert Counted.read == fingerprint.FINGERPRINTED
 
 
 def test_facts_are_plain_values():
@@ -197,7 +197,7 @@ def test_the_truth_stays_with_its_images(monkeypatch):
         truth = Truth(masks, {"cause": images + 100}, {"left": ~masks})
         return Stored(images, numbers % 10, tuple("0123456789"), (1, 2, 2), truth)
 
-    monkeypatch.setattr(dataset, "_reader", lambda data: (read, "numbers"))
+    monkeypatch.setattr(loading, "_reader", lambda data: (read, "numbers"))
     choice = Data(validation=20, limit=10)
     for part in (load(choice, "train"), load(choice, "validation"), load(choice, "test")):
         number = part.images[:, 0, 0, 0]

@@ -36,7 +36,7 @@ def test_every_accepted_mode_becomes_colour(image, colour):
 @pytest.mark.parametrize(
     ("image", "sentence"),
     [
-        (picture("F", 77), "x has pixels from 77.0 to 77.0; expected floats in"),
+        (picture("F", 77), r"x has values from 77 to 77; fractions must be in \[0, 1\], so divide them"),
         (picture("HSV", 0), "x has mode 'HSV'; accepted are"),
         (picture("I", 70000), "x has values from 70000 to 70000; 16-bit grey is 0 to 65535"),
     ],

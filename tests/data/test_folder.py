@@ -203,6 +203,40 @@ def test_a_link_to_a_folder_above_ends(tmp_path):
     assert load(data(tmp_path), "train").labels.tolist() == [0] * 6 + [1] * 4
 
 
+def test_links_add_what_they_alone_lead_to(tmp_path, capsys):
+    """Links to files and folders of the set, to one another, to themselves and to nothing, and one to a new picture."""
+    write(tmp_path / "pets")
+    write(tmp_path / "elsewhere", splits=("a", "b"), classes=("cat",), n=1)
+    cat, dog = (tmp_path / "pets" / "train" / name for name in ("cat", "dog"))
+    for link, target in {
+        cat / "again.png": cat / "000.png",
+        dog / "cat.png": cat / "001.png",
+        cat / "dogs": dog,
+        cat / "all": tmp_path / "pets" / "train",
+        cat / "new.png": tmp_path / "elsewhere" / "a" / "cat" / "000.png",
+        cat / "newer.png": tmp_path / "elsewhere" / "a" / "cat" / "000.png",
+        cat / "gone.png": tmp_path / "nowhere.png",
+        cat / "self": cat / "self",
+        tmp_path / "elsewhere" / "a" / "b": tmp_path / "elsewhere" / "b",
+        tmp_path / "elsewhere" / "b" / "a": tmp_path / "elsewhere" / "a",
+        dog / "b": tmp_path / "elsewhere" / "b",
+        tmp_path / "pets" / "train" / "kitten": cat,
+        tmp_path / "pets" / "train" / "everything": tmp_path / "pets",
+    }.items():
+        link.symlink_to(target)
+    train = load(data(tmp_path / "pets"), "train")
+    assert train.classes == ("cat", "dog") and train.labels.tolist() == [0] * 5 + [1] * 5
+    assert train.left_out["a link to nothing"] == 2 and train.left_out["a link to another of them"] >= 5
+    assert "a link to another of them" in capsys.readouterr().err
+
+
+def test_splits_that_are_one_folder_are_refused(tmp_path):
+    write(tmp_path, splits=("train",))
+    (tmp_path / "test").symlink_to(tmp_path / "train")
+    with pytest.raises(InputError, match="the images of test must be others than those of train"):
+        load(data(tmp_path), "test")
+
+
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
     write(tmp_path)
     listed = os.scandir
@@ -319,18 +353,49 @@ def test_sizes_must_agree_unless_one_is_given(tmp_path):
     assert load(data(tmp_path, size=8), "train").images.shape == (9, 3, 8, 8)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_corrupt_image_is_named_wherever_it_is_decoded(tmp_path, monkeypatch, workers):
+def spoil(file):
+    """Change a byte in the middle of a picture, so that its header is whole and its pixels are not."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    file.write_bytes(content)
+
+
+def test_a_damaged_picture_ends_that_picture_alone(tmp_path, capsys):
     write(tmp_path)
-    bad = tmp_path / "train" / "dog" / "002.png"
-    content = bytearray(bad.read_bytes())
-    content[100] ^= 255
-    bad.write_bytes(content)
-    sentence = r"^[^\n]*dog/002.png is no image that can be read: [^\n]*$"
-    with pytest.raises(InputError, match=sentence):
-        _ = load(data(tmp_path), "train").images
+    for name in ("001.png", "002.png"):
+        spoil(tmp_path / "train" / "dog" / name)
+    (tmp_path / "train" / "cat" / "scan.tif").write_bytes(b"II*\0" + bytes(range(60)))
+    np.save(tmp_path / "train" / "cat" / "standardised.npy", np.full((12, 12), -1.5, np.float32))
+    train = load(data(tmp_path), "train")
+    assert train.labels.tolist() == [0] * 4 + [1] * 2 and len(train.images) == 6
+    assert train.left_out == {"damaged": 2, "that cannot be read": 1, "with values that no picture has": 1}
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "left out of" in told and "2 damaged" in told and "scan.tif" in told
+
+
+def test_where_no_picture_is_left_the_first_is_named(tmp_path):
+    write(tmp_path, classes=("cat",), n=2)
+    for file in (tmp_path / "train" / "cat").iterdir():
+        spoil(file)
+    with pytest.raises(InputError, match="cat/000.png is damaged: "):
+        load(data(tmp_path), "train")
+    (tmp_path / "arrays" / "train" / "cat").mkdir(parents=True)
+    np.save(tmp_path / "arrays" / "train" / "cat" / "12.npy", np.full((12, 12), -1.5, np.float32))
+    with pytest.raises(InputError, match="12.npy has values from -1.5 to -1.5; fractions must be in"):
+        load(data(tmp_path / "arrays"), "train")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_is_damaged_later_is_named_wherever_it_is_decoded(tmp_path, monkeypatch, workers):
+    write(tmp_path)
+    held = load(data(tmp_path), "train")
     monkeypatch.setattr(pellucid.data.dataset, "FITS", 0)
     loader = Loader(load(data(tmp_path), "train"), batch_size=4, shuffle=False, seed=0, drop_last=True, workers=workers)
+    monkeypatch.undo()
+    spoil(tmp_path / "train" / "dog" / "002.png")
+    sentence = r"^[^\n]*dog/002.png is no image that can be read: [^\n]*$"
+    with pytest.raises(InputError, match=sentence):
+        _ = held.images
     with pytest.raises(InputError, match=sentence):
         list(loader.epoch(0))
 

@@ -41,6 +41,17 @@ def test_masks_are_those_of_their_images(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_damaged_mask_is_one_that_is_not_known(tmp_path, capsys):
+    write(tmp_path)
+    bad = tmp_path / "masks" / "train" / "cat" / "1.png"
+    bad.write_bytes(bad.read_bytes()[:60])
+    (tmp_path / "masks" / "train" / "cat" / "2.png").write_bytes(b"")
+    masks = load(data(tmp_path), "train").truth_of(range(10)).mask
+    assert masks.flatten(1).any(1).tolist() == [True, False, False, *[True] * 7]
+    told = capsys.readouterr().err
+    assert "1 damaged" in told and "1 empty" in told and "2 of the 10 images of" in told
+
+
 @pytest.mark.parametrize("mode", ["1", "L"])
 @pytest.mark.parametrize("size", [(24, 16), (16, 24), (16, 16), (31, 17)])
 def test_a_mask_is_resized_and_cropped_like_its_image(tmp_path, mode, size):
@@ -116,9 +127,11 @@ def test_a_mask_that_does_not_fit_is_named(tmp_path):
         wrong.save(place)
         with pytest.raises(InputError, match=sentence):
             load(data(tmp_path), "train").truth_of(range(10))
+    Image.new("L", (12, 10), 200).save(place)
+    train = load(data(tmp_path), "train")
     place.write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"dog/3.png is no mask that can be read for .*dog/3.bmp: "):
-        load(data(tmp_path), "train").truth_of([8])
+        train.truth_of(range(10))
 
 
 def test_a_folder_of_masks_that_tells_nothing_is_named(tmp_path):

@@ -207,7 +207,7 @@ def test_a_compressed_scan_says_what_to_install(tmp_path) -> None:
     ("values", "dark"),
     [
         (np.full((16, 16), 3600, np.uint16), True),
-        (np.full((16, 16), 200, np.int32), True),
+        (np.full((16, 16), 3600, np.int32), True),
         (np.full((16, 16), 4096, np.uint16), False),
         (np.zeros((16, 16), np.uint16), False),
     ],

@@ -476,6 +476,9 @@ def test_another_network_to_transfer_from_is_measured_anew(run, tmp_path):
     settings = {"metrics": ("masking_transfer",), "images": 2, "gallery": 1, "transfer": str(source)}
     one = evaluate(copied(run, tmp_path / "one"), Evaluation(**settings))
     key = pq.read_schema(one / "rows.parquet").metadata[b"pellucid.key"]
+    written = (one / "rows.parquet").stat().st_mtime_ns
+    evaluate(one, Evaluation(**settings), resume=True)
+    assert (one / "rows.parquet").stat().st_mtime_ns == written
     weights = load_file(source / "model.safetensors")
     save_file({name: value / 2 for name, value in weights.items()}, source / "model.safetensors")
     evaluate(one, Evaluation(**settings), resume=True)

@@ -73,3 +73,12 @@ def test_a_split_without_images_is_refused(tmp_path) -> None:
     )
     with pytest.raises(InputError, match="has no validation images"):
         predict(fit(experiment, tmp_path / "run", progress=False), "validation")
+
+
+def test_predictions_of_other_images_are_made_again(users, tmp_path):
+    data = Data(name="things_of_a_user:make", validation=6, channels=1, augmentation="none", workers=0)
+    run = fit(Experiment(dataset=data, epochs=1, batch_size=18), tmp_path / "run", progress=False)
+    first = predict(run).stat().st_mtime_ns
+    assert predict(run).stat().st_mtime_ns == first
+    users.SEED = 1
+    assert predict(run).stat().st_mtime_ns > first

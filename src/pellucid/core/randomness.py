@@ -6,15 +6,21 @@ or another method in between change nothing, and the global generators are never
 """
 
 import hashlib
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.random import mtrand
 from torch import Tensor
 
-__all__ = ["Draws", "Generator", "SampleDraws", "StepDraws", "fork", "normal", "of", "repeatable", "shared", "uniform"]
+__all__ = [
+    *("Draws", "Generator", "SampleDraws", "StepDraws"),
+    *("fork", "normal", "of", "pinned", "repeatable", "shared", "uniform"),
+]
 
 
 @runtime_checkable
@@ -33,6 +39,10 @@ class Draws(Protocol):
 
 Generator = torch.Generator | Draws | None
 """What every ``generator`` argument accepts; ``None`` is torch's global generator."""
+
+
+_SPARE: list[np.random.MT19937] = []
+"""Generators to put in the place of NumPy's global one; making one, or setting its state, takes half a millisecond."""
 
 
 def seed_of(*key: int | str) -> int:
@@ -159,24 +169,69 @@ def repeatable(generator: Generator, device: torch.device | str) -> Callable[[],
 
 @contextmanager
 def fork(*key: int | str, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Seed torch's global generators by ``key`` inside the block and restore them after it.
+    """Seed the global generators of torch, NumPy and Python by ``key`` inside the block and restore them after it.
 
-    For layers that draw from the global generators, such as dropout.
+    For what draws from the global generators: layers such as dropout, and networks, saliency functions and metrics of
+    a user's own.
 
     >>> before = torch.get_rng_state()
     >>> with fork(0, 12, "dropout"):
-    ...     _ = torch.rand(3)
+    ...     first = torch.rand(3), np.random.rand(), random.random()
     >>> torch.equal(before, torch.get_rng_state())
+    True
+    >>> with fork(0, 12, "dropout"):
+    ...     again = torch.rand(3), np.random.rand(), random.random()
+    >>> torch.equal(first[0], again[0]) and first[1:] == again[1:]
     True
     """
     device = torch.device(device)
     accelerator = [] if device.type == "cpu" else [torch.empty(0, device=device).device]
     kind = "cuda" if device.type == "cpu" else device.type
+    seed, of_python, of_numpy = seed_of(*key), random.getstate(), mtrand.get_bit_generator()
     with torch.random.fork_rng(devices=accelerator, device_type=kind):
-        torch.default_generator.manual_seed(seed_of(*key))
+        torch.default_generator.manual_seed(seed)
+        random.seed(seed)
+        ours = _SPARE.pop() if _SPARE else np.random.MT19937()
+        mtrand.set_bit_generator(ours)
+        np.random.seed(seed % 2**32)
         for place in accelerator:
             if kind == "cuda":  # torch.cuda.manual_seed would seed the current device, which may be another
-                torch.cuda.default_generators[place.index].manual_seed(seed_of(*key))
+                torch.cuda.default_generators[place.index].manual_seed(seed)
             else:
-                getattr(torch, kind).manual_seed(seed_of(*key))
+                getattr(torch, kind).manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(of_python)
+            mtrand.set_bit_generator(of_numpy)
+            _SPARE.append(ours)
+
+
+@contextmanager
+def pinned(generator: Generator, purpose: str, *, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Inside the block the global generators are seeded by a source of random numbers, as by `fork`.
+
+    So what draws from them without asking draws the same whenever the source and the purpose are the same: a map of an
+    image and that of its noisy copy differ by the noise alone.
+
+    Args:
+        generator: the source; one of torch's gives one number. None leaves the global generators as they are.
+        purpose: what is drawn for.
+        device: whose generator is seeded besides the CPU's.
+
+    >>> draws = SampleDraws(0, (7,))
+    >>> with pinned(draws, "network"):
+    ...     first = torch.rand(2)
+    >>> with pinned(draws, "network"):
+    ...     print(torch.equal(first, torch.rand(2)))
+    True
+    """
+    if generator is None:
+        yield
+        return
+    if isinstance(generator, torch.Generator):
+        key: str = str(int(torch.randint(2**62, (1,), generator=generator, device=generator.device)))
+    else:
+        key = repr(generator)
+    with fork(key, purpose, device=device):
         yield

@@ -229,6 +229,15 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
         return isinstance(self.name, str) and not self.is_truth and (":" in self.name or "." in self.name)
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether the images are published or made here, so that nobody changes them.
+
+        >>> Data(name="mnist").is_fixed, Data(name="folder", path="photos").is_fixed
+        (True, False)
+        """
+        return not (self.is_own or self.name in READ)
+
+    @property
     def is_truth(self) -> bool:
         """Whether the name begins as that of a set whose images come with the mask of what decides their class."""
         return isinstance(self.name, str) and self.name.startswith("truth:")

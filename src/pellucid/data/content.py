@@ -1,16 +1,22 @@
 """The picture in the content of a file, whose kind is told by the content and not by the file's name."""
 
 import io
+import math
+import zipfile
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pellucid.core.errors import InputError
 from pellucid.data import dicom
+from pellucid.data.decoding import ORIENTATION, UPRIGHT, grey_levels, is_deep, is_narrowed, orientation, stored_size
+from pellucid.data.levels import BYTE, FEW, few, of_fractions, of_whole_numbers
 
-__all__ = ["KINDS", "first_line", "of_array", "opened"]
+__all__ = ["KINDS", "first_line", "of_array", "opened", "opened_file"]
 
 KINDS = "PNG, JPEG, TIFF, GIF, WebP and BMP pictures, NumPy arrays and DICOM files are accepted"
 
@@ -20,8 +26,12 @@ ARRAYS = (b"\x93NUMPY", b"PK\x03\x04")
 TIFFS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 """How TIFF files begin."""
 
-FEW = 4096
-"""Values of 12 bits: a picture of 16 bits that has no others is nearly black."""
+PROGRAMS = ("EPS", "FITS", "HDF5", "BUFR", "GRIB", "WMF")
+"""Kinds that Pillow hands to a program that it finds, or does not read itself."""
+
+
+LIMIT = 1 << 30
+"""Bytes of numbers that one picture may hold (1 GiB); damaged headers promise more."""
 
 
 def opened(
@@ -51,36 +61,60 @@ def opened(
         array, notes = dicom.read(content, where)
         return of_array(array, where, channels, notes)
     try:
-        image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content), formats=_formats())
     except UnidentifiedImageError:
         if content.startswith(TIFFS):
-            return of_array(_tiff(content, where), where, channels, ())
+            return _tiff(content, where, channels)
         raise InputError(f"{where} is no picture; {KINDS}") from None
     except Image.DecompressionBombError:
         raise InputError(
             f"{where} has too many pixels; up to {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million are accepted, "
             "make it smaller first"
         ) from None
+    corners = [tile[1][2:] for tile in image.tile if tile[1]] if image.format == "TIFF" else []
+    if corners and (max(right for right, _ in corners), max(low for _, low in corners)) != stored_size(image):
+        raise InputError(f"{where} is damaged: parts of its picture are missing")
     frames = int(getattr(image, "n_frames", 1))
     notes = (f"the first of {frames} frames",) if frames > 1 else ()
-    return image, (*notes, *_dark(image))
+    if channels in (1, 3) and is_deep(image):
+        image.load()  # a TIFF is set upright when it is decoded, and its orientation is 1 then
+        turn = UPRIGHT.get(orientation(image))
+        levels, told = grey_levels(image, where)
+        return levels if turn is None else levels.transpose(turn), (*notes, *told)
+    if is_narrowed(image):
+        colours = image.convert("RGB").getextrema()
+        high = max(int(most) for _, most in colours)  # type: ignore[misc]  # of several bands a pair for each
+        notes = (*notes, few(high, BYTE)) if high < (BYTE + 1) // FEW else notes
+    return image, notes
+
+
+@cache
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in Image.OPEN if name not in PROGRAMS]
+
+
+def opened_file(file: str, *, channels: int = 3) -> tuple[Image.Image | npt.NDArray[np.uint8], tuple[str, ...]]:
+    """The picture in a file, as `opened` gives it.
+
+    Args:
+        file: its path.
+        channels: as there.
+
+    Raises:
+        InputError: as there, or the file cannot be read.
+    """
+    # Read at once: Pillow reads the header of a file piece by piece, which takes as long as decoding a small image.
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+    return opened(content, file, channels=channels)
 
 
 def first_line(error: BaseException) -> str:
     """What an error says, on one line."""
     return str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__
-
-
-def _dark(image: Image.Image) -> tuple[str, ...]:
-    """A note where a picture of 16 or 32 bits has values of 12 bits or fewer alone, so that it is nearly black."""
-    if not (image.mode == "I" or image.mode.startswith("I;16")):
-        return ()
-    most = int(np.asarray(image).max())
-    return (_few(most),) if 0 < most < FEW else ()
-
-
-def _few(most: int) -> str:
-    return f"its values reach {most} of 65535 and are shown as dark as that is; scale values of fewer bits to 16 first"
 
 
 def of_array(
@@ -97,9 +131,8 @@ def of_array(
     Raises:
         InputError: another shape or type, or values that cannot be.
     """
-    if array.dtype == np.uint16 and array.size and 0 < (most := int(array.max())) < FEW:
-        notes = (*notes, _few(most))
-    values = _bytes(array, where)
+    values, told = _bytes(array, where)
+    notes = (*notes, *told)
     if values.ndim == 3 and values.shape[2] not in (1, 2, 3, 4, channels) and values.shape[0] in (1, 3, 4, channels):
         values = np.moveaxis(values, 0, 2)
     if values.ndim == 3 and values.shape[2] == 1:
@@ -111,28 +144,36 @@ def of_array(
             f"or the network's {channels}, is accepted"
         )
     values = np.ascontiguousarray(values)
+    if channels in (1, 3) and given in (2, 4) and (values[..., -1] != BYTE).any():
+        notes = (*notes, f"the last of its {given} channels is taken for its transparency")
     return (Image.fromarray(values) if channels in (1, 3) else values), notes
 
 
-def _bytes(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
+def _bytes(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
     if array.dtype == np.uint8:
-        return array
+        return array, ()
     if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype == np.uint16:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return array.astype(np.uint8) * np.uint8(255), ()
+    if array.dtype == np.uint16 and array.size:
+        return of_whole_numbers(array, where)
     if array.dtype.kind == "f" and array.size:
-        low, high = float(array.min()), float(array.max())
-        if low >= 0 and high <= 1:
-            return (255 * array.astype(np.float64)).round().astype(np.uint8)
-        raise InputError(f"{where} has values from {low:g} to {high:g}; fractions must be in [0, 1]")
+        return of_fractions(array, where)
     raise InputError(
         f"{where} has values of type {array.dtype}; uint8, uint16, bool and fractions in [0, 1] are accepted"
     )
 
 
+def _check_size(size: int, where: str) -> None:
+    """Refuse a picture whose numbers would fill the memory."""
+    if size > LIMIT:
+        raise InputError(f"{where} holds {size:.3g} bytes of numbers; up to {LIMIT:.3g} are accepted, make it smaller")
+
+
 def _numpy(content: bytes, where: str) -> npt.NDArray[Any]:
     try:
+        if content.startswith(ARRAYS[1]):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _check_size(sum(entry.file_size for entry in archive.infolist()), where)
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
@@ -147,14 +188,29 @@ def _numpy(content: bytes, where: str) -> npt.NDArray[Any]:
     return array
 
 
-def _tiff(content: bytes, where: str) -> npt.NDArray[Any]:
+def _tiff(content: bytes, where: str, channels: int) -> tuple[Image.Image | npt.NDArray[np.uint8], tuple[str, ...]]:
     """A TIFF that Pillow does not know, such as colours of 16 bits."""
     try:
         import tifffile
     except ImportError:
         raise InputError(f"{where} is a TIFF that Pillow cannot read; install pellucid[tiff]") from None
     try:
-        array = np.asarray(tifffile.imread(io.BytesIO(content), key=0))
+        with tifffile.TiffFile(io.BytesIO(content)) as file:
+            page = file.pages.first
+            _check_size(math.prod(page.shape) * (page.dtype.itemsize if page.dtype is not None else 1), where)
+            ends = [start + size for start, size in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            if len(ends) != math.prod(page.chunked) or max(ends) > len(content):
+                raise ValueError("parts of its picture are missing")
+            array, pages = np.asarray(page.asarray()), len(file.pages)
+            inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+            tag = page.tags.get(ORIENTATION)
+            turn = UPRIGHT.get(int(tag.value)) if tag is not None else None
+    except InputError:
+        raise
     except Exception as error:  # a reader of files of any origin: errors of many classes
         raise InputError(f"{where} is a TIFF that cannot be read: {first_line(error)}") from None
-    return array
+    picture, notes = of_array(array, where, channels, (f"the first of {pages} frames",) if pages > 1 else ())
+    if isinstance(picture, Image.Image):
+        picture = ImageOps.invert(picture) if inverted and picture.mode == "L" else picture
+        picture = picture if turn is None else picture.transpose(turn)
+    return picture, notes

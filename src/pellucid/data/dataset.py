@@ -1,27 +1,24 @@
 """One split of a dataset, by stable position."""
 
-import hashlib
-import json
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from functools import cached_property
 from math import prod
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.types import Task, task_of
-from pellucid.data import sources
-from pellucid.data.config import TRUTH, Data
-from pellucid.data.cut import apart, cut, order
-from pellucid.data.splits import Images, Rows, Split, Stored, Truth
+from pellucid.data.fingerprint import contents_of, fingerprint_of
+from pellucid.data.silence import silenced
+from pellucid.data.splits import Images, Truth
 
-__all__ = ["FITS", "Dataset", "load"]
+__all__ = ["FITS", "MOMENTS", "Dataset"]
 
 FITS = 2 << 30
 """Bytes up to which a split is held decoded in memory (2 GiB)."""
@@ -32,21 +29,16 @@ SAMPLE = 512
 SHARE = 64
 """Images that a decoding thread takes at a time."""
 
-FINGERPRINTED = 64
-"""Images whose pixels enter a fingerprint."""
-
 NAMED = 20
 """Classes that an error message lists at most."""
 
-_MOMENTS = {
+MOMENTS = {
     "fashion-mnist": ((0.2860,), (0.3530,)),
     "mnist": ((0.1307,), (0.3081,)),
     "cifar10": ((125.3 / 255, 123.0 / 255, 113.9 / 255), (63.0 / 255, 62.1 / 255, 66.7 / 255)),
     "pcam": ((0.7008, 0.5384, 0.6916), (0.2350, 0.2774, 0.2129)),
 }
-
-_AUGMENTATION = {"fashion-mnist": "none", "mnist": "none", "cifar10": "crop-flip", "pcam": "flips"}
-_AUGMENTATION |= dict.fromkeys(TRUTH, "none")
+"""Published means and standard deviations of the training pixels in [0, 1], by dataset and channel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,15 +159,20 @@ class Dataset:
     def fingerprint(self) -> str:
         """16 hexadecimal digits that tell these images and labels from others.
 
-        They are a digest of the class names, the shape, all labels and the pixels of up to `FINGERPRINTED` evenly
+        They are a digest of the class names, the shape, all labels and the pixels of up to 64 evenly
         spaced images, so that they are the same in every process and do not depend on where the files lie.
         """
-        digest = hashlib.blake2b(json.dumps([self.classes, self.shape]).encode(), digest_size=8)
-        digest.update(self.labels.nan_to_num(nan=-1).cpu().numpy().astype("<i8").tobytes())
-        n = len(self)
-        count = min(n, FINGERPRINTED)
-        digest.update(self.take([i * n // count for i in range(count)]).numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint_of(self)
+
+    @cached_property
+    def contents(self) -> str:
+        """16 hexadecimal digits that tell these images and labels from others by all that they hold.
+
+        They are a digest of the class names, the shape, all labels and the bytes of all files, or where the images are
+        no files their pixels. Of more than 2 GiB of files the two ends and the size of each are read; of images that
+        are neither files nor in memory up to 4,096, evenly spaced. Names and places of files do not matter.
+        """
+        return contents_of(self)
 
     def facts(self) -> dict[str, Any]:
         """What is known of the split, as a run directory records it: plain values that JSON can hold.
@@ -183,7 +180,7 @@ class Dataset:
         >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
         >>> Dataset("dots", "train", ("a", "b"), (1, 4, 4), torch.tensor([0, 1]), images, images).facts()
         {'name': 'dots', 'classes': ['a', 'b'], 'shape': [1, 4, 4], 'mean': [0.0], 'std': [1.0], 'images': 2,
-         'fingerprint': '4eefb1cfe604c0a2', 'task': 'multiclass'}
+         'fingerprint': '4eefb1cfe604c0a2', 'task': 'multiclass', 'contents': {'train': '4eefb1cfe604c0a2'}}
         """
         return {
             "name": self.name,
@@ -194,6 +191,7 @@ class Dataset:
             "images": len(self),
             "fingerprint": self.fingerprint,
             "task": self.task,
+            "contents": {self.split: self.contents},
         }
 
     def with_classes(self, names: Sequence[str]) -> "Dataset":
@@ -219,14 +217,22 @@ class Dataset:
                 raise InputError(f"class {twice[0]!r} stands twice in {place}; every class needs a name of its own")
         if tuple(names) == self.classes:
             return self
-        position = {name: i for i, name in enumerate(names)}
-        if unknown := [name for name in self.classes if name not in position]:
+        # Of an accented letter some systems make one character and others two.
+        position = {unicodedata.normalize("NFC", name): i for i, name in enumerate(names)}
+        position |= {name: i for i, name in enumerate(names)}
+        found = {name: position.get(name, position.get(unicodedata.normalize("NFC", name))) for name in self.classes}
+        if unknown := [name for name, place in found.items() if place is None]:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             raise InputError(
                 f"class {unknown[0]!r} of {self.name}'s {self.split} split is none of the {len(names)} classes known: "
                 f"{', '.join(names[:NAMED])}{more}"
             )
-        places = torch.tensor([position[name] for name in self.classes])
+        if len(set(found.values())) < len(found):
+            raise InputError(
+                f"two classes of {self.name}'s {self.split} split have one name, written in different characters: "
+                f"{', '.join(map(ascii, self.classes))}"
+            )
+        places = torch.tensor(list(found.values()))
         if self.task == "multilabel":
             labels = torch.full((len(self), len(names)), torch.nan).index_copy(1, places, self.labels)
         else:
@@ -235,176 +241,14 @@ class Dataset:
 
     @cached_property
     def _moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        if self.name in _MOMENTS and len(_MOMENTS[self.name][0]) == self.shape[0]:
-            return _MOMENTS[self.name]
+        if self.name in MOMENTS and len(MOMENTS[self.name][0]) == self.shape[0]:
+            return MOMENTS[self.name]
         n = len(self.training)
         rows = torch.linspace(0, n - 1, min(n, SAMPLE)).long().tolist()
         pixels = _decoded(self.training, rows, self.shape, self.workers).transpose(0, 1).flatten(1).double()
         # Of whole numbers, so that a constant channel has exactly no deviation.
         std = pixels.std(dim=1, correction=0)
         return tuple((pixels.mean(dim=1) / 255).tolist()), tuple(torch.where(std > 0, std / 255, 1.0).tolist())
-
-
-def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bool = False) -> Dataset:
-    """One split of a dataset. Validation images never are in ``train``, and test images in neither.
-
-    Args:
-        data: which images.
-        split: ``train``, ``validation`` or ``test``. Where the dataset has no validation split of its own,
-            ``data.validation`` training images are, chosen by ``data.split_seed``; and likewise ``data.test`` where it
-            has no test split. ``data.labels`` changes ``train`` alone.
-        alone: look at no training image where the split is stored by itself, for a network whose run knows its classes
-            and preprocessing: the classes are the split's own, ``mean`` and ``std`` those of its images.
-
-    Raises:
-        InputError: files are missing, damaged or of another kind, fewer images are left than asked for, there is one
-            class, or a group has images in two splits.
-    """
-    if split not in ("train", "validation", "test"):
-        raise InputError(f"unknown split {split!r}; known are train, validation, test")
-    reader, name = _reader(data)
-    read = cache(reader)
-    if data.test and (tests := read("test")) is not None:
-        raise InputError(f"{name} has {len(tests.images)} test images of its own; leave --dataset.test out")
-    stored, is_cut = None, False
-    if split == "test" and not data.test:
-        # A folder with training and validation images alone is tested on the latter, as ImageNet is.
-        stored = read("test") or read("validation")
-    elif split == "validation" and (validation := read("validation")) is not None and _is_tested(data, read):
-        stored = validation
-    if stored is not None and (alone or data.name in _MOMENTS):
-        training, classes = stored.images, data.classes or stored.classes
-    else:
-        train = _present(read("train"), name, "train")
-        classes = data.classes or train.classes
-        if len(classes) < 2:
-            raise InputError(f"{name} has one class, {', '.join(classes)}; a classifier tells two or more apart")
-        if train.groups is not None:
-            own = {part: read(part) for part in ("validation", "test")}
-            apart({"train": train} | {part: held for part, held in own.items() if held is not None}, name)
-        parts = cut(train, data, name, validates=read("validation") is None or not _is_tested(data, read))
-        training = train.images if len(parts.train) == len(train.images) else _images(train.images, parts.train)
-        if stored is None and split == "train":
-            stored = _cut(data, name, train, training, parts.train)
-        elif stored is None:
-            is_cut = True
-            stored = _part(train, parts.validation if split == "validation" else parts.test)
-            if split == "test" and not len(stored.labels):
-                _present(None, name, split)
-        elif stored.shape != train.shape:
-            raise InputError(
-                f"the {split} images of {name} are {stored.shape[2]} x {stored.shape[1]} pixels, but its training "
-                f"images {train.shape[2]} x {train.shape[1]}; give a size to which all are resized"
-            )
-    usual = _AUGMENTATION.get(data.name, "resized-crop-flip")
-    return Dataset(
-        name,
-        split,
-        stored.classes,
-        stored.shape,
-        stored.labels,
-        stored.images,
-        training,
-        augmentation=usual if data.augmentation == "default" else data.augmentation,
-        workers=data.workers,
-        truth=stored.truth,
-        columns=dict(stored.columns),
-        left_out=dict(stored.left_out),
-        cut=is_cut,
-    ).with_classes(classes)
-
-
-def _is_tested(data: Data, read: Callable[[str], Split | None]) -> bool:
-    """Whether there are test images beside the validation images of a source."""
-    return bool(data.test) or read("test") is not None
-
-
-def _cut(data: Data, name: str, train: Split, training: Images, left: Tensor) -> Stored:
-    """The training images that ``limit`` leaves, their labels in the order that ``data.labels`` asks for."""
-    if data.limit is None:
-        part = _part(train, left)._replace(images=training)
-    elif data.limit > len(left):
-        raise InputError(f"limit must be at most the {len(left)} training images of {name}, got {data.limit}")
-    else:
-        # Drawn, not the first ones: a folder lies sorted by class.
-        part = _part(train, left[order(len(left), data.split_seed, "limit")[: data.limit].sort().values])
-    if data.labels == "shuffled":
-        return part._replace(labels=part.labels[order(len(part.labels), data.split_seed, "labels")])
-    return part
-
-
-def _part(split: Split, rows: Tensor) -> Stored:
-    """Some rows of a split, in their order; an own dataset's ``whole`` and groups are no longer needed."""
-    chosen = rows.tolist()
-    columns = {name: tuple(values[row] for row in chosen) for name, values in split.columns.items()}
-    truth = None if split.truth is None else split.truth.of(rows)
-    return Stored(
-        _images(split.images, rows), split.labels[rows], split.classes, split.shape, truth, columns,
-        left_out=split.left_out,
-    )  # fmt: skip
-
-
-def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
-    """A function from split to what its source holds (None where it has no such split), and the dataset's name."""
-    # Readers are imported where they are needed, since h5py, Pillow and datasets take long.
-    settings: dict[str, Any] = {"size": data.size, "channels": data.channels or 3}
-    if data.is_own:
-        from pellucid.data import factory
-
-        return partial(factory.reader(data.name, data.group), classes=data.classes, **settings), data.name
-    if data.is_truth:
-        from pellucid.data.truth import reading
-
-        return reading.reader(data), data.name
-    if data.name == "folder":
-        from pellucid.data import folder, table
-
-        place = None if data.table is None else Path(data.table).expanduser()
-        path = place.parent if data.path is None and place is not None else Path(str(data.path)).expanduser()
-        settings["masks"] = None if data.masks is None else Path(data.masks).expanduser()
-        if place is None:
-            return partial(folder.read, path, group=data.group, **settings), path.resolve().name
-        rows = table.read(
-            place, path, classes=data.classes, file=data.image_column, label=data.label_column, group=data.group
-        )
-        return partial(folder.tabled, rows, path, group=data.group, **settings), path.resolve().name
-    if data.name == "huggingface":
-        from pellucid.data import huggingface
-
-        path = Path(str(data.path))
-        columns = {"image": data.image_column, "label": data.label_column, "group": data.group}
-        return partial(huggingface.reader(str(data.path), **columns), classes=data.classes, **settings), path.name
-    place = Path(data.path).expanduser() if data.path is not None else sources.find(data.name)
-    if place is None:
-        looked = ", ".join(map(str, sources.places(data.name)))
-        raise InputError(
-            f"{data.name} is not on this machine (looked in {looked}); `pellucid data get {data.name}` brings it"
-        )
-    if not place.exists():
-        raise InputError(f"dataset path {place} does not exist")
-    verify = data.path is None
-    if data.name == "cifar10":
-        from pellucid.data import cifar
-
-        return partial(cifar.read, place, verify=verify), data.name
-    if data.name == "pcam":
-        from pellucid.data import pcam
-
-        return partial(pcam.read, place), data.name
-    from pellucid.data import idx
-
-    return partial(idx.read, data.name, place, verify=verify), data.name
-
-
-def _present(stored: Split | None, name: str, split: str) -> Split:
-    if stored is None:
-        hint = "; evaluate it with --split validation, or keep some with --dataset.test 0.2" if split == "test" else ""
-        raise InputError(f"{name} has no {split} split{hint}")
-    return stored
-
-
-def _images(images: Images, rows: Tensor) -> Images:
-    return images.index_select(0, rows) if isinstance(images, Tensor) else Rows(images, rows)
 
 
 def _decoded(images: Images, rows: Sequence[int], shape: tuple[int, int, int], workers: int) -> Tensor:
@@ -417,7 +261,7 @@ def _decoded(images: Images, rows: Sequence[int], shape: tuple[int, int, int], w
             decoded[i] = images[rows[i]]
 
     # Threads, since libjpeg and libpng release the interpreter's lock.
-    with ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
+    with silenced(), ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
         for _ in pool.map(fill, range(0, len(rows), SHARE)):
             pass
     return decoded

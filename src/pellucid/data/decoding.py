@@ -8,11 +8,27 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from pellucid.core.errors import InputError
+from pellucid.data.levels import BYTE, WORD, of_fractions, of_whole_numbers
+from pellucid.data.silence import silenced
 
-__all__ = ["Decoded", "Values", "pixels"]
+__all__ = ["Decoded", "Values", "grey_levels", "is_deep", "is_narrowed", "orientation", "pixels", "stored_size"]
 
 ORIENTATION = 0x0112
 """EXIF tag; 1 is upright."""
+
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What sets a picture of each orientation upright."""
+
+WIDTH, HEIGHT, BITS_PER_SAMPLE, PHOTOMETRIC = 256, 257, 258, 262
+"""Tags of a TIFF; of greys, the photometric interpretation 0 says that 0 is white."""
 
 
 class Values(Protocol):
@@ -42,7 +58,8 @@ class Decoded:
 
     def __init__(self, values: Values, *, size: int | None, channels: int) -> None:
         self.values, self.size, self.channels = values, size, channels
-        _, h, w = self._pixels(0).shape
+        with silenced():
+            _, h, w = self._pixels(0).shape
         self.shape = (channels, h, w)
 
     def __len__(self) -> int:
@@ -63,8 +80,7 @@ class Decoded:
             return pixels(self.values[i], size=self.size, channels=self.channels, where=where)
         except InputError:
             raise
-        # Pillow's readers raise all of these on damaged files.
-        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        except Exception as error:  # readers of files of any origin: errors of many classes
             reason = "its format is unknown" if isinstance(error, UnidentifiedImageError) else error
             raise InputError(f"{where} is no image that can be read: {reason}") from error
 
@@ -98,12 +114,11 @@ def pixels(image: Any, *, size: int | None, channels: int, where: object) -> Ten
         return _bands(image, size=size, channels=channels, where=where)
     if not isinstance(image, Image.Image):
         image = _picture(image, where)
-    if image.getexif().get(ORIENTATION, 1) != 1:
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode == "I":
-        image = _eight_bits(image, where)
-    elif image.mode == "F":
-        image = _picture(np.asarray(image), where)
+    image.load()  # a TIFF is set upright when it is decoded, and its orientation is 1 then
+    if (turn := UPRIGHT.get(orientation(image))) is not None:
+        image = image.transpose(turn)
+    if is_deep(image):
+        image = grey_levels(image, where)[0]
     elif image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
@@ -118,11 +133,85 @@ def pixels(image: Any, *, size: int | None, channels: int, where: object) -> Ten
     return tensor.unsqueeze(0) if channels == 1 else tensor.permute(2, 0, 1)
 
 
-def _eight_bits(image: Image.Image, where: object) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise InputError(f"{where} has values from {values.min()} to {values.max()}; 16-bit grey is 0 to 65535")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+def orientation(image: Image.Image) -> int:
+    """What the EXIF data of a picture say of how it is turned, from 1 to 8; 1, upright, where they are damaged.
+
+    >>> orientation(Image.new("L", (2, 1)))
+    1
+    """
+    try:
+        told = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # a reader of files of any origin: errors of many classes
+        return 1
+    return told if isinstance(told, int) and told in range(1, 9) else 1
+
+
+def stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of a picture before it is set upright; some versions of Pillow turn those of a TIFF.
+
+    >>> stored_size(Image.new("L", (2, 1)))
+    (2, 1)
+    """
+    tags = _tags(image)
+    return int(tags.get(WIDTH, image.size[0])), int(tags.get(HEIGHT, image.size[1]))
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether a picture of Pillow's has greys of more than 8 bits, or fractions.
+
+    >>> is_deep(Image.new("I;16", (2, 1))), is_deep(Image.new("L", (2, 1)))
+    (True, False)
+    """
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def is_narrowed(image: Image.Image) -> bool:
+    """Whether a picture of Pillow's that is not decoded yet has colours of 16 bits, of which it keeps the upper 8.
+
+    >>> is_narrowed(Image.new("RGB", (2, 1)))
+    False
+    """
+    return (
+        image.format == "PNG"
+        and not is_deep(image)
+        and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    )
+
+
+def grey_levels(image: Image.Image, where: object) -> tuple[Image.Image, tuple[str, ...]]:
+    """A picture that `is_deep` with greys of 8 bits, and notes as those of `pellucid.data.levels`.
+
+    Greys of 16 bits go to 65535, those of a TIFF of fewer bits to the largest value of so many; whole numbers of 32
+    bits, of which no file says how far they go, to 255 where none is larger, and to 65535 otherwise.
+
+    Args:
+        image: in a mode of 16 or 32 bits.
+        where: the file, for the message.
+
+    Raises:
+        InputError: values that no picture has, or of which all would be black.
+    """
+    values = np.asarray(image)
+    if image.mode == "F":
+        levels, notes = of_fractions(values, where)
+    else:
+        levels, notes = of_whole_numbers(values, where, most=_most(image))
+    if _tags(image).get(PHOTOMETRIC) == 0:
+        levels = BYTE - levels
+    return Image.fromarray(levels), notes
+
+
+def _tags(image: Image.Image) -> Any:
+    """The tags of a TIFF; none of another picture."""
+    return getattr(image, "tag_v2", {})
+
+
+def _most(image: Image.Image) -> int | None:
+    """The largest value that the greys of a picture can have; None where it does not say."""
+    if image.mode == "I":
+        return WORD if image.format in ("PNG", "PPM") else None
+    bits = _tags(image).get(BITS_PER_SAMPLE, (16,))
+    return 2 ** int(bits[0]) - 1 if isinstance(bits, tuple) and 8 < int(bits[0]) <= 16 else WORD
 
 
 def _bands(image: Any, *, size: int | None, channels: int, where: object) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.core.errors import InputError
+from pellucid.data.dicom_greys import greys
 
 __all__ = ["is_dicom", "read", "size_of"]
 
@@ -16,20 +17,35 @@ _ALONE = Lock()
 """Warnings are silenced for the whole process, so one thread does so at a time."""
 
 
-def is_dicom(head: bytes, where: str) -> bool:
-    """Whether a file is DICOM, by its first 132 bytes, or by its name where it may lack the preamble.
+OTHERS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"P5\n", b"P6\n")
+"""How pictures begin that some people call .dcm."""
 
-    >>> is_dicom(bytes(128) + b"DICM", "scan"), is_dicom(b"no preamble", "scan.dcm"), is_dicom(b"", "cat.jpg")
+PIXELS = 1 << 28
+"""That one picture may have (268 million)."""
+
+FIRST = (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x16\x00", b"\x02\x00\x00\x00")
+"""The tags that a file without the preamble begins with."""
+
+
+def is_dicom(head: bytes, where: str) -> bool:
+    """Whether a file is DICOM, by its first 132 bytes, or by its name where these do not tell.
+
+    A file may lack the 132 bytes of the preamble and begin with its first attribute.
+
+    >>> is_dicom(bytes(128) + b"DICM", "scan"), is_dicom(b"unknown", "scan.dcm"), is_dicom(b"GIF89a", "scan.dcm")
     (True, True, False)
     """
-    return head[128:132] == b"DICM" or (where.lower().endswith(".dcm") and not head.startswith(b"\x89PNG"))
+    if head[128:132] == b"DICM":
+        return True
+    explicit, implicit = head[4:6].isalpha() and head[4:6].isupper(), head[6:8] == b"\0\0"
+    begins = head[:4] in FIRST and (explicit or implicit)
+    return begins or (where.lower().endswith((".dcm", ".dicom", ".dic")) and not head.startswith(OTHERS))
 
 
 def read(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
     """The first frame of a DICOM file in [0, 1], and what was done to it.
 
-    Colours are as they are. Greys go from the lowest to the highest value of the file's window, or of its table of
-    values of interest, where it has one, and over the picture's own range where it has none.
+    Colours are as they are; what greys mean is told by `pellucid.data.dicom_greys`.
 
     Args:
         content: of the file.
@@ -43,7 +59,7 @@ def read(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]
     """
     try:
         from pydicom import dcmread
-        from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+        from pydicom.pixels.processing import apply_color_lut
         from pydicom.pixels.utils import pixel_array
     except ImportError:
         raise InputError(f"{where} is a DICOM file; install pellucid[dicom] to read it") from None
@@ -52,30 +68,46 @@ def read(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]
             warnings.simplefilter("ignore")  # of values that break the standard but can be read
             data = dcmread(io.BytesIO(content), force=True)
             frames = int(data.get("NumberOfFrames", 1) or 1)
+            _completed(data)
+            if int(data.get("Rows", 0)) * int(data.get("Columns", 0)) > PIXELS:
+                raise ValueError(f"it has {data.Rows} x {data.Columns} pixels, up to {PIXELS} are accepted")
             values = pixel_array(data, index=0)
             photometric = str(data.get("PhotometricInterpretation", ""))
-            bits = int(data.get("BitsStored", 8))
-            table = data["VOILUTSequence"].value[0] if data.get("VOILUTSequence") else None
-            ends: Any = None
+            bits = int(data.get("BitsStored", None) or 8)
+            told: tuple[str, ...] = ()
             if photometric == "PALETTE COLOR":
                 values = apply_color_lut(values, data)
                 bits = 8 * values.itemsize
-            elif values.ndim == 2:
-                values = apply_modality_lut(values, data)
-                if table is not None:
-                    values, ends = _looked_up(values, table)
-                elif "WindowCenter" in data:
-                    ends = apply_voi_lut(np.array([-1e9, 1e9]), data)
-                    values = apply_voi_lut(values, data)
+            if values.ndim == 2:
+                values, told = greys(values, data)
     except Exception as error:  # a reader of files of any origin: errors of many classes
         raise InputError(f"{where} is no DICOM picture that can be read: {_reason(error)}") from None
     notes: tuple[str, ...] = (f"the first of {frames} frames",) if frames > 1 else ()
     if values.ndim == 3:
         return values.astype(np.float64) / (2**bits - 1), notes
-    low, high = (float(end) for end in ((values.min(), values.max()) if ends is None else (min(ends), max(ends))))
-    greys = np.clip((values.astype(np.float64) - low) / (high - low or 1), 0, 1)
-    told = "greys stretched from the lowest to the highest" if ends is None else "windowed as its DICOM file says"
-    return (1 - greys if photometric == "MONOCHROME1" else greys), (told, *notes)
+    return values, (*told, *notes)
+
+
+def _completed(data: Any) -> None:
+    """Fill in what a picture must say and some do not, where there is one usual value."""
+    if "TransferSyntaxUID" not in data.file_meta:
+        from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+        implicit, little = data.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    if not data.get("SamplesPerPixel"):
+        data.SamplesPerPixel = 1
+    if not data.get("PhotometricInterpretation"):
+        data.PhotometricInterpretation = "MONOCHROME2" if data.SamplesPerPixel == 1 else "RGB"
+    if data.SamplesPerPixel > 1 and data.get("PlanarConfiguration") is None:
+        data.PlanarConfiguration = 0
+    if data.get("PixelRepresentation") is None and "PixelData" in data:
+        data.PixelRepresentation = 0
+    if not data.get("BitsStored") and data.get("BitsAllocated"):
+        data.BitsStored = data.BitsAllocated
+    if not data.get("NumberOfFrames") and "NumberOfFrames" in data:
+        del data.NumberOfFrames
 
 
 def size_of(file: Any) -> tuple[int, int] | None:
@@ -98,21 +130,6 @@ def size_of(file: Any) -> tuple[int, int] | None:
         return int(data.Columns), int(data.Rows)
     except Exception:  # a reader of files of any origin: errors of many classes
         return None
-
-
-def _looked_up(values: npt.NDArray[Any], table: Any) -> tuple[npt.NDArray[Any], tuple[int, int]]:
-    """Values by the first table of values of interest, and the ends of what it can say (DICOM PS3.3, C.11.2.1.1)."""
-    entries, first, bits = (int(number) for number in table.LUTDescriptor)
-    entries = entries or 65536
-    data = table.LUTData
-    wide = isinstance(data, bytes) and len(data) >= 2 * entries
-    found = np.frombuffer(data, "<u2" if wide else "u1") if isinstance(data, bytes) else np.asarray(data)
-    if found.size * 2 == entries:  # two entries of 8 bits in each number of 16
-        found = found.astype("<u2").view("u1")
-    if len(found) < entries:
-        raise ValueError(f"its table of values has {len(found)} of {entries} entries")
-    position = np.clip(values.astype(np.int64) - first, 0, entries - 1)
-    return found[position], (0, 2**bits - 1)
 
 
 def _reason(error: BaseException) -> str:

@@ -13,8 +13,10 @@ from tqdm import tqdm
 
 from pellucid.config import import_name
 from pellucid.core.errors import InputError, raised
+from pellucid.core.notes import tell
 from pellucid.data.config import DATASETS
 from pellucid.data.decoding import Decoded
+from pellucid.data.levels import BLACK, is_black
 from pellucid.data.splits import check_labels
 
 __all__ = ["Examples", "reader"]
@@ -186,6 +188,8 @@ class Examples:
                 raise InputError(
                     f"{items.where(i)} is another each time it is read; leave random changes to --dataset.augmentation"
                 )
+        if (black := sum(is_black(self.images[i]) for i in probed)) and black == len(probed):
+            tell(f"the first image of {items.place}: {BLACK} ({black} of {len(probed)} that were looked at)")
         k = len(self.classes)
         expected = self._stacked([items.label(i, k) for i in probed])
         for name in ("targets", "labels"):

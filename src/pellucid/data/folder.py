@@ -11,13 +11,14 @@ import torch
 
 from pellucid.core.errors import InputError
 from pellucid.core.notes import tell
-from pellucid.data.content import KINDS, opened
+from pellucid.data.content import KINDS, opened_file
 from pellucid.data.decoding import Decoded
 from pellucid.data.headers import SUFFIXES, Sifted, header, sift
+from pellucid.data.levels import BLACK
 from pellucid.data.masks import find
-from pellucid.data.splits import Stored, Truth
+from pellucid.data.splits import NOTHING, Stored, Truth
 from pellucid.data.table import SPLITS, Table
-from pellucid.data.walk import files_below, files_in, folders_in
+from pellucid.data.walk import files_in, files_of, folders_in
 
 __all__ = ["read", "tabled"]
 
@@ -55,7 +56,7 @@ def read(
         raise InputError(
             f"{path} is no folder; expected one with train/CLASS/* and test/CLASS/* (or val/CLASS/*), or with CLASS/*"
         )
-    names = folders_in(path)
+    names = folders_in(path, once=False)
     parts: dict[str, str] = {}
     for known in SPLITS:  # train before training, val before valid
         here = next((name for name in names if name == known), None)
@@ -73,19 +74,19 @@ def read(
     classes = folders_in(place)
     if not classes:
         raise InputError(f"{place} has no folder of a class; expected {place.name}/CLASS/*")
-    files: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        of_class = files_below(place / name)
+    _check_apart(path, parts, split)
+    found = files_of([place / name for name in classes])
+    for name, of_class in zip(classes, found.files, strict=True):
         if not of_class:
             raise InputError(f"{place / name} has no image; {KINDS}")
-        files += of_class
-        labels += [label] * len(of_class)
+    files = [file for of_class in found.files for file in of_class]
+    labels = [label for label, of_class in enumerate(found.files) for _ in of_class]
     if masks is not None and not whole:
         masks = masks / place.name
     groups = None if group is None else groups_of(group, files, path)
     loose = [file for file in files_in(place) if file.lower().endswith(SUFFIXES) or header(file).reason is None]
-    stored = _stored(files, labels, tuple(classes), size, channels, place, masks=masks, groups=groups, loose=loose)
+    aside = {"in no folder of a class": loose, "a link to another of them": found.doubled}
+    stored = _stored(files, labels, tuple(classes), size, channels, place, masks=masks, groups=groups, aside=aside)
     for label, name in enumerate(classes):
         if not (stored.labels == label).any():
             raise InputError(f"{place / name} has no image among its {labels.count(label)} files; {KINDS}")
@@ -168,16 +169,19 @@ def _stored(
     masks: Path | None,
     groups: Sequence[str] | None,
     columns: Mapping[str, Sequence[str]] | None = None,
-    loose: Sequence[str] = (),
+    aside: Mapping[str, Sequence[str]] = NOTHING,
 ) -> Stored:
-    """The pictures among the files; how many others there are is told, and how many lie ``loose``."""
-    sifted = sift(files)
-    left_out = sifted.left_out | ({"in no folder of a class": len(loose)} if loose else {})
+    """The pictures among the files; how many others there are is told, and how many lie ``aside``, by reason."""
+    sifted = sift(files, channels)
+    left_out = sifted.left_out | {reason: len(others) for reason, others in aside.items() if others}
     if left_out:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
-        tell(f"left out of {place}: {reasons}, such as {sifted.example or loose[0]}")
+        others = [file for of_reason in aside.values() for file in of_reason]
+        tell(f"left out of {place}: {reasons}, such as {sifted.example or others[0]}")
     if not sifted.files:
-        raise InputError(f"{place} has no image among its {len(files)} files; {KINDS}")
+        raise InputError(sifted.refusal or f"{place} has no image among its {len(files)} files; {KINDS}")
+    if sifted.black:
+        tell(f"{sifted.black[0]}: {BLACK} ({len(sifted.black)} of {len(sifted.files)} pictures of {place})")
     if size is None:
         _check_sizes(sifted)
     pictures = _Pictures(sifted.files, channels)
@@ -194,6 +198,18 @@ def _stored(
         None if groups is None else tuple(groups[i] for i in sifted.rows),
         left_out,
     )
+
+
+def _check_apart(path: Path, parts: Mapping[str, str], split: str) -> None:
+    """Refuse a split whose folder is a link to that of another split."""
+    if split not in parts:
+        return
+    for other, name in parts.items():
+        if other != split and os.path.realpath(path / name) == os.path.realpath(path / parts[split]):
+            raise InputError(
+                f"{path / parts[split]} and {path / name} are one folder, by a link; the images of {split} must be "
+                f"others than those of {other}"
+            )
 
 
 def _check_sizes(sifted: Sifted) -> None:
@@ -235,9 +251,4 @@ class _Pictures:
                 tell(f"{self.files[i]}: {note}{others}")
 
     def _opened(self, i: int) -> tuple[Any, tuple[str, ...]]:
-        # Read at once: Pillow reads the header of a file piece by piece, which takes as long as decoding a small image.
-        try:
-            content = Path(self.files[i]).read_bytes()
-        except OSError as error:
-            raise InputError(f"{self.files[i]} cannot be read: {error.strerror}") from error
-        return opened(content, self.files[i], channels=self.channels)
+        return opened_file(self.files[i], channels=self.channels)

@@ -1,6 +1,8 @@
 """A first look at the files of a folder: which are pictures, of which size, and which must be left out."""
 
+import errno
 import os
+import stat
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -10,11 +12,15 @@ from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
 
+from pellucid.core.errors import InputError
 from pellucid.data import dicom
 from pellucid.data.config import CHANNELS
-from pellucid.data.content import ARRAYS, TIFFS
-from pellucid.data.decoding import ORIENTATION
+from pellucid.data.content import ARRAYS, TIFFS, first_line, opened_file
+from pellucid.data.decoding import is_deep, is_narrowed, orientation, pixels, stored_size
+from pellucid.data.levels import is_black
+from pellucid.data.silence import silenced
 
 __all__ = ["SUFFIXES", "Header", "Sifted", "header", "sift"]
 
@@ -42,7 +48,7 @@ class Header(NamedTuple):
     Args:
         size: width and height, upright; None where only decoding tells.
         reason: why the file cannot be used; None where nothing speaks against it.
-        noted: whether decoding it may leave a note, as for values of more than 8 bits and for DICOM.
+        noted: whether decoding it may leave a note, as for values of more than 8 bits, several frames and DICOM.
     """
 
     size: tuple[int, int] | None
@@ -59,6 +65,8 @@ class Sifted(NamedTuple):
         rows: their positions among the files that were given.
         left_out: how many files cannot be used, by reason.
         example: one of the files that cannot be used; empty where all can.
+        refusal: what is wrong with the first that only decoding finds to be of no use; empty where there is none.
+        black: those of the files whose pictures are all black although their values differ.
     """
 
     files: list[str]
@@ -66,21 +74,30 @@ class Sifted(NamedTuple):
     rows: list[int]
     left_out: dict[str, int]
     example: str
+    refusal: str = ""
+    black: Sequence[str] = ()
 
 
-def sift(files: Sequence[str]) -> Sifted:
-    """The pictures among some files, told by the content of their first and last bytes.
-
-    Only what seems to be cut off is decoded. So a file may still turn out to be damaged when it is used.
+def sift(files: Sequence[str], channels: int | None = None) -> Sifted:
+    """The pictures among some files, told by their content.
 
     Args:
         files: paths.
+        channels: of the images that are wanted, to decode every picture once, so that none that is damaged, or has
+            values that no picture has, is found among them later. None: look at the first and last bytes alone.
     """
-    with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        shares = pool.map(
-            lambda first: [header(file) for file in files[first : first + SHARE]], range(0, len(files), SHARE)
-        )
-        found = [seen for share in shares for seen in share]
+
+    def looked_at(first: int) -> list[tuple[Header, str, bool]]:
+        return [_looked_at(file, channels) for file in files[first : first + SHARE]]
+
+    firsts = range(0, len(files), SHARE)
+    bar = tqdm(total=len(files), desc="looking at the pictures", unit="file", dynamic_ncols=True, disable=None)
+    with silenced(), ThreadPoolExecutor(max_workers=THREADS) as pool, bar:
+        looks = []
+        for share in pool.map(looked_at, firsts):
+            looks += share
+            bar.update(len(share))
+    found = [seen for seen, _, _ in looks]
     rows = [i for i, seen in enumerate(found) if seen.reason is None]
     reasons = Counter(seen.reason for seen in found if seen.reason is not None)
     return Sifted(
@@ -89,7 +106,36 @@ def sift(files: Sequence[str]) -> Sifted:
         rows,
         dict(reasons.most_common()),
         next((file for file, seen in zip(files, found, strict=True) if seen.reason is not None), ""),
+        next((refusal for _, refusal, _ in looks if refusal), ""),
+        [file for file, (_, _, black) in zip(files, looks, strict=True) if black],
     )
+
+
+def _looked_at(file: str, channels: int | None) -> tuple[Header, str, bool]:
+    """The header of a file, what is wrong with it that only decoding tells, and whether its picture is black."""
+    seen = header(file)
+    if seen.reason is not None or channels is None:
+        return seen, "", False
+    try:
+        status = os.stat(file)
+    except OSError as error:  # removed in between
+        return Header(None, f"cannot be opened ({error.strerror})"), "", False
+    reason, refusal, black = _decoded(file, channels, status.st_size, status.st_mtime_ns)
+    return seen._replace(reason=reason), refusal, black
+
+
+@lru_cache(maxsize=1 << 18)
+def _decoded(file: str, channels: int, size: int, changed: int) -> tuple[str | None, str, bool]:
+    """Why decoding a file fails, in short and in a sentence, None where it does not; and whether it gives black."""
+    try:
+        picture, _ = opened_file(file, channels=channels)
+        black = is_black(pixels(picture, size=None, channels=channels, where=file))
+    except InputError as error:
+        short = "with values that no picture has" if "values" in str(error) else "that cannot be read"
+        return short, str(error), False
+    except Exception as error:  # a reader of files of any origin: errors of many classes
+        return "damaged", f"{file} is damaged: {first_line(error)}", False
+    return None, "", black
 
 
 def header(file: str) -> Header:
@@ -101,7 +147,10 @@ def header(file: str) -> Header:
     try:
         status = os.stat(file)
     except OSError as error:
-        return Header(None, f"cannot be opened ({error.strerror})")
+        nowhere = os.path.islink(file) and error.errno in (errno.ENOENT, errno.ELOOP)
+        return Header(None, "a link to nothing" if nowhere else f"cannot be opened ({error.strerror})")
+    if not stat.S_ISREG(status.st_mode):
+        return Header(None, "no ordinary file")
     return _header(file, status.st_size, status.st_mtime_ns)
 
 
@@ -128,10 +177,13 @@ def _seen(file: str, opened: IO[bytes]) -> Header:
         return Header(None, "HEIC, which must be converted to JPEG first")
     try:
         with Image.open(opened, formats=[*(name for name in FORMATS if name in _formats()), *_added()]) as image:
-            deep = image.mode == "I" or image.mode.startswith("I;16")
+            # The second picture of a telephone's file is a preview of the first.
+            noted = (
+                is_deep(image) or is_narrowed(image) or (image.format != "MPO" and getattr(image, "is_animated", False))
+            )
             # Of a PNG Pillow would decode the whole picture to look for what may stand behind it.
-            told = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
-            shown = image.size[::-1] if told.get(ORIENTATION, 1) in (5, 6, 7, 8) else image.size
+            turned = (image.format != "PNG" or "exif" in image.info) and orientation(image) in (5, 6, 7, 8)
+            shown = stored_size(image)[::-1] if turned else stored_size(image)
             if image.format in ("JPEG", "PNG") and _is_cut(opened, image.format):
                 opened.seek(0)
                 with Image.open(opened) as whole:
@@ -144,7 +196,7 @@ def _seen(file: str, opened: IO[bytes]) -> Header:
         return Header(None, "too many pixels")
     except Exception:  # a reader of files of any origin: errors of many classes
         return Header(None, "damaged")
-    return Header(shown, noted=deep)
+    return Header(shown, noted=noted)
 
 
 @lru_cache(maxsize=1)
@@ -174,7 +226,7 @@ def _array(opened: IO[bytes], head: bytes) -> Header:
             # Other files are archives of this kind too, such as those of word processors.
             return Header(None, None if names and all(name.endswith(".npy") for name in names) else "no picture")
         array = np.load(opened.name, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except Exception:  # a reader of files of any origin: errors of many classes
         return Header(None, "damaged")
     shape, deep = array.shape, array.dtype == np.uint16
     if len(shape) not in (2, 3) or not array.size:

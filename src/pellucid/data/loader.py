@@ -14,6 +14,7 @@ from pellucid.core.types import Batch
 from pellucid.data.augmentation import Augmentation, named
 from pellucid.data.dataset import Dataset
 from pellucid.data.randaugment import RandAugment
+from pellucid.data.silence import silenced
 from pellucid.data.splits import Images
 
 __all__ = ["Loader"]
@@ -199,8 +200,9 @@ class _Decoder:
     def __getitems__(self, rows: list[int]) -> Tensor | InputError:
         decoded = torch.empty((len(rows), *self.shape), dtype=torch.uint8)
         try:
-            for i, row in enumerate(rows):
-                decoded[i] = self.images[row]
+            with silenced():
+                for i, row in enumerate(rows):
+                    decoded[i] = self.images[row]
         except InputError as error:
             # Returned, since torch would wrap a raised one in the worker's traceback.
             return error

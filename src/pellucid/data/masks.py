@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 from pellucid.core.notes import tell
-from pellucid.data.headers import header
+from pellucid.data.headers import header, sift
 
 __all__ = ["Masks", "find"]
 
@@ -94,7 +94,12 @@ def find(images: list[str], folder: Path, masks: Path, shape: tuple[int, int]) -
     if not masks.is_dir():
         raise InputError(f"{masks} is no folder; expected one with the masks of {folder}, CLASS/NAME.png")
     places = [masks / Path(image).relative_to(folder).with_suffix(".png") for image in images]
-    files = [(image, str(place) if place.is_file() else None) for image, place in zip(images, places, strict=True)]
+    sound = sift([str(place) for place in places if place.is_file()], 1)
+    if sound.left_out:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sound.left_out.items())
+        tell(f"masks that are left out of {masks}: {reasons}, such as {sound.example}")
+    usable = set(sound.files)
+    files = [(image, str(place) if str(place) in usable else None) for image, place in zip(images, places, strict=True)]
     with_mask = [i for i, (_, mask) in enumerate(files) if mask is not None]
     if not with_mask:
         raise InputError(f"no image of {folder} has a mask; the first is looked for at {places[0]}")

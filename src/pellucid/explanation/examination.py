@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pellucid.config import to_config
 from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError, raised
+from pellucid.core.randomness import SampleDraws, pinned
 from pellucid.core.types import Attribution, Image, Logits, Saliency, Task
 from pellucid.explanation.card import FIGURES
 from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness, region_means
@@ -290,7 +291,7 @@ def examine(
     """
     examination = examination.fitted((x.shape[1], x.shape[2], x.shape[3]))
     chunk = usual_chunk(x.shape[1:], x.device)
-    with torch.no_grad():
+    with pinned(SampleDraws(examination.seed, tuple(keys)), "logits", device=x.device), torch.no_grad():
         logits = model(x)
     if not torch.isfinite(logits).all():
         raise InputError(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")

@@ -19,8 +19,9 @@ from pellucid.core.errors import InputError
 from pellucid.core.files import check_readable
 from pellucid.core.randomness import seed_of
 from pellucid.data.content import KINDS, first_line, of_array, opened
-from pellucid.data.decoding import pixels
+from pellucid.data.decoding import orientation, pixels
 from pellucid.data.headers import SUFFIXES, header
+from pellucid.data.levels import BLACK, is_black
 from pellucid.data.walk import files_below
 
 __all__ = ["STANDARD_INPUT", "Picture", "find", "held", "read", "told"]
@@ -106,7 +107,7 @@ def read(source: str, shape: tuple[int, int, int]) -> Picture:
     except (OSError, ValueError) as error:
         raise InputError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     image, stored, notes = _decoded(content, where, shape)
-    return Picture(where, image, stored, notes, _key_of(image))
+    return Picture(where, image, stored, _told(notes, image), _key_of(image))
 
 
 def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
@@ -127,7 +128,7 @@ def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
     """
     if isinstance(image, Image.Image):
         kept, stored, notes = _of_image(image, where, shape, ())
-        return Picture(where, kept, stored, notes, _key_of(kept))
+        return Picture(where, kept, stored, _told(notes, kept), _key_of(kept))
     if isinstance(image, Tensor):
         values = image.float() if image.is_floating_point() else image
         # Of a tensor the channels come first, whatever its sides are.
@@ -137,7 +138,12 @@ def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
     picture, notes = of_array(np.asarray(image), where, shape[0], ())
     of_kind: Any = _of_image if isinstance(picture, Image.Image) else _of_channels
     kept, stored, notes = of_kind(picture, where, shape, notes)
-    return Picture(where, kept, stored, notes, _key_of(kept))
+    return Picture(where, kept, stored, _told(notes, kept), _key_of(kept))
+
+
+def _told(notes: tuple[str, ...], image: Tensor) -> tuple[str, ...]:
+    """The notes, with one more of a picture that is black although its values differ."""
+    return (*notes, BLACK) if is_black(image) else notes
 
 
 def _key_of(image: Tensor) -> int:
@@ -156,8 +162,7 @@ def _decoded(content: bytes, where: str, shape: tuple[int, int, int]) -> _Read:
                 return _of_image(picture, where, shape, notes)
     except InputError:
         raise
-    # Pillow's readers raise all of these on damaged files.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, MemoryError) as error:
+    except Exception as error:  # readers of files of any origin: errors of many classes
         raise InputError(f"{where} is damaged or no picture: {first_line(error)}") from None
     return _of_channels(picture, where, shape, notes)
 
@@ -166,7 +171,8 @@ def _of_image(image: Image.Image, where: str, shape: tuple[int, int, int], notes
     channels, height, width = shape
     if channels not in (1, 3):
         raise InputError(f"{where} is a picture, but the network takes {channels} channels; give it as a NumPy array")
-    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    image.load()  # a TIFF is set upright when it is decoded, and its orientation is 1 then
+    turned = orientation(image) in (5, 6, 7, 8)
     stored = (image.size[1], image.size[0]) if turned else image.size
     if height == width:
         return pixels(image, size=height, channels=channels, where=where).contiguous(), stored, notes

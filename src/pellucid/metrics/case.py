@@ -1,6 +1,7 @@
 """What a metric may look at: some images, the network, and of one saliency method what several metrics need."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -105,9 +106,19 @@ class Case:
         """Source of random numbers: each image has its own, whoever its batch mates are."""
         return SampleDraws(self.seed, tuple(self.index.tolist())) if self.generator is None else self.generator
 
+    def pinned(self, purpose: str) -> AbstractContextManager[None]:
+        """Inside the block what draws from the global generators draws the same for the same seed and images.
+
+        Args:
+            purpose: what is drawn for.
+        """
+        index = tuple(self.index.tolist()) if self.has("index") else ()
+        device = self.x.device if self.has("x") else "cpu"
+        return randomness.pinned(SampleDraws(self.seed, index), purpose, device=device)
+
     @cached_property
     def _logits(self) -> Tensor:
-        with torch.no_grad():
+        with self.pinned("logits"), torch.no_grad():
             return torch.cat([self._answer(part) for part in torch.split(self.x, self.chunk)])
 
     @cached_property

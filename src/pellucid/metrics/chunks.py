@@ -79,6 +79,7 @@ def attribution_of(
 ) -> Attribution:
     """The attribution, explained for at most ``chunk`` images at once with the draws of the whole batch.
 
+    What draws from the global generators, such as a network with random layers, draws the same at every call.
     A saliency of one's own that draws is given another source than torch's where there are several parts, so it
     draws through `pellucid.core.randomness`; and what it draws has a row for each image.
 
@@ -100,7 +101,8 @@ def attribution_of(
 
     def explained(x: Image, target: Label, rows: Tensor) -> Attribution:
         source = rows_of(repeated(), rows.tolist(), n)
-        return explain(model, x, target, create_graph=False, generator=source).detach()
+        with randomness.pinned(repeated(), "network", device=x.device):
+            return explain(model, x, target, create_graph=False, generator=source).detach()
 
     n = len(x)
     attribution = in_chunks(explained, x, target, torch.arange(n), chunk=chunk)

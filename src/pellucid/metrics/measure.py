@@ -12,7 +12,7 @@ __all__ = ["measured"]
 
 
 def measured(metric: Metric, case: Case) -> dict[str, Tensor]:
-    """The metric's numbers of each image.
+    """The metric's numbers of each image, the same whenever the case is the same, whatever draws inside.
 
     Args:
         metric: one of pellucid's or your own.
@@ -30,7 +30,8 @@ def measured(metric: Metric, case: Case) -> dict[str, Tensor]:
     {'gini': tensor([0.7500])}
     """
     kind, n = type(metric).__name__, len(case)
-    values = metric(case)
+    with case.pinned(f"{kind} of {case.name}"):
+        values = metric(case)
     if not isinstance(values, Mapping):
         raise InputError(f"{kind} must return a dictionary of column name to tensor, got {type(values).__name__}")
     if set(values) != set(metric.columns):

@@ -166,7 +166,10 @@ class NoisyCopies:
         if self.keep:
             self._versions[key] = version
         if predict and (version.logits is None or (layer is not None and layer not in version.hidden)):
-            version.logits, hidden = _predicted(self.model, version.image, self.target, layer, chunk=self.chunk)
+            assert self._repeated is not None
+            # A network that itself draws answers each version with the same numbers, so that only the image differs.
+            with randomness.pinned(self._repeated(), "network", device=self.x.device):
+                version.logits, hidden = _predicted(self.model, version.image, self.target, layer, chunk=self.chunk)
             version.hidden[layer] = hidden
         if version.attribution is None:
             assert self._repeated is not None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pellucid.core.errors import InputError, raised
 from pellucid.core.modes import evaluating
 from pellucid.core.notes import tell
+from pellucid.core.randomness import fork
 from pellucid.core.types import Image
 from pellucid.models import Binary, Logits, Normalize, bare, preprocessing_of
 from pellucid.models.outputs import find_key, logits_of
@@ -129,7 +130,7 @@ def probed(model: nn.Module, x: Image, *, classes: int | None = None) -> tuple[n
     """
     kind, given = type(bare(model)).__name__, x.clone()
     try:
-        with torch.no_grad():
+        with fork("probe", device=x.device), torch.no_grad():
             output = model(given)
     except Exception as error:  # a user's network may raise anything
         raise InputError(f"the network {kind} fails on images of shape {tuple(x.shape)}: {raised(error)}") from error

@@ -22,6 +22,7 @@ from pellucid.methods.method import sample_numbers
 from pellucid.methods.objective import Objective
 from pellucid.runs.digests import MARK, check_digest, digested_file
 from pellucid.runs.directory import RunDirectory
+from pellucid.runs.environment import tell_changed_machine
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.observations import write_extremes, write_snapshot
 from pellucid.runs.per_sample import append_epoch
@@ -254,11 +255,9 @@ class Checkpoint:
             return
         check_digest(file, self.directory.digests, "restore it, or train into another folder")
         recorded = self.directory.facts
-        if recorded is not None and recorded.fingerprint != self.facts.fingerprint:
-            raise InputError(
-                f"the training images of {self.directory.path} have changed since it was begun (fingerprint "
-                f"{recorded.fingerprint} then, {self.facts.fingerprint} now); restore them or train into another folder"
-            )
+        if recorded is not None:
+            recorded.check_unchanged(self.facts, self.directory.path)
+        tell_changed_machine(self.directory.environment, self.fabric.device, "goes on")
         try:
             # On the CPU: the optimizer keeps its step counts where it finds them, and reads them at every step.
             state = read_torch_file(file)

@@ -31,6 +31,7 @@ def check_comparable(runs: Sequence["Run"]) -> None:
             )
         named[run.name] = run
         _check_same_images(runs[0], run)
+        _check_same_pixels(runs[0], run)
         _check_same_settings(runs[0], run)
 
 
@@ -50,6 +51,16 @@ def _check_same_images(first: "Run", run: "Run") -> None:
                 f"runs {first.name!r} ({first.rows.num_rows} images) and {run.name!r} ({run.rows.num_rows}) were "
                 f"evaluated on different images: column {key} differs; evaluate both with the same images and seed"
             )
+
+
+def _check_same_pixels(first: "Run", run: "Run") -> None:
+    """Refuse images of the same names and places whose pixels changed between two evaluations."""
+    ours, theirs = first.info.get("pixels"), run.info.get("pixels")
+    if ours is not None and theirs is not None and ours != theirs:
+        raise InputError(
+            f"runs {first.name!r} and {run.name!r} were evaluated on different images: those of "
+            f"{run.info.get('dataset')} have changed in between (digest {ours} and {theirs}); evaluate both again"
+        )
 
 
 def _check_same_settings(first: "Run", run: "Run") -> None:

@@ -1,6 +1,7 @@
 """What a run was made with: commit, versions, machine."""
 
 import importlib.metadata
+import json
 import platform
 import shlex
 import subprocess
@@ -13,8 +14,9 @@ from typing import Any
 import torch
 
 from pellucid import __version__
+from pellucid.core.notes import tell
 
-__all__ = ["environment", "told_commit"]
+__all__ = ["environment", "tell_changed_machine", "told_commit"]
 
 PACKAGES = ("torch", "lightning-fabric", "numpy", "scipy", "pyarrow", "pillow", "safetensors")
 
@@ -59,6 +61,59 @@ def told_commit(facts: Mapping[str, Any]) -> str:
     if not facts["commit"]:
         return "unknown"
     return str(facts["commit"])[:10] + " with changes" * bool(facts["dirty"])
+
+
+def tell_changed_machine(file: Path, device: torch.device, what: str) -> None:
+    """Tell what of a machine and its software is not as a run recorded it, as far as it changes numbers.
+
+    Args:
+        file: where the run recorded its `environment`, or those of all processes that worked on it; what is missing or
+            damaged there is not told of.
+        device: where the work runs now.
+        what: happens to the run now: ``goes on`` or ``is measured``.
+    """
+    try:
+        recorded = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    first = recorded[0] if isinstance(recorded, list) and recorded else recorded
+    changed = _changes(first, device) if isinstance(first, Mapping) else []
+    if changed:
+        tell(
+            f"{file.parent} was begun with {', '.join(then for then, _ in changed)} and {what} with "
+            f"{', '.join(now for _, now in changed)}; its numbers may differ in their last digits from those of one "
+            "machine alone"
+        )
+
+
+def _changes(recorded: Mapping[str, Any], device: torch.device) -> list[tuple[str, str]]:
+    """What was recorded and what is now, in words, where both are known and differ."""
+    packages = recorded.get("packages")
+    then = {
+        "pellucid": recorded.get("pellucid"),
+        "Python": recorded.get("python"),
+        **(packages if isinstance(packages, Mapping) else {}),
+        "device": str(recorded.get("device") or "").partition(":")[0] or None,
+        "threads": recorded.get("threads"),
+    }
+    now = {
+        "pellucid": __version__,
+        "Python": platform.python_version(),
+        **{name: _version(name) for name in PACKAGES},
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+    def words(name: str, value: object) -> str:
+        if name == "threads":
+            return "1 thread" if value == 1 else f"{value} threads"
+        return f"{name} {value}"
+
+    return [
+        (words(name, then[name]), words(name, value))
+        for name, value in now.items()
+        if then.get(name) is not None and value is not None and str(then[name]) != str(value)
+    ]
 
 
 def _version(package: str) -> str | None:

@@ -32,6 +32,7 @@ from pellucid.runs.any_network import lent
 from pellucid.runs.budget import could_be_planned, fitted
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import launch, make_fabric
+from pellucid.runs.environment import tell_changed_machine
 from pellucid.runs.given import Given, given
 from pellucid.runs.lock import working_on
 from pellucid.runs.measurement import Measurement
@@ -39,7 +40,7 @@ from pellucid.runs.provenance import begun, ended
 from pellucid.runs.recording import of_object, record
 from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows, remove_parts
 from pellucid.runs.settings import read_experiment
-from pellucid.runs.trained import load_network, open_run
+from pellucid.runs.trained import OtherImages, load_network, open_images, open_run
 from pellucid.saliency import Channels, Explain, as_saliency, by_name
 
 __all__ = ["Evaluation", "evaluate", "known_of", "measurement_of"]
@@ -247,7 +248,7 @@ def evaluate(
     with working_on(run) if fabric.is_global_zero else nullcontext():
         if subject is not None:
             record(subject.network, experiment, subject.dataset, run)
-        if resume and _is_finished(RunDirectory(run), evaluation):
+        if resume and _is_finished(RunDirectory(run), evaluation, subject):
             if fabric.is_global_zero:
                 remove_parts(RunDirectory(run))  # of a process that was killed when its rows were whole
             return run
@@ -279,34 +280,55 @@ def _tell_replaced(run: RunDirectory, evaluation: Evaluation, resume: bool) -> N
     tell(f"note: {run.path} was measured before, {how}; its {count} rows stay until the new ones are whole")
 
 
-def _is_finished(run: RunDirectory, evaluation: Evaluation) -> bool:
-    """Whether the rows are of these weights, and of an evaluation that means the same, however it was written."""
+def _is_finished(run: RunDirectory, evaluation: Evaluation, subject: Given | None = None) -> bool:
+    """Whether the rows are of these weights and images, and of an evaluation that means the same."""
     if not all(file.exists() for file in (run.rows, run.evaluation, run.maps)):
         return False
     try:
         metadata = pq.read_schema(run.rows).metadata or {}
         config = read_yaml(run.evaluation)
         made = read_config(run.evaluation, Evaluation)
-    except (pa.ArrowInvalid, OSError, InputError):  # truncated, or of metrics that are not here
+        measured = json.loads(metadata[b"pellucid"]).get("contents") if b"pellucid" in metadata else None
+    except (pa.ArrowInvalid, OSError, ValueError, InputError):  # truncated, or of metrics that are not here
         return False
     same_key = metadata.get(b"pellucid.key") == _key(run.path, config, made.transfer).encode()
-    if evaluation.budget is not None:
-        return same_key and could_be_planned(evaluation, made)
-    return same_key and _meaning(made) == _meaning(evaluation)
+    if not same_key:
+        return False
+    same = (
+        could_be_planned(evaluation, made) if evaluation.budget is not None else _meaning(made) == _meaning(evaluation)
+    )
+    if not same or measured is None:  # rows of before do not say of which images they are
+        return same
+    return _contents(run, evaluation.split, subject) in (None, measured)
+
+
+def _contents(run: RunDirectory, split: Literal["test", "validation"], subject: Given | None) -> str | None:
+    """The digest of the images as they are now; None where they are no longer here, and cannot be measured again."""
+    if subject is not None:
+        return subject.dataset.contents
+    try:
+        return open_images(run.path, split).contents
+    except OtherImages:
+        raise
+    except InputError:
+        return None
 
 
 def _meaning(evaluation: Evaluation) -> Any:
     """The evaluation with its metrics spelled out, so that a setting that is a default means the same as none."""
-    plain: dict[str, Any] = dict.fromkeys(SETTINGS) | {"metrics": evaluation.chosen(), "budget": None}
+    # Where nothing but accuracy is asked for, which every evaluation holds, there is no metric to spell out.
+    metrics = evaluation.chosen() or evaluation.metrics
+    plain: dict[str, Any] = dict.fromkeys(SETTINGS) | {"metrics": metrics, "budget": None}
+    plain["transfer"] = evaluation.transfer  # the metrics that use it name it too
     return to_config(dataclasses.replace(evaluation, **plain))
 
 
-def _key(run: Path, config: Any, transfer: str | None) -> str:
-    """What rows must have in common to be put together: the settings, and the weights of all networks."""
+def _key(run: Path, config: Any, transfer: str | None, contents: str | None = None) -> str:
+    """What rows must have in common to be put together: the settings, the weights of all networks, the images."""
     networks = [run] if transfer is None else [run, Path(transfer)]
     files = [RunDirectory(network).weights for network in networks]
     weights = [hashlib.blake2b(file.read_bytes()).hexdigest() if file.exists() else None for file in files]
-    facts = [config, weights, ROWS_FORMAT]
+    facts = [config, weights, ROWS_FORMAT, *([] if contents is None else [contents])]
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
@@ -316,6 +338,8 @@ def _evaluate(
     directory = RunDirectory(run)
     if subject is None:
         network, dataset = open_run(run, evaluation.split)
+        if fabric.is_global_zero:
+            tell_changed_machine(directory.environment, fabric.device, "is measured")
         subject = Given(fabric.to_device(network), dataset, read_experiment(run).dataset.name)
     dataset = subject.dataset
     with lent(subject.network, fabric.device) as model:
@@ -326,7 +350,7 @@ def _evaluate(
         def measurement(chosen: Evaluation) -> Measurement:
             return measurement_of(chosen, subject.name, dataset, transfer=transfer, device=fabric.device)
 
-        asked = _key(run, to_config(evaluation), evaluation.transfer)
+        asked = _key(run, to_config(evaluation), evaluation.transfer, dataset.contents)
         plan = directory.parts(asked) / directory.evaluation.name
         if resume and plan.exists():
             made: Evaluation = read_config(plan, Evaluation)

@@ -1,7 +1,7 @@
 """What a run knows of the images that its network was trained on. Imports no torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class DataFacts:
         images: how many training images there were.
         fingerprint: digest of the training images, as `pellucid.data.Dataset.fingerprint`.
         task: ``multiclass``, each image has one of the classes; ``multilabel``, any number of them.
+        contents: digests of all that the splits held when training began, as `pellucid.data.Dataset.contents`, by the
+            name of the split; empty for a run made before runs recorded them.
     """
 
     name: str
@@ -34,6 +36,28 @@ class DataFacts:
     images: int
     fingerprint: str
     task: str = "multiclass"
+    contents: Mapping[str, str] = field(default_factory=dict)
+
+    def check_unchanged(self, now: "DataFacts", run: Path) -> None:
+        """Refuse to go on with a training whose images, or those that choose among its epochs, are no longer the same.
+
+        Args:
+            now: what is known of the images as they are.
+            run: the run directory, for the message.
+
+        Raises:
+            InputError: they are others.
+        """
+        digests = [("training", self.fingerprint, now.fingerprint)]
+        for split, kind in {"train": "training", "validation": "validation"}.items():
+            if split in self.contents and split in now.contents:
+                digests.append((kind, self.contents[split], now.contents[split]))
+        for kind, then, there in digests:
+            if then != there:
+                raise InputError(
+                    f"the {kind} images of {run} have changed since it was begun (fingerprint {then} then, {there} "
+                    "now); restore them or train into another folder"
+                )
 
 
 def as_facts(values: Mapping[str, Any]) -> DataFacts:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pellucid.config import to_config
 from pellucid.core.errors import InputError, raised
+from pellucid.core.randomness import SampleDraws, pinned
 from pellucid.core.types import Heatmap, Image, Label, Saliency, Task
 from pellucid.data.splits import Truth
 from pellucid.metrics import Case, Column, Metric, Prediction, Randomisation, randomise
@@ -114,7 +115,8 @@ class Measurement:
                 explained = label[rows] if self.target == "true" else None
                 yield _Part(self._case(model, x, label, index, rows, explained, truth))
                 continue
-            with torch.no_grad():
+            drawn = SampleDraws(self.seed, tuple(index[row] for row in rows.tolist()))
+            with pinned(drawn, "logits", device=x.device), torch.no_grad():
                 logits = model(x[rows])
             chosen = explained_labels(logits, label[rows], self.target)
             if self.label is not None:

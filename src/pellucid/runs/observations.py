@@ -12,6 +12,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.core.label_sets import label_code
 from pellucid.core.modes import evaluating
+from pellucid.core.randomness import fork
 from pellucid.data import Dataset
 from pellucid.runs.directory import RunDirectory
 from pellucid.saliency import VanillaGradient, heatmap
@@ -70,7 +71,7 @@ def write_snapshot(directory: RunDirectory, epoch: int, model: nn.Module, watche
     position = torch.tensor(sorted(first)[:SNAPSHOT_IMAGES])
     images = watched.take(position)
     x = images.to(next(model.parameters()).device).float() / 255
-    with evaluating(model):
+    with fork("snapshot", device=x.device), evaluating(model):
         with torch.no_grad():
             logits = model(x)
         maps = heatmap(VanillaGradient()(model, x, logits.argmax(1))).detach()

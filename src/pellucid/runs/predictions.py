@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from pellucid.core.files import whole_file
 from pellucid.core.label_sets import label_code
 from pellucid.core.modes import evaluating
+from pellucid.core.randomness import fork
 from pellucid.data import Dataset
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.lock import working_on
@@ -46,20 +47,21 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
     model, dataset = open_run(run, split)
     file = directory.predictions(split)
     weights = hashlib.blake2b(directory.weights.read_bytes(), digest_size=8).hexdigest()
-    if _predicted_by(file) == weights:
+    of = {"pellucid.weights": weights, "pellucid.contents": dataset.contents}
+    if _predicted_of(file) == of:
         return file
     with working_on(run):
-        return _predict(directory, model, dataset, file, weights, batch_size)
+        return _predict(directory, model, dataset, file, of, batch_size)
 
 
 def _predict(
-    directory: RunDirectory, model: nn.Module, dataset: Dataset, file: Path, weights: str, batch_size: int
+    directory: RunDirectory, model: nn.Module, dataset: Dataset, file: Path, of: dict[str, str], batch_size: int
 ) -> Path:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     begun(directory, "prediction", device)
     model = model.to(device)
     confidence, prediction = [], []
-    with evaluating(model):
+    with fork("predictions", device=device), evaluating(model):
         for start in range(0, len(dataset), batch_size):
             image = dataset.take(range(start, min(start + batch_size, len(dataset)))).to(device).float() / 255
             logits = model(image).float()
@@ -78,7 +80,7 @@ def _predict(
             "prediction": torch.cat(prediction).numpy(),
             "confidence": torch.cat(confidence).numpy(),
         },
-        metadata={"pellucid.weights": weights},
+        metadata=of,
     )
     with whole_file(file) as temporary:
         pq.write_table(table, temporary)
@@ -86,10 +88,10 @@ def _predict(
     return file
 
 
-def _predicted_by(file: Path) -> str | None:
-    """The digest of the weights that wrote a file; None where there is none, or a broken one."""
+def _predicted_of(file: Path) -> dict[str, str] | None:
+    """The digests of the weights and of the images that a file is of; None where there is none, or a broken one."""
     try:
         metadata = pq.read_schema(file).metadata or {}
     except (pa.ArrowInvalid, OSError):
         return None
-    return str(metadata.get(b"pellucid.weights", b""), "utf-8")
+    return {name: str(metadata.get(name.encode(), b""), "utf-8") for name in ("pellucid.weights", "pellucid.contents")}

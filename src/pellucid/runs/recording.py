@@ -75,7 +75,7 @@ def record(model: nn.Module, experiment: Experiment, dataset: Dataset, run: str 
     mean, std = (layer.mean, layer.std) if isinstance(layer, Normalize) else (None, None)
     facts = DataFacts(
         name=dataset.name, classes=dataset.classes, shape=dataset.shape, images=0, fingerprint=dataset.fingerprint,
-        task=dataset.task,
+        task=dataset.task, contents={dataset.split: dataset.contents},
         mean=None if mean is None else tuple(mean.flatten().tolist()),
         std=None if std is None else tuple(std.flatten().tolist()),
     )  # fmt: skip

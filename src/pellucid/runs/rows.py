@@ -19,6 +19,7 @@ from pellucid.core.files import whole_file
 from pellucid.core.label_sets import label_code
 from pellucid.core.randomness import seed_of
 from pellucid.data import Dataset
+from pellucid.data.fingerprint import pixels_of
 from pellucid.runs.digests import digest_of, digested_file
 from pellucid.runs.directory import EVALUATION, WEIGHTS, RunDirectory
 from pellucid.runs.engine import progress_bar
@@ -127,6 +128,8 @@ def measure_rows(
         "format": ROWS_FORMAT,
         "classes": list(dataset.classes),
         "task": dataset.task,
+        "contents": dataset.contents,
+        "pixels": pixels_of(dataset, chosen),
         "dataset": name,
         "split": evaluation.split,
         "images": table.num_rows,

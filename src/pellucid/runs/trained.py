@@ -1,5 +1,6 @@
 """The network of a run and the images that it belongs to, held against what the run recorded of its data."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,9 +11,10 @@ from torch import nn
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_readable
+from pellucid.core.notes import tell
 from pellucid.core.randomness import fork
 from pellucid.core.types import Image, Logits
-from pellucid.data import Dataset, load as load_data
+from pellucid.data import Data, Dataset, load as load_data
 from pellucid.edits.activation import swap_activations
 from pellucid.edits.smoothing import smooth
 from pellucid.models import Normalize, build, without_weights
@@ -23,7 +25,23 @@ from pellucid.runs.facts import DataFacts, as_facts
 from pellucid.runs.recording import is_object
 from pellucid.runs.settings import Experiment, read_experiment
 
-__all__ = ["TrainedNetwork", "build_network", "facts_of", "load", "load_network", "open_run"]
+__all__ = [
+    *(
+        "OtherImages",
+        "TrainedNetwork",
+        "beside_training",
+        "build_network",
+        "facts_of",
+        "load",
+        "load_network",
+        "open_images",
+    ),
+    *("open_run", "tell_changed_images"),
+]
+
+
+class OtherImages(InputError):
+    """Images that a run's network was not made for, or that have changed where they may not."""
 
 
 class TrainedNetwork(nn.Module):
@@ -91,6 +109,21 @@ def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "t
             its images have another size or other channels, or test images were cut from the same folder as the training
             images and the folder has changed.
     """
+    dataset = open_images(run, split)
+    return load_network(run, dataset), dataset
+
+
+def open_images(run: str | Path, split: Literal["train", "validation", "test"] = "test") -> Dataset:
+    """The images of a split of a run directory, as `open_run` gives them; no weights are read.
+
+    Args:
+        run: a run directory.
+        split: ``train``, ``validation`` or ``test``.
+
+    Raises:
+        OtherImages: they are not those that the network was made for, or no longer those that it was trained on.
+        InputError: they are not here, or there are none.
+    """
     run = Path(run)
     facts, data = RunDirectory(run).facts, read_experiment(run).dataset
     if is_object(data):
@@ -108,8 +141,9 @@ def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "t
         try:
             dataset = dataset.with_classes(facts.classes)
         except InputError as error:
-            raise InputError(f"{run} was trained on other classes than the {split} images have: {error}") from None
-    return load_network(run, dataset), dataset
+            raise OtherImages(f"{run} was trained on other classes than the {split} images have: {error}") from None
+        tell_changed_images(run, facts, dataset)
+    return dataset
 
 
 def load_network(run: str | Path, data: Dataset | DataFacts | None = None) -> nn.Module:
@@ -183,25 +217,58 @@ def build_network(experiment: Experiment, data: Dataset | DataFacts) -> nn.Modul
     return model.to(memory_format=torch.channels_last) if experiment.channels_last else model  # type: ignore[call-overload]
 
 
-def facts_of(model: nn.Module, train: Dataset) -> DataFacts:
+def facts_of(model: nn.Module, train: Dataset, *others: Dataset) -> DataFacts:
     """What a run records of its data, and of what its network does to their pixels.
 
     Args:
         model: what is trained, as `build_network` returns it.
         train: the training images.
+        others: further splits, whose contents are remembered too.
     """
     facts, layer = train.facts(), model.get_submodule("normalize")
     for name in ("mean", "std"):
         used = numbers(layer.get_buffer(name)) if isinstance(layer, Normalize) else None
         of_data = facts[name] is not None and used == numbers(torch.tensor(facts[name]))
         facts[name] = facts[name] if of_data else used  # the data set's own, in all their digits
+    facts["contents"] = {split.split: split.contents for split in (train, *others) if len(split)}
     return as_facts(facts)
+
+
+def beside_training(data: Data) -> list[Dataset]:
+    """The splits whose contents a training remembers beside its own: validation, and test where there is one.
+
+    Test images that cannot be read are none of a training's business, and are told when they are measured.
+
+    Args:
+        data: the images of a run.
+    """
+    found = [load_data(data, "validation")]
+    if not data.is_fixed:
+        with suppress(InputError):
+            found.append(load_data(data, "test"))
+    return found
+
+
+def tell_changed_images(run: Path, facts: DataFacts, dataset: Dataset) -> None:
+    """Tell when the images of a split are no longer those that the run recorded.
+
+    Args:
+        run: the directory.
+        facts: what it recorded.
+        dataset: the split as it is now.
+    """
+    then = facts.contents.get(dataset.split)
+    if then is not None and then != dataset.contents:
+        tell(
+            f"the {dataset.split} images of {dataset.name} have changed since {run} recorded them (digest {then} then, "
+            f"{dataset.contents} now); they are measured as they are now"
+        )
 
 
 def _check_cut(run: Path, facts: DataFacts, train: Dataset) -> None:
     """Refuse test images that were cut from the same images as the training images, when these have changed."""
-    if train.fingerprint != facts.fingerprint:
-        raise InputError(
+    if train.fingerprint != facts.fingerprint or train.contents != facts.contents.get("train", train.contents):
+        raise OtherImages(
             f"the images of {train.name} have changed since {run} was trained, so that the test images, which are cut "
             "from them, may be among those it has learnt; bring them back, or give it images apart"
         )
@@ -210,7 +277,7 @@ def _check_cut(run: Path, facts: DataFacts, train: Dataset) -> None:
 def _check_shape(run: Path, facts: DataFacts, data: Dataset | DataFacts) -> None:
     if tuple(data.shape) != facts.shape:
         trained, given = (" × ".join(map(str, shape)) for shape in (facts.shape, data.shape))
-        raise InputError(
+        raise OtherImages(
             f"{run} was trained on images of {trained} (channels × height × width), the images of {data.name} are "
             f"{given}; give images like those that it was trained on"
         )

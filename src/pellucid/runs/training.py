@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pellucid.config import to_config
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating, wake
+from pellucid.core.randomness import fork
 from pellucid.core.types import Task
 from pellucid.data import Dataset, Loader, load
 from pellucid.edits.smoothing import smoothing_words
@@ -40,7 +41,7 @@ from pellucid.runs.lock import working_on
 from pellucid.runs.provenance import ended
 from pellucid.runs.selection import moving_average, selection_of
 from pellucid.runs.settings import Experiment, read_experiment
-from pellucid.runs.trained import build_network, facts_of, load_network
+from pellucid.runs.trained import beside_training, build_network, facts_of, load_network
 
 __all__ = [
     "Interrupted",
@@ -189,7 +190,9 @@ def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirect
     train = load(experiment.dataset, "train")
     model = build_network(experiment, train)
     if fabric.is_global_zero:
-        write_beginning(directory, experiment, facts_of(model, train), model, fabric)
+        write_beginning(
+            directory, experiment, facts_of(model, train, *beside_training(experiment.dataset)), model, fabric
+        )
         write_rows(directory, [])
         ended(directory)
         write_weights(directory, model.state_dict())
@@ -197,7 +200,8 @@ def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirect
 
 
 def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progress: bool, snapshots: int) -> None:
-    train, validation = load(experiment.dataset, "train"), load(experiment.dataset, "validation")
+    train = load(experiment.dataset, "train")
+    validation, *tested = beside_training(experiment.dataset)
     tuning = experiment.fine_tuning or FROM_THE_BEGINNING
     _check_task(tuning, train.task)
     selection = selection_of(tuning, len(validation))
@@ -231,7 +235,7 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
     wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
     average = None if tuning.ema is None else moving_average(model, tuning.ema)
     checkpoint = Checkpoint(
-        fabric, experiment, directory, facts_of(model, train), objective, optimizer, schedule,
+        fabric, experiment, directory, facts_of(model, train, validation, *tested), objective, optimizer, schedule,
         snapshots=snapshots, watched=validation if len(validation) else train, average=average, selection=selection,
     )  # fmt: skip
     checkpoint.restore()
@@ -276,7 +280,8 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
             scores = {}
             if len(validation):
                 classes = len(train.classes) if tuning.score == "balanced_accuracy" else None
-                scores = validation_scores(fabric, checkpoint.network, loader(validation, shuffle=False), classes)
+                with fork(experiment.seed, checkpoint.epoch, "validation", device=fabric.device):
+                    scores = validation_scores(fabric, checkpoint.network, loader(validation, shuffle=False), classes)
             checkpoint.end_epoch(scores)
             if any_process(fabric, bool(stop)):
                 raise Interrupted(stop[0] if stop else "SIGTERM")
