@@ -131,7 +131,7 @@ def test_a_plan_is_kept_by_what_is_resumed(slow, tmp_path, monkeypatch):
     choice = replace(BUDGET, batch_size=10)
     options = {"out": tmp_path / "run", "mean": 0, "std": 1, "accelerator": "cpu", "progress": False}
     with monkeypatch.context() as patch:
-        patch.setattr(pellucid.runs.rows, "save", lambda maps: 1 / 0)
+        patch.setattr(pellucid.runs.rows, "save", lambda maps, **settings: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             evaluate(network, images(), choice, **options)
     monkeypatch.setattr(pellucid.runs.budget, "cost_of", lambda *_: SimpleNamespace(of=lambda one: 0.001))

@@ -66,10 +66,13 @@ def test_what_an_interrupted_first_epoch_left_is_not_foreign(tmp_path: Path) -> 
 
 
 def test_half_written_files_are_removed_and_no_others(tmp_path: Path) -> None:
-    for name in (".state-x1.pt", ".q-x2.parquet", ".model-x3.safetensors", ".rows-key", ".mine-1.txt", ".data-1.csv"):
+    earlier = (".state-x1abcdef.pt", ".q-x2abcdef.parquet", ".model-x3abcdef.safetensors")
+    ours = (".rows-x4abcdef.partial.parquet", ".report-x5abcdef.partial.html")
+    others = (".rows-key", ".mine-1.txt", ".data-1.csv", ".personal-x6abcdef.txt", "rows-x7abcdef.partial.parquet")
+    for name in (*earlier, *ours, *others):
         (tmp_path / name).touch()
-    RunDirectory(tmp_path).remove_half_written(["q"])
-    assert {file.name for file in tmp_path.iterdir()} == {".rows-key", ".mine-1.txt", ".data-1.csv"}
+    RunDirectory(tmp_path).remove_left()
+    assert {file.name for file in tmp_path.iterdir()} == set(others)
 
 
 def test_runs_are_read_without_torch() -> None:

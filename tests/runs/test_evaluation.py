@@ -48,6 +48,7 @@ from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.training import load_network
 
 DATA = Data(limit=512)
+KEPT = ("rows.parquet", "maps.safetensors", "evaluation.yaml")
 PREDICTED = ["index", "label", "prediction", "score", "probability", "brier", "negative_log_likelihood"]
 QUICK = Evaluation(images=24, saliency=("vanilla_gradient", "smoothgrad"), steps=4, repeats=2, draws=3, gallery=12)
 
@@ -485,17 +486,18 @@ def test_another_network_to_transfer_from_is_measured_anew(run, tmp_path):
     assert pq.read_schema(one / "rows.parquet").metadata[b"pellucid.key"] != key
 
 
-def test_no_old_rows_stay_beside_new_maps(run, tmp_path, monkeypatch):
+def test_old_rows_stay_until_the_new_ones_are_whole(run, tmp_path, monkeypatch):
     quick = {"metrics": ("gini",), "images": 2, "gallery": 1, "saliency": ("vanilla_gradient",)}
     other = evaluate(copied(run, tmp_path / "run"), Evaluation(**quick))
 
     def killed(maps):
         raise KeyboardInterrupt
 
+    before = {file: file.read_bytes() for file in other.iterdir() if file.name in KEPT}
     monkeypatch.setattr(pellucid.runs.rows, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         evaluate(other, Evaluation(**quick | {"target": "true"}))
-    assert not (other / "rows.parquet").exists()
+    assert {file: file.read_bytes() for file in before} == before and len(before) == 3
     monkeypatch.undo()
     evaluate(other, Evaluation(**quick | {"target": "true"}), resume=True)
     assert rows(other).num_rows == 2 and not list(other.glob(".rows-*"))

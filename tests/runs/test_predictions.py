@@ -3,6 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load as tensors_of, save_file
 
 from pellucid import Data, Experiment, Network, fit
 from pellucid.core.errors import InputError
@@ -41,6 +42,9 @@ def test_what_is_there_is_left_until_the_weights_change(run, tmp_path) -> None:
     assert predict(run, "validation").stat().st_mtime_ns == before
     weights = (run / "model.safetensors").read_bytes()
     (run / "model.safetensors").write_bytes(weights[:-4] + b"\0\0\0\0")
+    with pytest.raises(InputError, match="model.safetensors is damaged or was changed: its SHA-256 is"):
+        predict(run, "validation")
+    save_file({name: value / 2 for name, value in tensors_of(weights).items()}, run / "model.safetensors")
     assert predict(run, "validation").stat().st_mtime_ns > before
     (run / "model.safetensors").write_bytes(weights)
 

@@ -62,6 +62,15 @@ def test_another_plan_is_refused(plan, tuned) -> None:
         tune(replace(plan, lr=0.1), say=lambda _: None, progress=False)
 
 
+def test_a_refusal_leaves_no_folder(plan, tmp_path) -> None:
+    (tmp_path / "photos" / "one").mkdir(parents=True)
+    wrong = {"photos": str(tmp_path / "photos")}, {"photos": "nowhere"}, {"network": "no_such_network"}
+    for changes in wrong:
+        with pytest.raises(InputError):
+            tune(replace(plan, out=tmp_path / "deep" / "out", **changes), say=lambda _: None, progress=False)
+        assert not (tmp_path / "deep").exists()
+
+
 def test_before_trains_a_last_layer_and_nothing_where_it_fits(plan, tuned) -> None:
     from pellucid.config import from_config, read_yaml
     from pellucid.tuning.tune import Decisions

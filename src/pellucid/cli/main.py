@@ -2,15 +2,13 @@
 
 import argparse
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from pellucid import __version__
+from pellucid.cli.endings import discard_output, out_of_memory, stopping_signals, usable_streams
 from pellucid.core.errors import InputError
 
 __all__ = ["COMMANDS", "main"]
@@ -60,21 +58,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _overview().parse_args(arguments)
         _overview().print_help()
         return 0
-    before = signal.getsignal(signal.SIGTERM)
+    usable_streams()
     try:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _terminate)
-        if name != arguments[0]:
-            raise InputError(f"the command comes first, got {arguments[0]!r} before {name!r}")
-        if name not in COMMANDS:
-            raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
-        if name not in TOGETHER:
-            _check_alone(name)
-        from pellucid.config.trusted import command_line
+        with stopping_signals():
+            if name != arguments[0]:
+                raise InputError(f"the command comes first, got {arguments[0]!r} before {name!r}")
+            if name not in COMMANDS:
+                raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
+            if name not in TOGETHER:
+                _check_alone(name)
+            from pellucid.config.trusted import command_line
 
-        command = getattr(import_module(f"pellucid.cli.{COMMANDS[name][0]}"), name)
-        with command_line(Path.cwd()):  # a network or method that the user names is looked for beside them, too
-            return command(arguments[1:]) or 0
+            command = getattr(import_module(f"pellucid.cli.{COMMANDS[name][0]}"), name)
+            with command_line(Path.cwd()):  # a network or method that the user names is looked for beside them, too
+                code = command(arguments[1:]) or 0
+            sys.stdout.flush()  # what cannot be written is told here, and not when Python ends
+            return code
     except InputError as error:
         return _failed(str(error), EXIT_MISTAKE)
     except KeyboardInterrupt as error:
@@ -85,15 +84,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(str(error) or "interrupted; what was finished is kept", code)
     except ChildProcessError as error:  # another process of a training ended
         return _failed(str(error), EXIT_LOST)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone, as `head` does
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        discard_output()
         return 0
     except OSError as error:  # no space, no permission, no such file
+        discard_output()
         where = f": {error.filename}" if error.filename else ""
         return _failed(f"{error.strerror or error}{where}; nothing was half-written", EXIT_MISTAKE)
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+    except (MemoryError, RuntimeError) as error:
+        sentence = out_of_memory(error)
+        if sentence is None:
+            raise
+        return _failed(sentence, EXIT_MISTAKE)
 
 
 def _check_alone(name: str) -> None:
@@ -106,15 +108,6 @@ def _check_alone(name: str) -> None:
             f"{name} is done by one process, but {found.name} has started {found.processes}; {' and '.join(TOGETHER)} "
             "are done by several"
         )
-
-
-class _Terminated(KeyboardInterrupt):
-    code = 128 + signal.SIGTERM
-
-
-def _terminate(number: int, frame: Any) -> None:
-    """Stop as after Ctrl-C; training, which has a checkpoint to write first, puts its own handler in front."""
-    raise _Terminated("stopped by SIGTERM; what was finished is kept, and --resume continues")
 
 
 def _failed(sentence: str, code: int) -> int:

@@ -21,6 +21,7 @@ from pellucid.config import Text, from_config, import_name, read_yaml, to_config
 from pellucid.config.objects import typed_names
 from pellucid.config.trusted import check_trusted, is_import_path, name_typed, reading
 from pellucid.core.errors import InputError
+from pellucid.core.plain_data import parse_yaml
 
 __all__ = ["Parser", "add_engine", "engine", "names"]
 
@@ -285,8 +286,8 @@ def _merge(data: dict[str, Any], new: dict[str, Any]) -> None:
 
 def _mapping(text: str) -> Any:
     try:
-        return typed_names(yaml.safe_load(text))
-    except yaml.YAMLError:
+        return typed_names(parse_yaml(text, "a mapping"))
+    except InputError:
         raise InputError(f"a mapping is given as YAML, such as '{{name: value}}', got {text}") from None
 
 

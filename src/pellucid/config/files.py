@@ -9,26 +9,10 @@ import yaml
 from pellucid.config.objects import from_config
 from pellucid.config.plain import named_in
 from pellucid.config.trusted import note_named, reading
-from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
+from pellucid.core.plain_data import content_of, parse_yaml, read_yaml
 
 __all__ = ["read_config", "read_yaml", "write_json", "write_yaml"]
-
-
-def read_yaml(path: str | Path) -> Any:
-    """The plain data of a YAML file that exists.
-
-    Raises:
-        InputError: the file is not YAML.
-    """
-    return _parsed(Path(path).read_bytes(), path)
-
-
-def _parsed(content: bytes, path: str | Path) -> Any:
-    try:
-        return yaml.safe_load(content.decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
 
 
 def read_config(path: str | Path, kind: Any) -> Any:
@@ -44,9 +28,9 @@ def read_config(path: str | Path, kind: Any) -> Any:
     Raises:
         InputError: the file is not YAML or does not describe that kind; or it names code that the user has not named.
     """
-    content = Path(path).read_bytes()
+    content = content_of(path, "YAML")
     with reading(path, content):
-        return from_config(_parsed(content, path), kind)
+        return from_config(parse_yaml(content, str(path)), kind)
 
 
 def write_yaml(value: Any, path: str | Path) -> None:

@@ -9,8 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import yaml
-
 from pellucid.config.declared import (
     accepted,
     classes_of,
@@ -24,6 +22,7 @@ from pellucid.config.declared import (
 from pellucid.config.importing import check_passed_on, import_name
 from pellucid.config.trusted import CODE_OPTIONS, check_trusted, is_import_path, name_typed
 from pellucid.core.errors import InputError
+from pellucid.core.plain_data import parse_yaml
 
 __all__ = ["Text", "from_config", "typed_names"]
 
@@ -127,8 +126,8 @@ def _read(text: Text, options: tuple[Any, ...], where: str) -> Any:
     if not structured and (str in options or Path in options or classes_of(options)):
         return str(text)
     try:
-        return typed_names(yaml.safe_load(text))
-    except yaml.YAMLError:
+        return typed_names(parse_yaml(text, "a value"))
+    except InputError:
         form = "a list, such as '[a, b]'" if text.startswith("[") else "given as YAML, such as '{name: value}'"
         raise InputError(f"{where} must be {form}, got {text}") from None
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from pellucid.core.errors import InputError
 
-__all__ = ["among", "at_least", "in_unit", "not_negative", "one_of", "positive", "some_of", "whole"]
+__all__ = ["among", "at_least", "at_most", "in_unit", "not_negative", "one_of", "positive", "some_of", "whole"]
 
 
 def among(accepted: Sequence[object]) -> str:
@@ -56,6 +56,18 @@ def at_least(least: int, unit: str = "", **values: float | None) -> None:
     for name, value in values.items():
         if value is not None and not value >= least:
             raise InputError(f"{name} must be at least {least}{unit}, got {value}")
+
+
+def at_most(most: float, unit: str = "", **values: float | None) -> None:
+    """Refuse a number above ``most``, and nan; None, where a number is left open, passes.
+
+    >>> at_most(3.4e38, lr=1e308)
+    Traceback (most recent call last):
+    pellucid.InputError: lr must be at most 3.4e+38, got 1e+308
+    """
+    for name, value in values.items():
+        if value is not None and not value <= most:
+            raise InputError(f"{name} must be at most {most:g}{unit}, got {value:g}")
 
 
 def whole(least: int, **values: object) -> None:

@@ -3,8 +3,6 @@
 import sys
 from functools import cache
 
-import torch.distributed as dist
-
 __all__ = ["tell"]
 
 
@@ -19,5 +17,6 @@ def tell(sentence: str) -> None:
 
     >>> tell("3 layers are frozen")
     """
-    if not (dist.is_available() and dist.is_initialized() and dist.get_rank() > 0):
+    dist = sys.modules.get("torch.distributed")  # where nobody has loaded torch, nothing trains
+    if dist is None or not (dist.is_available() and dist.is_initialized() and dist.get_rank() > 0):
         print(f"pellucid: {sentence}", file=sys.stderr)

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from pellucid.core.errors import InputError
+from pellucid.core.files import check_readable
 from pellucid.core.randomness import seed_of
 from pellucid.data.content import KINDS, first_line, of_array, opened
 from pellucid.data.decoding import orientation, pixels
@@ -99,6 +100,8 @@ def read(source: str, shape: tuple[int, int, int]) -> Picture:
     where = told(source)
     if os.path.isdir(source):
         raise InputError(f"{where} holds no picture; {KINDS}")
+    if source != STANDARD_INPUT:
+        check_readable(source)
     try:
         content = sys.stdin.buffer.read() if source == STANDARD_INPUT else Path(source).read_bytes()
     except (OSError, ValueError) as error:

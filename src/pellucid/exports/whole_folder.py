@@ -1,11 +1,10 @@
-"""Folders that appear whole or not at all."""
+"""The folder of an export, which appears whole or not at all, and replaces exports alone."""
 
-import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pellucid.core import files
 from pellucid.core.errors import InputError
 
 __all__ = ["whole_folder"]
@@ -24,6 +23,7 @@ def whole_folder(path: str | Path, *, replace: bool = False, known: Collection[s
         InputError: ``path`` is a file, or a folder that holds something and may not be replaced.
         OSError: no permission or no space; ``path`` is as it was.
 
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as above:
     ...     with whole_folder(Path(above) / "out") as folder:
     ...         _ = (folder / "numbers.txt").write_text("1 2 3")
@@ -31,6 +31,7 @@ def whole_folder(path: str | Path, *, replace: bool = False, known: Collection[s
     '1 2 3'
     """
     path = Path(path).absolute()
+    files.remove_left(path.parent, path.name)  # which puts a folder back that a killed process has moved aside
     if path.exists() and not path.is_dir():
         raise InputError(f"{path} is a file; give a folder that is new or empty")
     there = sorted(entry.name for entry in path.iterdir()) if path.exists() else []
@@ -41,19 +42,5 @@ def whole_folder(path: str | Path, *, replace: bool = False, known: Collection[s
         raise InputError(
             f"{path} holds {foreign[0]!r}, which no export wrote; --replace takes the place of exports alone"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    written, before = beside / "new", beside / "old"
-    try:
-        written.mkdir()
-        yield written
-        if path.exists():
-            path.rename(before)
-        try:
-            written.rename(path)
-        except OSError:
-            if before.exists():
-                before.rename(path)
-            raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with files.whole_folder(path) as folder:
+        yield folder

@@ -3,10 +3,12 @@
 import dataclasses
 import io
 import math
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -18,16 +20,20 @@ from pellucid.core.torch_files import read_torch_file, reason_of
 from pellucid.data import Dataset
 from pellucid.methods.method import sample_numbers
 from pellucid.methods.objective import Objective
+from pellucid.runs.digests import MARK, check_digest, digested_file
 from pellucid.runs.directory import RunDirectory
-from pellucid.runs.environment import environment, tell_changed_machine
+from pellucid.runs.environment import tell_changed_machine
 from pellucid.runs.facts import DataFacts
-from pellucid.runs.observations import write_extremes, write_snapshot, write_tensors
+from pellucid.runs.observations import write_extremes, write_snapshot
 from pellucid.runs.per_sample import append_epoch
+from pellucid.runs.provenance import begun, ended
 from pellucid.runs.selection import Selection
 from pellucid.runs.settings import Experiment, count_parameters
 
-__all__ = ["Checkpoint", "write_beginning", "write_rows", "write_weights"]
+__all__ = ["Checkpoint", "weights_content", "write_beginning", "write_rows", "write_weights"]
 
+GREATEST = 1e12
+"""A loss, or a sum of all weights, beyond which a training has come apart, though float32 still holds the number."""
 EPOCHS_WITH_NUMBERS = 20  # numbers of every training image are written for at most about so many epochs of a run
 
 
@@ -43,8 +49,8 @@ def write_beginning(
         model: the network.
         fabric: of this process.
     """
-    machine = environment(fabric.device, processes=fabric.world_size)
-    write_json(machine | {"parameters": count_parameters(model)}, directory.environment)
+    directory.environment.unlink(missing_ok=True)  # of a training that was killed before its first checkpoint
+    begun(directory, "training", fabric.device, processes=fabric.world_size, parameters=count_parameters(model))
     write_json(dataclasses.asdict(facts), directory.data)
     write_yaml(experiment, directory.experiment)
 
@@ -56,10 +62,16 @@ def write_rows(directory: RunDirectory, rows: list[dict[str, Any]]) -> None:
         write_table(file, names, rows)
 
 
-def write_weights(directory: RunDirectory, weights: dict[str, Tensor]) -> None:
+def write_weights(directory: RunDirectory, weights: Mapping[str, Tensor]) -> None:
     """Write the weights of a finished run."""
+    with digested_file(directory.weights, directory.digests) as temporary:
+        temporary.write_bytes(weights_content(weights))
+
+
+def weights_content(weights: Mapping[str, Tensor]) -> bytes:
+    """What the file of a run's weights holds: the tensors in the safetensors format, marked as ours."""
     # Cloned, since safetensors refuses weights that share memory, as tied ones do.
-    write_tensors(directory.weights, {name: value.detach().cpu().clone() for name, value in weights.items()})
+    return save({name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}, metadata=MARK)
 
 
 class Checkpoint:
@@ -139,10 +151,11 @@ class Checkpoint:
         return loss
 
     def _refuse(self, value: float, what: str) -> None:
-        if not math.isfinite(value):
+        if not abs(value) <= GREATEST:
+            kept = "; the last checkpoint is kept" if self.directory.checkpoint.exists() else ""
             raise InputError(
-                f"the {what} became {value} in epoch {self.epoch + 1} of {self.directory.path}; lower optimizer.lr or "
-                f"the method's weight{'; the last checkpoint is kept' if self.directory.checkpoint.exists() else ''}"
+                f"the {what} became {value:.3g} in epoch {self.epoch + 1} of {self.directory.path}; lower "
+                f"optimizer.lr or the method's weight{kept}"
             )
 
     def end_epoch(self, scores: dict[str, float]) -> None:
@@ -187,6 +200,7 @@ class Checkpoint:
         """
         write_extremes(self.directory, self.sample_numbers(), train)
         kept = None if self.selection is None else self.selection.weights
+        ended(self.directory)
         write_weights(self.directory, self.network.state_dict() if kept is None else kept)
 
     def log(self, numbers: dict[str, float], step: int) -> None:
@@ -227,7 +241,7 @@ class Checkpoint:
             state["selection"] = self.selection.state_dict()
         content = io.BytesIO()  # so that a full disk is an OSError, not one of torch's own errors
         torch.save(state, content)
-        with whole_file(self.directory.checkpoint) as temporary:
+        with digested_file(self.directory.checkpoint, self.directory.digests) as temporary:
             temporary.write_bytes(content.getbuffer())
 
     def restore(self) -> None:
@@ -239,6 +253,7 @@ class Checkpoint:
         file = self.directory.checkpoint
         if not file.exists():
             return
+        check_digest(file, self.directory.digests, "restore it, or train into another folder")
         recorded = self.directory.facts
         if recorded is not None:
             recorded.check_unchanged(self.facts, self.directory.path)
@@ -262,3 +277,5 @@ class Checkpoint:
         except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
             reason = " ".join(reason_of(error).split())[:200]
             raise InputError(f"{file} is no checkpoint of this experiment: {reason}") from None
+        if self.fabric.is_global_zero:
+            begun(self.directory, "resumed training", self.fabric.device, processes=self.fabric.world_size)

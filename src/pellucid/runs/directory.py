@@ -3,8 +3,10 @@
 No other module spells a file's name. Imports no torch.
 """
 
+import csv
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +17,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from pellucid.config import read_yaml
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, raised
+from pellucid.core.files import check_readable, remove_left
 from pellucid.core.label_sets import label_words
+from pellucid.core.plain_data import read_json
 from pellucid.core.spreadsheet import rows_of
 from pellucid.runs.comparability import check_comparable
+from pellucid.runs.digests import check_digest, digest_of
 from pellucid.runs.facts import DataFacts, read_facts
 from pellucid.runs.measures import Measure, columns_of, resolved
 from pellucid.runs.per_sample import by_epoch
@@ -32,6 +37,11 @@ __all__ = ["FORMAT", "Run", "RunDirectory", "check_comparable", "read_run", "rea
 
 FORMAT = 1
 """The version of rows.parquet that is understood."""
+
+WEIGHTS = "pellucid.weights"
+"""Metadata of the rows: SHA-256 of the weights that were measured."""
+EVALUATION = "pellucid.evaluation"
+"""Metadata of the rows and of the maps: which evaluation they are of."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,6 +65,8 @@ class RunDirectory:
         evaluation: what was measured and how, YAML.
         maps: images and heatmaps of the gallery, safetensors.
         rows: one row per measured image, Parquet; it is there once evaluation is finished.
+        digests: SHA-256 of weights, checkpoint, rows and maps, JSON; see `digests`.
+        lock: held by the process that works on the run.
 
     >>> RunDirectory("runs/scaat").weights.as_posix()
     'runs/scaat/model.safetensors'
@@ -73,6 +85,8 @@ class RunDirectory:
         self.evaluation = self.path / "evaluation.yaml"
         self.maps = self.path / "maps.safetensors"
         self.rows = self.path / "rows.parquet"
+        self.digests = self.path / "digests.json"
+        self.lock = self.path / ".lock"
 
     def sample_numbers(self, name: str) -> Path:
         """Numbers ``name`` of every training image by epoch, which the method's state keeps: ``q.parquet`` of SCAAT."""
@@ -128,22 +142,26 @@ class RunDirectory:
     @property
     def foreign(self) -> list[str]:
         """Names of files that no training leaves before its first checkpoint; hidden ones do not count."""
-        left = {self.experiment, self.environment, self.data, self.training, self.snapshots, self.logs}
+        left = {self.experiment, self.environment, self.data, self.training, self.snapshots, self.digests, self.logs}
         if self.experiment.exists():
             left |= {self.sample_numbers(name) for name in self.sample_names}
         return [file.name for file in self.path.glob("[!.]*") if file not in left]
 
-    def remove_half_written(self, sample_names: Sequence[str]) -> None:
-        """Remove what a training process that was killed has left of the files that it was writing.
+    def remove_left(self) -> None:
+        """Remove what a killed process has left of the files that it was writing; only who holds the run may do so."""
+        remove_left(self.path)
+        for folder in self.all_parts:
+            remove_left(folder)
+        for file in self.path.glob(".*"):  # as earlier versions named them
+            of = re.fullmatch(r"\.(.+)-[a-z0-9_]{8}(\.[a-z]+)", file.name)
+            if of is not None and file.is_file() and self._is_ours("".join(of.groups())):
+                file.unlink()
 
-        Args:
-            sample_names: names of the numbers that the method's state keeps for each training image.
-        """
-        written = [self.experiment, self.environment, self.data, self.training, self.checkpoint, self.weights]
-        written += [self.snapshots, *map(self.sample_numbers, sample_names), *map(self.extremes, sample_names)]
-        for file in written:
-            for left in self.path.glob(f".{file.stem}-*{file.suffix}"):
-                left.unlink()
+    def _is_ours(self, name: str) -> bool:
+        """Whether a file of this name is one that training or evaluation writes."""
+        known = [self.experiment, self.environment, self.data, self.training, self.checkpoint, self.weights]
+        known += [self.snapshots, self.evaluation, self.maps, self.rows]
+        return name in {file.name for file in known} or name.endswith(".parquet") or name.startswith("extremes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,10 +270,7 @@ class Run:
     def environment(self) -> dict[str, Any]:
         """Versions, device, commit and command of the training."""
         file = _existing(self.directory.environment, self.name)
-        try:
-            environment: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise InputError(f"{file} is no JSON ({error}); delete {self.path} and train it again") from error
+        environment: dict[str, Any] = read_json(file, f"delete {self.path} and train it again")
         return environment
 
     @cached_property
@@ -267,12 +282,21 @@ class Run:
         if self.is_as_given:
             return {name: np.empty(0) for name in ("epoch", "step", "seconds")}
         file = _existing(self.directory.training, self.name)
-        with file.open(newline="") as opened:
-            names, read = rows_of(opened)
-            rows = list(read)
-        if not names:
-            raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
-        return {key: np.array([float(row[key] or "nan") for row in rows]) for key in names}
+        check_readable(file)
+        try:
+            with file.open(newline="", encoding="utf-8") as opened:
+                names, read = rows_of(opened)
+                rows = list(read)
+            if not names:
+                raise InputError(f"run {self.name!r} has an empty {file.name}; train it first: pellucid train")
+            return {key: np.array([float(row[key] or "nan") for row in rows]) for key in names}
+        except InputError:
+            raise
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            raise InputError(
+                f"{file} is damaged, a row for each epoch with a number in each column is accepted "
+                f"({raised(error)[:100]}); restore it, or train again"
+            ) from None
 
     @cached_property
     def per_sample(self) -> dict[str, dict[int, Floats]]:
@@ -314,7 +338,14 @@ class Run:
     def maps(self) -> dict[str, npt.NDArray[Any]]:
         """The gallery: images, index, label, prediction, score, and ``heatmap/NAME`` per saliency method."""
         file = _existing(self.directory.maps, self.name)
-        return _read_tensors(file, f"evaluate it again: pellucid evaluate {self.path}")
+        remedy = f"evaluate it again: pellucid evaluate {self.path}"
+        check_digest(file, self.directory.digests, remedy)
+        maps = _read_tensors(file, remedy)
+        of = (self.rows.schema.metadata or {}).get(EVALUATION.encode())
+        with safe_open(file, "numpy") as opened:
+            if of is not None and (opened.metadata() or {}).get(EVALUATION) != of.decode():
+                raise InputError(f"{file} is of another evaluation than the rows, which was interrupted; {remedy}")
+        return maps
 
 
 def read_run(path: str | Path) -> Run:
@@ -335,11 +366,20 @@ def read_run(path: str | Path) -> Run:
     method = config.get("method") if isinstance(config, dict) else None
     if not isinstance(method, dict) or "class_path" not in method:
         raise InputError(f"{experiment} names no method; it must be the file that pellucid train wrote")
-    file = directory.rows
+    file, again = directory.rows, f"evaluate it again: pellucid evaluate {path}"
     if not directory.is_evaluated:
         raise InputError(f"run {name!r} has no {file.name}; evaluate it first: pellucid evaluate {path}")
+    check_digest(file, directory.digests, again)
+    check_digest(directory.weights, directory.digests, "restore it, or train again", others=True)
     rows = _read_parquet(file, f"write it again: pellucid evaluate {path}")
-    info = json.loads((rows.schema.metadata or {}).get(b"pellucid", b"{}"))
+    measured = (rows.schema.metadata or {}).get(WEIGHTS.encode())
+    if measured is not None and directory.weights.exists() and digest_of(directory.weights) != measured.decode():
+        raise InputError(f"{file} was measured with other weights than {directory.weights.name} holds; {again}")
+    try:
+        info = json.loads((rows.schema.metadata or {}).get(b"pellucid", b"{}"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} is damaged, its columns cannot be told ({error}); {again}") from None
+    info = info if isinstance(info, dict) else {}
     if info.get("format") != FORMAT:
         raise InputError(
             f"{file.name} of run {name!r} has format {info.get('format')!r}, this pellucid reads format {FORMAT}; "

@@ -269,12 +269,15 @@ def is_first_process() -> bool:
 
 @contextmanager
 def stop_signals() -> Iterator[list[str]]:
-    """A list that gets a signal's name when SIGTERM or SIGINT arrives; a second one acts as ever.
+    """A list that gets a signal's name when SIGTERM, SIGINT or SIGHUP arrives; a second one acts as ever.
 
-    In a process of a pool a second one does nothing: a terminal tells it of the first, and its parent does too.
+    A SIGHUP that is ignored stays so, as nohup wants it. In a process of a pool a second one does nothing: a terminal
+    tells it of the first, and its parent does too.
     """
     received: list[str] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    stopping = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in stopping}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
 
     def note(number: int, frame: Any) -> None:
         received.append(signal.Signals(number).name)

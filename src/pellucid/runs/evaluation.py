@@ -5,6 +5,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import nn
 from pellucid.config import ImportPath, read_config, read_yaml, to_config, write_yaml
 from pellucid.core.checks import at_least, one_of, positive
 from pellucid.core.errors import InputError
+from pellucid.core.notes import tell
 from pellucid.core.types import Saliency
 from pellucid.data import Data, Dataset
 from pellucid.metrics import Metric
@@ -33,10 +35,12 @@ from pellucid.runs.directory import RunDirectory, read_run
 from pellucid.runs.engine import launch, make_fabric
 from pellucid.runs.environment import tell_changed_machine
 from pellucid.runs.given import Given, given
+from pellucid.runs.lock import working_on
 from pellucid.runs.masking import attack_caveats
 from pellucid.runs.measurement import Measurement
+from pellucid.runs.provenance import begun, ended
 from pellucid.runs.recording import of_object, record
-from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows
+from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows, remove_parts
 from pellucid.runs.settings import read_experiment
 from pellucid.runs.trained import OtherImages, load_network, open_images, open_run
 from pellucid.saliency import Channels, Explain, as_saliency, by_name
@@ -241,17 +245,44 @@ def evaluate(
         if dataset is None or out is None:
             lacking = "dataset, the images that it is measured on" if dataset is None else "out, the folder to write to"
             raise InputError(f"a network that is a module needs {lacking}")
-        subject = given(network, dataset, split=evaluation.split, classes=classes, mean=mean, std=std)
-        images = dataset if isinstance(dataset, Data) else subject.dataset
-        run = record(subject.network, of_object(network, images), subject.dataset, out)
-    if resume and _is_finished(RunDirectory(run), evaluation, subject):
-        return run
-    work = partial(_evaluate, run=run, evaluation=evaluation, resume=resume, progress=progress, subject=subject)
-    launch(fabric, work)
+        run, subject = Path(out), given(network, dataset, split=evaluation.split, classes=classes, mean=mean, std=std)
+        experiment = of_object(network, dataset if isinstance(dataset, Data) else subject.dataset)
+    with working_on(run) if fabric.is_global_zero else nullcontext():
+        if subject is not None:
+            record(subject.network, experiment, subject.dataset, run)
+        if resume and _is_finished(RunDirectory(run), evaluation, subject):
+            if fabric.is_global_zero:
+                remove_parts(RunDirectory(run))  # of a process that was killed when its rows were whole
+            return run
+        if fabric.is_global_zero:
+            _tell_replaced(RunDirectory(run), evaluation, resume)
+        work = partial(_evaluate, run=run, evaluation=evaluation, resume=resume, progress=progress, subject=subject)
+        launch(fabric, work)
     if fabric.is_global_zero:
         for sentence in attack_caveats(read_run(run)):
             print(f"pellucid: {run.name}: {sentence}", file=sys.stderr)
     return run
+
+
+def _tell_replaced(run: RunDirectory, evaluation: Evaluation, resume: bool) -> None:
+    """Say that rows which are there will be replaced, and by what other settings."""
+    if not run.is_evaluated:
+        return
+    try:
+        count = pq.read_metadata(run.rows).num_rows
+        there = to_config(read_config(run.evaluation, Evaluation))
+    except (pa.ArrowInvalid, OSError, InputError):  # damaged, or of metrics that are not here
+        tell(f"note: {run.rows} is there and cannot be read; it is written anew")
+        return
+    asked = to_config(evaluation)
+    other = next((name for name in asked if asked[name] != there.get(name)), None)
+    if other is not None:
+        how = f"with {other} {there.get(other)} where {asked[other]} is asked for"
+    elif resume:
+        return
+    else:
+        how = "in the same way, which --resume would leave"
+    tell(f"note: {run.path} was measured before, {how}; its {count} rows stay until the new ones are whole")
 
 
 def _is_finished(run: RunDirectory, evaluation: Evaluation, subject: Given | None = None) -> bool:
@@ -324,8 +355,8 @@ def _evaluate(
         def measurement(chosen: Evaluation) -> Measurement:
             return measurement_of(chosen, subject.name, dataset, transfer=transfer, device=fabric.device)
 
-        begun = _key(run, to_config(evaluation), evaluation.transfer, dataset.contents)
-        plan = directory.parts(begun) / directory.evaluation.name
+        asked = _key(run, to_config(evaluation), evaluation.transfer, dataset.contents)
+        plan = directory.parts(asked) / directory.evaluation.name
         if resume and plan.exists():
             made: Evaluation = read_config(plan, Evaluation)
         else:
@@ -336,7 +367,9 @@ def _evaluate(
                     evaluation, measurement, model, dataset, fabric.device, processes=fabric.world_size, told=progress
                 )
             made = fabric.broadcast(made)
-        parts = begin_parts(fabric, directory, begun, resume=resume)
+        parts = begin_parts(fabric, directory, asked, resume=resume)
+        if fabric.is_global_zero:
+            begun(directory, "evaluation", fabric.device, processes=fabric.world_size)
         if fabric.is_global_zero and made != evaluation:
             write_yaml(made, plan)
         key = _key(run, to_config(made), made.transfer)
@@ -352,6 +385,8 @@ def _evaluate(
             key=key,
             progress=progress,
         )
+    if fabric.is_global_zero:
+        ended(directory)
 
 
 def measurement_of(

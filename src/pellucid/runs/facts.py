@@ -1,12 +1,12 @@
 """What a run knows of the images that its network was trained on. Imports no torch."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from pellucid.core.errors import InputError
+from pellucid.core.plain_data import read_json
 
 __all__ = ["DataFacts", "as_facts", "read_facts"]
 
@@ -76,6 +76,8 @@ def read_facts(file: Path) -> DataFacts:
         InputError: the file is damaged, or somebody else's.
     """
     try:
-        return as_facts(json.loads(file.read_text(encoding="utf-8")))
+        return as_facts(read_json(file))
+    except InputError:
+        raise
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{file} is not what training wrote ({error!r}); restore it, or train again") from None

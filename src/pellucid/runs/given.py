@@ -12,6 +12,7 @@ from pellucid.core.errors import InputError
 from pellucid.data import Data, Dataset, load
 from pellucid.data.factory import Examples, _Items
 from pellucid.runs.any_network import lent, on_pixels, probed
+from pellucid.runs.lock import working_on
 from pellucid.runs.recording import record
 from pellucid.runs.settings import Experiment
 from pellucid.runs.trained import build_network
@@ -122,7 +123,8 @@ def recorded(experiment: Experiment, out: str | Path) -> Path:
     x = dataset.take(range(min(PROBED, len(dataset)))).float() / 255
     with lent(model, torch.device("cpu")):
         probed(model, x, classes=len(dataset.classes))
-    return record(model, experiment, dataset, out)
+    with working_on(out):
+        return record(model, experiment, dataset, out)
 
 
 class _Same:

@@ -7,13 +7,17 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from pellucid.core.files import whole_file
 from pellucid.core.label_sets import label_code
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import fork
+from pellucid.data import Dataset
 from pellucid.runs.directory import RunDirectory
+from pellucid.runs.lock import working_on
+from pellucid.runs.provenance import begun, ended
 from pellucid.runs.trained import open_run
 
 __all__ = ["predict"]
@@ -46,7 +50,15 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
     of = {"pellucid.weights": weights, "pellucid.contents": dataset.contents}
     if _predicted_of(file) == of:
         return file
+    with working_on(run):
+        return _predict(directory, model, dataset, file, of, batch_size)
+
+
+def _predict(
+    directory: RunDirectory, model: nn.Module, dataset: Dataset, file: Path, of: dict[str, str], batch_size: int
+) -> Path:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    begun(directory, "prediction", device)
     model = model.to(device)
     confidence, prediction = [], []
     with fork("predictions", device=device), evaluating(model):
@@ -72,6 +84,7 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
     )
     with whole_file(file) as temporary:
         pq.write_table(table, temporary)
+    ended(directory)
     return file
 
 

@@ -4,18 +4,19 @@ import dataclasses
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import nn
 
 from pellucid.config import to_config, write_json, write_yaml
 from pellucid.core.errors import InputError
-from pellucid.core.files import whole_file
+from pellucid.core.notes import tell
 from pellucid.data import Data, Dataset
 from pellucid.models import Network
 from pellucid.models.preprocessing import Normalize
+from pellucid.runs.checkpoint import weights_content
+from pellucid.runs.digests import digested_file
 from pellucid.runs.directory import RunDirectory
-from pellucid.runs.environment import environment
 from pellucid.runs.facts import DataFacts
+from pellucid.runs.provenance import begun
 from pellucid.runs.settings import Experiment, count_parameters, read_experiment
 
 __all__ = ["OBJECT", "is_object", "of_object", "record"]
@@ -64,9 +65,10 @@ def record(model: nn.Module, experiment: Experiment, dataset: Dataset, run: str 
     """
     directory = RunDirectory(run)
     _check_directory(directory, experiment)
-    # Cloned, since safetensors refuses weights that share memory, as tied ones do.
-    weights = save({name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()})
+    weights = weights_content(model.state_dict())
     if directory.is_finished and directory.weights.read_bytes() != weights:
+        if directory.is_evaluated:
+            tell(f"note: {run} was measured with other weights; those rows go, and new ones take their place")
         for file in (directory.rows, directory.maps, directory.evaluation, directory.weights):
             file.unlink(missing_ok=True)
     layer = getattr(model, "normalize", None)
@@ -77,11 +79,12 @@ def record(model: nn.Module, experiment: Experiment, dataset: Dataset, run: str 
         mean=None if mean is None else tuple(mean.flatten().tolist()),
         std=None if std is None else tuple(std.flatten().tolist()),
     )  # fmt: skip
-    machine = environment(next((p.device for p in model.parameters()), torch.device("cpu")))
-    write_json(machine | {"parameters": count_parameters(model)}, directory.environment)
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    if not directory.environment.exists():
+        begun(directory, "recording", device, parameters=count_parameters(model))
     write_json(dataclasses.asdict(facts), directory.data)
     write_yaml(experiment, directory.experiment)
-    with whole_file(directory.weights) as temporary:
+    with digested_file(directory.weights, directory.digests) as temporary:
         temporary.write_bytes(weights)
     return directory.path
 
@@ -91,8 +94,8 @@ def _check_directory(directory: RunDirectory, experiment: Experiment) -> None:
     if run.exists() and not run.is_dir():
         raise InputError(f"the run directory {run} is a file; give a folder")
     if not directory.experiment.exists():
-        if run.exists() and (foreign := next(run.glob("[!.]*"), None)) is not None:
-            raise InputError(f"{run} holds {foreign.name!r} and no run; give a new or empty folder")
+        if foreign := directory.foreign:
+            raise InputError(f"{run} holds {foreign[0]!r} and no run; give a new or empty folder")
         return
     there = read_experiment(run)
     if there.epochs or to_config(there.network) != to_config(experiment.network):

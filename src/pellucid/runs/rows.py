@@ -20,14 +20,15 @@ from pellucid.core.label_sets import label_code
 from pellucid.core.randomness import seed_of
 from pellucid.data import Dataset
 from pellucid.data.fingerprint import pixels_of
-from pellucid.runs.directory import RunDirectory
+from pellucid.runs.digests import digest_of, digested_file
+from pellucid.runs.directory import EVALUATION, WEIGHTS, RunDirectory
 from pellucid.runs.engine import progress_bar
 from pellucid.runs.measurement import Measurement
 
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
 
-__all__ = ["ROWS_FORMAT", "begin_parts", "chosen_images", "measure_rows", "pictures_at"]
+__all__ = ["ROWS_FORMAT", "begin_parts", "chosen_images", "measure_rows", "pictures_at", "remove_parts"]
 
 ROWS_FORMAT = 1
 
@@ -43,12 +44,22 @@ def begin_parts(fabric: Fabric, directory: RunDirectory, key: str, *, resume: bo
     """
     parts = directory.parts(key)
     if fabric.is_global_zero:
-        for stale in directory.all_parts:
-            if not resume or stale != parts:
-                shutil.rmtree(stale)
+        remove_parts(directory, but=parts if resume else None)
         parts.mkdir(exist_ok=True)
     fabric.barrier()
     return parts
+
+
+def remove_parts(directory: RunDirectory, *, but: Path | None = None) -> None:
+    """Remove what interrupted evaluations have measured.
+
+    Args:
+        directory: of the run.
+        but: folder that stays.
+    """
+    for stale in directory.all_parts:
+        if stale != but:
+            shutil.rmtree(stale)
 
 
 def measure_rows(
@@ -126,17 +137,25 @@ def measure_rows(
         "aggregates": {name: column.as_dict() for name, column in measurement.aggregates().items()},
     }
     finished = {} if failed else {"pellucid.key": key}  # rows without a metric that was asked for are resumed
-    table = table.replace_schema_metadata({"pellucid": json.dumps(metadata), **finished})
+    belongs = {WEIGHTS: digest_of(directory.weights)} if directory.weights.exists() else {}
+    table = table.replace_schema_metadata(
+        {"pellucid": json.dumps(metadata), **finished, **belongs, EVALUATION: f"{key}{'' if finished else ', in part'}"}
+    )
     maps = _gallery(model, dataset, shown, measurement, fabric.device, kept or [])
-    directory.rows.unlink(missing_ok=True)  # never old rows beside new maps
-    write_yaml(evaluation, directory.evaluation)
-    with whole_file(directory.maps) as temporary:
-        temporary.write_bytes(save(maps))
-    with whole_file(directory.rows) as temporary:
-        pq.write_table(table, temporary)
+    _write(directory, evaluation, table, maps)
     shutil.rmtree(parts)
     if failed:
         raise InputError(f"{'; '.join(failed.values())}; all other measures are in {directory.rows}")
+
+
+def _write(directory: RunDirectory, evaluation: "Evaluation", table: pa.Table, maps: dict[str, Tensor]) -> None:
+    """Put the files of an evaluation in the place of an earlier one's, which stay until all new ones are whole."""
+    of = {EVALUATION: table.schema.metadata[EVALUATION.encode()].decode()}
+    digests = directory.digests
+    with digested_file(directory.rows, digests) as rows, digested_file(directory.maps, digests) as kept:
+        pq.write_table(table, rows)
+        kept.write_bytes(save(maps, metadata=of))
+        write_yaml(evaluation, directory.evaluation)
 
 
 def pictures_at(dataset: Dataset, index: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pellucid.config import read_config
-from pellucid.core.checks import at_least, not_negative, one_of, positive
+from pellucid.core.checks import at_least, at_most, not_negative, one_of, positive
 from pellucid.core.errors import InputError
 from pellucid.data import Data
 from pellucid.edits.activation import Activation
@@ -20,6 +20,10 @@ from pellucid.runs.directory import RunDirectory
 from pellucid.runs.fine_tuning import FineTuning
 
 __all__ = ["Experiment", "Optimizer", "Schedule", "count_parameters", "read_experiment"]
+
+
+LARGEST = 3.4e38
+"""What the weights' numbers, of 32 bits, can hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,7 @@ class Optimizer:
         one_of(("adam", "adamw", "sgd"), optimizer=self.name)
         positive(lr=self.lr)
         not_negative(weight_decay=self.weight_decay)
+        at_most(LARGEST, lr=self.lr, weight_decay=self.weight_decay)
         if not 0 <= self.momentum < 1:
             raise InputError(f"momentum must be in [0, 1), got {self.momentum:g}")
         if self.nesterov and self.momentum == 0:
@@ -189,7 +194,7 @@ def read_experiment(run: str | Path) -> Experiment:
         InputError: no such directory, or none that pellucid made.
     """
     file = RunDirectory(run).experiment
-    if not file.is_file():
+    if not file.exists():
         raise InputError(f"{run} is not a run directory: it has no {file.name}; `pellucid train` makes one")
     return typing.cast(Experiment, read_config(file, Experiment))
 

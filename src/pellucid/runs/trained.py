@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from pellucid.core.errors import InputError
+from pellucid.core.files import check_readable
 from pellucid.core.notes import tell
 from pellucid.core.randomness import fork
 from pellucid.core.types import Image, Logits
@@ -18,6 +19,7 @@ from pellucid.edits.activation import swap_activations
 from pellucid.edits.smoothing import smooth
 from pellucid.models import Normalize, build, without_weights
 from pellucid.models.preprocessing import numbers
+from pellucid.runs.digests import check_digest
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts, as_facts
 from pellucid.runs.recording import is_object
@@ -182,8 +184,10 @@ def load_network(run: str | Path, data: Dataset | DataFacts | None = None) -> nn
     experiment = replace(experiment, network=without_weights(experiment.network))
     model = build_network(experiment, known)
     file = directory.weights
-    if not file.is_file():
+    check_readable(file)
+    if not file.exists():
         raise InputError(f"{run} has no {file.name}: its training is not finished; continue it with --resume")
+    check_digest(file, directory.digests, "restore it, or train again", others=True)
     try:
         model.load_state_dict(load_file(file))
     except RuntimeError as error:

@@ -37,6 +37,8 @@ from pellucid.runs.engine import (
 )
 from pellucid.runs.fine_tuning import FineTuning, weights_of_classes
 from pellucid.runs.layers import freeze, only_head, parameter_groups, what_trains
+from pellucid.runs.lock import working_on
+from pellucid.runs.provenance import ended
 from pellucid.runs.selection import moving_average, selection_of
 from pellucid.runs.settings import Experiment, read_experiment
 from pellucid.runs.trained import beside_training, build_network, facts_of, load_network
@@ -111,18 +113,26 @@ def fit(
     if snapshots < 0:
         raise InputError(f"snapshots must be the epochs between two, or 0 for none, got {snapshots}")
     loggers = make_loggers(log, directory)
-    _check_directory(experiment, directory, resume)
-    if directory.is_finished:
+    if _is_done(experiment, directory, resume):
         return directory.path
     fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision, loggers=loggers)
-    if experiment.epochs == 0:
-        launch(fabric, partial(_leave_as_given, experiment=experiment, directory=directory))
-        return directory.path
-    work = partial(_fit, experiment=experiment, directory=directory, progress=progress, snapshots=snapshots)
-    launch(fabric, work)
-    if not directory.weights.exists():  # a spawned process was stopped, which its parent is not told
-        raise Interrupted("SIGTERM")
+    with working_on(directory.path) if fabric.is_global_zero else nullcontext():
+        if _is_done(experiment, directory, resume):  # asked once more, as nobody else changes it from here on
+            return directory.path
+        if experiment.epochs == 0:
+            launch(fabric, partial(_leave_as_given, experiment=experiment, directory=directory))
+            return directory.path
+        work = partial(_fit, experiment=experiment, directory=directory, progress=progress, snapshots=snapshots)
+        launch(fabric, work)
+        if not directory.weights.exists():  # a spawned process was stopped, which its parent is not told
+            raise Interrupted("SIGTERM")
     return directory.path
+
+
+def _is_done(experiment: Experiment, directory: RunDirectory, resume: bool) -> bool:
+    """Whether nothing is left to do; a directory that holds something else is refused."""
+    _check_directory(experiment, directory, resume)
+    return directory.is_finished
 
 
 def _check_directory(experiment: Experiment, directory: RunDirectory, resume: bool) -> None:
@@ -184,6 +194,7 @@ def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirect
             directory, experiment, facts_of(model, train, *beside_training(experiment.dataset)), model, fabric
         )
         write_rows(directory, [])
+        ended(directory)
         write_weights(directory, model.state_dict())
     fabric.barrier()
 
@@ -228,11 +239,6 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
         snapshots=snapshots, watched=validation if len(validation) else train, average=average, selection=selection,
     )  # fmt: skip
     checkpoint.restore()
-    sample_names = list(checkpoint.sample_numbers())
-    if fabric.is_global_zero:
-        directory.remove_half_written(sample_names)
-    fabric.barrier()
-
     if progress and fabric.is_global_zero and (experiment.fine_tuning is not None or sys.stderr.isatty()):
         first = "epoch" if tuning.head_epochs == 1 else f"{tuning.head_epochs} epochs"
         head = f"; in the first {first} the last layer alone" if tuning.head_epochs else ""
@@ -332,7 +338,14 @@ def train_step(
     if clip is not None:
         # A norm that is not finite is told by the loss or the weights, in a sentence.
         fabric.clip_gradients(objective, optimizer, max_norm=clip, error_if_nonfinite=False)
-    optimizer.step()
+    try:
+        optimizer.step()
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise InputError(
+            f"a step of the optimizer is longer than numbers of 32 bits can tell ({error}); lower optimizer.lr"
+        ) from None
     optimizer.zero_grad()
     schedule.step()
     return losses

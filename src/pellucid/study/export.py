@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pellucid.core.errors import InputError
+from pellucid.core.files import whole_folder
 from pellucid.core.spreadsheet import write_table
 from pellucid.study.allocation import shuffled
 from pellucid.study.design import Study
-from pellucid.study.folder import is_frozen, read_manifest, read_study, registration, whole_folder
+from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
 from pellucid.study.sequence import Sequences, Step
 from pellucid.study.store import Store, Unavailable
 

@@ -1,11 +1,9 @@
 """The files of a study folder: the design, the manifest of the pictures, and the lock that freezes both."""
 
+import csv
 import hashlib
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -23,7 +21,6 @@ __all__ = [
     "read_study",
     "registration",
     "sha256",
-    "whole_folder",
     "write_manifest",
     "write_study",
 ]
@@ -73,21 +70,6 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of ``path`` when the block ends without an error, and only then."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if path.is_dir():
-            path.rmdir()  # where it is empty; Windows renames onto no folder
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def write_study(study: Study, path: str | Path) -> None:
     """Write ``study.yaml``."""
     write_yaml(study, path)
@@ -123,8 +105,11 @@ def read_manifest(folder: str | Path, *, verify: bool = True) -> list[Stimulus]:
     path = folder / "manifest.csv"
     if not path.is_file():
         raise InputError(f"there is no {path}; `pellucid study new` makes a study folder")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(rows_of(file)[1])
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(rows_of(file)[1])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}); restore it, or make the study again") from None
     stimuli = []
     for number, row in enumerate(rows, start=2):
         try:

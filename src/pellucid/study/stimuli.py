@@ -13,11 +13,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from pellucid.core.errors import InputError
+from pellucid.core.files import remove_left, whole_folder
 from pellucid.report.colours import brightest, palette, photograph
 from pellucid.runs.directory import Run, read_runs
 from pellucid.study.allocation import shuffled
 from pellucid.study.design import Anchors, Check, Consent, Expertise, PlannedTest, Question, Study
-from pellucid.study.folder import Stimulus, sha256, whole_folder, write_manifest, write_study
+from pellucid.study.folder import Stimulus, sha256, write_manifest, write_study
 from pellucid.study.language import language_names, wording
 
 __all__ = ["New", "choose_images", "new_study", "render"]
@@ -74,6 +75,7 @@ def new_study(runs: Sequence[str | Path], out: str | Path, new: New) -> Path:
         InputError: runs that cannot be compared or kept too few images, or a folder that exists.
     """
     out = Path(out)
+    remove_left(out.absolute().parent, out.name)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already; name a new folder, since a study's answers must not be mixed")
     read = read_runs(runs)

@@ -21,6 +21,7 @@ from pellucid.report import write_picture, write_report
 from pellucid.runs.budget import duration
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.fine_tuning import FineTuning
+from pellucid.runs.lock import working_on
 from pellucid.runs.settings import Experiment, Optimizer, Schedule
 from pellucid.runs.trained import build_network
 from pellucid.runs.training import fit
@@ -86,9 +87,13 @@ def tune(plan: Tune, *, say: Callable[[str], None] | None = None, progress: bool
         InputError: photographs or weights that cannot be read or do not fit, or a folder that holds another plan.
     """
     say = say or (lambda line: print(f"pellucid: {line}", file=sys.stderr, flush=True))
-    started = time.monotonic()
-    plan.out.mkdir(parents=True, exist_ok=True)
     check_writable(plan.out)
+    with working_on(plan.out):
+        return _tuned(plan, say, progress)
+
+
+def _tuned(plan: Tune, say: Callable[[str], None], progress: bool) -> Path:
+    started = time.monotonic()
     decided = _decided(plan, say)
     runs = experiments(decided)
     for name, experiment in runs.items():

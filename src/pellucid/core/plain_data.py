@@ -1,0 +1,130 @@
+"""Plain data out of YAML and JSON that anybody may have written: read in bounded time and memory, or refused."""
+
+import json
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from pellucid.core.errors import InputError
+from pellucid.core.files import check_readable
+
+__all__ = ["content_of", "parse_yaml", "read_json", "read_yaml"]
+
+LARGEST = {"YAML": 4 << 20, "JSON": 64 << 20}
+"""Bytes that a file may hold."""
+NODES = 200_000
+"""Values that a YAML document may hold once every alias stands for what it names."""
+DEPTH = 64
+"""How deep lists and mappings may lie in one another."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data alone, of bounded size, without a value that holds itself and without the same name twice."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.nodes, self.depth = 0, 0
+        self.size_of: dict[str, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in self.anchors and event.anchor not in self.size_of:
+                raise InputError(f"*{event.anchor} holds itself")
+            self._count(self.size_of.get(event.anchor or "", 1))
+            return super().compose_node(parent, index)
+        before, self.depth = self.nodes, self.depth + 1
+        if self.depth > DEPTH:
+            raise InputError(f"lists and mappings lie more than {DEPTH} deep in one another")
+        self._count(1)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if getattr(event, "anchor", None) is not None:
+            self.size_of[event.anchor] = self.nodes - before
+        return node
+
+    def _count(self, more: int) -> None:
+        self.nodes += more
+        if self.nodes > NODES:
+            raise InputError(f"it holds more than {NODES} values")
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        if isinstance(node, yaml.MappingNode):
+            seen: set[tuple[str, str]] = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                    if (key.tag, key.value) in seen:
+                        raise InputError(f"{key.value!r} is given twice in one mapping, line {key.start_mark.line + 1}")
+                    seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(content: str | bytes, where: str) -> Any:
+    """The plain data that YAML says.
+
+    Args:
+        content: the document, in UTF-8 where it is bytes.
+        where: what a message calls it, such as its path.
+
+    Raises:
+        InputError: no YAML, more than one document, the same name twice in one mapping, or too large, also where
+            aliases make it so.
+
+    >>> parse_yaml("epochs: 3", "settings.yaml")
+    {'epochs': 3}
+    >>> parse_yaml("a: &a [*a]", "settings.yaml")
+    Traceback (most recent call last):
+    pellucid.InputError: settings.yaml cannot be read as YAML: *a holds itself
+    """
+    try:
+        return yaml.load(content.decode("utf-8") if isinstance(content, bytes) else content, Loader=_Loader)
+    # PyYAML lets these through where a date, a number or a nesting cannot be.
+    except (yaml.YAMLError, InputError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise InputError(f"{where} cannot be read as YAML: {' '.join(str(error).split())[:300]}") from None
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The plain data of a YAML file that exists.
+
+    Raises:
+        InputError: as `parse_yaml` says, or no file that ends.
+    """
+    return parse_yaml(content_of(path, "YAML"), str(path))
+
+
+def read_json(path: str | Path, remedy: str = "") -> Any:
+    """The plain data of a JSON file that exists.
+
+    Args:
+        path: of the file.
+        remedy: what can be done about a damaged one.
+
+    Raises:
+        InputError: no JSON, too large or too deep, or no file that ends.
+    """
+    content = content_of(path, "JSON")
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON ({' '.join(str(error).split())[:200]}){remedy and '; '}{remedy}") from None
+
+
+def content_of(path: str | Path, kind: Literal["YAML", "JSON"]) -> bytes:
+    """What a file of settings or facts holds.
+
+    Args:
+        path: of a file that exists.
+        kind: what it should hold, which decides how large it may be.
+
+    Raises:
+        InputError: it is too large for that, or no file that ends.
+    """
+    path = Path(path)
+    check_readable(path)
+    with path.open("rb") as file:
+        content = file.read(LARGEST[kind] + 1)
+    if len(content) > LARGEST[kind]:
+        raise InputError(f"{path} holds more than {LARGEST[kind] >> 20} MB, which is no {kind} of settings or facts")
+    return content
