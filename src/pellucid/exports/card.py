@@ -225,7 +225,7 @@ def _numbers(card: Card) -> str:
         if "saliency" in measure.column.parameters:
             maps[drawn] = f"**{drawn}**: `{measure.column.parameters['saliency']}`"
     note = (
-        "The intervals are of a bootstrap over test images. They say how this one trained network would do on other "
+        "The intervals are over test images. They say how this one trained network would do on other "
         "images of the same kind, and nothing of another training with another seed."
     )
     return "\n".join(rows) + f"\n\n{note}\n\n{_bullets([*meanings.values(), *maps.values()])}"
