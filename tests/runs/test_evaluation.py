@@ -490,7 +490,7 @@ def test_old_rows_stay_until_the_new_ones_are_whole(run, tmp_path, monkeypatch):
     quick = {"metrics": ("gini",), "images": 2, "gallery": 1, "saliency": ("vanilla_gradient",)}
     other = evaluate(copied(run, tmp_path / "run"), Evaluation(**quick))
 
-    def killed(maps):
+    def killed(maps, **settings):
         raise KeyboardInterrupt
 
     before = {file: file.read_bytes() for file in other.iterdir() if file.name in KEPT}
