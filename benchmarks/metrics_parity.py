@@ -48,6 +48,7 @@ NOT_MEASURES = {
     "default_region": "a default",
     "autoattack_names": "names",
     "masking_warnings": "sentences about the columns of `masking_probe`",
+    "checked_robustness": "`robust_correct`, with the probes of `masking_probe` beside it",
     "survives": "a verdict in words on `randomisation_similarity`",
     "random_map": "noise: a map to compare with, without a number",
 }
@@ -55,10 +56,11 @@ NOT_MEASURES = {
 COUNTED = (
     *("index", "label", "prediction", "score", "probability", "clean_accuracy", "sensitivity", "specificity"),
     *("road_random", "road_random_curve"),
+    *("robust_gradient", "robust_one_step", "robust_margin"),
     *(name for name in suite.COLUMNS | suite.DERIVED if name.endswith("_mean")),
 )
-"""Columns that need no row: what the network says, a mean of that, ROAD, which is compared, in a random order, and the
-perturbation curves, which are compared, in another fill."""
+"""Columns that need no row: what the network says, a mean of that, ROAD, which is compared, in a random order, signs of
+masked gradients, and the perturbation curves, which are compared, in another fill."""
 
 
 def flat(value: Any) -> np.ndarray:

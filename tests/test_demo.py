@@ -62,6 +62,7 @@ def test_everything_is_left_behind_and_a_second_call_skips_it(tiny, tmp_path):
             "extremes.safetensors",
         ],
         *["evaluation.yaml", "rows.parquet", "maps.safetensors"],
+        *[".lock", "digests.json"],
     }
     assert "The report lies at" in said[-1]
     table = compare(read_runs([tmp_path / "demo" / name for name in NAMES]))
@@ -70,9 +71,9 @@ def test_everything_is_left_behind_and_a_second_call_skips_it(tiny, tmp_path):
     assert all(name in page for name in NAMES)
     assert 'src="http' not in page and 'href="http' not in page, "it needs no network"
     assert (tmp_path / "demo" / "maps.png").stat().st_size > 10_000
-    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "demo").glob("*/*")}
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "demo").glob("*/[!.]*")}
     demo(Demo(out=tmp_path / "demo"), say=said.append)
-    assert before == {file: file.stat().st_mtime_ns for file in (tmp_path / "demo").glob("*/*")}
+    assert before == {file: file.stat().st_mtime_ns for file in (tmp_path / "demo").glob("*/[!.]*")}
 
 
 def test_other_settings_in_the_same_folder_are_one_sentence(tiny, tmp_path):

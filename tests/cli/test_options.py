@@ -123,7 +123,7 @@ def test_what_is_printed_is_a_config(capsys, tmp_path):
         (["--method.attack.eps", "0.1"], r"method \(Regular\) has no field 'attack'"),
         (["--method", "os.system"], "method must be a pellucid.Method, got os.system"),
         (["--config"], "--config needs the path of a file, got none"),
-        (["--config", "."], "cannot read the file of --config, .: Is a directory"),
+        (["--config", "."], ". is a folder, which cannot be read; give a file"),
         (["--optimizer", "sgd"], "optimizer must be given by its fields name, lr, .*, got 'sgd'"),
     ],
 )

@@ -122,6 +122,7 @@ def test_it_imports_nothing_of_pellucid() -> None:
         "collections",
         "json",
         "pathlib",
+        "pickle",
         "safetensors",
         "torch",
         "typing",

@@ -155,7 +155,8 @@ def test_no_epoch_leaves_the_network_as_it_is_given(given, tmp_path):
     directory = RunDirectory(run)
     assert directory.is_finished and directory.facts.classes == ("ant", "bee", "cat")
     assert {file.name for file in run.iterdir()} == {
-        *("experiment.yaml", "environment.json", "data.json", "train.csv", "model.safetensors")
+        *("experiment.yaml", "environment.json", "data.json", "train.csv", "model.safetensors"),
+        *(".lock", "digests.json"),
     }
     one = train(tmp_path / "one", optimizer=Optimizer(name="sgd", lr=1e-30), epochs=1)
     weights = [name for name in given if name.endswith(("weight", "bias"))]

@@ -82,10 +82,9 @@ def test_an_interrupted_evaluation_of_other_images_begins_again(users, run, monk
             raise KeyboardInterrupt
         return write(value)
 
-    monkeypatch.setattr(module, "_column", stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "_column", stopped)
         evaluate(run, FEW, progress=False)
-    monkeypatch.undo()
     import things_of_a_user
 
     things_of_a_user.SEED = 1

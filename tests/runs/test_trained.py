@@ -201,5 +201,7 @@ def test_a_network_is_not_loaded_for_classes_in_another_order(users, run):
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"name": 3}'])
 def test_damaged_facts_are_told(users, run, text):
     RunDirectory(run).data.write_text(text)
-    with pytest.raises(InputError, match=r"data.json is not what training wrote .* restore it, or train again"):
+    with pytest.raises(
+        InputError, match=r"data.json is (no JSON|not what training wrote) .*; restore it, or train again"
+    ):
         open_run(run)

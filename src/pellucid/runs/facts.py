@@ -76,7 +76,7 @@ def read_facts(file: Path) -> DataFacts:
         InputError: the file is damaged, or somebody else's.
     """
     try:
-        return as_facts(read_json(file))
+        return as_facts(read_json(file, "restore it, or train again"))
     except InputError:
         raise
     except (ValueError, AttributeError, TypeError) as error:

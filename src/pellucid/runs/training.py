@@ -239,6 +239,7 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
         snapshots=snapshots, watched=validation if len(validation) else train, average=average, selection=selection,
     )  # fmt: skip
     checkpoint.restore()
+    checkpoint.sample_numbers()  # what the method names wrongly is told before the first step
     if progress and fabric.is_global_zero and (experiment.fine_tuning is not None or sys.stderr.isatty()):
         first = "epoch" if tuning.head_epochs == 1 else f"{tuning.head_epochs} epochs"
         head = f"; in the first {first} the last layer alone" if tuning.head_epochs else ""
