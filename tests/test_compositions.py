@@ -94,8 +94,18 @@ def own_network(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
 
-@pytest.mark.parametrize("filter", FILTERS)
-@pytest.mark.parametrize("network", NETWORKS)
+SLOW = {("vgg16", filter) for filter in FILTERS[2:]}
+"""A network of 15 million weights is combined with two of the filters in the quick tests, with all in the slow ones."""
+
+
+@pytest.mark.parametrize(
+    ("network", "filter"),
+    [
+        pytest.param(network, filter, marks=[pytest.mark.slow] * ((network, filter) in SLOW))
+        for network in NETWORKS
+        for filter in FILTERS
+    ],
+)
 def test_every_method_trains_a_step(network, filter):
     choice, layer, channels = NETWORKS[network]
     smoothing = Smoothing(layers=(layer,), filter=filter) if filter else None

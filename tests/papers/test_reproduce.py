@@ -127,11 +127,11 @@ CONTINUES = "what was finished is kept: the same command given again continues"
 @pytest.mark.parametrize(
     ("number", "group", "code", "words"),
     [
-        (signal.SIGTERM, False, 143, "stopped by SIGTERM"),
-        (signal.SIGTERM, True, 143, "stopped by SIGTERM"),
-        (signal.SIGINT, True, 130, "(interrupted|stopped by SIGINT)"),  # parent or child may be heard first
+        pytest.param(signal.SIGTERM, False, 143, "stopped by SIGTERM", id="kill", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, True, 143, "stopped by SIGTERM", id="scheduler", marks=pytest.mark.slow),
+        # parent or child may be heard first
+        pytest.param(signal.SIGINT, True, 130, "(interrupted|stopped by SIGINT)", id="ctrl-c"),
     ],
-    ids=["kill", "scheduler", "ctrl-c"],
 )
 def test_several_trainings_stop_at_once_and_keep_where_they_stand(tmp_path, number, group, code, words) -> None:
     """A terminal, and a scheduler such as Slurm, tell every process of the group."""
@@ -201,6 +201,7 @@ def test_figures_stand_beside_their_table(smoke, paper, number, endings) -> None
     assert all((run / "rows.parquet").stat().st_mtime_ns == when for run, when in before.items())
 
 
+@pytest.mark.slow
 def test_another_network_has_runs_and_files_of_its_own(tmp_path) -> None:
     plan = Reproduction(
         paper="guesmi2024", network="resnet18", scale="smoke", seeds=1, out=tmp_path / "runs", results=tmp_path

@@ -43,7 +43,7 @@ def smoke(tmp_path_factory):
     return of
 
 
-@pytest.mark.parametrize("name", ["ismail2021", "pellucid"])
+@pytest.mark.parametrize("name", ["ismail2021", pytest.param("pellucid", marks=pytest.mark.slow)])
 def test_a_search_leaves_its_trace(smoke, name) -> None:
     plan, files, found = smoke(name)
     assert [file.name for file in files[:2]] == [

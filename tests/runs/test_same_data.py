@@ -82,9 +82,10 @@ def test_an_interrupted_evaluation_of_other_images_begins_again(users, run, monk
             raise KeyboardInterrupt
         return write(value)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(module, "_column", stopped)
-        evaluate(run, FEW, progress=False)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(run, FEW, progress=False)
     import things_of_a_user
 
     things_of_a_user.SEED = 1

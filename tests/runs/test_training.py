@@ -387,7 +387,7 @@ def test_another_process_can_be_told_of_an_interruption() -> None:
     assert str(told) == "stopped by SIGTERM; continue with --resume"
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("ddp_spawn", marks=pytest.mark.slow)])
 def test_two_processes_are_one(finished, tmp_path, strategy):
     """LeNet-5 has no BatchNorm, so two processes with half of each batch do what one does with all of it."""
     write_yaml(experiment(), tmp_path / "settings.yaml")
