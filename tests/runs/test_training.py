@@ -334,7 +334,7 @@ def test_interrupted_copies_of_a_process_stop_together_and_resume(tmp_path):
 
 
 LONG = [
-    *["--dataset.limit=4096", "--dataset.validation=64", "--batch_size=32", "--epochs=3"],
+    *["--dataset.limit=2048", "--dataset.validation=64", "--batch_size=32", "--epochs=3"],
     *["--method=SCAAT", "--method.attack.eps=0.2", "--method.attack.step_size=0.2"],
 ]
 
@@ -359,7 +359,7 @@ def kill_in_epoch(run, number, epoch, *flags):
         time.sleep(0.02)
     while not (run / "state.pt").exists() or (run / "state.pt").stat().st_mtime < (run / "train.csv").stat().st_mtime:
         time.sleep(0.01)  # the epoch's checkpoint follows its row in the log
-    time.sleep(0.3)  # well inside the next epoch of 128 steps
+    time.sleep(0.3)  # well inside the next epoch of 64 steps
     process.send_signal(number)
     return process
 
