@@ -1,5 +1,6 @@
 """A table's networks trained on the machines of a Ray cluster. Ray is imported only where a cluster is named."""
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +66,7 @@ def _connected(address: str) -> Any:
     try:
         # The machines import what this process can, wherever it was found.
         path = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": path})
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": path})
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"there is no Ray cluster at {address!r}: {reason}") from None
