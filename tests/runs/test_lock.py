@@ -7,9 +7,12 @@ import sys
 
 import pytest
 
+from pellucid import Data, Experiment, fit
 from pellucid.core.errors import InputError
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.lock import working_on
 
+TINY = Experiment(dataset=Data(name="fashion-mnist", limit=64, validation=0), epochs=1, batch_size=32)
 HOLD = """
 import sys
 from pellucid.runs.lock import working_on
@@ -74,3 +77,29 @@ def test_places_that_cannot_be_held(tmp_path) -> None:
         with pytest.raises(InputError, match="is being worked on by another process"), working_on(tmp_path / "run"):
             pass
     assert os.listdir(tmp_path / "run") == [".lock"]
+
+
+def test_a_first_checkpoint_of_another_process_is_no_foreign_file(tmp_path, monkeypatch) -> None:
+    run = fit(TINY, tmp_path / "run", progress=False)
+    (run / "model.safetensors").unlink()
+    asked = []
+
+    def begun(directory) -> bool:
+        asked.append(directory)
+        return len(asked) > 1  # asked first just before the other process has written it
+
+    monkeypatch.setattr(RunDirectory, "is_begun", property(begun))
+    with pytest.raises(InputError, match="holds a run already; continue it with --resume"):
+        fit(TINY, run, progress=False)
+
+
+def test_whatever_a_damaged_checkpoint_raises_is_one_sentence(tmp_path, monkeypatch) -> None:
+    run = fit(TINY, tmp_path / "run", progress=False)
+    (run / "model.safetensors").unlink()
+
+    def damaged(path):
+        raise IndexError("list index out of range")  # as PyTorch's reader of old files does
+
+    monkeypatch.setattr("pellucid.runs.checkpoint.read_torch_file", damaged)
+    with pytest.raises(InputError, match="state.pt is no checkpoint of this experiment: list index out of range"):
+        fit(TINY, run, resume=True, progress=False)

@@ -274,7 +274,7 @@ class Checkpoint:
                 self.selection.load_state_dict(state["selection"])
         except InputError:
             raise
-        except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError) as error:
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError, OSError) as error:
             reason = " ".join(reason_of(error).split())[:200]
             raise InputError(f"{file} is no checkpoint of this experiment: {reason}") from None
         if self.fabric.is_global_zero:

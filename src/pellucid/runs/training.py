@@ -140,8 +140,12 @@ def _check_directory(experiment: Experiment, directory: RunDirectory, resume: bo
     if run.exists() and not run.is_dir():
         raise InputError(f"the run directory {run} is a file; give a folder")
     if not directory.is_begun:
-        if directory.foreign:
-            raise InputError(f"{run} holds {directory.foreign[0]!r} and no run; give a new or empty folder")
+        # Another process may have written its first checkpoint since; it is found under the lock.
+        foreign = [
+            name for name in directory.foreign if name not in (directory.checkpoint.name, directory.weights.name)
+        ]
+        if foreign:
+            raise InputError(f"{run} holds {foreign[0]!r} and no run; give a new or empty folder")
         return
     if not resume:
         raise InputError(f"{run} holds a run already; continue it with --resume or give another folder")
