@@ -2,10 +2,8 @@
 
 import copy
 import json
-import signal
 import subprocess
 import sys
-import time
 from importlib import import_module
 
 import captum.attr
@@ -13,11 +11,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 import pellucid.runs.evaluation
 import pellucid.runs.measurement
-import pellucid.runs.rows
 from pellucid import (
     PGD,
     SCAAT,
@@ -48,7 +45,6 @@ from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.training import load_network
 
 DATA = Data(limit=512)
-KEPT = ("rows.parquet", "maps.safetensors", "evaluation.yaml")
 PREDICTED = ["index", "label", "prediction", "score", "probability", "brier", "negative_log_likelihood"]
 QUICK = Evaluation(images=24, saliency=("vanilla_gradient", "smoothgrad"), steps=4, repeats=2, draws=3, gallery=12)
 
@@ -158,39 +154,6 @@ def test_batches_and_processes_change_nothing(run, tmp_path):
     subprocess.run([*command, "--accelerator=cpu", "--devices=2", "--strategy=ddp"], check=True, timeout=240)
     assert rows(two)["index"].to_pylist() == rows(run)["index"].to_pylist(), "gathered without doubles"
     same(rows(run), rows(two))
-
-
-def test_interrupted_evaluation_keeps_its_rows(run, tmp_path):
-    cut = copied(run, tmp_path / "cut")
-    command = [sys.executable, "-m", "pellucid", "evaluate", str(cut), "--images=400", "--batch_size=10", "--resume"]
-    process = subprocess.Popen(command)
-    deadline = time.monotonic() + 120
-    while not list(cut.glob(".rows-*/000002.parquet")):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (cut / "rows.parquet").exists()
-    kept = {file: file.stat().st_mtime_ns for file in cut.glob(".rows-*/*.parquet")}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while len(list(cut.glob(".rows-*/*.parquet"))) <= len(kept):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
-    assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
-    process.terminate()
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert err.splitlines()[-1] == "pellucid: stopped by SIGTERM; what was finished is kept, and --resume continues"
-
-
-def test_resume_leaves_finished_rows_and_other_settings_replace_them(run, tmp_path):
-    other = copied(run, tmp_path / "run")
-    evaluate(other, QUICK)
-    written = (other / "rows.parquet").stat().st_mtime_ns
-    evaluate(other, QUICK, resume=True)
-    assert (other / "rows.parquet").stat().st_mtime_ns == written
-    evaluate(other, Evaluation(**vars(QUICK) | {"images": 5}), resume=True)
-    assert rows(other).num_rows == 5
 
 
 @pytest.fixture(scope="module")
@@ -470,34 +433,3 @@ def test_no_pass_holds_more_images_than_a_chunk_and_one_copy_of_the_network_live
     assert [name for i, name in enumerate(order) if order[:i].count(name) == 0] == list(dict.fromkeys(order))
     assert order == sorted(order, key=list(dict.fromkeys(order)).index), "done with one before the next is made"
     assert maps["randomised/smoothgrad"].shape == (7, len(set(order)), 28, 28)
-
-
-def test_another_network_to_transfer_from_is_measured_anew(run, tmp_path):
-    source = copied(run, tmp_path / "source")
-    settings = {"metrics": ("masking_transfer",), "images": 2, "gallery": 1, "transfer": str(source)}
-    one = evaluate(copied(run, tmp_path / "one"), Evaluation(**settings))
-    key = pq.read_schema(one / "rows.parquet").metadata[b"pellucid.key"]
-    written = (one / "rows.parquet").stat().st_mtime_ns
-    evaluate(one, Evaluation(**settings), resume=True)
-    assert (one / "rows.parquet").stat().st_mtime_ns == written
-    weights = load_file(source / "model.safetensors")
-    save_file({name: value / 2 for name, value in weights.items()}, source / "model.safetensors")
-    evaluate(one, Evaluation(**settings), resume=True)
-    assert pq.read_schema(one / "rows.parquet").metadata[b"pellucid.key"] != key
-
-
-def test_old_rows_stay_until_the_new_ones_are_whole(run, tmp_path, monkeypatch):
-    quick = {"metrics": ("gini",), "images": 2, "gallery": 1, "saliency": ("vanilla_gradient",)}
-    other = evaluate(copied(run, tmp_path / "run"), Evaluation(**quick))
-
-    def killed(maps, **settings):
-        raise KeyboardInterrupt
-
-    before = {file: file.read_bytes() for file in other.iterdir() if file.name in KEPT}
-    monkeypatch.setattr(pellucid.runs.rows, "save", killed)
-    with pytest.raises(KeyboardInterrupt):
-        evaluate(other, Evaluation(**quick | {"target": "true"}))
-    assert {file: file.read_bytes() for file in before} == before and len(before) == 3
-    monkeypatch.undo()
-    evaluate(other, Evaluation(**quick | {"target": "true"}), resume=True)
-    assert rows(other).num_rows == 2 and not list(other.glob(".rows-*"))
