@@ -31,7 +31,7 @@ def open_page(browser: Browser, width: int, height: int, **options: Any) -> tupl
 
 def go_on(page: Page) -> None:
     with page.expect_navigation():  # and its pictures
-        page.locator("main form button").click()
+        page.locator("main form .bar button").click()
 
 
 def agree(page: Page, address: str) -> None:
@@ -107,7 +107,7 @@ def test_back_reload_and_double_click(browser: Browser, short: tuple[str, Store]
         for group in page.locator("fieldset").all():
             group.get_by_role("radio").first.check()
         before = page.locator("input[name=step]").input_value()
-        page.locator("main form button").dblclick()
+        page.locator("main form .bar button").dblclick()
         expect(page.locator("input[name=step]")).not_to_have_value(before)
     page.go_back()
     page.reload()
