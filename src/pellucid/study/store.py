@@ -1,9 +1,12 @@
 """Participants and their answers, in SQLite beside the study or in PostgreSQL. An answer is stored whole, once."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +16,7 @@ from pellucid.study.database import Unavailable
 from pellucid.study.settings import Settings, get_setting, hashed, set_setting
 from pellucid.study.tables import ATTEMPTS, ENDED, PARTICIPANTS, RECRUITED, SET_ASIDE, STEPS
 
-__all__ = ["Full", "Participant", "Store", "Taken", "Unavailable", "now"]
+__all__ = ["Full", "Participant", "Store", "Taken", "Unavailable", "now", "opened"]
 
 
 class Full(Exception):
@@ -297,6 +300,23 @@ class Store(Settings):
         mine = (ATTEMPTS.c.participant == participant) & (ATTEMPTS.c.name == name)
         with self.reading() as connection:
             return list(connection.scalars(sa.select(ATTEMPTS.c.answers).where(mine).order_by(ATTEMPTS.c.number)))
+
+
+@contextmanager
+def opened(folder: str | Path, url: str | None = None, *, preview: bool = False) -> Iterator[Store]:
+    """The store of a study folder, closed at the end; in a preview an empty one that is deleted at the end.
+
+    Args:
+        folder: the study.
+        url: as in `Store.open`; a preview leaves that database alone.
+        preview: whether what is answered is thrown away.
+    """
+    with tempfile.TemporaryDirectory() if preview else nullcontext() as scratch:
+        store = Store.open(folder, f"sqlite:///{scratch}/preview.sqlite" if scratch else url)
+        try:
+            yield store
+        finally:
+            store.close()
 
 
 _WITH_LATER = PARTICIPANTS.outerjoin(ENDED, ENDED.c.participant == PARTICIPANTS.c.id).outerjoin(

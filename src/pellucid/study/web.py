@@ -205,9 +205,10 @@ def _answered(site: Site, request: Request, form: Form) -> Response:
     outcome = None
     if step.kind == "comprehension" and (wrong := failures(site.study, answers)):
         made = len(site.store.attempts(participant.id, step.name))
+        if form.get("attempt", "0") != str(made):  # a second click on the page of an earlier try
+            return _onward(request, stored=True)
         if made + 1 < site.study.comprehension_tries:
-            if form.get("attempt", "0") == str(made):
-                site.store.attempt(participant, step.name, made, answers)
+            site.store.attempt(participant, step.name, made, answers)
             return _onward(request, stored=True)
         if site.study.screen_out and len(wrong) > site.study.exclusions.max_comprehension_failures:
             outcome = "screened_out"
