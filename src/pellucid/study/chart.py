@@ -27,7 +27,8 @@ def progress_chart(
         return None
     start, end = min(began), max([until, *began, *finished])
     end = max(end, start + timedelta(minutes=10))
-    high = _top(max(len(began), planned or 0))
+    step = _step(max(len(began), planned or 0))
+    high = step * -(-max(len(began), planned or 0) // step)
 
     def x(at: datetime) -> float:
         return round(LEFT + (WIDTH - LEFT - RIGHT) * ((at - start) / (end - start)), 1)
@@ -42,7 +43,7 @@ def progress_chart(
 
     told = f"{len(began)} began and {len(finished)} finished" + (f" of {planned} planned" if planned else "")
     parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Progress over time: {told}.">']
-    for count in range(0, high + 1, max(1, high // 5)):
+    for count in range(0, high + 1, step):
         parts.append(f'<path class="grid" d="M{LEFT} {y(count)}H{WIDTH - RIGHT}"/>')
         parts.append(f'<text class="end" x="{LEFT - 6}" y="{y(count) + 4}">{count}</text>')
     for tick in range(TICKS + 1):
@@ -58,12 +59,12 @@ def progress_chart(
     return Markup("".join(parts))
 
 
-def _top(count: int) -> int:
-    """The smallest number of the form 5, 10, 20, 50, 100, ... that is at least ``count``.
+def _step(count: int) -> int:
+    """Between two lines of the scale: 1, 2 or 5 times a power of ten, so that at most five lines are needed.
 
-    >>> _top(3), _top(65), _top(120)
-    (5, 100, 200)
+    >>> _step(3), _step(65), _step(120)
+    (1, 20, 50)
     """
     return next(
-        number for power in range(12) for number in (5 * 10**power, 10 * 10**power, 20 * 10**power) if number >= count
+        number for power in range(12) for number in (10**power, 2 * 10**power, 5 * 10**power) if 5 * number >= count
     )

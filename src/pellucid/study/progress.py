@@ -62,7 +62,7 @@ def overview(site: Site) -> dict[str, Any]:
             "Test persons": sum(person["set_aside"] for person in everybody),
             "Synthetic": sum(person["synthetic"] for person in everybody),
         },
-        "minutes": f"{median(minutes):.0f} ({min(minutes):.0f} to {max(minutes):.0f})" if minutes else "",
+        "minutes": _told(minutes),
         "questions": list(_questions(study, people)),
         "quotas": list(_quotas(study, people)),
         "balance": [(name, shown[name]) for name in study.conditions],
@@ -70,6 +70,12 @@ def overview(site: Site) -> dict[str, Any]:
         "with_ids": any(person["recruit_id"] for person in everybody),
         "standings": STANDINGS,
     }
+
+
+def _told(minutes: Sequence[float]) -> str:
+    if not minutes:
+        return ""
+    return f"They took {median(minutes):.0f} minutes in the median, from {min(minutes):.0f} to {max(minutes):.0f}."
 
 
 def _person(site: Site, row: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> Person:

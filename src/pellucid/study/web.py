@@ -185,7 +185,7 @@ def _finished(site: Site, participant: Participant, link: str) -> Response:
         link=link,
         code=ending.code,
         address=ending.address(participant.recruit_id),
-        failed=outcome == "failed_checks",
+        failed=outcome == "failed_checks" and site.study.recruitment.failed_checks == ending,
     )
 
 
