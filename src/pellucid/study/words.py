@@ -70,10 +70,7 @@ def pair_sentence(result: Result, pair: Pair, *, kind: str = "likert") -> str:
         sentence = f"{pair.condition} {above if pair.effect.mean > 0 else below} {pair.against} ({size}, {p})"
     elif result.w is not None and not result.corrected_p < result.alpha:
         # A small p of the pair would look like a finding beside this sentence; the table has it.
-        sentence = (
-            f"No difference between {pair.condition} and {pair.against} is claimed, because the test of all conditions "
-            f"together found none ({size})"
-        )
+        sentence = f"{pair.condition} minus {pair.against}: {size}"
     else:
         sentence = f"No difference was found between {pair.condition} and {pair.against} ({size}, {p})"
         if pair.shift.excludes(0.0):
@@ -93,10 +90,12 @@ def result_sentence(result: Result) -> str:
     if result.w is None:
         return ""
     df = len({name for pair in result.pairs for name in (pair.condition, pair.against)}) - 1
-    told = "The conditions differ" if result.corrected_p < result.alpha else "No difference was found"
+    found = result.corrected_p < result.alpha
+    told = "The conditions differ" if found else "No difference was found"
+    after = "" if found else " No two conditions are therefore said to differ; these lines only describe them."
     return (
         f"{told}: Friedman χ²({df}) = {result.statistic:.2f}, p {_equals(result.corrected_p)}, "
-        f"Kendall’s W {interval(result.w)}, n = {result.n}."
+        f"Kendall’s W {interval(result.w)}, n = {result.n}.{after}"
     )
 
 
