@@ -26,9 +26,9 @@ def welcome(site: Site, request: Request) -> Response:
     language = language_of(site, request)
     if site.state == "closed":
         return site.message("closed", language, resume=site.key(request) is not None)
-    if (refused := _without_id(site, request.query_params, language)) is not None:
-        return refused
     known = site.store.participant(key) if (key := site.key(request)) else None
+    if known is None and (refused := _without_id(site, request.query_params, language)) is not None:
+        return refused
     arrived = _arrived(site, request.query_params)
     underway = known is not None and known.finished_at is None and known.outcome is None
     return site.page(
@@ -174,7 +174,7 @@ def _unfit(
             text = say["needs_window"].format(width=least[0], height=least[1], has_width=width, has_height=height)
     if not text:
         return None
-    again = {name: value for name, value in _arrived(site, given).items()} | {"language": language}
+    again = _arrived(site, given) | {"language": language}
     ending = ending_of(site.study, "screened_out")
     return site.ended("unfit", language, ending, text=text, again=again, recruit_id=recruit_id)
 

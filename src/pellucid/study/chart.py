@@ -65,6 +65,5 @@ def _step(count: int) -> int:
     >>> _step(3), _step(65), _step(120)
     (1, 20, 50)
     """
-    return next(
-        number for power in range(12) for number in (10**power, 2 * 10**power, 5 * 10**power) if 5 * number >= count
-    )
+    steps = (number * int(10**power) for power in range(12) for number in (1, 2, 5))
+    return next(step for step in steps if 5 * step >= count)

@@ -116,7 +116,7 @@ def check_recruitment(study: "Study") -> None:
         most = len(asked.options[study.languages[0]]) - 1
         if not quota.answers or not all(0 <= answer <= most for answer in quota.answers):
             raise InputError(f"{where}.answers must be positions from 0 to {most}, got {list(quota.answers)}")
-        at_least(0, **{f"{where}.participants": quota.participants})
+        at_least(0, "", **{f"{where}.participants": quota.participants})
 
 
 def ending_of(study: "Study", outcome: str) -> Ending:

@@ -19,6 +19,7 @@ def test_the_page_is_live(browser: Browser, app: Starlette, visit: Visit, store:
     visit().agree(PROLIFIC_PID="5f1a").go_on()
     with running(app) as address:
         page = browser.new_context(timezone_id="Asia/Tokyo", locale="en-GB").new_page()
+        page.clock.install()
         page.goto(f"{address}/researcher")
         page.get_by_label("Password").fill("correct horse")
         page.get_by_role("button", name="Log in").click()
@@ -32,6 +33,7 @@ def test_the_page_is_live(browser: Browser, app: Starlette, visit: Visit, store:
         assert began[11:16] != local
         page.evaluate("window.stays = true")
         visit().agree(PROLIFIC_PID="77").go_to("never")
+        page.clock.fast_forward(6_000)
         expect(page.locator(".big")).to_contain_text("1 finished", timeout=15_000)  # without a reload
         expect(page.locator("#everyone tbody tr")).to_have_count(2)
         assert page.evaluate("window.stays")

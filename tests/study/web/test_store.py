@@ -1,5 +1,6 @@
 """What the database promises: an answer whole and once, a slot for one, drop-outs replaced, withdrawal."""
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from pellucid.core.errors import InputError
+from pellucid.study.folder import read_study
 from pellucid.study.store import Full, Participant, Store, Taken, Unavailable
 from pellucid.study.tables import PARTICIPANTS
 from pellucid.study.visitor import read_page
@@ -76,6 +78,21 @@ def test_who_began_before_goes_on(folder: Path) -> None:
         answers = {name: values[0] for name, values in page.options.items()}
         assert browser.post("/study", data=page.hidden | answers).status_code == 200
         assert [step["name"] for step in store.steps()] == ["expertise", "instructions"]
+
+
+def test_a_study_that_moved_goes_on(folder: Path, tmp_path: Path) -> None:
+    """The folder is complete: neither its place nor the runs that it was made from matter."""
+    with closing(Store.open(folder)) as store:
+        browser = TestClient(application(folder, store))
+        page = read_page(browser.get("/consent").text)
+        browser.post("/consent", data=page.hidden | {"decision": "agree"})
+        link = re.search(r"/resume/[\w-]{48}", browser.get("/study").text)
+    assert link
+    moved = folder.rename(tmp_path / "elsewhere")
+    with closing(Store.open(moved)) as store:
+        assert read_page(TestClient(application(moved, store)).get(link[0]).text).step == "expertise"
+    with pytest.raises(InputError, match=r"there is no .*study.yaml"):
+        read_study(folder)
 
 
 def test_tables_are_made_once_by_whoever_comes_first(store: Store, folder: Path, database: str | None) -> None:
