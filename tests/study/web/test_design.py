@@ -31,7 +31,7 @@ def test_the_outline_tells_the_design_and_the_next_command(template: Path, tmp_p
     shutil.copytree(template, folder)
     told = outline(folder)
     assert "regular, smoothed, scaat" in told and "3 pictures to rate and 3 comparisons" in told
-    assert "sufficiency (friedman), trust (friedman)" in told and "about 5 minutes, 17 pages" in told
+    assert "sufficiency (friedman), trust (friedman)" in told and "about 5 minutes, 14 pages" in told
     assert told.endswith(f"pellucid study serve {folder} --preview")
     freeze(folder)
     assert outline(folder).endswith(f"pellucid study serve {folder}")
