@@ -75,7 +75,7 @@ def overview(site: Site) -> dict[str, Any]:
 def _told(minutes: Sequence[float]) -> str:
     if not minutes:
         return ""
-    return f"They took {median(minutes):.0f} minutes in the median, from {min(minutes):.0f} to {max(minutes):.0f}."
+    return f"Median time: {median(minutes):.1f} minutes ({min(minutes):.1f} to {max(minutes):.1f})."
 
 
 def _person(site: Site, row: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> Person:
