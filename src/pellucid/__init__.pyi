@@ -36,6 +36,7 @@ from .methods import (
     TRADES as TRADES,
     AdversarialSCAAT as AdversarialSCAAT,
     AdversarialTraining as AdversarialTraining,
+    Alternating as Alternating,
     EnergyLoss as EnergyLoss,
     GaussianAugmentation as GaussianAugmentation,
     GradientAlignment as GradientAlignment,

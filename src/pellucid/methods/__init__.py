@@ -5,6 +5,7 @@ Every method is one sentence with three slots: how x becomes x', what is compare
 
 from pellucid.methods.adversarial import AdversarialTraining
 from pellucid.methods.alignment import GradientAlignment
+from pellucid.methods.alternating import Alternating
 from pellucid.methods.controls import GaussianAugmentation, NoiseAugmentation
 from pellucid.methods.gradient_penalty import GradientPenalty
 from pellucid.methods.jacobian import JacobianPenalty
@@ -22,6 +23,7 @@ __all__ = [
     "TRADES",
     "AdversarialSCAAT",
     "AdversarialTraining",
+    "Alternating",
     "EnergyLoss",
     "GaussianAugmentation",
     "GradientAlignment",
