@@ -43,7 +43,7 @@ from pellucid.statistics.pareto import Criterion, front
 from pellucid.statistics.seeds import hierarchical_statistic
 
 FIRST_SEED = 101
-IMAGES, CURVE_IMAGES = 500, 100
+IMAGES, CURVE_IMAGES = 300, 60
 NAMES = ("mass", "mass_checked", "gini", "robust_correct")
 SHOWN = {
     "clean_accuracy": "accuracy (%)",
@@ -72,11 +72,12 @@ def setting() -> tuple[Leaderboard, Setting]:
 
 
 def trained(variants: Sequence[Variant], seeds: int, out: Path, until: float) -> dict[str, list[Run]]:
-    """The runs of every variant that has all its seeds, of the first variants first."""
+    """The runs of every variant that has all its seeds; the further ones last."""
     plan, at = setting()
     plan = replace(plan, out=out)
     runs: dict[str, list[Run]] = {}
-    for seed, variant in product(range(FIRST_SEED, FIRST_SEED + seeds), variants):
+    every = sorted(product(variants, range(FIRST_SEED, FIRST_SEED + seeds)), key=lambda one: (one[0].further, one[1]))
+    for variant, seed in every:
         folder = variant.name.replace("/", "-of-").replace(", ", "-").replace(" ", "-").replace("×", "x")
         stage = stage_of(plan, folder, replace(variant.experiment(at), seed=seed), at.evaluation)
         if time.time() > until and not (stage.run / "evaluation.yaml").exists():

@@ -32,6 +32,7 @@ class Variant:
         method: how it is trained.
         softplus: sharpness of the softplus in the place of ReLU; None keeps ReLU.
         block: whether a Gaussian smoothing block follows the first stage.
+        further: whether it is trained after all others, where there is time.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Variant:
     method: Method
     softplus: float | None = None
     block: bool = False
+    further: bool = False
 
     def experiment(self, at: Setting) -> Experiment:
         """The board's training with this method, activation and block."""
@@ -52,10 +54,14 @@ def _one_step(eps: float) -> PGD:
     return PGD(eps=eps, step_size=1.25 * eps, steps=1)
 
 
-def _family(of: str, make: Callable[[Method], Variant], **methods: Method) -> list[Variant]:
-    return [replace(make(method), name=f"{of}, {words}" if words else of, of=of) for words, method in methods.items()]
+def _family(of: str, make: Callable[[Method], Variant], methods: dict[str, Method]) -> list[Variant]:
+    return [
+        replace(make(method), name=f"{of}, {words}" if words else of, of=of, further=words in LATER)
+        for words, method in methods.items()
+    ]
 
 
+LATER = ("difference", "one step", "difference, share 1/4", "one step, every 4th step")
 PENALTY, STRONG = GradientPenalty(weight=0.01), GradientPenalty(weight=0.03)
 ROBUST = TRADES(attack=PGD(eps=0.1, step_size=0.03125, steps=4), beta=1.0)
 FAST_ROBUST = replace(ROBUST, attack=_one_step(0.1))
@@ -67,7 +73,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(name="regular", of="regular", method=Regular()),
     *_family(
         "trustworthy", lambda method: Variant(name="", of="", method=method, softplus=8, block=True),
-        **{
+        {
             "": PENALTY,
             "share 1/4": replace(PENALTY, share=1 / 4),
             "every 4th step, weight × 4": Alternating(method=replace(PENALTY, weight=0.04), every=4),
@@ -76,7 +82,7 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     *_family(
         "truest", lambda method: Variant(name="", of="", method=method, softplus=3),
-        **{
+        {
             "": STRONG,
             "share 1/4": replace(STRONG, share=1 / 4),
             "share 1/8": replace(STRONG, share=1 / 8),
@@ -85,7 +91,7 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     *_family(
         "robust", lambda method: Variant(name="", of="", method=method, softplus=8),
-        **{
+        {
             "": ROBUST,
             "one step": FAST_ROBUST,
             "one step, share 1/4": replace(FAST_ROBUST, share=1 / 4),
@@ -95,7 +101,7 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     *_family(
         "scaat", lambda method: Variant(name="", of="", method=method),
-        **{
+        {
             "": ADAPTIVE,
             "one step": FAST_ADAPTIVE,
             "one step, share 1/8": replace(FAST_ADAPTIVE, share=1 / 8),
@@ -104,14 +110,14 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     *_family(
         "sgt", lambda method: Variant(name="", of="", method=method),
-        **{"": GUIDED, "share 1/2": replace(GUIDED, share=1 / 2), "share 1/4": replace(GUIDED, share=1 / 4)},
+        {"": GUIDED, "share 1/2": replace(GUIDED, share=1 / 2), "share 1/4": replace(GUIDED, share=1 / 4)},
     ),
     Variant(
         name="one-step attack of half the batch, softplus", of="robust", softplus=8,
         method=AdversarialTraining(attack=_one_step(0.1), clean="share", clean_share=0.5),
     ),
     Variant(
-        name="structured, softplus", of="robust", softplus=8,
+        name="structured, softplus", of="robust", softplus=8, further=True,
         method=StructuredAdversarialTraining(linf=0.05, l2=0.5),
     ),
 )  # fmt: skip
