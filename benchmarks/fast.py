@@ -43,7 +43,7 @@ from pellucid.statistics.pareto import Criterion, front
 from pellucid.statistics.seeds import hierarchical_statistic
 
 FIRST_SEED = 101
-IMAGES, CURVE_IMAGES = 300, 60
+IMAGES, CURVE_IMAGES = 300, 50
 NAMES = ("mass", "mass_checked", "gini", "robust_correct")
 SHOWN = {
     "clean_accuracy": "accuracy (%)",

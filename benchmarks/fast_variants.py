@@ -32,7 +32,6 @@ class Variant:
         method: how it is trained.
         softplus: sharpness of the softplus in the place of ReLU; None keeps ReLU.
         block: whether a Gaussian smoothing block follows the first stage.
-        further: whether it is trained after all others, where there is time.
     """
 
     name: str
@@ -40,7 +39,11 @@ class Variant:
     method: Method
     softplus: float | None = None
     block: bool = False
-    further: bool = False
+
+    @property
+    def further(self) -> bool:
+        """Whether it is trained after all others, where there is time."""
+        return self.name not in FIRST
 
     def experiment(self, at: Setting) -> Experiment:
         """The board's training with this method, activation and block."""
@@ -55,13 +58,12 @@ def _one_step(eps: float) -> PGD:
 
 
 def _family(of: str, make: Callable[[Method], Variant], methods: dict[str, Method]) -> list[Variant]:
-    return [
-        replace(make(method), name=f"{of}, {words}" if words else of, of=of, further=words in LATER)
-        for words, method in methods.items()
-    ]
+    return [replace(make(method), name=f"{of}, {words}" if words else of, of=of) for words, method in methods.items()]
 
 
-LATER = ("difference", "one step", "difference, share 1/4", "one step, every 4th step")
+FIRST = ("regular", "truest", "truest, share 1/4", "truest, share 1/8", "robust", "robust, one step, share 1/8", "scaat",
+         "scaat, one step, share 1/8", "sgt", "sgt, share 1/2")  # fmt: skip
+"""What is trained first, where there is no time for all."""
 PENALTY, STRONG = GradientPenalty(weight=0.01), GradientPenalty(weight=0.03)
 ROBUST = TRADES(attack=PGD(eps=0.1, step_size=0.03125, steps=4), beta=1.0)
 FAST_ROBUST = replace(ROBUST, attack=_one_step(0.1))
@@ -117,7 +119,7 @@ VARIANTS: tuple[Variant, ...] = (
         method=AdversarialTraining(attack=_one_step(0.1), clean="share", clean_share=0.5),
     ),
     Variant(
-        name="structured, softplus", of="robust", softplus=8, further=True,
+        name="structured, softplus", of="robust", softplus=8,
         method=StructuredAdversarialTraining(linf=0.05, l2=0.5),
     ),
 )  # fmt: skip
