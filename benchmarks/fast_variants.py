@@ -15,7 +15,7 @@ from pellucid import (
     Smoothing,
     fgsm,
 )
-from pellucid.methods import AdversarialTraining, Regular, StructuredAdversarialTraining
+from pellucid.methods import AdversarialTraining, FreeAdversarialTraining, Regular, StructuredAdversarialTraining
 from pellucid.papers.setting import Setting
 from pellucid.runs.settings import Experiment
 
@@ -63,7 +63,7 @@ def _family(of: str, make: Callable[[Method], Variant], methods: dict[str, Metho
 
 FIRST = (
     *("regular", "truest", "truest, share 1/4", "truest, share 1/8", "robust", "robust, one step, share 1/8"),
-    *("scaat", "scaat, one step, share 1/8", "sgt", "sgt, share 1/2"),
+    *("scaat", "scaat, one step, share 1/8", "sgt", "sgt, share 1/2", "free, softplus"),
 )
 """What is trained first, where there is no time for all."""
 PENALTY, STRONG = GradientPenalty(weight=0.01), GradientPenalty(weight=0.03)
@@ -119,6 +119,9 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(
         name="one-step attack of half the batch, softplus", of="robust", softplus=8,
         method=AdversarialTraining(attack=_one_step(0.1), clean="share", clean_share=0.5),
+    ),
+    Variant(
+        name="free, softplus", of="robust", softplus=8, method=FreeAdversarialTraining(eps=0.1, step_size=0.1)
     ),
     Variant(
         name="structured, softplus", of="robust", softplus=8,

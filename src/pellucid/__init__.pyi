@@ -38,6 +38,7 @@ from .methods import (
     AdversarialTraining as AdversarialTraining,
     Alternating as Alternating,
     EnergyLoss as EnergyLoss,
+    FreeAdversarialTraining as FreeAdversarialTraining,
     GaussianAugmentation as GaussianAugmentation,
     GradientAlignment as GradientAlignment,
     GradientPenalty as GradientPenalty,

@@ -12,8 +12,10 @@ from pellucid import (
     TRADES,
     AdaptiveQ,
     AdversarialTraining,
+    Alternating,
     Batch,
     EnergyLoss,
+    FreeAdversarialTraining,
     GradientAlignment,
     GradientPenalty,
     InputError,
@@ -70,6 +72,10 @@ METHODS = {
     "jacobian": JacobianPenalty(projections=2),
     "right-reasons": RightReasons(),
     "energy": EnergyLoss(),
+    "free": FreeAdversarialTraining(eps=0.1, step_size=0.05),
+    "alternating": Alternating(method=SCAAT(attack=ATTACK), every=2),
+    "penalty-share": GradientPenalty(share=0.5, difference=0.01, method=SaliencyGuided(share=0.5)),
+    "trades-share": TRADES(attack=ATTACK, share=0.25),
 }
 
 

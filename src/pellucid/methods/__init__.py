@@ -7,6 +7,7 @@ from pellucid.methods.adversarial import AdversarialTraining
 from pellucid.methods.alignment import GradientAlignment
 from pellucid.methods.alternating import Alternating
 from pellucid.methods.controls import GaussianAugmentation, NoiseAugmentation
+from pellucid.methods.free import FreeAdversarialTraining
 from pellucid.methods.gradient_penalty import GradientPenalty
 from pellucid.methods.jacobian import JacobianPenalty
 from pellucid.methods.method import Method
@@ -25,6 +26,7 @@ __all__ = [
     "AdversarialTraining",
     "Alternating",
     "EnergyLoss",
+    "FreeAdversarialTraining",
     "GaussianAugmentation",
     "GradientAlignment",
     "GradientPenalty",

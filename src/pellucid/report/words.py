@@ -16,6 +16,7 @@ _TITLES = {
 _NAMED = {
     "Alternating": "Alternating with regular training",
     "EnergyLoss": "Energy loss",
+    "FreeAdversarialTraining": "Free adversarial training",
     "GaussianAugmentation": "Gaussian noise on images (control)",
     "GradientAlignment": "Gradient alignment",
     "GradientPenalty": "Input-gradient penalty",
