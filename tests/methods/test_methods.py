@@ -353,8 +353,8 @@ def test_statistics_modes_gradients_and_images_are_left_alone(name, masked):
     losses(METHODS[name], network, masked)
     assert network.training and network.norm.training and network.drop.training and not network.frozen.training
     assert int(network.frozen.num_batches_tracked) == 0
-    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast", "penalty-scaat")
-    two = ("at-sum", "trades", "alignment", "penalty-alignment")
+    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast", "penalty-scaat", "penalty-share")
+    two = ("at-sum", "trades", "alignment", "penalty-alignment", "alternating", "trades-share")
     forwards = (dict.fromkeys(three, 3) | dict.fromkeys(two, 2)).get(
         name, 2 if name.startswith(("sgt", "scaat")) else 1
     )
