@@ -71,11 +71,11 @@ def setting() -> tuple[Leaderboard, Setting]:
     return plan, replace(at, base=base, evaluation=evaluation)
 
 
-def trained(variants: Sequence[Variant], seeds: int, out: Path, until: float) -> dict[str, list[Run]]:
-    """The runs of every variant that has all its seeds; the further ones last."""
+def trained(variants: Sequence[Variant], seeds: int, out: Path, until: float) -> dict[str, dict[int, Run]]:
+    """The runs of every variant by seed; those of the first seed first, and the further variants last."""
     plan, at = setting()
     plan = replace(plan, out=out)
-    runs: dict[str, list[Run]] = {}
+    runs: dict[str, dict[int, Run]] = {}
     every = sorted(product(variants, range(FIRST_SEED, FIRST_SEED + seeds)), key=lambda one: (one[0].further, one[1]))
     for variant, seed in every:
         folder = variant.name.replace("/", "-of-").replace(", ", "-").replace(" ", "-").replace("×", "x")
@@ -83,9 +83,9 @@ def trained(variants: Sequence[Variant], seeds: int, out: Path, until: float) ->
         if time.time() > until and not (stage.run / "evaluation.yaml").exists():
             continue
         for done in finished([stage], 1):
-            runs.setdefault(variant.name, []).append(read_run(done.run))
+            runs.setdefault(variant.name, {})[seed] = read_run(done.run)
             print(f"{time.strftime('%H:%M:%S')} seed {seed}: {variant.name}", flush=True)
-    return {name: found for name, found in runs.items() if len(found) == seeds}
+    return runs
 
 
 def costs(variants: Sequence[Variant], *, rounds: int, steps: int) -> dict[str, list[float]]:
@@ -125,22 +125,24 @@ def of_rounds(values: Sequence[float]) -> dict[str, float]:
     return {"median": float(middle), "low": float(low), "high": float(high), "rounds": len(values)}
 
 
-def minus(runs: Sequence[Run], others: Sequence[Run], metric: str, n: int) -> Interval:
-    """How much more of a number one training has than another, over the same seeds and images."""
-    (ours, theirs), n = measured.statistics([runs, others], metric, n)
+def minus(runs: Mapping[int, Run], others: Mapping[int, Run], metric: str, n: int) -> Interval:
+    """How much more of a number one training has than another, over the seeds and images that both have."""
+    both = sorted(set(runs) & set(others))
+    (ours, theirs), n = measured.statistics([[of[seed] for seed in both] for of in (runs, others)], metric, n)
     return hierarchical_statistic([ours, theirs], n, function=lambda means: means[0] - means[1])
 
 
 def summary(
-    variants: Sequence[Variant], runs: Mapping[str, Sequence[Run]], cost: Mapping[str, Sequence[float]]
+    variants: Sequence[Variant], runs: Mapping[str, Mapping[int, Run]], cost: Mapping[str, Sequence[float]]
 ) -> dict[str, Any]:
     """All numbers, ready for JSON."""
-    n = next(iter(runs.values()))[0].rows.num_rows
+    n = next(iter(runs["regular"].values())).rows.num_rows
     rows = []
     for variant in variants:
         if variant.name not in runs:
             continue
-        own, whole = runs[variant.name], runs.get(variant.of)
+        own, whole = runs[variant.name], runs.get(variant.of, {})
+        apart = variant.of != variant.name and set(own) & set(whole)
         rows.append(
             {
                 "name": variant.name,
@@ -150,10 +152,8 @@ def summary(
                 "block": variant.block,
                 "seeds": len(own),
                 "cost": of_rounds(cost[variant.name]),
-                "measured": {name: interval_data(measured.interval(own, name, n)) for name in SHOWN},
-                "minus": {name: interval_data(minus(own, whole, name, n)) for name in SHOWN}
-                if whole is not None and variant.of != variant.name
-                else {},
+                "measured": {name: interval_data(measured.interval(list(own.values()), name, n)) for name in SHOWN},
+                "minus": {name: interval_data(minus(own, whole, name, n)) for name in SHOWN} if apart else {},
             }
         )
     levels = {
@@ -182,18 +182,19 @@ def page(result: Mapping[str, Any]) -> str:
         "# Cheaper forms of trustworthy training", "",
         f"truth:beside, LeNet-5, {result['training_images']} training images, {result['epochs']} epochs; "
         f"{result['images']} validation images, {CURVE_IMAGES} of them for faithfulness; seeds "
-        f"{', '.join(map(str, result['seeds']))}, which test nothing. Mean [95 % interval over seeds and images]. "
+        f"{', '.join(map(str, result['seeds']))}, which test nothing. Mean [95 % interval over seeds and images, with "
+        "one seed over images alone]. "
         "*Cost* is the processor's time of a step as a multiple of regular training's, the median over "
         f"{rows[0]['cost']['rounds']} rounds [the middle half of them], one thread. ★ marks the Pareto front of cost "
         "(in steps of 5 %) and the five measures (in steps of a point).", "",
-        f"| training | cost | {head} |", f"| --- | ---: |{' ---: |' * len(SHOWN)}",
+        f"| training | seeds | cost | {head} |", f"| --- | ---: | ---: |{' ---: |' * len(SHOWN)}",
     ]  # fmt: skip
     for row in rows:
         cost = row["cost"]
         star = " ★" if row["name"] in result["front"] else ""
         numbers = " | ".join(told(row["measured"][name]) for name in SHOWN)
         lines.append(
-            f"| {row['name']}{star} | {cost['median']:.2f} [{cost['low']:.2f}, {cost['high']:.2f}] | {numbers} |"
+            f"| {row['name']}{star} | {row['seeds']} | {cost['median']:.2f} [{cost['low']:.2f}, {cost['high']:.2f}] | {numbers} |"
         )
     lines += [
         "", "## Against the training that each is a cheaper form of", "",
@@ -210,7 +211,7 @@ def page(result: Mapping[str, Any]) -> str:
         further += ", Gaussian smoothing block" if row["block"] else ""
         lines.append(f"- {row['name']}: `{row['method']}`{further}")
     if result["missing"]:
-        lines += ["", f"Not trained on every seed, and left out: {'; '.join(result['missing'])}."]
+        lines += ["", f"Not trained yet: {'; '.join(result['missing'])}."]
     lines += [
         "",
         f"{facts['device_name']}, one thread, load {result['load']:.1f} when it ended, Python {facts['python']}, torch "

@@ -62,8 +62,8 @@ def _family(of: str, make: Callable[[Method], Variant], methods: dict[str, Metho
 
 
 FIRST = (
-    *("regular", "truest", "truest, share 1/4", "truest, share 1/8", "robust", "robust, one step, share 1/8"),
-    *("scaat", "scaat, one step, share 1/8", "sgt", "sgt, share 1/2", "free, softplus"),
+    *("regular", "truest", "truest, share 1/4", "robust", "robust, one step, share 1/8", "free, softplus"),
+    *("scaat", "scaat, one step, share 1/16", "sgt", "sgt, share 1/2"),
 )
 """What is trained first, where there is no time for all."""
 PENALTY, STRONG = GradientPenalty(weight=0.01), GradientPenalty(weight=0.03)
@@ -109,6 +109,7 @@ VARIANTS: tuple[Variant, ...] = (
             "": ADAPTIVE,
             "one step": FAST_ADAPTIVE,
             "one step, share 1/8": replace(FAST_ADAPTIVE, share=1 / 8),
+            "one step, share 1/16": replace(FAST_ADAPTIVE, share=1 / 16),
             "one step, every 8th step, weight × 4": Alternating(method=replace(FAST_ADAPTIVE, weight=2.0), every=8),
         },
     ),
