@@ -194,7 +194,8 @@ def page(result: Mapping[str, Any]) -> str:
         star = " ★" if row["name"] in result["front"] else ""
         numbers = " | ".join(told(row["measured"][name]) for name in SHOWN)
         lines.append(
-            f"| {row['name']}{star} | {row['seeds']} | {cost['median']:.2f} [{cost['low']:.2f}, {cost['high']:.2f}] | {numbers} |"
+            f"| {row['name']}{star} | {row['seeds']} | {cost['median']:.2f} [{cost['low']:.2f}, {cost['high']:.2f}] "
+            f"| {numbers} |"
         )
     lines += [
         "", "## Against the training that each is a cheaper form of", "",
