@@ -60,8 +60,8 @@ def attacked(steps: int) -> Method:
 def rows() -> dict[str, dict[int, Callable[[], object]]]:
     """What grows, by its name and its values."""
     return {
-        "side in pixels, regular training": {side: step(Regular(), side=side) for side in (32, 64, 96, 128)},
-        "side in pixels, SCAAT of one step": {side: step(ONE_STEP, side=side) for side in (32, 64, 96, 128)},
+        "side in pixels, regular training": {side: step(Regular(), side=side) for side in (32, 64, 128, 224)},
+        "side in pixels, SCAAT of one step": {side: step(ONE_STEP, side=side) for side in (32, 64, 128, 224)},
         "classes, regular training": {classes: step(Regular(), classes=classes) for classes in (10, 100, 1000)},
         "attack steps, adversarial training": {steps: step(attacked(steps)) for steps in (1, 2, 4, 8)},
         "noisy copies, a SmoothGrad map": {samples: smooth(samples) for samples in (1, 4, 16)},
@@ -127,7 +127,8 @@ def page(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"ResNet-18 with ImageNet's stem at a quarter of its width, {BATCH} images of 64 pixels where nothing else is "
-        f"said. Median of {result['rounds']} rounds [the middle half]. The exponent p is that of the fit cost ~ valueᵖ.",
+        f"said. Median of {result['rounds']} rounds [the middle half]. The exponent p is that of the fit of the cost to "
+        "valueᵖ.",
         "",
         f"{facts['device_name']}, one thread, load {result['load']:.1f}, torch {facts['packages']['torch']}, commit "
         f"{facts['commit'][:10]}{' with changes' if facts['dirty'] else ''}, {facts['started']}. Regenerate: "
