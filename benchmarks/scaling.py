@@ -127,8 +127,8 @@ def page(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"ResNet-18 with ImageNet's stem at a quarter of its width, {BATCH} images of 64 pixels where nothing else is "
-        f"said. Median of {result['rounds']} rounds [the middle half]. The exponent p is that of the fit of the cost to "
-        "valueᵖ.",
+        f"said. Median of {result['rounds']} rounds [the middle half]. The exponent p is that of the fit of "
+        "the cost to valueᵖ.",
         "",
         f"{facts['device_name']}, one thread, load {result['load']:.1f}, torch {facts['packages']['torch']}, commit "
         f"{facts['commit'][:10]}{' with changes' if facts['dirty'] else ''}, {facts['started']}. Regenerate: "

@@ -27,9 +27,9 @@ TARGETS = {
 TOLD = {"mass": "mass on the cause", "gini": "Gini index", "robust_accuracy": "robust accuracy"}
 
 TRIED = (
-    "A gradient penalty by the difference of two losses costs more on LeNet-5 than differentiating twice, whose forward "
-    "pass serves the classification, too; the difference adds a pass. It is for networks that cannot be differentiated "
-    "twice.",
+    "A gradient penalty by the difference of two losses costs more on LeNet-5 than differentiating twice, whose "
+    "forward pass serves the classification, too; the difference adds a pass. It is for networks that cannot be "
+    "differentiated twice.",
     "An attack at half resolution needs a network that takes images of any size, which LeNet-5 does not.",
 )
 """What did not help."""

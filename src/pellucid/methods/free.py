@@ -56,7 +56,7 @@ class KeptChanges(nn.Module):
         there = state_dict.get(f"{prefix}change")
         if there is not None:
             self.change = self.change.new_empty(there.shape)
-        super()._load_from_state_dict(state_dict, prefix, *arguments, **named)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *arguments, **named)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,5 +116,5 @@ class FreeAdversarialTraining(Method):
                 delta = changed.detach() - x + self.step_size * slope.detach().sign()
                 state.keep(batch.index, (delta / max(self.eps, 1e-12)).clamp(-1, 1))
 
-            changed.register_hook(move)
+            changed.register_hook(move)  # type: ignore[no-untyped-call]
         return log_of(loss=classification_loss(logits, batch.label), adversarial=(logits, batch.label))

@@ -83,7 +83,8 @@ class Penalty(Method):
             raise InputError(f"penalties of one loss must have one share, got {share:g} and {different[0]:g}")
         losses = {} if shared else dict(method.loss(model, batch, state, generator=generator))
         part = part_of(batch, share)
-        seen = batch if share == 1 else Batch(*(None if given is None else given[part] for given in batch))
+        mask = None if batch.mask is None else batch.mask[part]
+        seen = batch if share == 1 else Batch(batch.image[part], batch.label[part], batch.index[part], mask)
         with torch.inference_mode(False), torch.enable_grad(), image_gradients():
             x = (seen.image.clone() if seen.image.is_inference() else seen.image.detach()).requires_grad_()
             with nullcontext() if share == 1 or not mixes(model) else untracked(model):
