@@ -47,10 +47,10 @@ def preset(name: str, *, shape: tuple[int, int, int], network: str = "lenet5") -
     ``pellucid leaderboard truth:beside --search`` writes beside what it finds. What they reach on test images, and what
     a step costs as a multiple of regular training's, stands in ``results/leaderboard-*.md``.
 
-    ``fast`` is ``truest`` whose penalty looks at a quarter of each batch. Of the cheaper forms in ``results/fast.md``
-    that cost at most one and a half regular steps, it has the most true mass on grey images; on colour images it has
-    not been tried. Images of 96 pixels and more have the settings of small colour ones, which no search has confirmed
-    there.
+    ``fast`` is ``truest`` whose penalty looks at a quarter of each batch, for about one and a half regular steps. Of
+    the forms in ``results/fast.md`` that cost so little and were trained with three seeds it has the most true mass on
+    grey images; on colour images it has not been tried. Images of 96 pixels and more have the settings of small colour
+    ones, which no search has confirmed there.
 
     Args:
         name: ``trustworthy``, ``truest``, ``robust`` or ``fast``.
