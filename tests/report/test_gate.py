@@ -12,16 +12,9 @@ from hypothesis import given, strategies as st
 
 from pellucid.cli import main
 from pellucid.core.errors import InputError
-from pellucid.report.gate import (
-    FEWEST,
-    Requirement,
-    check,
-    github,
-    is_met,
-    parse,
-    table,
-    write_junit,
-)
+from pellucid.report.gate import FEWEST, check, is_met
+from pellucid.report.gate_formats import github, table, write_junit
+from pellucid.report.requirement import Requirement, parse
 from pellucid.report.table import summarise
 from pellucid.runs.directory import read_run
 from pellucid.runs.subgroups import Subgroup

@@ -25,13 +25,14 @@ def check(arguments: Sequence[str]) -> int:
     parser.add_argument("--junit", type=Path, help="file of JUnit's XML to write too")
     parser.add_argument("--github", action="store_true", help="print annotations for GitHub Actions too")
     parsed = parser.parse_args(arguments)
-    from pellucid.report import gate
+    from pellucid.report import gate, gate_formats
+    from pellucid.report.requirement import parse
 
     gate.is_met((), undecided=parsed.undecided)  # refuses another word before anything is read
-    outcomes = gate.check(parsed.run, parsed.baseline, gate.parse(parsed.require))
-    print(gate.table(outcomes, parsed.format))
+    outcomes = gate.check(parsed.run, parsed.baseline, parse(parsed.require))
+    print(gate_formats.table(outcomes, parsed.format))
     if parsed.github:
-        print(gate.github(outcomes, undecided=parsed.undecided))
+        print(gate_formats.github(outcomes, undecided=parsed.undecided))
     if parsed.junit is not None:
-        gate.write_junit(outcomes, parsed.junit, name=parsed.run.resolve().name, undecided=parsed.undecided)
+        gate_formats.write_junit(outcomes, parsed.junit, name=parsed.run.resolve().name, undecided=parsed.undecided)
     return 0 if gate.is_met(outcomes, undecided=parsed.undecided) else 1
