@@ -11,9 +11,16 @@ __all__ = ["data"]
 
 def data(arguments: Sequence[str]) -> None:
     """Get a dataset, or list them."""
-    parser = Parser("data", "Get a dataset, or list them.")
-    parser.add_argument("action", help="get or list")
-    parser.add_argument("name", nargs="?", help="dataset to get")
+    parser = Parser(
+        "data",
+        "Get a dataset, or list them.",
+        examples=(
+            ("pellucid data list", "every dataset that pellucid knows, and where it lies on this machine"),
+            ("pellucid data get fashion-mnist", "fetch Fashion-MNIST and verify every file"),
+        ),
+    )
+    parser.add_argument("action", metavar="get|list", help="what to do")
+    parser.add_argument("name", nargs="?", help="the dataset to get")
     parser.add_argument("--path", help="folder that holds its files already")
     parsed = parser.parse_args(arguments)
     from pellucid.data import get, names

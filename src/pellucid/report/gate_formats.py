@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
-from pellucid.report.formats import padded
+from pellucid.report.cells import padded
 from pellucid.report.gate import UNTOLD, Outcome, Undecided
 
 __all__ = ["github", "table", "write_junit"]

@@ -9,7 +9,7 @@ from pellucid.leaderboard.composition import Composition
 from pellucid.leaderboard.plan import Family
 from pellucid.leaderboard.presets import PRESETS
 from pellucid.leaderboard.settings import strengths
-from pellucid.report.formats import padded
+from pellucid.report.cells import padded
 from pellucid.tuning.presets import SIDES, tuning_presets
 
 __all__ = ["table"]
