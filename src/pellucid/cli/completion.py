@@ -54,15 +54,12 @@ def _tree() -> argparse.ArgumentParser:
 
 def _add(commands: Any, name: str, summary: str, function: Callable[[Sequence[str]], Any]) -> None:
     parser = described(function)
-    parser.add_settings((place, kind) for place, classes in parser.classes_at().items() for kind in classes.values())
+    parser.conflict_handler = "resolve"  # several methods have an option of one name
+    classes = parser.classes_at()
+    parser.add_settings((place, kind) for place, known in classes.items() for kind in known.values())
     added = commands.add_parser(name, help=summary, add_help=False)
-    known: set[str] = set()
     for action in parser._actions:
-        options = [option for option in action.option_strings if option not in known]
-        if action.option_strings and not options:
-            continue  # several methods have an option of this name
-        known |= {*options}
-        _complete(added, action, options, parser.classes_at())
+        _complete(added, action, list(action.option_strings), classes)
 
 
 def _complete(

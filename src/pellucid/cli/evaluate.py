@@ -44,6 +44,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         "--classes", metavar="FILE", help="with --network: a file with the names of its classes, in their order"
     )
     parser.add_argument("--out", type=Path, help="with --network: the run folder to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace the rows of an earlier evaluation")
     add_engine(parser)
     own, of_network = _parted(arguments)
     evaluation, parsed = parser.parse(own)
@@ -55,6 +56,11 @@ def evaluate(arguments: Sequence[str]) -> None:
     runs = _runs(parsed, of_network)
     if parsed.minutes is not None:
         evaluation = replace(evaluation, budget=60 * parsed.minutes / len(runs))
+    for run in runs if not parsed.overwrite else ():
+        directory = RunDirectory(run)
+        there = measured.replaced(directory, evaluation, resume=parsed.resume)
+        if there and not (parsed.resume and directory.all_parts):  # an evaluation that was interrupted goes on
+            raise InputError(f"{there}; give --overwrite to replace them, or measure a copy of the run")
     for number, run in enumerate(runs):
         measured.evaluate(run, evaluation, resume=parsed.resume, **engine(parsed))
         if is_first_process():
@@ -62,6 +68,23 @@ def evaluate(arguments: Sequence[str]) -> None:
         if evaluation.budget is not None and number == 0:  # what fits is the same for all, so that they compare
             made = read_config(RunDirectory(run).evaluation, type(evaluation))
             evaluation = replace(made, budget=None)
+    if is_first_process():
+        _show(runs)
+
+
+def _show(runs: Sequence[Path]) -> None:
+    """Print what was measured: one table where the runs can be compared, otherwise one for each."""
+    from pellucid.core.terminal import is_styled
+    from pellucid.report import compare, read_runs, render
+    from pellucid.report.verdict import ranks
+
+    try:
+        together = [read_runs(list(dict.fromkeys(runs)))]
+    except InputError:  # of different images
+        together = [read_runs([run]) for run in runs]
+    for some in together:
+        told = ranks(some) if len(some) > 1 else None
+        print(f"\n{render(compare(some), 'text', ranks=told, styled=is_styled())}")
 
 
 def _parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

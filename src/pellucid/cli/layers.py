@@ -113,17 +113,17 @@ def _told(network: "ExplainedNetwork") -> dict[str, Any]:
 
 
 def _text(told: dict[str, Any]) -> str:
+    from pellucid.core import terminal
+
     channels, height, width = told["shape"]
     head = f"{told['network']} on images of {channels} × {height} × {width}"
     if not told["layers"]:
         return f"{head}: no layer gives a feature map of more than one row and column"
-    table = [("layer", "kind", "feature map", "smoothing", "CAM")]
-    table += [
-        (row["name"], row["kind"], row["map"], "fits" if row["smoothing"] else "–", row["cam"])
+    rows = [
+        [row["name"], row["kind"], row["map"], "fits" if row["smoothing"] else "–", row["cam"]]
         for row in told["layers"]
     ]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    table = terminal.rendered(terminal.table(["layer", "kind", "feature map", "smoothing", "CAM"], rows))
     attention = told["attention"]
     shown = attention if len(attention) < 4 else [attention[0], "…", attention[-1]]
-    return "\n".join([f"{head}:", *lines, *([f"attention rollout: {', '.join(shown)}"] if attention else [])])
+    return "\n".join([f"{head}:", table, *([f"attention rollout: {', '.join(shown)}"] if attention else [])])

@@ -92,6 +92,7 @@ def metrics(arguments: Sequence[str]) -> None:
     parser.add_argument("name", nargs="*", help="metrics or families, such as gini or stability; all by default")
     parser.add_argument("--format", default="text", metavar="text|markdown|json", help="how to write the list")
     parsed = parser.parse_args(arguments)
+    from pellucid.core.terminal import width
     from pellucid.report import describe
 
-    print(describe(parsed.name, parsed.format))
+    print(describe(parsed.name, parsed.format, width=min(100, width())))

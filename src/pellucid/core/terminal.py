@@ -14,6 +14,8 @@ __all__ = ["Cell", "columns_that_fit", "is_styled", "letters", "rendered", "tabl
 Cell = str | Text
 
 RULE_BELOW_HEAD = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
+WORD = 16
+"""Letters of a word that is not broken to make room for other columns."""
 GAP = 2
 """Spaces between two columns."""
 
@@ -51,7 +53,9 @@ def table(
         if at_right:
             made.add_column(Text(head), justify="right", no_wrap=True)
         else:
-            made.add_column(Text(head), overflow="fold", max_width=widest)
+            words = [word for row in rows for word in str(row[number]).split()]
+            least = min(WORD, widest or WORD, max(map(cell_len, words), default=0))
+            made.add_column(Text(head), overflow="fold", max_width=widest, min_width=least)
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     return made

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from xml.etree import ElementTree
 
+from pellucid.core import terminal
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
-from pellucid.report.cells import padded
+from pellucid.core.terminal import rendered
 from pellucid.report.gate import UNTOLD, Outcome, Undecided
 
 __all__ = ["github", "table", "write_junit"]
@@ -49,11 +50,9 @@ def table(outcomes: Sequence[Outcome], form: Form = "text") -> str:
         whole = [head, ["---", "---:", "---:", "---:", "---:", "---"], *rows]
         lines = [f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in whole]
         return "\n".join([*lines, *(f"\n{sentence}" for sentence in warned)])
-    columns = list(zip(head, *rows, strict=True))
-    aligned = [padded(texts, str.ljust if texts[0] in (head[0], head[-1]) else str.rjust) for texts in columns]
-    first, *lines = ("  ".join(cells) for cells in zip(*aligned, strict=True))
+    numbers = [False, True, True, True, True, False]
     notes = [f"{outcome.requirement}: {outcome.reason}." for outcome in outcomes if outcome.reason]
-    return "\n".join([first.rstrip(), "─" * len(first), *(line.rstrip() for line in lines), *notes, *warned])
+    return rendered(terminal.table(head, rows, right=numbers), *notes, *warned)
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:
