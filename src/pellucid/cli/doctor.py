@@ -35,7 +35,7 @@ def doctor(arguments: Sequence[str]) -> int:
     if form == "json":
         print(json.dumps([asdict(finding) for finding in found], indent=2, ensure_ascii=False))
         return 1 if problems else 0
-    parts: list[object] = []
+    parts: list[terminal.Part] = []
     for group, heading in HEADINGS.items():
         rows = [
             [SIGNS[one.state], one.name, one.found + (f"\n{one.remedy}" if one.remedy else "")]
@@ -47,5 +47,5 @@ def doctor(arguments: Sequence[str]) -> int:
     parts.append("✓ there, – missing but optional, ✗ has to be mended; the command that brings it stands below.")
     verdict = {0: "Nothing has to be mended.", 1: "1 thing has to be mended."}
     parts.append(verdict.get(len(problems), f"{len(problems)} things have to be mended."))
-    print(terminal.rendered(*parts, styled=terminal.is_styled()))  # type: ignore[arg-type]
+    print(terminal.rendered(*parts, styled=terminal.is_styled()))
     return 1 if problems else 0

@@ -76,7 +76,7 @@ def _show(runs: Sequence[Path]) -> None:
     """Print what was measured: one table where the runs can be compared, otherwise one for each."""
     from pellucid.core.terminal import is_styled
     from pellucid.report import compare, read_runs, render
-    from pellucid.report.verdict import ranks
+    from pellucid.report.text_table import ranks
 
     try:
         together = [read_runs(list(dict.fromkeys(runs)))]

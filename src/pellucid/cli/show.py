@@ -35,7 +35,7 @@ def compare(arguments: Sequence[str]) -> None:
     parsed = parser.parse_args(arguments)
     from pellucid import report
     from pellucid.core.terminal import is_styled
-    from pellucid.report.verdict import ranks
+    from pellucid.report.text_table import ranks
 
     metrics = names(parsed.metrics)
     paths = list(dict.fromkeys(Path(path).absolute() for path in (parsed.baseline, *parsed.run) if path is not None))

@@ -9,9 +9,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Cell", "columns_that_fit", "is_styled", "letters", "rendered", "table", "width"]
+__all__ = ["Cell", "Part", "columns_that_fit", "is_styled", "letters", "rendered", "table", "width"]
 
 Cell = str | Text
+Part = RenderableType
 
 RULE_BELOW_HEAD = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
 WORD = 16
@@ -90,7 +91,7 @@ def letters(cells: Sequence[Cell]) -> int:
     return max(cell_len(str(cell)) for cell in cells)
 
 
-def rendered(*parts: RenderableType, line: int | None = None, styled: bool = False) -> str:
+def rendered(*parts: Part, line: int | None = None, styled: bool = False) -> str:
     """Tables and texts as one text, without blanks at the ends of lines.
 
     Args:

@@ -40,7 +40,7 @@ def render(
             ``html`` (tables for a page or a notebook) or ``json``.
         definitions: what `pellucid.report.table.definitions` returned, to be told below the table; in ``json`` it then
             stands beside the comparison, ``{"runs": ..., "definitions": ...}``. A CSV has no place for them.
-        ranks: for ``text``, who is among the best, as `pellucid.report.verdict.ranks` says it.
+        ranks: for ``text``, who is among the best, as `pellucid.report.text_table.ranks` says it.
         line: for ``text``, letters in a line; those of the terminal by default.
         styled: for ``text``, whether the best are bold.
 
@@ -50,7 +50,7 @@ def render(
     Raises:
         InputError: another form, or definitions in a CSV.
     """
-    text = partial(text_table, ranks=ranks, line=line, styled=styled)
+    text = partial(text_table, ranked=ranks, line=line, styled=styled)
     writers = {"text": text, "csv": _csv, "latex": _latex, "markdown": _markdown, "html": _html, "json": _json}
     if form not in writers:
         raise InputError(f"format must be one of {', '.join(get_args(Format))}, got {form!r}")

@@ -24,7 +24,6 @@ __all__ = [
     "changes",
     "headline",
     "p_value",
-    "ranks",
     "sanity",
     "standings",
     "with_unit",
@@ -117,20 +116,6 @@ def standings(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[
             against, p = differences.get(key), corrected.get(key)
             standing[run.name, measure.name] = Standing(rank, _change(against, p, measure.sign), against, p)
     return standing
-
-
-def ranks(runs: Sequence[Run]) -> dict[str, dict[str, str]]:
-    """For each run's name its rank in the measures where it has one, ``best`` or ``level``, as `Standing` says it.
-
-    Args:
-        runs: runs that may be compared.
-    """
-    summaries = {run.name: {name: one.interval(run) for name, one in run.measures.items()} for run in runs}
-    ranked: dict[str, dict[str, str]] = {run.name: {} for run in runs}
-    for (name, measure), standing in standings(runs, summaries, baseline_of(runs)).items():
-        if standing.rank:
-            ranked[name][measure] = standing.rank
-    return ranked
 
 
 def _is_measured(run: Run, measure: Measure, summaries: Summaries) -> bool:

@@ -39,7 +39,7 @@ def table(form: str = "text") -> str:
     rows = [*_trained(), *_tuned()]
     if form == "json":
         return json.dumps(rows, indent=2) + "\n"
-    parts: list[Any] = []
+    parts: list[terminal.Part] = []
     for command in ("train", "tune"):
         shown = _together(row for row in rows if row["command"] == command)
         parts += [
