@@ -16,24 +16,28 @@ PLACEHOLDERS: dict[object, str] = {int: "N", float: "NUMBER", Path: "PATH"}
 
 
 class Layout(argparse.RawDescriptionHelpFormatter):
-    """Wraps paragraphs, keeps indented lines as they are, and tells defaults, but for those that say nothing."""
+    """Wraps paragraphs, but no command that can be copied, and tells defaults, but for those that say nothing."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        lines = (
-            [line] if line.startswith("  ") else textwrap.wrap(line, width, break_on_hyphens=False) or [""]
-            for line in text.splitlines()
-        )
+        lines = ([line] if line.startswith("  pellucid ") else _wrapped(line, width) for line in text.splitlines())
         return "\n".join(indent + line for wrapped in lines for line in wrapped)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)  # an option is not broken at a dash
+        return _wrapped(" ".join(text.split()), width)
 
     def _get_help_string(self, action: argparse.Action) -> str:
         told = action.option_strings and action.default not in (None, False, "", [], argparse.SUPPRESS)
         return f"{action.help or ''} (default: %(default)s)" if told else action.help or ""
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """A line as several that keep its indentation; what an option is called is not broken at its dashes."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    wrapped = textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+    return wrapped or [""]
 
 
 def value_of(names: Sequence[str], kind: object) -> str:

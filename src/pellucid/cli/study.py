@@ -264,7 +264,7 @@ def _numbers_by_name(given: Sequence[str], form: str) -> dict[str, float]:
     return numbers
 
 
-ABOUT = "Ask people about the maps of networks: make a study, serve it, and analyse the answers."
+ABOUT = "Ask people about maps: make a study, serve it, and analyse the answers."
 HOW = "`pellucid study ACTION --help` shows the options of an action, and examples."
 ACTIONS = {
     "new": ("make a study folder from measured runs", _new),
