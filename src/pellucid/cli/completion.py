@@ -76,7 +76,7 @@ def _complete(
     place = options[0].removeprefix("--").replace("-", "_") if options else ""
     values = list(classes.get(place, ())) or _words(shown)
     names = options or [action.dest]
-    added: Any = parser.add_argument(*names, help=_escaped(about), **({"choices": values} if values else {}))
+    added: Any = parser.add_argument(*names, help=_escaped(about), choices=values or None)
     if not values:
         added.complete = shtab.DIRECTORY if shown in ("RUN", "PHOTOS", "STUDY") else shtab.FILE
 

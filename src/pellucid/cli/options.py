@@ -81,7 +81,7 @@ class Parser(argparse.ArgumentParser):
             self.add_argument("--config", metavar="FILE", help="YAML file of settings; options after it override it")
             self.add_argument("--print-config", action="store_true", help="print the settings as such a file and stop")
 
-    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:  # type: ignore[override]
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
         """Add an option of the command's own, with a placeholder that says what kind of value it takes."""
         if settings.get("action", "append") == "append":
             settings.setdefault("metavar", value_of(names, settings.get("type")))

@@ -51,7 +51,9 @@ def render(
         InputError: another form, or definitions in a CSV.
     """
     text = partial(text_table, ranked=ranks, line=line, styled=styled)
-    writers = {"text": text, "csv": _csv, "latex": _latex, "markdown": _markdown, "html": _html, "json": _json}
+    writers: dict[str, Callable[[Comparison], str]] = {
+        "text": text, "csv": _csv, "latex": _latex, "markdown": _markdown, "html": _html, "json": _json
+    }  # fmt: skip
     if form not in writers:
         raise InputError(f"format must be one of {', '.join(get_args(Format))}, got {form!r}")
     if definitions is not None and form == "csv":
