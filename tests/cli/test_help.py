@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+import resource
 import subprocess
 import sys
 from typing import get_type_hints
@@ -154,3 +155,18 @@ def test_help_of_the_study_needs_no_extra() -> None:
 def test_the_program_is_named_pellucid(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", "pellucid", *words, "--help"], capture_output=True, text=True)
     assert done.stdout.startswith(f"usage: pellucid {' '.join(words)} ")
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"), [(["-c", "import pellucid"], 0.1), (["--help"], 0.15), (["train", "--help"], 0.6)], ids=str
+)
+def test_help_is_quick(words: list[str], seconds: float) -> None:
+    command = words if words[0] == "-c" else ["-m", "pellucid", *words]
+
+    def cpu() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *command], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(cpu() for _ in range(3)) <= seconds, "of processor time, whatever else the machine does"
