@@ -60,7 +60,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         directory = RunDirectory(run)
         there = measured.replaced(directory, evaluation, resume=parsed.resume)
         if there and not (parsed.resume and directory.all_parts):  # an evaluation that was interrupted goes on
-            raise InputError(f"{there}; give --overwrite to replace them, or measure a copy of the run")
+            raise InputError(f"{there}; give --overwrite to replace them")
     for number, run in enumerate(runs):
         measured.evaluate(run, evaluation, resume=parsed.resume, **engine(parsed))
         if is_first_process():
