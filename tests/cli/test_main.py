@@ -219,6 +219,7 @@ def test_data_list_and_get(here, capsys):
             "train run --method SCAT",
             "method must be one of .*Regular, .*SaliencyGuided, SCAAT.*got 'SCAT', did you mean SCAAT",
         ),
+        ("train run --method scaat", "got 'scaat', did you mean SCAAT"),
         ("train run --method no.such.Thing", "method: cannot import 'no.such.Thing': No module named 'no'"),
         ("train run --method SCAAT --method.q 3", r"q must be in \[0, 1\], got 3"),
         ("train run --method SCAAT --method.attack.eps 8", r"eps must be in \[0, 1\], got 8; it is in pixel units"),
