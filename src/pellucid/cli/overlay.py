@@ -58,6 +58,7 @@ def put(data: dict[str, Any], path: list[str], value: Any) -> None:
 
     A class that is named anew takes nothing of the settings of the one before; the same one keeps them.
 
+    >>> from pellucid.config import Text
     >>> data = {"method": {"class_path": "pellucid.methods.SCAAT", "init_args": {"q": 0.1}}}
     >>> put(data, ["method"], Text("SCAAT")), data["method"]["init_args"]
     (None, {'q': 0.1})
