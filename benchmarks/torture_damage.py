@@ -27,7 +27,8 @@ from pellucid.data import Data, load as load_data
 from pellucid.explanation.explained_network import class_names, of_run
 from pellucid.explanation.pictures import read as read_picture
 from pellucid.models import Network, build
-from pellucid.report.gate import check, parse
+from pellucid.report.gate import check
+from pellucid.report.requirement import parse
 from pellucid.runs.directory import read_run
 from pellucid.runs.settings import read_experiment
 from pellucid.study.folder import read_manifest, read_study

@@ -19,7 +19,7 @@ LAYERS = [
     {"data", "methods", "metrics", "models"},
     {"runs"},
     {"explanation", "report", "study"},
-    {"demo", "exports", "leaderboard", "papers"},
+    {"demo", "doctor", "exports", "leaderboard", "papers"},
     {"tuning"},
     {"cli"},
     {"__main__", "_moved"},

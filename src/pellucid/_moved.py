@@ -46,7 +46,7 @@ MOVED = {
     "recipes.pellucid": "papers.pellucid",
     "recipes.table": "papers.table papers.claim papers.setting papers.plan",
     "recipes.xu2023": "papers.xu2023",
-    "report.requirements": "report.gate",
+    "report.requirements": "report.gate report.gate_formats report.requirement",
     "reproduction": "papers.plan papers.reproduce papers.table papers.stages papers.cost papers.table_page",
     "reproduction.background": "papers.background",
     "reproduction.choice": "papers.plan papers.table papers.stages",

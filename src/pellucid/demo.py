@@ -1,15 +1,20 @@
 """Six networks on Fashion-MNIST, trained, measured and compared: the main job from one command."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pellucid.attacks import PGD, fgsm
+from pellucid.core.progress import Job, Progress
+from pellucid.core.terminal import is_styled
 from pellucid.data import Data
 from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import SCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
 from pellucid.models import Network
+from pellucid.papers.cost import step_ratios
 from pellucid.report import compare, read_runs, render, write_picture, write_report
+from pellucid.report.text_table import ranks
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.settings import Experiment
 from pellucid.runs.training import fit
@@ -74,17 +79,36 @@ def demo(choice: Demo | None = None, *, say: Callable[[str], None] = print) -> P
     measured = Evaluation(images=100 if choice.quick else 1000, seed=choice.seed)
     runs = experiments(choice)
     say(f"{len(runs)} networks, each trained on Fashion-MNIST and measured on {measured.images} test images.")
-    for number, (name, experiment) in enumerate(runs.items(), start=1):
-        run = out / name
-        say(f"{number}/{len(runs)} {name}: {type(experiment.method).__name__}" + _also(experiment))
-        fit(experiment, run, resume=True)
-        evaluate(run, measured, resume=True)
+    jobs = _jobs(out, runs)
+    with Progress("demo", [job for pair in jobs.values() for job in pair], of=2) as progress:
+        for number, (name, experiment) in enumerate(runs.items(), start=1):
+            run, (training, measuring) = out / name, jobs[name]
+            say(f"{number}/{len(runs)} {name}: {type(experiment.method).__name__}" + _also(experiment))
+            fit(experiment, run, resume=True)
+            progress.done(training)
+            evaluate(run, measured, resume=True)
+            progress.done(measuring)
     done = [out / name for name in runs]
     report = write_report(done, out / "report.html")
     write_picture(done, out / "maps.png")
-    say(render(compare(read_runs(done)), "text"))
+    measures = read_runs(done)
+    say(render(compare(measures), "text", ranks=ranks(measures), styled=is_styled()))
     say(f"The report lies at {report}; open it in a browser.")
     return report
+
+
+def _jobs(out: Path, runs: Mapping[str, Experiment]) -> dict[str, tuple[Job, Job]]:
+    """The training of each run, as long as its steps take beside the others', and its measuring; 0 for what is done."""
+    untrained = {name: experiment for name, experiment in runs.items() if not RunDirectory(out / name).is_finished}
+    steps = step_ratios(untrained, rounds=1) if len(untrained) > 1 else {}
+    weights = dict.fromkeys(runs, 0.0) | dict.fromkeys(untrained, 1.0) | {name: one.mean for name, one in steps.items()}
+    return {
+        name: (
+            Job(f"training {name}", "training", weights[name]),
+            Job(f"measuring {name}", "measuring", 0.0 if RunDirectory(out / name).is_evaluated else 1.0),
+        )
+        for name in runs
+    }
 
 
 def _also(experiment: Experiment) -> str:

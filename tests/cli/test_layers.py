@@ -48,7 +48,7 @@ def test_the_table_of_a_convolutional_network(capsys):
     assert main(["layers", "lenet5", "--size=28", "--channels=1", "--classes=10"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "lenet5 on images of 1 × 28 × 28:"
-    assert [line.split() for line in lines[1:]] == [
+    assert [line.split() for line in [lines[1], *lines[3:]]] == [
         ["layer", "kind", "feature", "map", "smoothing", "CAM"],
         ["conv1", "Conv2d", "6", "×", "24", "×", "24", "fits", "fits"],
         ["pool1", "MaxPool2x2", "6", "×", "12", "×", "12", "fits", "fits"],
@@ -79,7 +79,7 @@ def test_tokens_attention_and_a_layer_that_is_used_twice(here, capsys):
 
 def test_depth_and_a_network_without_maps(here, capsys):
     assert main(["layers", "resnet18", '--options={"width": 2}', "--size=16", "--classes=3", "--depth=1"]) == 0
-    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]]
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[3:]]
     assert names[-4:] == ["layer1", "layer2", "layer3", "layer4"] and not any("." in name for name in names)
     assert main(["layers", "tiny_with_layers:dense", "--size=8", "--classes=3"]) == 0
     assert capsys.readouterr().out.endswith("no layer gives a feature map of more than one row and column\n")
@@ -92,7 +92,7 @@ def test_a_run_brings_its_network(here, capsys):
     assert main(["layers", "run"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("run on images of 1 × 28 × 28:\n") and "taken" in out
-    assert [line.split()[:2] for line in out.splitlines()[4:6]] == [["relu1.layer", "ReLU"], ["relu1", "Smoothed"]]
+    assert [line.split()[:2] for line in out.splitlines()[5:7]] == [["relu1.layer", "ReLU"], ["relu1", "Smoothed"]]
     assert main(["layers", "run", "--size=32"]) == 2
     assert "the run run brings its own network" in capsys.readouterr().err
 

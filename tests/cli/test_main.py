@@ -211,12 +211,15 @@ def test_data_list_and_get(here, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("teach", "unknown command 'teach'; there are demo, train"),
-        ("train", "the following arguments are required: run"),
+        ("teach", "unknown command 'teach'; there are demo, doctor"),
+        ("trian run", "unknown command 'trian', did you mean train\\?"),
+        ("study analyse x", "unknown action 'analyse' of `pellucid study`, did you mean analyze\\?"),
+        ("train", "the following arguments are required: RUN; see `pellucid train --help`"),
         (
             "train run --method SCAT",
             "method must be one of .*Regular, .*SaliencyGuided, SCAAT.*got 'SCAT', did you mean SCAAT",
         ),
+        ("train run --method scaat", "got 'scaat', did you mean SCAAT"),
         ("train run --method no.such.Thing", "method: cannot import 'no.such.Thing': No module named 'no'"),
         ("train run --method SCAAT --method.q 3", r"q must be in \[0, 1\], got 3"),
         ("train run --method SCAAT --method.attack.eps 8", r"eps must be in \[0, 1\], got 8; it is in pixel units"),
@@ -261,7 +264,11 @@ def test_data_list_and_get(here, capsys):
         ("report nowhere", "no run directory .*nowhere"),
         ("data get imagenet", "unknown dataset 'imagenet'"),
         ("data fetch mnist", "takes `get NAME` or `list`, got 'fetch mnist'"),
-        ("demo --quik", "unrecognized arguments: --quik"),
+        ("demo --quik", "unrecognized arguments: --quik, did you mean --quick\\? See `pellucid demo --help`"),
+        ("compare run --metric gini", "unrecognized arguments: --metric gini, did you mean --metrics\\?"),
+        ("compare run --formt=csv", "unrecognized arguments: --formt=csv, did you mean --format\\?"),
+        ("completion tcsh", "shell must be one of bash, zsh, fish, got 'tcsh'"),
+        ("doctor --format yaml", "format must be text or json, got 'yaml'"),
     ],
 )
 def test_mistakes_get_one_sentence(here, capsys, words, sentence):

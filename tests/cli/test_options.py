@@ -99,14 +99,14 @@ def test_a_file_may_hold_the_commands_own_options(tmp_path):
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_settings_are_printed_of_no_run(command, capsys):
     with pytest.raises(SystemExit):
-        main([command, "--print_config"])
+        main([command, "--print_config"])  # the underscore of before still works
     assert "\nseed: 0\n" in capsys.readouterr().out
     assert main([command]) == 2
 
 
 def test_what_is_printed_is_a_config(capsys, tmp_path):
     with pytest.raises(SystemExit) as done:
-        parse("--method=SCAAT", "--method.attack.eps=0.1", "--print_config")
+        parse("--method=SCAAT", "--method.attack.eps=0.1", "--print-config")
     assert done.value.code == 0
     (tmp_path / "settings.yaml").write_text(capsys.readouterr().out)
     made, _ = parse(f"--config={tmp_path / 'settings.yaml'}")
@@ -116,8 +116,8 @@ def test_what_is_printed_is_a_config(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--resum"], "unrecognized arguments: --resum, did you mean --resume. see `pellucid train --help`"),
-        (["--epoch", "3"], "unrecognized arguments: --epoch 3, did you mean --epochs. see `pellucid train --help`"),
+        (["--resum"], "unrecognized arguments: --resum, did you mean --resume\\? See `pellucid train --help`"),
+        (["--epoch", "3"], "unrecognized arguments: --epoch 3, did you mean --epochs\\? See `pellucid train --help`"),
         (["--epochs"], "epochs must be a whole number, got True"),
         (["more"], "unrecognized arguments: more; see `pellucid train --help`"),
         (["--method.attack.eps", "0.1"], r"method \(Regular\) has no field 'attack'"),

@@ -313,7 +313,7 @@ def run(tmp_path_factory):
 
 
 COMMANDS = {
-    "evaluate": ["evaluate", "RUN", "--images=4", "--accelerator=cpu"],
+    "evaluate": ["evaluate", "RUN", "--images=4", "--accelerator=cpu", "--overwrite"],
     "explain": ["explain", "RUN", "picture.png"],
     "resume": ["train", "RUN", "--resume", "--accelerator=cpu"],
     "export": ["export", "RUN", "--out", "exported"],

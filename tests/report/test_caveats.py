@@ -10,8 +10,10 @@ import pytest
 from pellucid.cli import main
 from pellucid.report import compare, definitions, read_run, render
 from pellucid.report.caveats import caveats, survivals
-from pellucid.report.gate import check, github, parse, table
+from pellucid.report.gate import check
+from pellucid.report.gate_formats import github, table
 from pellucid.report.page import write_report
+from pellucid.report.requirement import parse
 
 
 def _with(path, columns, parameters=()):

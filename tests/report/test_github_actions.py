@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from pellucid.cli import main
-from pellucid.report.gate import FEWEST, parse
+from pellucid.report.gate import FEWEST
+from pellucid.report.requirement import parse
 
 TEXT = (Path(__file__).parents[2] / "docs" / "github-actions.md").read_text(encoding="utf-8")
 

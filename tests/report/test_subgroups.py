@@ -11,8 +11,9 @@ import scipy.stats
 
 from pellucid.cli import main
 from pellucid.core.errors import InputError
-from pellucid.report.gate import check, parse
+from pellucid.report.gate import check
 from pellucid.report.page import write_report
+from pellucid.report.requirement import parse
 from pellucid.report.subgroups import MOST, compare_by, gap_sentence, gaps, measures_by, sections_by
 from pellucid.runs.directory import Run, read_run, read_runs
 from pellucid.runs.measures import Measure

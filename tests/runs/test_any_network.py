@@ -266,10 +266,13 @@ def test_a_network_by_its_name_leaves_a_run_that_can_be_built_again(trained, tmp
     settings = ["--images=6", "--metrics=clean_accuracy,gini", "--saliency=vanilla_gradient", "--gallery=2"]
     out = tmp_path / "before"
     assert main(["evaluate", *words, "--out", str(out), *settings, "--accelerator=cpu"]) == 0
-    assert capsys.readouterr().out.strip() == str(out)
+    said = capsys.readouterr().out
+    assert said.startswith(f"{out}\n") and "Gini index" in said, "where it lies, and what was measured"
     x = torch.rand(2, 1, 28, 28)
     assert torch.equal(pellucid.load(out)(x), pellucid.load(trained)(x))
-    assert main(["evaluate", str(out), *settings]) == 0, "it is evaluated again like any run"
+    assert main(["evaluate", str(out), *settings]) == 2, "no rows are replaced unasked"
+    assert f"{out} was measured before, in the same way; there are 6 rows; give --overwrite" in capsys.readouterr().err
+    assert main(["evaluate", str(out), "--overwrite", *settings]) == 0, "it is evaluated again like any run"
     assert main(["evaluate", *words, "--out", str(out), "--resume", *settings]) == 0
     assert main(["evaluate", *words, "--out", str(trained), *settings]) == 2
     assert "holds a training of lenet5 already" in capsys.readouterr().err

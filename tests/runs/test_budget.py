@@ -165,6 +165,7 @@ def test_runs_that_share_minutes_are_measured_alike(tmp_path, monkeypatch):
         pellucid.runs.rows.write_yaml(replace(evaluation, images=31, repeats=1), RunDirectory(run).evaluation)
 
     monkeypatch.setattr(pellucid.runs.evaluation, "evaluate", evaluated)
+    monkeypatch.setattr("pellucid.cli.evaluate._show", lambda runs: None)
     assert main(["evaluate", str(tmp_path / "one"), str(tmp_path / "two"), "--minutes", "3"]) == 0
     assert asked[0] == Evaluation(budget=90.0) and asked[1] == Evaluation(images=31, repeats=1)
 

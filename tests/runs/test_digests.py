@@ -160,11 +160,12 @@ def test_every_process_that_worked_on_a_run_is_listed(run) -> None:
 
 def test_a_second_evaluation_says_what_it_replaces(run, capsys) -> None:
     evaluate(run, QUICK, progress=False)
-    assert (
-        "was measured before, in the same way, which --resume would leave; its 4 rows stay" in capsys.readouterr().err
-    )
+    assert "was measured before, in the same way; there are 4 rows, which stay" in capsys.readouterr().err
     evaluate(run, Evaluation(**vars(QUICK) | {"images": 3}), progress=False)
-    assert "was measured before, with images 4 where 3 is asked for; its 4 rows stay" in capsys.readouterr().err
+    assert (
+        "was measured before, with images 4 where 3 is asked for; there are 4 rows, which stay"
+        in capsys.readouterr().err
+    )
     (run / ".rows-0123").mkdir()  # a process that was killed when its rows were whole may leave it
     evaluate(run, Evaluation(**vars(QUICK) | {"images": 3}), resume=True, progress=False)
     assert [file.name for file in run.glob(".*")] == [".lock"]

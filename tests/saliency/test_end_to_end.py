@@ -58,5 +58,6 @@ def test_cards_of_them_are_made(run: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_rollout_of_a_network_without_attention_is_one_sentence(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", str(run), "--images=2", "--saliency=rollout", "--metrics=gini", "--accelerator=cpu"]) == 2
+    words = ["--images=2", "--saliency=rollout", "--metrics=gini", "--accelerator=cpu", "--overwrite"]
+    assert main(["evaluate", str(run), *words]) == 2
     assert "LeNet5 has no attention that can be observed" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pellucid.cli.options import Parser
 from pellucid.exports.export import FORMATS
-from pellucid.report.gate import parse
+from pellucid.report.requirement import parse
 from pellucid.tuning.plan import NAMES, Tune
 from pellucid.tuning.presets import tuning_presets
 

@@ -62,7 +62,8 @@ def test_the_table_says_what_is_a_guess() -> None:
     assert len(tuned) == len(tuning_presets())
     for row, one in zip(tuned, tuning_presets(), strict=True):
         assert row["rests on"] == (one.evidence or "a first guess, not searched")
-    assert len(table().splitlines()) == len(rows) + 1
+    text = " ".join(table().split())
+    assert all(row["preset"] in text and row["made of"] in text and row["rests on"] in text for row in rows)
     with pytest.raises(InputError, match="text or json"):
         table("yaml")
 

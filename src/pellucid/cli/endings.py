@@ -82,7 +82,7 @@ def out_of_memory(error: BaseException) -> str | None:
     """The sentence for an error that says that memory ran out; None for any other.
 
     >>> out_of_memory(MemoryError())
-    'there is not enough memory; smaller batches (--batch_size), images or chunks (--chunk) need less'
+    'there is not enough memory; smaller batches (--batch-size), images or chunks (--chunk) need less'
     >>> out_of_memory(RuntimeError("shapes do not fit"))
     """
     said = str(error)
@@ -91,4 +91,4 @@ def out_of_memory(error: BaseException) -> str | None:
     if not full and not (type(error).__module__.startswith("pyarrow") and "malloc" in said):
         return None
     where = " on the GPU" if on_device else ""
-    return f"there is not enough memory{where}; smaller batches (--batch_size), images or chunks (--chunk) need less"
+    return f"there is not enough memory{where}; smaller batches (--batch-size), images or chunks (--chunk) need less"

@@ -11,6 +11,13 @@ from pellucid.core.errors import InputError
 
 __all__ = ["evaluate"]
 
+EXAMPLES = (
+    ("pellucid evaluate runs/regular --images 200", "every default measure on 200 test images"),
+    (
+        "pellucid evaluate runs/regular runs/scaat --metrics gini,stability --saliency vanilla_gradient,gradcam",
+        "two measures of two kinds of maps, of two networks",
+    ),
+)
 OF_NETWORK = ("dataset", "network")
 """Settings of `pellucid.Experiment` that say which network is measured where it comes from no run, and on what."""
 
@@ -19,20 +26,25 @@ def evaluate(arguments: Sequence[str]) -> None:
     """Measure networks on their test images: those of runs, or any."""
     parser = Parser(
         "evaluate",
-        "Measure networks on their test images, one row per image: those of runs, or any with --network.",
+        "Measure networks on their test images, and print a table. Each image becomes a row of RUN/rows.parquet.",
+        examples=EXAMPLES,
         settings="pellucid.Evaluation",
         config=True,
     )
-    parser.add_argument("run", type=Path, nargs="*", help="finished run directories; none with --network")
-    parser.add_argument("--resume", action="store_true", help="keep the rows of an interrupted evaluation")
-    parser.add_argument("--minutes", type=float, help="time that measuring may take, all runs together; see --budget")
+    parser.add_argument("run", type=Path, nargs="*", help="folders that `pellucid train` wrote; none with --network")
+    parser.add_argument("--resume", action="store_true", help="continue an evaluation that was interrupted")
+    parser.add_argument("--minutes", type=float, help="minutes that all runs together may take; see --budget")
     parser.add_argument(
-        "--network", metavar="NAME", help="a network of no run: timm:NAME, torchvision:NAME, package.module:factory; "
-        "--network.SETTING and --dataset.SETTING are as of train",
+        "--network", metavar="NAME",
+        help="measure another network: timm:NAME, torchvision:NAME or package.module:factory; it takes "
+        "the options --network.* and --dataset.* of `pellucid train`",
     )  # fmt: skip
-    parser.add_argument("--weights", metavar="FILE", help="of --network: file of its state_dict")
-    parser.add_argument("--classes", metavar="FILE", help="of --network: file of its classes' names, in their order")
-    parser.add_argument("--out", type=Path, help="of --network: the run directory to write")
+    parser.add_argument("--weights", metavar="FILE", help="with --network: the file of its weights")
+    parser.add_argument(
+        "--classes", metavar="FILE", help="with --network: a file with the names of its classes, in their order"
+    )
+    parser.add_argument("--out", type=Path, help="with --network: the run folder to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace the rows of an earlier evaluation")
     add_engine(parser)
     own, of_network = _parted(arguments)
     evaluation, parsed = parser.parse(own)
@@ -44,6 +56,11 @@ def evaluate(arguments: Sequence[str]) -> None:
     runs = _runs(parsed, of_network)
     if parsed.minutes is not None:
         evaluation = replace(evaluation, budget=60 * parsed.minutes / len(runs))
+    for run in runs if not parsed.overwrite else ():
+        directory = RunDirectory(run)
+        there = measured.replaced(directory, evaluation, resume=parsed.resume)
+        if there and not (parsed.resume and directory.all_parts):  # an evaluation that was interrupted goes on
+            raise InputError(f"{there}; give --overwrite to replace them")
     for number, run in enumerate(runs):
         measured.evaluate(run, evaluation, resume=parsed.resume, **engine(parsed))
         if is_first_process():
@@ -51,6 +68,23 @@ def evaluate(arguments: Sequence[str]) -> None:
         if evaluation.budget is not None and number == 0:  # what fits is the same for all, so that they compare
             made = read_config(RunDirectory(run).evaluation, type(evaluation))
             evaluation = replace(made, budget=None)
+    if is_first_process():
+        _show(runs)
+
+
+def _show(runs: Sequence[Path]) -> None:
+    """Print what was measured: one table where the runs can be compared, otherwise one for each."""
+    from pellucid.core.terminal import is_styled
+    from pellucid.report import compare, read_runs, render
+    from pellucid.report.text_table import ranks
+
+    try:
+        together = [read_runs(list(dict.fromkeys(runs)))]
+    except InputError:  # of different images
+        together = [read_runs([run]) for run in runs]
+    for some in together:
+        told = ranks(some) if len(some) > 1 else None
+        print(f"\n{render(compare(some), 'text', ranks=told, styled=is_styled())}")
 
 
 def _parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -17,34 +17,71 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
+EXAMPLES = (
+    ("pellucid explain runs/regular photos/cat.jpg --out cards", "a trust card for one picture and your own network"),
+    (
+        "pellucid explain photos --network timm:resnet18 --options '{\"pretrained\": true}' --out cards",
+        "cards for a folder of pictures and a pretrained network",
+    ),
+)
+
 
 def explain(arguments: Sequence[str]) -> None:
     """Write trust cards of images."""
-    parser = Parser("explain", "Trust cards: the maps of single images, and how far each can be trusted.")
-    parser.add_argument(
-        "words", nargs="+", help="a run directory, then images, folders or -; with --network images alone"
+    parser = Parser(
+        "explain", "Write a trust card for each picture: its maps, and how far each can be trusted.", examples=EXAMPLES
     )
-    parser.add_argument("--out", default=Path("explanations"), type=Path, help="folder of the cards")
-    parser.add_argument("--format", default="png,html,json", help="of png, html, json, npz")
-    parser.add_argument("--saliency", default="", help="methods with commas between, as of evaluate")
-    parser.add_argument("--signed", action="store_true", help="draw what speaks for the class red, against it blue")
-    parser.add_argument("--top", type=float, help="magnitude in the last colour, one for all maps; each has its own")
-    parser.add_argument("--target", help="class that is explained, by number or name; by default the predicted one")
-    parser.add_argument("--full", action="store_true", help="tighter figures: more noise, more random maps")
-    parser.add_argument("--reference", type=Path, help="folder of images that percentiles are of; a run has its own")
-    parser.add_argument("--reference-images", default=50, type=int, help="at most so many of them")
-    parser.add_argument("--network", help="package.module:factory, timm:NAME, torchvision:NAME or our own")
-    parser.add_argument("--weights", type=Path, help="file of its state_dict, .safetensors, .pt or .pth")
-    parser.add_argument("--options", default="{}", help="its keyword arguments as JSON")
-    parser.add_argument("--size", default=224, type=int, help="side in pixels of the images that it takes")
-    parser.add_argument("--channels", default=3, type=int, help="of these images")
-    parser.add_argument("--mean", default="", help="of each channel of pixels in [0, 1], commas between")
-    parser.add_argument("--std", default="", help="of each channel, commas between")
-    parser.add_argument("--classes", default="1000", help="file of the classes' names, or their number")
-    parser.add_argument("--task", default="multiclass", help="multilabel, where each class is a yes or no of its own")
-    parser.add_argument("--batch-size", default=8, type=int, help="images measured at once")
-    parser.add_argument("--seed", default=0, type=int, help="of every draw")
-    parser.add_argument("--accelerator", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "words", nargs="+", metavar="RUN|PICTURE",
+        help="a run folder, then pictures or folders of them, or - for standard input; with --network pictures alone",
+    )  # fmt: skip
+    parser.add_argument("--out", default=Path("explanations"), type=Path, help="folder to write the cards to")
+    parser.add_argument(
+        "--format", default="png,html,json", metavar="png,html,json,npz", help="kinds of files to write"
+    )
+    parser.add_argument("--saliency", default="", help="kinds of maps, with commas between, as for `pellucid evaluate`")
+    parser.add_argument(
+        "--signed", action="store_true", help="draw what speaks for the class in red, what speaks against it in blue"
+    )
+    parser.add_argument(
+        "--top", type=float, help="value that the strongest colour stands for in all maps; by default each has its own"
+    )
+    parser.add_argument("--target", help="the class to explain, by number or name; by default the predicted one")
+    parser.add_argument(
+        "--full", action="store_true", help="take more noisy copies and random maps, for tighter figures"
+    )
+    parser.add_argument("--reference", type=Path, help="folder of pictures to rank this one among; a run has its own")
+    parser.add_argument("--reference-images", default=50, type=int, help="use at most N of them")
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        help="explain another network: package.module:factory, timm:NAME, torchvision:NAME or pellucid's own",
+    )
+    parser.add_argument("--weights", type=Path, help="the file of its weights: .safetensors, .pt or .pth")
+    parser.add_argument("--options", default="{}", metavar="JSON", help="its keyword arguments")
+    parser.add_argument("--size", default=224, type=int, help="side in pixels of the pictures it takes")
+    parser.add_argument("--channels", default=3, type=int, help="channels of these pictures")
+    parser.add_argument(
+        "--mean",
+        default="",
+        metavar="NUMBER,...",
+        help="mean of each channel that it was trained with, for pixels in [0, 1]",
+    )
+    parser.add_argument(
+        "--std", default="", metavar="NUMBER,...", help="standard deviation of each channel that it was trained with"
+    )
+    parser.add_argument(
+        "--classes", default="1000", metavar="FILE|N", help="a file with the names of the classes, or their number"
+    )
+    parser.add_argument(
+        "--task",
+        default="multiclass",
+        metavar="multiclass|multilabel",
+        help="multilabel where a picture may have several classes",
+    )
+    parser.add_argument("--batch-size", default=8, type=int, help="pictures measured at once")
+    parser.add_argument("--seed", default=0, type=int, help="seed of all random draws")
+    parser.add_argument("--accelerator", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute")
     parsed = parser.parse_args(arguments)
     from dataclasses import replace
 

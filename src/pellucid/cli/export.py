@@ -7,23 +7,37 @@ from pellucid.cli.options import Parser, names
 
 __all__ = ["export"]
 
+EXAMPLES = (
+    ("pellucid export runs/regular --out exported", "weights that plain PyTorch loads"),
+    (
+        "pellucid export runs/regular --out exported --to onnx --map vanilla_gradient",
+        "an ONNX graph that gives a map beside the prediction",
+    ),
+)
+
 
 def export(arguments: Sequence[str]) -> None:
     """Write a run's network as files for use elsewhere."""
-    parser = Parser("export", "A trained network as files for use without pellucid, each compared with the run.")
-    parser.add_argument("run", type=Path, help="a finished run directory")
-    parser.add_argument("--out", required=True, type=Path, help="the folder to write")
-    parser.add_argument(
-        "--to", default="state_dict", help="of state_dict, onnx, torch_export, huggingface, with commas between"
+    parser = Parser(
+        "export",
+        "Write a trained network as files for use without pellucid. Each file is run and compared with the network.",
+        examples=EXAMPLES,
     )
+    parser.add_argument("run", type=Path, help="a folder that `pellucid train` wrote")
+    parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument(
-        "--map", help="map that onnx and torch_export give beside the logits: vanilla_gradient, gradcam, layercam"
-    )
-    parser.add_argument("--images", default=8, type=int, help="images that files are compared on")
-    parser.add_argument("--tolerance", default=1e-4, type=float, help="largest relative difference that is accepted")
-    parser.add_argument("--opset", type=int, help="version of ONNX's operations; torch's own choice by default")
-    parser.add_argument("--license", help="identifier of a licence for the model card, such as apache-2.0")
-    parser.add_argument("--replace", action="store_true", help="take the place of an export that is there")
+        "--to", default="state_dict", metavar="state_dict,onnx,torch_export,huggingface",
+        help="kinds of files to write, with commas between",
+    )  # fmt: skip
+    parser.add_argument(
+        "--map", metavar="vanilla_gradient|gradcam|layercam",
+        help="the map that onnx and torch_export give beside the logits",
+    )  # fmt: skip
+    parser.add_argument("--images", default=8, type=int, help="test images to compare the files on")
+    parser.add_argument("--tolerance", default=1e-4, type=float, help="largest relative difference to accept")
+    parser.add_argument("--opset", type=int, help="version of the operations of ONNX; torch chooses by default")
+    parser.add_argument("--license", help="licence to name in the model card, such as apache-2.0")
+    parser.add_argument("--replace", action="store_true", help="replace an export that is there already")
     parsed = parser.parse_args(arguments)
     from pellucid import exports
 

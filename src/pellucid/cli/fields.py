@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["Class", "Field", "find_class", "flags"]
 
-SCALARS = {"int": "INT", "float": "FLOAT", "str": "TEXT", "bool": "true|false", "Path": "PATH", "dict": "YAML"}
+SCALARS = {"int": "N", "float": "NUMBER", "str": "TEXT", "bool": "true|false", "Path": "PATH", "dict": "{NAME: VALUE}"}
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Field:
 
     Attributes:
         name: of the field, with those of the fields it lies in before it: ``method.attack.eps``.
-        type: as a person writes a value: ``INT``, ``one|of|these``, ``TEXT,...``.
+        type: as a person writes a value: ``N``, ``one|of|these``, ``TEXT,...``.
         default: as a person would write it; empty where there is none.
         help: its meaning, from the class's docstring.
     """
@@ -148,14 +148,38 @@ def flags(kind: Class, prefix: str = "", given: ast.expr | None = None) -> dict[
             continue
         if inner is not None:
             known = ", ".join(inner.subclasses())
-            meaning = f"{meaning.rstrip('.')}; --{prefix}{name}.help NAME tells the options of {known}"
+            meaning = f"{meaning.rstrip('.')}; pellucid has {known}. {_how_to_see(inner, prefix + name)}"
             words = "NAME"
         groups[heading].append(Field(f"{prefix}{name}", words, _written(kind.module, default), meaning.rstrip(".")))
     return {heading: fields for heading, fields in groups.items() if fields}
 
 
+def _how_to_see(declared: Class, place: str) -> str:
+    """How the options of a class are shown that can be chosen at a place, and one of these options."""
+    place = place.replace("_", "-")
+    options = ((name, _first_option(kind, place)) for name, kind in declared.subclasses().items())
+    name, option = next((found for found in options if found[1]), ("", ""))
+    such = f", such as --{option} of {name}" if option else ""
+    return f"--{place} NAME --help shows what can be set of NAME{such}"
+
+
+def _first_option(kind: Class, place: str) -> str:
+    """Name of the first field of a class that stands at a place; empty where it has none."""
+    for statement in kind.own_fields():
+        inner, _ = _accepted(kind.module, statement.annotation)
+        name = f"{place}.{ast.unparse(statement.target)}".replace("_", "-")
+        return _first_option(inner, name) if inner is not None and inner.is_dataclass else name
+    return ""
+
+
 def _prose(text: str) -> str:
-    return re.sub(r"`+([^`]*)`+", r"\1", " ".join(text.split()))
+    """A docstring's text without markup, in the words of the command line, where None is what is not given.
+
+    >>> _prose("side in ``pixels``. None: as stored"), _prose("None takes all")
+    ('side in pixels. By default: as stored', 'null takes all')
+    """
+    plain = re.sub(r"`+([^`]*)`+", r"\1", " ".join(text.split()))
+    return re.sub(r"\bNone\b", "null", re.sub(r"\bNone: ", "By default: ", plain))
 
 
 @cache

@@ -7,31 +7,48 @@ from pellucid.cli.options import Parser
 
 __all__ = ["check"]
 
+EXAMPLES = (
+    (
+        "pellucid check runs/scaat --baseline runs/regular --require 'clean_accuracy>=-0.02, gini>=-0.02'",
+        "fail if accuracy or concentration of the maps is lost",
+    ),
+    (
+        "pellucid check runs/scaat --baseline runs/regular --require 'clean_accuracy[class=*]>=-0.1' --undecided pass",
+        "fail if any one class has lost too much",
+    ),
+)
+
 
 def check(arguments: Sequence[str]) -> int:
     """Hold a run against a baseline; 0 if every requirement is met, otherwise 1."""
     parser = Parser(
         "check",
-        "Hold a run against a baseline: exit code 0 if every requirement is met, otherwise 1. That a share has lost no "
-        "more than one point (clean_accuracy>=-0.01) takes 381 images that both networks answer alike, and "
-        "1,994 where they differ on one in twenty; of two points, 189 and 550. Where the images cannot tell, "
-        "the reason says about how many would.",
+        "Hold a network against a baseline: exit code 0 if every requirement is met, otherwise 1.\n\n"
+        "A requirement is about the network minus the baseline: gini>=-0.02 allows a loss of 0.02. With an x it is "
+        "about a multiple: ris<=1.1x allows a tenth more.\n\n"
+        "To show that accuracy has lost no more than one point (clean_accuracy>=-0.01) takes 381 images if both "
+        "networks answer alike, and 1,994 if they differ on one in twenty; for two points it takes 189 and 550. Where "
+        "the images are too few to tell, the reason says about how many would be needed.",
+        examples=EXAMPLES,
     )
-    parser.add_argument("run", type=Path, help="the measured run directory")
-    parser.add_argument("--baseline", type=Path, required=True, help="one that was measured on the same images")
-    parser.add_argument("--require", required=True, help="such as 'gini>=-0.02, ris<=1.1x, auc[site=*]>=-0.05'")
-    parser.add_argument("--undecided", default="fail", help="fail or pass where the images cannot tell")
-    parser.add_argument("--format", default="text", help="text, markdown or json")
-    parser.add_argument("--junit", type=Path, help="file of JUnit's XML to write too")
-    parser.add_argument("--github", action="store_true", help="print annotations for GitHub Actions too")
+    parser.add_argument("run", type=Path, help="run folder of the network")
+    parser.add_argument("--baseline", type=Path, required=True, help="run folder measured on the same images")
+    parser.add_argument("--require", required=True, help="requirements, with commas between")
+    parser.add_argument(
+        "--undecided", default="fail", metavar="fail|pass", help="what to do where the images are too few to tell"
+    )
+    parser.add_argument("--format", default="text", metavar="text|markdown|json", help="how to write the table")
+    parser.add_argument("--junit", type=Path, help="also write a file in JUnit's XML format")
+    parser.add_argument("--github", action="store_true", help="also print annotations for GitHub Actions")
     parsed = parser.parse_args(arguments)
-    from pellucid.report import gate
+    from pellucid.report import gate, gate_formats
+    from pellucid.report.requirement import parse
 
     gate.is_met((), undecided=parsed.undecided)  # refuses another word before anything is read
-    outcomes = gate.check(parsed.run, parsed.baseline, gate.parse(parsed.require))
-    print(gate.table(outcomes, parsed.format))
+    outcomes = gate.check(parsed.run, parsed.baseline, parse(parsed.require))
+    print(gate_formats.table(outcomes, parsed.format))
     if parsed.github:
-        print(gate.github(outcomes, undecided=parsed.undecided))
+        print(gate_formats.github(outcomes, undecided=parsed.undecided))
     if parsed.junit is not None:
-        gate.write_junit(outcomes, parsed.junit, name=parsed.run.resolve().name, undecided=parsed.undecided)
+        gate_formats.write_junit(outcomes, parsed.junit, name=parsed.run.resolve().name, undecided=parsed.undecided)
     return 0 if gate.is_met(outcomes, undecided=parsed.undecided) else 1

@@ -15,21 +15,29 @@ if TYPE_CHECKING:
 
 __all__ = ["layers"]
 
+EXAMPLES = (
+    ("pellucid layers lenet5 --size 28 --channels 1", "the layers of pellucid's LeNet-5"),
+    ("pellucid layers timm:resnet18 --depth 1", "the stages of a ResNet-18"),
+)
+
 
 def layers(arguments: Sequence[str]) -> None:
     """Print the layers of a network where a smoothing block or a class activation map fits."""
     parser = Parser(
         "layers",
-        "The layers of a network where a smoothing block or a class activation map fits, with the shape of each output;"
-        " the one that class activation maps take by themselves is marked.",
+        "List the layers of a network where a smoothing block or a class activation map fits, with the shape of each "
+        "output. The layer that class activation maps take by default is marked.",
+        examples=EXAMPLES,
     )
-    parser.add_argument("network", help="our own, timm:NAME, torchvision:NAME, package.module:factory, or a run")
-    parser.add_argument("--options", default="{}", help="its keyword arguments as JSON")
-    parser.add_argument("--size", type=int, help="side in pixels of the images that it takes; 224, but for a run")
-    parser.add_argument("--channels", type=int, help="of these images; 3, but for a run")
-    parser.add_argument("--classes", default=1000, type=int, help="number of logits")
-    parser.add_argument("--depth", type=int, help="parts of a layer's name at most, such as 1 for the stages alone")
-    parser.add_argument("--format", default="text", help="text or json")
+    parser.add_argument(
+        "network", help="a run folder, pellucid's own network, timm:NAME, torchvision:NAME or package.module:factory"
+    )
+    parser.add_argument("--options", default="{}", metavar="JSON", help="its keyword arguments")
+    parser.add_argument("--size", type=int, help="side in pixels of the images it takes; 224, or that of the run")
+    parser.add_argument("--channels", type=int, help="channels of these images; 3, or those of the run")
+    parser.add_argument("--classes", default=1000, type=int, help="number of classes")
+    parser.add_argument("--depth", type=int, help="show names of at most N parts, such as 1 for the stages alone")
+    parser.add_argument("--format", default="text", metavar="text|json", help="how to write the list")
     parsed = parser.parse_args(arguments)
     one_of(("text", "json"), format=parsed.format)
     at_least(1, size=parsed.size, channels=parsed.channels, depth=parsed.depth)
@@ -105,17 +113,17 @@ def _told(network: "ExplainedNetwork") -> dict[str, Any]:
 
 
 def _text(told: dict[str, Any]) -> str:
+    from pellucid.core import terminal
+
     channels, height, width = told["shape"]
     head = f"{told['network']} on images of {channels} × {height} × {width}"
     if not told["layers"]:
         return f"{head}: no layer gives a feature map of more than one row and column"
-    table = [("layer", "kind", "feature map", "smoothing", "CAM")]
-    table += [
-        (row["name"], row["kind"], row["map"], "fits" if row["smoothing"] else "–", row["cam"])
+    rows = [
+        [row["name"], row["kind"], row["map"], "fits" if row["smoothing"] else "–", row["cam"]]
         for row in told["layers"]
     ]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    table = terminal.rendered(terminal.table(["layer", "kind", "feature map", "smoothing", "CAM"], rows))
     attention = told["attention"]
     shown = attention if len(attention) < 4 else [attention[0], "…", attention[-1]]
-    return "\n".join([f"{head}:", *lines, *([f"attention rollout: {', '.join(shown)}"] if attention else [])])
+    return "\n".join([f"{head}:", table, *([f"attention rollout: {', '.join(shown)}"] if attention else [])])

@@ -1,38 +1,19 @@
-"""The table of commands, and how each of them can end. Imports no command's module before it is asked for."""
+"""The program: it finds a command, and says how it ended. It imports no command's module before it is asked for."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from difflib import get_close_matches
 from pathlib import Path
 
 from pellucid import __version__
+from pellucid.cli.commands import COMMANDS, GROUPS, command
 from pellucid.cli.endings import discard_output, out_of_memory, stopping_signals, usable_streams
 from pellucid.core.errors import InputError
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["main"]
 
-COMMANDS = {
-    "demo": ("papers", "six networks on Fashion-MNIST: trained, measured, compared in a report"),
-    "train": ("train", "train one network into a run directory"),
-    "tune": ("tune", "tune a pretrained network on your photographs, beside a control"),
-    "evaluate": ("evaluate", "measure trained networks, one row per test image"),
-    "compare": ("show", "table of measured runs"),
-    "layers": ("layers", "layers of a network where smoothing or a class activation map fits"),
-    "explain": ("explain", "maps of single images, and how far each can be trusted"),
-    "export": ("export", "a trained network for use elsewhere: weights, ONNX, torch.export, Hub folder"),
-    "check": ("gate", "hold a run against a baseline, for continuous integration"),
-    "report": ("show", "one self-contained page about measured runs"),
-    "metrics": ("show", "what every metric means, and where it comes from"),
-    "presets": ("tune", "ready-made trainings, and what each rests on"),
-    "study": ("study", "a human study of the maps: made, served, analysed"),
-    "reproduce": ("papers", "a paper's tables, measured beside published"),
-    "select": ("papers", "settings chosen on validation images, every candidate kept"),
-    "leaderboard": ("papers", "one table a dataset: every method beside its controls"),
-    "data": ("data", "get a dataset, or list them"),
-}
-"""The module of `pellucid.cli` that has a function of the command's name, and what the command does."""
 REPEATED = ("demo", "tune", "reproduce", "select", "leaderboard")
 """Commands that continue what they find; the others have an option for it, if any."""
 TOGETHER = ("train", "evaluate")
@@ -64,14 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if name != arguments[0]:
                 raise InputError(f"the command comes first, got {arguments[0]!r} before {name!r}")
             if name not in COMMANDS:
-                raise InputError(f"unknown command {name!r}; there are {', '.join(COMMANDS)}")
+                raise InputError(f"unknown command {name!r}{_hint(name)}")
             if name not in TOGETHER:
                 _check_alone(name)
             from pellucid.config.trusted import command_line
 
-            command = getattr(import_module(f"pellucid.cli.{COMMANDS[name][0]}"), name)
             with command_line(Path.cwd()):  # a network or method that the user names is looked for beside them, too
-                code = command(arguments[1:]) or 0
+                code = command(name)(arguments[1:]) or 0
             sys.stdout.flush()  # what cannot be written is told here, and not when Python ends
             return code
     except InputError as error:
@@ -115,13 +95,21 @@ def _failed(sentence: str, code: int) -> int:
     return code
 
 
+def _hint(name: str) -> str:
+    close = get_close_matches(name, COMMANDS, n=1)
+    return f", did you mean {close[0]}?" if close else f"; there are {', '.join(COMMANDS)}"
+
+
 def _overview() -> argparse.ArgumentParser:
-    lines = "\n".join(f"  {name:<11} {summary}" for name, (_, summary) in COMMANDS.items())
+    groups = [
+        "\n".join([f"{heading}:", *(f"  {name:<13}{summary}" for name, (_, summary) in commands.items())])
+        for heading, commands in GROUPS.items()
+    ]
     parser = argparse.ArgumentParser(
         prog="pellucid",
         usage="pellucid COMMAND [options]",
         description="Train image classifiers whose saliency maps can be trusted, and measure it.",
-        epilog=f"commands:\n{lines}\n\n`pellucid COMMAND --help` tells a command's options.",
+        epilog="\n\n".join(groups) + "\n\n`pellucid COMMAND --help` shows the options of a command, and examples.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pellucid {__version__}")

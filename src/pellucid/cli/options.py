@@ -12,29 +12,30 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import yaml
 
-from pellucid.cli.fields import Class, Field, find_class, flags
-from pellucid.config import Text, from_config, import_name, read_yaml, to_config, trust
-from pellucid.config.objects import typed_names
-from pellucid.config.trusted import check_trusted, is_import_path, name_typed, reading
+from pellucid.cli.choices import choices_at, named_class
+from pellucid.cli.fields import Class, find_class, flags
+from pellucid.cli.layout import Example, Layout, add_fields, dashed, listed_examples, usage, value_of
+from pellucid.cli.overlay import merge, path_of, put, read_config_file
+from pellucid.config import Text, from_config, import_name, to_config, trust
+from pellucid.config.trusted import check_trusted, is_import_path, reading
 from pellucid.core.errors import InputError
-from pellucid.core.plain_data import parse_yaml
 
-__all__ = ["Parser", "add_engine", "engine", "names"]
+__all__ = ["DESCRIBE", "Parser", "add_engine", "described", "engine", "names"]
 
 
-class _Formatter(argparse.HelpFormatter):
-    """Tells defaults, but for those that say nothing."""
+DESCRIBE = "--describe-parser"
+"""The word by which `described` asks a command for its parser; nobody types it."""
 
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=34)
 
-    def _get_help_string(self, action: argparse.Action) -> str:
-        told = action.option_strings and action.default not in (None, False, "", argparse.SUPPRESS)
-        return f"{action.help or ''} (default: %(default)s)" if told else action.help or ""
+class _Described(Exception):
+    """Carries the parser of a command out of it."""
+
+    def __init__(self, parser: "Parser") -> None:
+        self.parser = parser
 
 
 class _Trust(argparse.Action):
@@ -50,22 +51,41 @@ class Parser(argparse.ArgumentParser):
     Args:
         command: words behind ``pellucid``.
         description: what the command does.
+        examples: commands that can be typed, each with what it does.
         settings: import path of the dataclass; its module is imported when settings are made, not for help.
         config: whether settings can come from a file and be printed for one.
     """
 
-    def __init__(self, command: str, description: str, *, settings: str = "", config: bool = False) -> None:
+    def __init__(
+        self,
+        command: str,
+        description: str,
+        *,
+        examples: Sequence[Example] = (),
+        settings: str = "",
+        config: bool = False,
+    ) -> None:
         super().__init__(
-            prog=f"pellucid {command}", description=description, allow_abbrev=False, formatter_class=_Formatter
-        )
+            prog=f"pellucid {command}", description=description + listed_examples(examples), allow_abbrev=False,
+            formatter_class=Layout,
+        )  # fmt: skip
         self.settings = settings
+        self.examples = tuple(examples)
+        self._given: list[tuple[str, Any]] = []
+        self._positionals.title = "arguments"
         self.add_argument(
             "--trust", action=_Trust, metavar="PACKAGE",
             help="let run directories and files of settings name code of this package; may be given again",
         )  # fmt: skip
         if config:
-            self.add_argument("--config", metavar="FILE", help="YAML file of settings; flags after it override it")
-            self.add_argument("--print_config", action="store_true", help="print the settings as such a file and stop")
+            self.add_argument("--config", metavar="FILE", help="YAML file of settings; options after it override it")
+            self.add_argument("--print-config", action="store_true", help="print the settings as such a file and stop")
+
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """Add an option of the command's own, with a placeholder that says what kind of value it takes."""
+        if settings.get("action", "append") == "append":
+            settings.setdefault("metavar", value_of(names, settings.get("type")))
+        return super().add_argument(*names, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Say a mistake in one sentence, without the usage."""
@@ -73,12 +93,60 @@ class Parser(argparse.ArgumentParser):
 
     def print_help(self, file: Any = None) -> None:
         """Print the options, those of the settings under the headings of their dataclasses."""
-        if self.settings:
-            self.usage = f"{self._own_usage()} [--SETTING VALUE ...]"
-            taken = {action.dest for action in self._actions}
-            for heading, fields in flags(find_class(self.settings)).items():
-                _add_fields(self, heading, [field for field in fields if field.name not in taken])
+        self.usage = usage(self.prog, self._actions)
+        self.add_settings(self._chosen())
         super().print_help(file)
+
+    def add_settings(self, chosen: Iterable[tuple[str, Class]] = ()) -> None:
+        """Add the settings as options that are shown and not read, and those of chosen classes.
+
+        Args:
+            chosen: places, such as ``method``, and the class that stands at each.
+        """
+        if not self.settings:
+            return
+        taken = {action.dest for action in self._actions}
+        whole = find_class(self.settings)
+        for heading, fields in flags(whole).items():
+            title, _, about = ("settings", "", "") if heading == whole.summary else heading.partition(": ")
+            add_fields(self, title, about, [field for field in fields if field.name not in taken])
+        for place, kind in chosen:
+            for heading, fields in flags(kind, f"{place}.").items():
+                title, _, about = heading.partition(": ")
+                add_fields(self, f"{title} {kind.name}" if title == place else title, about, fields)
+
+    def classes_at(self) -> dict[str, dict[str, Class]]:
+        """The classes that can be chosen at each place of the settings, such as ``method``, by their names."""
+        if not self.settings:
+            return {}
+        whole = find_class(self.settings)
+        places = [field.name for fields in flags(whole).values() for field in fields]
+        return {place: choices[0].subclasses() for place in places if (choices := choices_at(whole, place))}
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """What the command's own options say; an option that it has not is refused with the nearest that it has."""
+        words = [dashed(word, self._option_string_actions) for word in args or ()]
+        if words == [DESCRIBE]:
+            raise _Described(self)
+        parsed, unknown = self.parse_known_args(words, namespace)
+        if unknown:
+            self._refuse(unknown[0].partition("=")[0], " ".join(unknown), self._option_string_actions)
+        return parsed
+
+    def _refuse(self, option: str, said: str, known: Iterable[str]) -> NoReturn:
+        close = get_close_matches(option.replace("_", "-"), list(known), n=1) if option.startswith("--") else []
+        hint = f", did you mean {close[0]}? See" if close else "; see"
+        raise InputError(f"unrecognized arguments: {said}{hint} `{self.prog} --help`")
+
+    def _chosen(self) -> list[tuple[str, Class]]:
+        """The classes that the words choose at places where several can stand, for their options to be shown."""
+        there: dict[str, Class] = {}
+        for name, value in self._given:
+            place = ".".join(path_of(name))
+            declared = next(iter(choices_at(find_class(self.settings), place)), None)
+            if declared is not None and isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.:]*", value):
+                there[place] = named_class(declared, value, place)
+        return list(there.items())
 
     def parse(
         self,
@@ -96,11 +164,14 @@ class Parser(argparse.ArgumentParser):
             InputError: a mistake in either, in one sentence.
         """
         words, settings = self._split(arguments)
-        files = [_read_config(value) if name == "config" else {} for name, value in settings]
+        if words == [DESCRIBE]:
+            raise _Described(self)
+        self._given = settings
+        files = [read_config_file(value) if name == "config" else {} for name, value in settings]
         with self._reading(settings):
             for config in files:
                 self._take_own_options(config)
-        if "--print_config" in words:  # a file of settings is of no run
+        if "--print-config" in words:  # a file of settings is of no run
             for action in self._actions:
                 if not action.option_strings:
                     action.nargs, action.required = "*" if action.nargs == "+" else "?", False
@@ -141,16 +212,13 @@ class Parser(argparse.ArgumentParser):
         """Put settings over those that are there, in the order in which they were given."""
         for (name, value), config in settings:
             if name == "config":
-                _merge(data, copy.deepcopy(config))
+                merge(data, copy.deepcopy(config))
                 continue
-            path = [part.replace("-", "_") for part in name.split(".") if part != "init_args"]
+            path = path_of(name)
             if path[0] not in fields:
-                known = [f"--{option}" for option in (*fields, *options)]
-                close = get_close_matches(f"--{name}", known, n=1)
-                hint = f", did you mean {close[0]}?" if close else ";"
-                said = f"--{name}" if value is True else f"--{name} {value}"
-                raise InputError(f"unrecognized arguments: {said}{hint} see `{self.prog} --help`")
-            _put(data, path, value)
+                known = [f"--{option}".replace("_", "-") for option in (*fields, *options)]
+                self._refuse(f"--{name}", f"--{name}" if value is True else f"--{name} {value}", known)
+            put(data, path, value)
 
     def _take_own_options(self, config: dict[str, Any]) -> None:
         """Take what a file says of the command's own options, such as ``devices``, which flags override."""
@@ -168,9 +236,9 @@ class Parser(argparse.ArgumentParser):
         settings: list[tuple[str, Any]] = []
         rest = list(arguments)
         while rest:
-            word = rest.pop(0)
+            word = dashed(rest.pop(0), self._option_string_actions)
             option, equals, value = word.partition("=")
-            ours = option in self._option_string_actions and option != "--config"
+            ours = option in (*self._option_string_actions, DESCRIBE) and option != "--config"
             if ours or not re.match(r"--\w", word):
                 words.append(word)
                 continue
@@ -181,31 +249,43 @@ class Parser(argparse.ArgumentParser):
             settings.append((option.removeprefix("--"), Text(value) if equals else True))
         return words, settings
 
-    def _own_usage(self) -> str:
-        return " ".join(self.format_usage().split()).removeprefix("usage: ").replace(" [-h]", "")
-
     def _print_help_of(self, place: str, name: str) -> NoReturn:
         """Print the options of a class that can stand at a place, such as ``method``, or of all that can."""
-        declared = next((inner for inner in _choices(find_class(self.settings), place)), None)
+        declared = next((inner for inner in choices_at(find_class(self.settings), place)), None)
         if declared is None:
             raise InputError(f"--{place} takes no class, so it has no help of its own; see `{self.prog} --help`")
         known = declared.subclasses()
-        shown = [known[name]] if name in known else [_foreign(name)] if name else list(known.values())
-        for kind in shown:
+        for kind in [named_class(declared, name, place)] if name else known.values():
             print(f"--{place} {kind.name}: {kind.summary}")
-            parser = argparse.ArgumentParser(add_help=False, formatter_class=_Formatter, usage=argparse.SUPPRESS)
+            parser = argparse.ArgumentParser(add_help=False, formatter_class=Layout, usage=argparse.SUPPRESS)
             for heading, fields in flags(kind, f"{place}.").items():
-                _add_fields(parser, "settings" if heading == f"{place}: {kind.summary}" else heading, fields)
+                title, _, about = heading.partition(": ")
+                add_fields(parser, title, "" if title == place else about, fields)
             print(parser.format_help())
         raise SystemExit(0)
 
 
+def described(command: Callable[[Sequence[str]], Any]) -> Parser:
+    """The parser that a command reads its words with; nothing of the command is done.
+
+    Args:
+        command: a function of `pellucid.cli`.
+    """
+    try:
+        command([DESCRIBE])
+    except _Described as told:
+        return told.parser
+    raise LookupError(f"{command} has no parser")
+
+
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Options of where and by how many processes something runs."""
-    parser.add_argument("--accelerator", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--devices", default="1", help="number of processes on this machine, or auto")
+    parser.add_argument("--accelerator", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute")
+    parser.add_argument("--devices", default="1", metavar="N|auto", help="number of processes on this machine")
     parser.add_argument("--num-nodes", default=1, type=int, help="number of machines")
-    parser.add_argument("--strategy", default="auto", help="auto, ddp, ddp_spawn or ddp_fork")
+    parser.add_argument(
+        "--strategy", default="auto", metavar="auto|ddp|ddp_spawn|ddp_fork", help="how several processes are started"
+    )
 
 
 def engine(parsed: Any) -> dict[str, Any]:
@@ -228,98 +308,3 @@ def names(text: str) -> list[str]:
     ['png', 'json']
     """
     return [name.strip() for name in text.strip("[]").split(",") if name.strip()]
-
-
-def _add_fields(parser: argparse.ArgumentParser, heading: str, fields: Iterable[Field]) -> None:
-    """Options for help alone: what they say is read by `Parser.parse`."""
-    group = parser.add_argument_group(heading)
-    for field in fields:
-        text = f"{field.help} (default: {field.default})" if field.default else field.help
-        group.add_argument(
-            f"--{field.name}", metavar=field.type or "VALUE", default=argparse.SUPPRESS, help=text.replace("%", "%%")
-        )
-
-
-def _choices(kind: Class, place: str) -> list[Class]:
-    """The class that is declared at a place, whatever the classes on the way there are, if several can stand at it."""
-    first, _, rest = place.partition(".")
-    inner = kind.declared(first)
-    if inner is None:
-        return []
-    if not rest:
-        return [] if inner.is_dataclass else [inner]
-    ways = [inner] if inner.is_dataclass else list(inner.subclasses().values())
-    return [choice for way in ways for choice in _choices(way, rest)]
-
-
-def _foreign(path: str) -> Class:
-    """A class of the user's own, which may be exported from elsewhere than where it is defined."""
-    name_typed(path)
-    kind = import_name(path)
-    try:
-        return find_class(f"{kind.__module__}.{kind.__qualname__}")
-    except (AttributeError, LookupError, OSError):
-        raise InputError(f"{path} is no class whose source can be read") from None
-
-
-def _read_config(path: str | Literal[True]) -> dict[str, Any]:
-    if path is True:
-        raise InputError("--config needs the path of a file, got none")
-    try:
-        config = read_yaml(path)
-    except OSError as error:
-        raise InputError(f"cannot read the file of --config, {path}: {error.strerror}") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path} must hold settings by name, got {config!r}")
-    return config
-
-
-def _merge(data: dict[str, Any], new: dict[str, Any]) -> None:
-    """Put the settings of a file over those that are there; a class that is named replaces what is there."""
-    for name, value in new.items():
-        there = data.get(name)
-        if isinstance(there, dict) and isinstance(value, dict) and "class_path" not in value:
-            _merge(there, value)
-        else:
-            data[name] = value
-
-
-def _mapping(text: str) -> Any:
-    try:
-        return typed_names(parse_yaml(text, "a mapping"))
-    except InputError:
-        raise InputError(f"a mapping is given as YAML, such as '{{name: value}}', got {text}") from None
-
-
-def _put(data: dict[str, Any], path: list[str], value: Any) -> None:
-    """Put one flag's value in its place, below the class that is named on the way.
-
-    A class that is named anew takes nothing of the settings of the one before; the same one keeps them.
-
-    >>> data = {"method": {"class_path": "pellucid.methods.SCAAT", "init_args": {"q": 0.1}}}
-    >>> _put(data, ["method"], Text("SCAAT")), data["method"]["init_args"]
-    (None, {'q': 0.1})
-    >>> _put(data, ["method"], Text("Regular")), data
-    (None, {'method': {'class_path': 'Regular', 'init_args': {}}})
-    """
-    for part in path[:-1]:
-        inner = data.get(part)
-        if isinstance(inner, str):
-            inner = _mapping(inner) if inner.startswith("{") else {"class_path": inner, "init_args": {}}
-        data[part] = inner if isinstance(inner, dict) else {}
-        data = data[part]
-        if "class_path" in data:
-            data["init_args"] = data.get("init_args") or {}
-            data = data["init_args"]
-    name = path[-1]
-    there = data.get(name)
-    named = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.:]*", value) and value != "null"
-    if isinstance(there, dict) and named:
-        if (
-            str(there.get("class_path", value)).replace(":", ".").rpartition(".")[2]
-            == value.replace(":", ".").rpartition(".")[2]
-        ):
-            value = {"class_path": value, "init_args": there.get("init_args", {}) if "class_path" in there else there}
-        else:
-            value = {"class_path": value, "init_args": {}}
-    data[name] = value

@@ -4,8 +4,10 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from difflib import get_close_matches
 from pathlib import Path
 
+from pellucid.cli.layout import Example
 from pellucid.cli.options import Parser
 from pellucid.core.errors import InputError
 
@@ -19,12 +21,14 @@ def study(arguments: Sequence[str]) -> None:
         InputError: no such action, a mistake in its arguments, or a package that is missing.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
-        lines = "\n".join(f"  {name:<12} {summary}" for name, (summary, _) in ACTIONS.items())
-        print(f"usage: pellucid study ACTION [options]\n\nA human study, from networks to its analysis.\n\n{lines}")
+        lines = "\n".join(f"  {name:<13}{summary}" for name, (summary, _) in ACTIONS.items())
+        print(f"usage: pellucid study ACTION [options]\n\n{ABOUT}\n\nactions:\n{lines}\n\n{HOW}")
         return
     name, *rest = arguments
     if name not in ACTIONS:
-        raise InputError(f"`pellucid study` takes {', '.join(ACTIONS)}, got {name!r}")
+        close = get_close_matches(name, ACTIONS, n=1)
+        hint = f", did you mean {close[0]}?" if close else f"; there are {', '.join(ACTIONS)}"
+        raise InputError(f"unknown action {name!r} of `pellucid study`{hint}")
     try:
         ACTIONS[name][1](rest)
     except ModuleNotFoundError as error:
@@ -33,12 +37,26 @@ def study(arguments: Sequence[str]) -> None:
 
 def _new(arguments: Sequence[str]) -> None:
     parser = Parser(
-        "study new", "Make a study folder from measured run directories.", settings="pellucid.study.stimuli.New"
+        "study new",
+        "Make a study folder from measured networks.",
+        examples=(
+            ("pellucid study new runs/regular runs/scaat --images 8 --out my-study", "a study of two networks"),
+            (
+                "pellucid study new runs/regular runs/scaat --images 8 --out frozen --choose all-correct --preregister",
+                "pictures that both networks name correctly, frozen at once",
+            ),
+        ),
+        settings="pellucid.study.stimuli.New",
     )
-    parser.add_argument("run", type=Path, nargs="+", help="measured run directories; their names are the conditions")
-    parser.add_argument("--images", type=int, required=True, help="number of test images")
+    parser.add_argument(
+        "run",
+        type=Path,
+        nargs="+",
+        help="folders that `pellucid evaluate` has measured; their names are the conditions",
+    )
+    parser.add_argument("--images", type=int, required=True, help="number of test images to show")
     parser.add_argument("--out", type=Path, required=True, help="the study folder to make")
-    parser.add_argument("--preregister", action="store_true", help="freeze the study and print its hash")
+    parser.add_argument("--preregister", action="store_true", help="also freeze the study and print its hash")
     settings, parsed = parser.parse(arguments)
     from pellucid.study.folder import freeze
     from pellucid.study.outline import outline
@@ -52,7 +70,12 @@ def _new(arguments: Sequence[str]) -> None:
 
 
 def _preregister(arguments: Sequence[str]) -> None:
-    parser = _on_study("preregister", "Freeze a study and print its hash, to be written into a registration.")
+    parser = _on_study(
+        "preregister",
+        "Freeze a study and print its hash, to be written into a registration.",
+        ("pellucid study preregister my-study", "freeze the study in the folder my-study"),
+        ("pellucid study preregister studies/pilot", "freeze another one"),
+    )
     parsed = parser.parse_args(arguments)
     from pellucid.study.folder import freeze
 
@@ -60,9 +83,18 @@ def _preregister(arguments: Sequence[str]) -> None:
 
 
 def _serve(arguments: Sequence[str]) -> None:
-    parser = _on_study("serve", "Serve a study. The researcher's password is PELLUCID_STUDY_PASSWORD, or made once.")
+    parser = _on_study(
+        "serve",
+        "Serve a study to participants. The researcher's password is taken from the environment variable "
+        "PELLUCID_STUDY_PASSWORD; without it a password is made and shown once.",
+        ("pellucid study serve my-study", "on this machine alone, to try it"),
+        (
+            "pellucid study serve my-study --host 0.0.0.0 --url https://study.example.org",
+            "behind a web server that participants reach at this address",
+        ),
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
-    parser.add_argument("--port", default=8000, type=int, help="port to listen at; 0 takes a free one")
+    parser.add_argument("--port", default=8000, type=int, help="port to listen at; 0 for a free one")
     parser.add_argument("--url", help="address that participants use, such as https://study.example.org")
     parser.add_argument("--preview", action="store_true", help="try the pages; nothing is stored")
     _add_database(parser)
@@ -103,14 +135,24 @@ def _serve(arguments: Sequence[str]) -> None:
 
 
 def _simulate(arguments: Sequence[str]) -> None:
-    parser = _on_study("simulate", "Let synthetic participants take part, marked as such in the data.")
-    parser.add_argument("--participants", type=int, required=True, help="how many")
+    parser = _on_study(
+        "simulate",
+        "Let synthetic participants take part. The data says that they are synthetic.",
+        ("pellucid study simulate my-study --participants 40", "forty who see no difference"),
+        (
+            "pellucid study simulate my-study --participants 40 --effect scaat=+0.5",
+            "forty who prefer the maps of the condition scaat",
+        ),
+    )
+    parser.add_argument("--participants", type=int, required=True, help="number of participants")
     parser.add_argument(
         "--effect", action="append", default=[], metavar="CONDITION=SHIFT",
-        help="shift of a condition's ratings on the latent scale; may be given again",
+        help="how much better the maps of a condition are rated, on the latent scale; may be given again",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of the participants")
-    parser.add_argument("--through-http", action="store_true", help="through a server on this machine")
+    parser.add_argument("--seed", type=int, default=0, help="seed of their answers")
+    parser.add_argument(
+        "--through-http", action="store_true", help="let them use the web pages, through a server on this machine"
+    )
     _add_database(parser)
     parsed = parser.parse_args(arguments)
     effect = _numbers_by_name(parsed.effect, "--effect is CONDITION=SHIFT, such as scaat=+0.5")
@@ -128,7 +170,15 @@ def _simulate(arguments: Sequence[str]) -> None:
 
 
 def _backup(arguments: Sequence[str]) -> None:
-    parser = _on_study("backup", "Copy every answer into one file, also while the study is served.")
+    parser = _on_study(
+        "backup",
+        "Copy every answer into one file. The study may go on meanwhile.",
+        ("pellucid study backup my-study --out answers-monday.sqlite", "one file with all answers so far"),
+        (
+            "pellucid study backup my-study --out answers.sqlite --database postgresql://me@localhost/study",
+            "the same, where the answers are in PostgreSQL",
+        ),
+    )
     parser.add_argument("--out", type=Path, required=True, help="the file to write, such as answers-monday.sqlite")
     _add_database(parser)
     parsed = parser.parse_args(arguments)
@@ -141,9 +191,16 @@ def _backup(arguments: Sequence[str]) -> None:
 
 
 def _export(arguments: Sequence[str]) -> None:
-    parser = _on_study("export", "Write the answers as CSV and Parquet with a codebook.")
+    parser = _on_study(
+        "export",
+        "Write the answers as CSV and Parquet, with a codebook.",
+        ("pellucid study export my-study --out answers", "all tables"),
+        ("pellucid study export my-study --out shared --deidentified", "tables that may be shared"),
+    )
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
-    parser.add_argument("--deidentified", action="store_true", help="without times of day, windows and free text")
+    parser.add_argument(
+        "--deidentified", action="store_true", help="leave out times of day, window sizes and free text"
+    )
     _add_database(parser)
     parsed = parser.parse_args(arguments)
     from pellucid.study.export import write_export
@@ -156,16 +213,32 @@ def _export(arguments: Sequence[str]) -> None:
 
 
 def _analyze(arguments: Sequence[str]) -> None:
-    parser = Parser("study analyze", "Analyse an export as it was registered: a page, figures, tables, an R script.")
+    parser = Parser(
+        "study analyze",
+        "Analyse an export as it was registered. Writes a web page, figures, tables and an R script.",
+        examples=(
+            ("pellucid study analyze answers --out findings", "what was planned"),
+            (
+                "pellucid study analyze answers --out findings --equivalence trust=0.5",
+                "also a test that two conditions differ by less than half a point, marked as not planned",
+            ),
+        ),
+    )
     parser.add_argument("export", type=Path, help="the folder that `pellucid study export` wrote")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
-    parser.add_argument("--synthetic", action="store_true", help="accept simulated raters; everything says SYNTHETIC")
     parser.add_argument(
-        "--test", action="append", default=[], metavar="QUESTION", help="test that was not planned; may be given again"
+        "--synthetic", action="store_true", help="accept synthetic participants; every page says SYNTHETIC"
+    )
+    parser.add_argument(
+        "--test",
+        action="append",
+        default=[],
+        metavar="QUESTION",
+        help="also test a question that was not planned; may be given again",
     )
     parser.add_argument(
         "--equivalence", action="append", default=[], metavar="QUESTION=POINTS",
-        help="equivalence test that was not planned, with its margin; may be given again",
+        help="also test equivalence within a margin that was not planned; may be given again",
     )  # fmt: skip
     parsed = parser.parse_args(arguments)
     bounds = _numbers_by_name(parsed.equivalence, "--equivalence is QUESTION=POINTS, such as trust=0.5")
@@ -174,8 +247,8 @@ def _analyze(arguments: Sequence[str]) -> None:
     print(write_findings(parsed.export, parsed.out, synthetic=parsed.synthetic, extra=parsed.test, bounds=bounds))
 
 
-def _on_study(action: str, description: str) -> Parser:
-    parser = Parser(f"study {action}", description)
+def _on_study(action: str, description: str, *examples: Example) -> Parser:
+    parser = Parser(f"study {action}", description, examples=examples)
     parser.add_argument("study", type=Path, help="the study folder")
     return parser
 
@@ -184,6 +257,7 @@ def _add_database(parser: Parser) -> None:
     parser.add_argument(
         "--database",
         default=os.environ.get("PELLUCID_STUDY_DATABASE"),
+        metavar="URL",
         help="postgresql://USER@HOST/NAME or sqlite:///FILE; by default answers.sqlite in the study folder",
     )
 
@@ -199,12 +273,14 @@ def _numbers_by_name(given: Sequence[str], form: str) -> dict[str, float]:
     return numbers
 
 
+ABOUT = "Ask people about maps: make a study, serve it, and analyse the answers."
+HOW = "`pellucid study ACTION --help` shows the options of an action, and examples."
 ACTIONS = {
     "new": ("make a study folder from measured runs", _new),
-    "preregister": ("freeze a study and print its hash", _preregister),
+    "preregister": ("freeze the study and print its hash", _preregister),
     "serve": ("serve it to participants", _serve),
     "simulate": ("let synthetic participants take part", _simulate),
-    "backup": ("copy the answers into one file, also while it is served", _backup),
+    "backup": ("copy all answers into one file, also while it is served", _backup),
     "export": ("write the answers as tables", _export),
-    "analyze": ("analyse them as it was registered", _analyze),
+    "analyze": ("analyse the answers as it was registered", _analyze),
 }

@@ -12,18 +12,39 @@ from pellucid.core.errors import InputError
 
 __all__ = ["train"]
 
+EXAMPLES = (
+    ("pellucid train runs/regular", "a LeNet-5 on Fashion-MNIST, trained in the usual way"),
+    (
+        "pellucid train runs/scaat --method SCAAT --method.attack.eps 8/255",
+        "the same network, trained so that pixels its map calls irrelevant do not matter",
+    ),
+    (
+        "pellucid train runs/mine --dataset.name folder --dataset.path photos --dataset.size 96 "
+        "--network.name timm:resnet18",
+        "a ResNet-18 on your own pictures, in photos/CLASS/*",
+    ),
+)
+
 
 def train(arguments: Sequence[str]) -> None:
     """Train one network into a run directory."""
-    parser = Parser("train", "Train one network into a run directory.", settings="pellucid.Experiment", config=True)
-    parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
-    parser.add_argument("--resume", action="store_true", help="continue the run that the directory holds")
-    parser.add_argument(
-        "--preset",
-        help="trustworthy, truest, robust or fast: method, activation and smoothing found for images of this size",
+    parser = Parser(
+        "train",
+        "Train one network into a run directory.",
+        examples=EXAMPLES,
+        settings="pellucid.Experiment",
+        config=True,
     )
-    parser.add_argument("--log", help="tensorboard, csv or wandb: where numbers go while it trains")
-    parser.add_argument("--snapshots", default=0, type=int, help="epochs between two snapshots of the maps; 0 for none")
+    parser.add_argument("run", type=Path, help="folder to write; its name is the name of the run")
+    parser.add_argument("--resume", action="store_true", help="continue the training that the folder holds")
+    parser.add_argument(
+        "--preset", metavar="trustworthy|truest|robust|fast",
+        help="take the method, activation and smoothing that a search found for images of this size",
+    )  # fmt: skip
+    parser.add_argument(
+        "--log", metavar="tensorboard|csv|wandb", help="also write the numbers of the training there while it runs"
+    )
+    parser.add_argument("--snapshots", default=0, type=int, help="keep some maps every N epochs; 0 for never")
     add_engine(parser)
     experiment, parsed = parser.parse(arguments, underneath=_preset)
     from pellucid.runs.directory import RunDirectory

@@ -11,7 +11,15 @@ def tune(arguments: Sequence[str]) -> None:
     """Tune a pretrained network on photographs and say whether it was worth it."""
     parser = Parser(
         "tune",
-        "Tune a pretrained network on your photographs, beside a control; the same command continues what was stopped.",
+        "Fine-tune a pretrained network on your photographs, once with a method for better maps and once without, and "
+        "say whether it was worth it. The same command continues what was interrupted.",
+        examples=(
+            ("pellucid tune photos --network timm:resnet18", "the default preset for a ResNet-18"),
+            (
+                "pellucid tune photos --network timm:vit_tiny_patch16_224 --minutes 60 --out runs/vit",
+                "a transformer, in about an hour",
+            ),
+        ),
         settings="pellucid.tuning.plan.Tune",
     )
     parser.add_argument("photos", help="folder of the photographs: PHOTOS/CLASS/*, or PHOTOS/train/CLASS/*")
@@ -23,8 +31,15 @@ def tune(arguments: Sequence[str]) -> None:
 
 def presets(arguments: Sequence[str]) -> None:
     """Tell the presets and what they rest on."""
-    parser = Parser("presets", "The presets of train and tune: what each is made of, and what it rests on.")
-    parser.add_argument("--format", default="text", help="text or json")
+    parser = Parser(
+        "presets",
+        "List the presets of `pellucid train` and `pellucid tune`: what each is made of, and the evidence for it.",
+        examples=(
+            ("pellucid presets", "the list"),
+            ("pellucid presets --format json", "the same, for a program"),
+        ),
+    )
+    parser.add_argument("--format", default="text", metavar="text|json", help="how to write the list")
     parsed = parser.parse_args(list(arguments))
     from pellucid.tuning.presets_table import table
 

@@ -186,8 +186,9 @@ def _class(path: str, options: tuple[Any, ...], classes: list[type], where: str,
     if "." not in path and ":" not in path:
         if not any(inspect.isabstract(kind) for kind in classes):
             raise InputError(f"{where} must be {accepted((), classes, [])}, got {path!r}")
-        close = get_close_matches(path, known, n=1)
-        hint = f", did you mean {close[0]}?" if close else ""
+        lower = {name.lower(): name for name in known}
+        close = get_close_matches(path.lower(), lower, n=1)
+        hint = f", did you mean {lower[close[0]]}?" if close else ""
         raise InputError(
             f"{where} must be one of {', '.join(known)} or the import path of another {public_name(classes[0])}, "
             f"got {path!r}{hint}"

@@ -6,9 +6,9 @@ from itertools import count
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from pellucid.core.files import check_writable
+from pellucid.core.progress import Progress
 from pellucid.data import load
 from pellucid.leaderboard.boards import board
 from pellucid.leaderboard.entries import entries_of
@@ -16,7 +16,7 @@ from pellucid.leaderboard.page import page
 from pellucid.leaderboard.plan import Leaderboard
 from pellucid.leaderboard.rows import summarise
 from pellucid.papers.reproduce import build_each, refuse_fewer_seeds, write
-from pellucid.papers.stages import Stage, finished
+from pellucid.papers.stages import Stage, carried_out, jobs_of
 from pellucid.runs.directory import Run, RunDirectory, read_run
 from pellucid.runs.environment import environment
 from pellucid.runs.evaluation import Evaluation
@@ -54,15 +54,11 @@ def leaderboard(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     return [write(result, page(result), plan.file), file]
 
 
-def carry_out(plan: Leaderboard, stages: Iterable[Stage], *, progress: bool) -> None:
-    """Train and measure each network, with a bar over them."""
+def carry_out(plan: Leaderboard, stages: Iterable[Stage], *, progress: bool, later: int = 0) -> None:
+    """Train and measure each network, and say how long the rest will take, with those that come later."""
     every = list(stages)
-    with tqdm(
-        total=len(every), desc=plan.name, unit="network", dynamic_ncols=True, disable=None if progress else True
-    ) as bar:
-        for stage in finished(every, plan.jobs):
-            bar.set_postfix_str("/".join(stage.run.parts[-2:]))
-            bar.update()
+    with Progress(plan.name, jobs_of(every), shown=progress, foreseen=later) as told:
+        carried_out(every, told, plan.jobs)
 
 
 def stages_of(plan: Leaderboard) -> list[Stage]:

@@ -80,7 +80,9 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     searched = [one for one in entries_of(plan) if one.kind != "ours"]
     trials = {f"{one.name}{_suffix(chosen)}": (one, chosen) for one in searched for chosen in one.grid[plan.family]}
     trained = {name: one.make(at, chosen) for name, (one, chosen) in trials.items()}
-    runs = _measured(plan, at, trained, "search", progress=progress)
+    preset_too = not plan.only or "trustworthy" in plan.only
+    later = len(_tried(plan)) if preset_too else 0
+    runs = _measured(plan, at, trained, "search", progress=progress, later=later)
     rows = [_row(name, chosen, runs[name], entry=one) for name, (one, chosen) in trials.items()]
     regular = next(row for row in rows if row["entry"] == "regular")
     chosen = {
@@ -94,7 +96,7 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     compositions: list[dict[str, Any]] = []
     found: dict[str, Any] | None = None
     named: dict[str, Any] = {}
-    if not plan.only or "trustworthy" in plan.only:
+    if preset_too:
         compositions, more_runs = _compositions(plan, at, progress=progress)
         runs |= more_runs
         found = winner(compositions[1:], compositions[0])
@@ -156,9 +158,7 @@ def _compositions(
     plan: Leaderboard, at: Setting, *, progress: bool
 ) -> tuple[list[dict[str, Any]], dict[str, list[Run]]]:
     """The rows of all compositions, and their runs."""
-    tried = [Composition(), *candidates(plan.family)]  # the first is regular training
-    if plan.scale == "smoke":
-        tried = tried[:SMOKE_CANDIDATES]
+    tried = _tried(plan)
     share = CURVE_IMAGES / at.evaluation.images
     noise, _ = curves(board(plan).evaluation)
     faithful = SomeImages(of=noise, share=share) if share < 1 else noise
@@ -168,8 +168,20 @@ def _compositions(
     return [_row(one.name, one.chosen, runs[one.name]) for one in tried], runs
 
 
+def _tried(plan: Leaderboard) -> list[Composition]:
+    """The compositions that may become the preset; the first is regular training."""
+    tried = [Composition(), *candidates(plan.family)]
+    return tried[:SMOKE_CANDIDATES] if plan.scale == "smoke" else tried
+
+
 def _measured(
-    plan: Leaderboard, at: Setting, experiments: Mapping[str, Experiment], folder: str, *, progress: bool
+    plan: Leaderboard,
+    at: Setting,
+    experiments: Mapping[str, Experiment],
+    folder: str,
+    *,
+    progress: bool,
+    later: int = 0,
 ) -> dict[str, list[Run]]:
     """Every experiment under every seed of the search, trained and measured where that is not done yet."""
     hidden = replace(plan, out=plan.out / folder)
@@ -180,7 +192,12 @@ def _measured(
         ]
         for name, experiment in experiments.items()
     }  # fmt: skip
-    carry_out(plan, [stage for seeds in stages.values() for stage in seeds], progress=progress)
+    carry_out(
+        plan,
+        [stage for seeds in stages.values() for stage in seeds],
+        progress=progress,
+        later=later * len(_seeds(plan)),
+    )
     return {name: [read_run(stage.run) for stage in seeds] for name, seeds in stages.items()}
 
 

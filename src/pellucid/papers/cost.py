@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from pellucid.core.progress import duration
 from pellucid.data import Dataset, load
 from pellucid.methods.objective import Objective
 from pellucid.papers.stages import Stage
-from pellucid.runs.budget import duration
 from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.settings import Experiment
 from pellucid.runs.training import build_network

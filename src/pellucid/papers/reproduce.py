@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_writable, whole_file
+from pellucid.core.progress import Progress
 from pellucid.data import load
 from pellucid.papers.cost import Cost, duration, estimated_cost
 from pellucid.papers.figures import draw
 from pellucid.papers.galleries import write_extremes
 from pellucid.papers.plan import Reproduction
 from pellucid.papers.setting import TRAINING_IMAGES
-from pellucid.papers.stages import Stage, finished, folder, stages_of
+from pellucid.papers.stages import Stage, carried_out, folder, jobs_of, stages_of
 from pellucid.papers.summary import network, summarise
 from pellucid.papers.table import table_name, tables
 from pellucid.papers.table_page import figure_file, page
@@ -53,13 +53,8 @@ def reproduce(plan: Reproduction, *, progress: bool = True) -> list[Path]:
     build_each([stage for stage in stages if not RunDirectory(stage.run).is_finished])
     facts = environment(torch.device("cpu"))  # before the tables change the working tree
     del facts["command"]  # it may hold a path of this machine; the table has one without
-    with tqdm(
-        total=len(stages), desc=f"{plan.paper}", unit="network", dynamic_ncols=True,
-        disable=None if progress else True,
-    ) as bar:  # fmt: skip
-        for stage in finished(stages, plan.jobs, plan.devices, plan.cluster):
-            bar.set_postfix_str("/".join(stage.run.parts[-2:]))
-            bar.update()
+    with Progress(plan.paper, jobs_of(stages), shown=progress) as told:
+        carried_out(stages, told, plan.jobs, plan.devices, plan.cluster)
     written_to = []
     for table in wanted:
         result = summarise(plan, table, facts)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from pellucid.core.files import check_writable
+from pellucid.core.progress import Progress
 from pellucid.data import load
 from pellucid.methods import Regular
 from pellucid.papers import pellucid as compositions
@@ -21,7 +21,7 @@ from pellucid.papers.plan import Selection, source
 from pellucid.papers.reproduce import write
 from pellucid.papers.search_page import page
 from pellucid.papers.setting import Setting, setting
-from pellucid.papers.stages import Stage, finished
+from pellucid.papers.stages import Stage, carried_out, jobs_of
 from pellucid.report.table import interval_data, summarise
 from pellucid.runs.directory import Run, read_run
 from pellucid.runs.environment import environment, told_commit
@@ -52,14 +52,12 @@ def select(plan: Selection, *, progress: bool = True) -> list[Path]:
     """
     at = _prepared(plan)
     check_writable(plan.results)
-    with tqdm(desc=plan.search, unit="network", dynamic_ncols=True, disable=None if progress else True) as bar:
+    with Progress(plan.search, [], shown=progress, foreseen=sum(_candidates(plan, at)[1].values())) as told:
 
         def measured(runs: Mapping[str, Experiment]) -> dict[str, Run]:
-            bar.total = bar.n + len(runs)
             stages = [_stage(plan, at, name, experiment) for name, experiment in runs.items()]
-            for stage in finished(stages, plan.jobs):
-                bar.set_postfix_str(stage.run.name)
-                bar.update()
+            told.more(jobs_of(stages))
+            carried_out(stages, told, plan.jobs)
             return {name: read_run(stage.run) for name, stage in zip(runs, stages, strict=True)}
 
         trace = _front(plan, at, measured) if plan.search == "pellucid" else _chosen(plan, at, measured)
@@ -198,17 +196,7 @@ def forecast(plan: Selection) -> None:
         plan: what would be chosen.
     """
     at = _prepared(plan)
-    if plan.search == "pellucid":
-        kinds = compositions.trainings(at)
-        counts = dict.fromkeys(kinds, 1)
-    else:
-        declared = grid(plan.search, at)
-        kinds = {BASELINE: replace(at.base, method=Regular())}
-        counts = {BASELINE: 1}
-        for number, title in enumerate(declared.stages):
-            methods = declared.variants(declared.start, title)
-            kinds[title] = replace(at.base, method=declared.start)
-            counts[title] = len(methods) - (number > 0)
+    kinds, counts = _candidates(plan, at)
     total = 0.0
     for name, experiment in kinds.items():
         cost = estimated_cost(_stage(plan, at, name, experiment))
@@ -221,3 +209,18 @@ def forecast(plan: Selection) -> None:
         f"{sum(counts.values())} networks; about {duration(total)} on {torch.get_num_threads()} threads, if none is "
         "there already."
     )
+
+
+def _candidates(plan: Selection, at: Setting) -> tuple[dict[str, Experiment], dict[str, int]]:
+    """A training of each kind by its name, and how many there are of it."""
+    if plan.search == "pellucid":
+        kinds = dict(compositions.trainings(at))
+        return kinds, dict.fromkeys(kinds, 1)
+    declared = grid(plan.search, at)
+    kinds = {BASELINE: replace(at.base, method=Regular())}
+    counts = {BASELINE: 1}
+    for number, title in enumerate(declared.stages):
+        methods = declared.variants(declared.start, title)
+        kinds[title] = replace(at.base, method=declared.start)
+        counts[title] = len(methods) - (number > 0)
+    return kinds, counts

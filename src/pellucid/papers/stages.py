@@ -14,15 +14,17 @@ from typing import Any
 import torch
 
 from pellucid.core.errors import InputError
+from pellucid.core.progress import Job, Progress
 from pellucid.papers.cluster import done_on_cluster
 from pellucid.papers.plan import Reproduction
 from pellucid.papers.table import Table
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.predictions import predict
 from pellucid.runs.settings import Experiment
 from pellucid.runs.training import fit
 
-__all__ = ["Stage", "finished", "folder", "stages_of"]
+__all__ = ["Stage", "carried_out", "finished", "folder", "jobs_of", "stages_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,29 @@ def finished(
             for process in set(active_children()) - others:  # each keeps where its training stands
                 process.terminate()
             raise
+
+
+def carried_out(
+    stages: Sequence[Stage], progress: Progress, jobs: int, devices: Sequence[int] = (), cluster: str | None = None
+) -> None:
+    """Train and measure networks, and say how long the rest will take.
+
+    Args:
+        stages: networks, whose jobs `jobs_of` has told to ``progress``.
+        progress: where it is said.
+        jobs: as in `finished`, as are the arguments that follow.
+        devices: numbers of the GPUs.
+        cluster: address of a Ray cluster.
+    """
+    known = dict(zip((stage.run for stage in stages), jobs_of(stages), strict=True))
+    for stage in finished(stages, jobs, devices, cluster):
+        progress.done(known[stage.run])
+
+
+def jobs_of(stages: Sequence[Stage]) -> list[Job]:
+    """The stages as jobs: trainings of one name under other seeds take as long; what is there takes no time."""
+    weights = [0.0 if RunDirectory(stage.run).is_evaluated else 1.0 for stage in stages]
+    return [Job(str(stage.run), stage.run.name, weight) for stage, weight in zip(stages, weights, strict=True)]
 
 
 def _begin(dealt: Any) -> None:

@@ -2,30 +2,36 @@
 
 import io
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from html import escape
 from itertools import groupby
 from typing import Any, Literal, get_args
 
 from pellucid.core.errors import InputError
 from pellucid.core.spreadsheet import write_row
+from pellucid.core.terminal import rendered
 from pellucid.report.caveats import merged
-from pellucid.report.measures import saliency_title, written
+from pellucid.report.cells import BESIDE, Comparison, cell, measures_shown, printable, sections_of, trained
+from pellucid.report.measures import saliency_title
+from pellucid.report.text_table import Ranks, text_table
 from pellucid.report.words import number
-from pellucid.runs.measures import Measure, ordered
-from pellucid.statistics import Interval
+from pellucid.runs.measures import Measure
 
-__all__ = ["Format", "padded", "render"]
+__all__ = ["Format", "render"]
 
-Comparison = Mapping[str, Mapping[str, Any]]
 Format = Literal["text", "csv", "latex", "markdown", "html", "json"]
 
-BESIDE = ("control", "activation", "smoothing")
-"""What a run's training may have had beside its method, None where it had not; a table need not have them all."""
 
-
-def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+def render(
+    comparison: Comparison,
+    form: Format,
+    *,
+    definitions: Mapping[str, Mapping[str, Any]] | None = None,
+    ranks: Ranks | None = None,
+    line: int | None = None,
+    styled: bool = False,
+) -> str:
     """Write a comparison in one of six forms.
 
     Args:
@@ -34,6 +40,9 @@ def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Ma
             ``html`` (tables for a page or a notebook) or ``json``.
         definitions: what `pellucid.report.table.definitions` returned, to be told below the table; in ``json`` it then
             stands beside the comparison, ``{"runs": ..., "definitions": ...}``. A CSV has no place for them.
+        ranks: for ``text``, who is among the best, as `pellucid.report.text_table.ranks` says it.
+        line: for ``text``, letters in a line; those of the terminal by default.
+        styled: for ``text``, whether the best are bold.
 
     Returns:
         The text, without a newline at its end.
@@ -41,7 +50,10 @@ def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Ma
     Raises:
         InputError: another form, or definitions in a CSV.
     """
-    writers = {"text": _text, "csv": _csv, "latex": _latex, "markdown": _markdown, "html": _html, "json": _json}
+    text = partial(text_table, ranked=ranks, line=line, styled=styled)
+    writers: dict[str, Callable[[Comparison], str]] = {
+        "text": text, "csv": _csv, "latex": _latex, "markdown": _markdown, "html": _html, "json": _json
+    }  # fmt: skip
     if form not in writers:
         raise InputError(f"format must be one of {', '.join(get_args(Format))}, got {form!r}")
     if definitions is not None and form == "csv":
@@ -55,8 +67,10 @@ def render(comparison: Comparison, form: Format, *, definitions: Mapping[str, Ma
     before = {"markdown": "- ", "latex": "% ", "html": "<p>"}.get(form, "")
     escapes: dict[str, Callable[[str], str]] = {"markdown": _escape_markdown, "html": escape}
     escaped = escapes.get(form, str)
-    lines = [escaped(_printable(line)) for line in below]
-    notes = "" if form in ("csv", "json") else "\n".join(before + line for line in lines)
+    lines = [escaped(printable(sentence)) for sentence in below]
+    if form == "text":
+        lines = [rendered(sentence, line=line) for sentence in lines]
+    notes = "" if form in ("csv", "json") else "\n".join(before + sentence for sentence in lines)
     return writers[form](comparison).rstrip("\n") + (f"\n\n{notes}" if notes else "")
 
 
@@ -87,46 +101,12 @@ def _defined(name: str, column: Mapping[str, Any]) -> str:
     return f"{name}: {column['definition']}{unit}{better}" + (f" ({notes})" if notes else "")
 
 
-def _interval(metrics: Mapping[str, Mapping[str, Any]], name: str) -> Interval | None:
-    if name not in metrics:
-        return None
-    values = metrics[name]
-    mean, low, high = (math.nan if values[key] is None else values[key] for key in ("mean", "low", "high"))
-    return Interval(mean, low, high, values["n"])
-
-
-def _measures(comparison: Comparison) -> list[Measure]:
-    """Metrics that any run has: one table for the runs, even where one was measured with fewer maps."""
-    told = {name: column for run in comparison.values() for name, column in run.get("columns", {}).items()}
-    return ordered(Measure.named(name, told.get(name)) for run in comparison.values() for name in run["metrics"])
-
-
-def _trained(run: Mapping[str, Any]) -> str:
-    return " + ".join([str(run["method"]), *(run[part] for part in BESIDE if run.get(part))])
-
-
-def _cell(metrics: Mapping[str, Mapping[str, Any]], measure: Measure) -> str:
-    interval = _interval(metrics, measure.name)
-    if interval is None or not interval.n or not math.isfinite(interval.mean):
-        return "–"
-    mean, low, high = written(interval, measure)
-    return f"{mean} [{low}, {high}]"
-
-
-def _sections(comparison: Comparison) -> dict[str | None, list[Measure]]:
-    """Measures by saliency method; None holds the accuracies, which need no map."""
-    sections: dict[str | None, list[Measure]] = {}
-    for measure in _measures(comparison):
-        sections.setdefault(measure.saliency, []).append(measure)
-    return sections
-
-
 def _json(comparison: Mapping[str, Any]) -> str:
     return json.dumps(comparison, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _csv(comparison: Comparison) -> str:
-    names = [measure.name for measure in _measures(comparison)]
+    names = [measure.name for measure in measures_shown(comparison)]
     out = io.StringIO()
     ends = ("", "_low", "_high", "_n")
     write_row(out, ["run", "method", *BESIDE, *(name + end for name in names for end in ends)])
@@ -140,42 +120,6 @@ def _csv(comparison: Comparison) -> str:
     return out.getvalue()
 
 
-def _text(comparison: Comparison, *, width: int = 100) -> str:
-    """Blocks of columns that fit ``width``: the accuracies, then the metrics of each saliency method's maps."""
-    runs = list(comparison.values())
-    keys = padded(["Run", *map(_printable, comparison)], str.ljust)
-    trained = padded(["Trained with", *(_printable(_trained(run)) for run in runs)], str.ljust)
-    blocks = []
-    for method, measures in _sections(comparison).items():
-        columns = [
-            padded([measure.head, *(_cell(run["metrics"], measure) for run in runs)], str.rjust) for measure in measures
-        ]
-        waiting = columns if method else [trained, *columns]
-        while waiting:
-            block = [keys]
-            while waiting and (
-                len(block) == 1 or len("  ".join(column[0] for column in [*block, waiting[0]])) <= width
-            ):
-                block.append(waiting.pop(0))
-            head, *lines = ("  ".join(cells).rstrip() for cells in zip(*block, strict=True))
-            rule = "─" * len("  ".join(column[0] for column in block))
-            title = [f"{saliency_title(method)} maps"] if method else []
-            blocks.append([*title, head, rule, *lines])
-    counts = sorted({values["n"] for run in runs for values in run["metrics"].values()} - {0}) or [0]
-    images = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
-    note = f"Mean [95 % interval] over {images} test images; ↑ higher is better, ↓ lower is better."
-    return "\n\n".join(["\n".join(block) for block in blocks] + [note])
-
-
-def padded(texts: Sequence[str], align: Callable[[str, int], str]) -> list[str]:
-    """Texts of one length, by ``str.ljust`` or ``str.rjust``."""
-    return [align(text, max(map(len, texts))) for text in texts]
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
 WIDE = 14
 """Columns beyond which a table of Markdown or LaTeX is cut by question."""
 
@@ -183,7 +127,7 @@ WIDE = 14
 def _tables(comparison: Comparison) -> list[tuple[str, list[Measure]]]:
     """The tables of Markdown and LaTeX, each with its title: one for each section, or several of a wide one."""
     tables = []
-    for method, whole in _sections(comparison).items():
+    for method, whole in sections_of(comparison).items():
         parts: dict[str, list[Measure]] = {}
         for measure in whole:
             parts.setdefault(measure.column.question if len(whole) > WIDE else "", []).append(measure)
@@ -199,8 +143,8 @@ def _markdown(comparison: Comparison) -> str:
         lines = [["Run", "Trained with", *(_escape_markdown(measure.head) for measure in measures)]]
         lines.append(["---", "---", *("---:" for _ in measures)])
         for key, run in comparison.items():
-            texts = [_escape_markdown(_printable(text)) for text in (key, _trained(run))]
-            lines.append([*texts, *(_cell(run["metrics"], measure) for measure in measures)])
+            texts = [_escape_markdown(printable(text)) for text in (key, trained(run))]
+            lines.append([*texts, *(cell(run["metrics"], measure) for measure in measures)])
         heading = [f"{title}\n"] if title else []
         tables.append("\n".join([*heading, *(f"| {' | '.join(cells)} |" for cells in lines)]))
     return "\n\n".join(tables)
@@ -216,11 +160,11 @@ def _html(comparison: Comparison) -> str:
         )
         rows = []
         for key, run in comparison.items():
-            cells = [f"<td>{escape(_printable(_trained(run)))}</td>"]
+            cells = [f"<td>{escape(printable(trained(run)))}</td>"]
             for measure in measures:
-                mean, _, interval = _cell(run["metrics"], measure).partition(" ")
+                mean, _, interval = cell(run["metrics"], measure).partition(" ")
                 cells.append(f"<td>{escape(mean)}{f' <small>{escape(interval)}</small>' if interval else ''}</td>")
-            rows.append(f'<tr><th scope="row">{escape(_printable(key))}</th>{"".join(cells)}</tr>')
+            rows.append(f'<tr><th scope="row">{escape(printable(key))}</th>{"".join(cells)}</tr>')
         caption = f"<caption>{escape(title)}</caption>" if title else ""
         tables.append(f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
     return "\n".join(tables)
@@ -269,10 +213,10 @@ def _latex(comparison: Comparison) -> str:
         rows = []
         for key, run in comparison.items():
             means, intervals = zip(
-                *(_cell(run["metrics"], measure).partition(" ")[::2] for measure in measures), strict=True
+                *(cell(run["metrics"], measure).partition(" ")[::2] for measure in measures), strict=True
             )
             small = [rf"{{\scriptsize {_escape_latex(interval)}}}" if interval else "" for interval in intervals]
-            texts = [_escape_latex(_printable(text)) for text in (key, _trained(run))]
+            texts = [_escape_latex(printable(text)) for text in (key, trained(run))]
             rows.append(_latex_row([*texts, *map(_escape_latex, means)]))
             rows += [_latex_row(["", "", *small]), r"\addlinespace[2pt]"] if any(intervals) else []
         lines = [

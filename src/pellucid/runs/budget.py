@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from pellucid.core.progress import duration
 from pellucid.core.types import Image, Label
 from pellucid.data import Dataset
 from pellucid.data.splits import Truth
@@ -27,7 +28,6 @@ __all__ = [
     "Cost",
     "cost_of",
     "could_be_planned",
-    "duration",
     "estimate",
     "leaner",
     "planned",
@@ -299,14 +299,3 @@ def estimate(asked: "Evaluation", made: "Evaluation", *, seconds: float, size: i
     left_out += [f"{name.replace('_', ' ')} maps" for name in asked.methods() if name not in made.methods()]
     left_out += ["the attack"] if made.metrics != asked.metrics else []
     return sentence + (f"; left out to fit: {', '.join(left_out)}" if left_out else "")
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, as people say them.
-
-    >>> duration(59), duration(300), duration(7200)
-    ('59 s', '5 min', '2.0 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

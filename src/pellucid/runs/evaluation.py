@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from pellucid.config import ImportPath, read_config, read_yaml, to_config, write_yaml
@@ -34,6 +33,7 @@ from pellucid.runs.budget import could_be_planned, fitted
 from pellucid.runs.directory import RunDirectory, read_run
 from pellucid.runs.engine import launch, make_fabric
 from pellucid.runs.environment import tell_changed_machine
+from pellucid.runs.fabric import Fabric
 from pellucid.runs.given import Given, given
 from pellucid.runs.lock import working_on
 from pellucid.runs.masking import attack_caveats
@@ -45,7 +45,7 @@ from pellucid.runs.settings import read_experiment
 from pellucid.runs.trained import OtherImages, load_network, open_images, open_run
 from pellucid.saliency import Channels, Explain, as_saliency, by_name
 
-__all__ = ["Evaluation", "evaluate", "known_of", "measurement_of"]
+__all__ = ["Evaluation", "evaluate", "known_of", "measurement_of", "replaced"]
 
 SETTINGS = (
     *("fraction", "steps", "repeats", "region", "fill", "sigma", "draws", "layer"),
@@ -255,7 +255,9 @@ def evaluate(
                 remove_parts(RunDirectory(run))  # of a process that was killed when its rows were whole
             return run
         if fabric.is_global_zero:
-            _tell_replaced(RunDirectory(run), evaluation, resume)
+            there = replaced(RunDirectory(run), evaluation, resume=resume)
+            if there:
+                tell(f"note: {there}, which stay until the new ones are whole")
         work = partial(_evaluate, run=run, evaluation=evaluation, resume=resume, progress=progress, subject=subject)
         launch(fabric, work)
     if fabric.is_global_zero:
@@ -264,25 +266,27 @@ def evaluate(
     return run
 
 
-def _tell_replaced(run: RunDirectory, evaluation: Evaluation, resume: bool) -> None:
-    """Say that rows which are there will be replaced, and by what other settings."""
+def replaced(run: RunDirectory, evaluation: Evaluation, *, resume: bool = False) -> str:
+    """What an evaluation would replace, and by what other settings, as half a sentence; empty where it is nothing.
+
+    Args:
+        run: the run directory.
+        evaluation: what is asked for.
+        resume: whether rows of the same settings are kept.
+    """
     if not run.is_evaluated:
-        return
+        return ""
     try:
         count = pq.read_metadata(run.rows).num_rows
-        there = to_config(read_config(run.evaluation, Evaluation))
+        made = read_config(run.evaluation, Evaluation)
+        there, asked = to_config(made), to_config(evaluation)
     except (pa.ArrowInvalid, OSError, InputError):  # damaged, or of metrics that are not here
-        tell(f"note: {run.rows} is there and cannot be read; it is written anew")
-        return
-    asked = to_config(evaluation)
+        return f"{run.rows} is there and cannot be read"
     other = next((name for name in asked if asked[name] != there.get(name)), None)
-    if other is not None:
-        how = f"with {other} {there.get(other)} where {asked[other]} is asked for"
-    elif resume:
-        return
-    else:
-        how = "in the same way, which --resume would leave"
-    tell(f"note: {run.path} was measured before, {how}; its {count} rows stay until the new ones are whole")
+    if resume and (other is None or (evaluation.budget is not None and could_be_planned(evaluation, made))):
+        return ""
+    how = "in the same way" if other is None else f"with {other} {there.get(other)} where {asked[other]} is asked for"
+    return f"{run.path} was measured before, {how}; there are {count} rows"
 
 
 def _is_finished(run: RunDirectory, evaluation: Evaluation, subject: Given | None = None) -> bool:

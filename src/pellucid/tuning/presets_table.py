@@ -1,19 +1,20 @@
 """All presets as a table: what each is made of, and what it rests on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pellucid.core import terminal
 from pellucid.core.checks import one_of
 from pellucid.leaderboard.composition import Composition
 from pellucid.leaderboard.plan import Family
 from pellucid.leaderboard.presets import PRESETS
 from pellucid.leaderboard.settings import strengths
-from pellucid.report.formats import padded
 from pellucid.tuning.presets import SIDES, tuning_presets
 
 __all__ = ["table"]
 
+HEADS = ("preset", "for which networks and images, made of what")
 NETWORKS = {"relu": "convolutional, ReLU", "smooth": "convolutional, SiLU or GELU", "vit": "transformer"}
 SEARCHED: dict[Family, str | None] = {
     "grey": "results/raw/leaderboard-search-truth-beside.md",
@@ -34,15 +35,33 @@ def table(form: str = "text") -> str:
         InputError: another form.
 
     >>> print(table().splitlines()[0])
-    command  preset       networks                     images           made of ...
+    pellucid train --preset NAME
     """
     one_of(("text", "json"), format=form)
     rows = [*_trained(), *_tuned()]
     if form == "json":
         return json.dumps(rows, indent=2) + "\n"
-    heads = ["command", "preset", "networks", "images", "made of", "rests on"]
-    columns = [padded([head, *(str(row[head]) for row in rows)], str.ljust) for head in heads]
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True)) + "\n"
+    parts: list[terminal.Part] = []
+    for command in ("train", "tune"):
+        shown = _together(row for row in rows if row["command"] == command)
+        parts += [
+            f"pellucid {command} --preset NAME\n",
+            terminal.table(HEADS, shown),
+            "",
+        ]
+    return terminal.rendered(*parts[:-1]) + "\n"
+
+
+def _together(rows: Iterable[dict[str, Any]]) -> list[list[str]]:
+    """The cells of rows; those that differ in the images alone are one."""
+    images: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        key = tuple(str(row[name]) for name in ("preset", "networks", "made of", "rests on"))
+        images.setdefault(key, []).append(str(row["images"]))
+    return [
+        [preset, f"{networks}, {'any size' if len(of) == len(SIDES) else ', '.join(of)}\n{made} ({rests})"]
+        for (preset, networks, made, rests), of in images.items()
+    ]
 
 
 def _trained() -> Iterator[dict[str, Any]]:

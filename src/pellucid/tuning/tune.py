@@ -12,13 +12,13 @@ from torch import nn
 from pellucid.config import read_config, to_config, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_writable, whole_file
+from pellucid.core.progress import duration
 from pellucid.data import Dataset, load
 from pellucid.data.headers import sift
 from pellucid.data.walk import files_below
 from pellucid.models import Network
 from pellucid.models.preprocessing import preprocessing_of
 from pellucid.report import write_picture, write_report
-from pellucid.runs.budget import duration
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.fine_tuning import FineTuning
 from pellucid.runs.lock import working_on
