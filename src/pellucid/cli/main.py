@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pellucid import __version__
 from pellucid.cli.endings import discard_output, out_of_memory, stopping_signals, usable_streams
+from pellucid.core.cores import sleep_while_waiting
 from pellucid.core.errors import InputError
 
 __all__ = ["COMMANDS", "main"]
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _overview().print_help()
         return 0
     usable_streams()
+    sleep_while_waiting()  # before a command imports torch
     try:
         with stopping_signals():
             if name != arguments[0]:

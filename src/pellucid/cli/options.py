@@ -206,6 +206,9 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--devices", default="1", help="number of processes on this machine, or auto")
     parser.add_argument("--num-nodes", default=1, type=int, help="number of machines")
     parser.add_argument("--strategy", default="auto", help="auto, ddp, ddp_spawn or ddp_fork")
+    parser.add_argument(
+        "--threads", type=int, help="of each process; as many as the network has work for and cores are free by default"
+    )
 
 
 def engine(parsed: Any) -> dict[str, Any]:
@@ -218,6 +221,7 @@ def engine(parsed: Any) -> dict[str, Any]:
         "devices": devices if devices == "auto" else int(devices),
         "num_nodes": parsed.num_nodes,
         "strategy": parsed.strategy,
+        "threads": parsed.threads,
     }
 
 

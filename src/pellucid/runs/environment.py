@@ -94,23 +94,16 @@ def _changes(recorded: Mapping[str, Any], device: torch.device) -> list[tuple[st
         "Python": recorded.get("python"),
         **(packages if isinstance(packages, Mapping) else {}),
         "device": str(recorded.get("device") or "").partition(":")[0] or None,
-        "threads": recorded.get("threads"),
     }
     now = {
         "pellucid": __version__,
         "Python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
         "device": device.type,
-        "threads": torch.get_num_threads(),
     }
 
-    def words(name: str, value: object) -> str:
-        if name == "threads":
-            return "1 thread" if value == 1 else f"{value} threads"
-        return f"{name} {value}"
-
     return [
-        (words(name, then[name]), words(name, value))
+        (f"{name} {then[name]}", f"{name} {value}")
         for name, value in now.items()
         if then.get(name) is not None and value is not None and str(then[name]) != str(value)
     ]

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from pellucid.config import to_config
+from pellucid.core.cores import check_threads
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating, wake
 from pellucid.core.randomness import fork
@@ -41,6 +42,7 @@ from pellucid.runs.lock import working_on
 from pellucid.runs.provenance import ended
 from pellucid.runs.selection import moving_average, selection_of
 from pellucid.runs.settings import Experiment, read_experiment
+from pellucid.runs.threads import recorded_threads, settle_threads, threads_kept
 from pellucid.runs.trained import beside_training, build_network, facts_of, load_network
 
 __all__ = [
@@ -71,6 +73,7 @@ def fit(
     progress: bool = True,
     log: Log | None = None,
     snapshots: int = 0,
+    threads: int | None = None,
 ) -> Path:
     """Train and leave a run directory.
 
@@ -97,6 +100,9 @@ def fit(
             folder ``log``, or ``wandb``; nowhere by default.
         snapshots: epochs between two snapshots of the maps of a few fixed images (validation images where there are
             any), which the report shows; 0, the default, for none.
+        threads: of this process, for a network on a CPU. None: as many as the network has work for and the machine
+            has cores that nobody else is using, or what ``OMP_NUM_THREADS`` says; a run that is continued keeps the
+            number that it was begun with. Another number changes results by no more than rounding.
 
     Returns:
         The run directory.
@@ -110,19 +116,22 @@ def fit(
     if not isinstance(experiment, Experiment):
         raise InputError(f"experiment must be a pellucid.Experiment, got {experiment!r}")
     to_config(experiment)  # refuses what no file can name before anything is trained
+    check_threads(threads)
     if snapshots < 0:
         raise InputError(f"snapshots must be the epochs between two, or 0 for none, got {snapshots}")
     loggers = make_loggers(log, directory)
     if _is_done(experiment, directory, resume):
         return directory.path
     fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision, loggers=loggers)
-    with working_on(directory.path) if fabric.is_global_zero else nullcontext():
+    with threads_kept(), working_on(directory.path) if fabric.is_global_zero else nullcontext():
         if _is_done(experiment, directory, resume):  # asked once more, as nobody else changes it from here on
             return directory.path
         if experiment.epochs == 0:
             launch(fabric, partial(_leave_as_given, experiment=experiment, directory=directory))
             return directory.path
-        work = partial(_fit, experiment=experiment, directory=directory, progress=progress, snapshots=snapshots)
+        work = partial(
+            _fit, experiment=experiment, directory=directory, progress=progress, snapshots=snapshots, threads=threads
+        )
         launch(fabric, work)
         if not directory.weights.exists():  # a spawned process was stopped, which its parent is not told
             raise Interrupted("SIGTERM")
@@ -203,7 +212,9 @@ def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirect
     fabric.barrier()
 
 
-def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progress: bool, snapshots: int) -> None:
+def _fit(
+    fabric: Fabric, experiment: Experiment, directory: RunDirectory, progress: bool, snapshots: int, threads: int | None
+) -> None:
     train = load(experiment.dataset, "train")
     validation, *tested = beside_training(experiment.dataset)
     tuning = experiment.fine_tuning or FROM_THE_BEGINNING
@@ -212,6 +223,9 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
     model = build_network(experiment, train)
     wake(model)
     freeze(model, tuning)
+    if fabric.device.type == "cpu" and fabric.world_size == 1:  # Fabric deals the cores to several processes
+        known = threads or recorded_threads(directory.environment)
+        settle_threads(model, train.shape, experiment.batch_size, asked=known)
     if progress and fabric.is_global_zero and experiment.smoothing is not None:
         print(f"{directory.path.name}: {smoothing_words(model)}", file=sys.stderr)
 
