@@ -8,6 +8,9 @@ import tempfile
 
 # Before NumPy and torch are imported, and for the processes that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
+# What is compiled once, the asserts that pytest rewrites too, is read by every later process.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # What tests have named is theirs alone, and gone with them.
 os.environ["PELLUCID_STATE"] = tempfile.mkdtemp(prefix="pellucid-state-")
 

@@ -143,7 +143,7 @@ def child() -> None:
     from pellucid.runs.threads import settle_threads
 
     network, shape = NETWORKS["LeNet-5, 1×28×28"]
-    settle_threads(build(network, classes=10, shape=shape), shape, 128)
+    settle_threads(build(network, classes=10, shape=shape, mean=(0.5,), std=(0.5,)), shape, 128)
     work = steps(network, shape, 128, torch.device("cpu"))["AT, PGD-4"]
     with suppress(BrokenPipeError):
         for line in sys.stdin:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from lightning_fabric import Fabric
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -23,6 +22,7 @@ from pellucid.methods.objective import Objective
 from pellucid.runs.digests import MARK, check_digest, digested_file
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.environment import tell_changed_machine
+from pellucid.runs.fabric import Fabric
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.observations import write_extremes, write_snapshot
 from pellucid.runs.per_sample import append_epoch

@@ -10,13 +10,6 @@ from typing import Any, Literal, cast, get_args
 
 import torch
 import torch.distributed as dist
-from lightning_fabric import Fabric
-from lightning_fabric.loggers.csv_logs import CSVLogger
-from lightning_fabric.loggers.logger import Logger
-from lightning_fabric.loggers.tensorboard import TensorBoardLogger
-from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 from tqdm import tqdm
@@ -25,6 +18,15 @@ from pellucid.config.trusted import carried
 from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.runs.directory import RunDirectory
+from pellucid.runs.fabric import (
+    ClusterEnvironment,
+    CSVLogger,
+    Fabric,
+    LightningEnvironment,
+    Logger,
+    MisconfigurationException,
+    TensorBoardLogger,
+)
 from pellucid.runs.launcher import MARKERS, Launcher, launcher
 
 __all__ = [

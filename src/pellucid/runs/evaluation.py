@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from pellucid.config import ImportPath, read_config, read_yaml, to_config, write_yaml
@@ -35,6 +34,7 @@ from pellucid.runs.budget import could_be_planned, fitted
 from pellucid.runs.directory import RunDirectory, read_run
 from pellucid.runs.engine import launch, make_fabric
 from pellucid.runs.environment import tell_changed_machine
+from pellucid.runs.fabric import Fabric
 from pellucid.runs.given import Given, given
 from pellucid.runs.lock import working_on
 from pellucid.runs.masking import attack_caveats

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from lightning_fabric import Fabric
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -23,6 +22,7 @@ from pellucid.data.fingerprint import pixels_of
 from pellucid.runs.digests import digest_of, digested_file
 from pellucid.runs.directory import EVALUATION, WEIGHTS, RunDirectory
 from pellucid.runs.engine import progress_bar
+from pellucid.runs.fabric import Fabric
 from pellucid.runs.measurement import Measurement
 
 if TYPE_CHECKING:

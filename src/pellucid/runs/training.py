@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from pellucid.config import to_config
@@ -36,6 +35,7 @@ from pellucid.runs.engine import (
     progress_bar,
     stop_signals,
 )
+from pellucid.runs.fabric import Fabric
 from pellucid.runs.fine_tuning import FineTuning, weights_of_classes
 from pellucid.runs.layers import freeze, only_head, parameter_groups, what_trains
 from pellucid.runs.lock import working_on
