@@ -14,8 +14,8 @@ sys.dont_write_bytecode = False
 # What tests have named is theirs alone, and gone with them.
 os.environ["PELLUCID_STATE"] = tempfile.mkdtemp(prefix="pellucid-state-")
 
-import numpy as np
-import pytest
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 
 
 def _seed() -> None:

@@ -400,13 +400,14 @@ def test_a_picture_that_is_damaged_later_is_named_wherever_it_is_decoded(tmp_pat
         list(loader.epoch(0))
 
 
-def test_streamed_batches_are_those_held_in_memory_in_every_epoch(tmp_path, monkeypatch):
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_streamed_batches_are_those_held_in_memory_in_every_epoch(tmp_path, monkeypatch, workers):
     write(tmp_path, n=9, size=(15, 11))
     choice = data(tmp_path, size=10, validation=4)
     settings = {"batch_size": 4, "shuffle": True, "seed": 0, "drop_last": False, "augmentation": "default"}
     held = Loader(load(choice, "train"), **settings)
     monkeypatch.setattr(pellucid.data.dataset, "FITS", 0)
-    streamed = Loader(load(choice, "train"), workers=2, **settings)
+    streamed = Loader(load(choice, "train"), workers=workers, **settings)
     for epoch in range(2):
         for a, b in zip(held.epoch(epoch), streamed.epoch(epoch), strict=True):
             assert all(torch.equal(left, right) for left, right in zip(a[:3], b[:3], strict=True))

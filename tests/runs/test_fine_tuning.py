@@ -344,6 +344,7 @@ def test_interrupted_runs_end_with_the_same_bits(tmp_path, monkeypatch):
     assert rows(tmp_path / "whole") == rows(cut)
 
 
+@pytest.mark.slow
 def test_two_processes_fine_tune_as_one(tmp_path):
     """Without BatchNorm, two processes with half of each batch do what one does with all of it."""
     settings = WHOLE | {"method": Regular(), "epochs": 2}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def environment(device: torch.device, *, processes: int = 1) -> dict[str, Any]:
     >>> environment(torch.device("cpu"))["device"]
     'cpu'
     """
-    commit, dirty = _commit(Path(__file__).parent)
+    commit, dirty = _own_commit()
     return {
         "pellucid": __version__,
         "commit": commit,
@@ -124,6 +125,12 @@ def _cpu() -> str:
     except OSError:
         pass  # not Linux
     return platform.processor() or platform.machine()
+
+
+@cache
+def _own_commit() -> tuple[str | None, bool | None]:
+    """What `_commit` says of this package when it is first asked: what this process has loaded does not change."""
+    return _commit(Path(__file__).parent)
 
 
 def _commit(folder: Path) -> tuple[str | None, bool | None]:
