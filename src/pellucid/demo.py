@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pellucid.attacks import PGD, fgsm
+from pellucid.core.checks import at_least
+from pellucid.core.cores import usable_cores
 from pellucid.data import Data
 from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import SCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
 from pellucid.models import Network
+from pellucid.papers.stages import Stage, finished, usual_jobs
 from pellucid.report import compare, read_runs, render, write_picture, write_report
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.settings import Experiment
@@ -25,11 +28,16 @@ class Demo:
         out: folder of the run directories and the report; ``runs/demo``, or ``runs/demo-quick``, by default.
         quick: a tenth of the training images and fewer measured ones: about a minute, for a first look only.
         seed: of everything.
+        jobs: trainings at once, each with its share of the cores. None: one on each free core.
     """
 
     out: Path | None = None
     quick: bool = False
     seed: int = 0
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least(1, jobs=self.jobs)
 
 
 def experiments(choice: Demo | None = None) -> dict[str, Experiment]:
@@ -74,11 +82,22 @@ def demo(choice: Demo | None = None, *, say: Callable[[str], None] = print) -> P
     measured = Evaluation(images=100 if choice.quick else 1000, seed=choice.seed)
     runs = experiments(choice)
     say(f"{len(runs)} networks, each trained on Fashion-MNIST and measured on {measured.images} test images.")
-    for number, (name, experiment) in enumerate(runs.items(), start=1):
-        run = out / name
-        say(f"{number}/{len(runs)} {name}: {type(experiment.method).__name__}" + _also(experiment))
-        fit(experiment, run, resume=True)
-        evaluate(run, measured, resume=True)
+    stages = [
+        Stage(run=out / name, experiment=experiment, evaluation=measured, classified=False)
+        for name, experiment in runs.items()
+    ]
+    jobs = usual_jobs(stages) if choice.jobs is None else choice.jobs
+    if jobs > 1:
+        cores = max(1, usable_cores() // jobs)
+        say(f"{jobs} networks are trained at once, each on {cores} core" + "s" * (cores > 1) + ".")
+        for number, stage in enumerate(finished(stages, jobs), start=1):
+            say(f"{number}/{len(runs)} {stage.run.name}: trained and measured")
+    else:
+        for number, (name, experiment) in enumerate(runs.items(), start=1):
+            run = out / name
+            say(f"{number}/{len(runs)} {name}: {type(experiment.method).__name__}" + _also(experiment))
+            fit(experiment, run, resume=True)
+            evaluate(run, measured, resume=True)
     done = [out / name for name in runs]
     report = write_report(done, out / "report.html")
     write_picture(done, out / "maps.png")
