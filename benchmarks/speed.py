@@ -29,6 +29,7 @@ __all__ = ["GROUPS", "Row", "interleaved", "row_of"]
 
 GROUPS = {
     "neighbour": "A good neighbour: a training beside busy processes",
+    "data": "The data path: pictures into batches",
 }
 """Groups in the order of the page, each a module ``speed_NAME``."""
 

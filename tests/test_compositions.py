@@ -62,7 +62,7 @@ PENALTIES = {
 FILTERS = [None, "gaussian", "mean", "median", "non-local", "none"]
 NETWORKS = {
     "lenet5": (Network(name="lenet5"), "relu1", 1),
-    "resnet18": (Network(name="resnet18", options={"width": 8}), "layer1", 3),
+    "resnet18": (Network(name="resnet18", options={"width": 4}), "layer1", 3),
     "vgg16": (Network(name="vgg16", options={"width": 4}), "features.4", 3),
     "own": (Network(name="own_network_of_a_user:Small", options={"width": 6}), "stage.0", 3),
 }

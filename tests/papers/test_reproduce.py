@@ -145,6 +145,7 @@ def test_several_trainings_stop_at_once_and_keep_where_they_stand(
         until(lambda: len(list(runs.glob("*/experiment.yaml"))) == 2, process)
         (os.killpg if group else os.kill)(process.pid, number)
         _, said = process.communicate(timeout=60)
+        until(lambda: len(list(runs.glob("*/state.pt"))) == 2, seconds=60)  # they end a moment after their parent
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # a test that fails leaves no training behind

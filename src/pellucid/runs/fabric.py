@@ -1,12 +1,9 @@
-"""Lightning Fabric, imported without torchmetrics, of which it asks nothing but the version.
+"""Lightning Fabric, imported without the whole of torchmetrics."""
 
-Importing torchmetrics brings its text models with it, and takes longer than all of torch.
-"""
-
-import importlib.metadata
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 __all__ = [
@@ -17,38 +14,35 @@ __all__ = [
     "Logger",
     "MisconfigurationException",
     "TensorBoardLogger",
-    "known_by_version",
 ]
 
 
 @contextmanager
-def known_by_version(package: str) -> Iterator[None]:
-    """A package that is installed and not imported yet has nothing but its version inside the block.
+def _torchmetrics_by_its_version() -> Iterator[None]:
+    """Let what is imported in the block learn torchmetrics' version, which is all that Fabric asks of it, and no more.
 
-    Args:
-        package: its name.
-
-    >>> with known_by_version("torchmetrics"):
-    ...     import torchmetrics
+    Fabric imports torchmetrics to read its version, and torchmetrics imports transformers and SciPy where they are
+    installed: 2.2 s before a training takes its first step.
     """
+    name = "torchmetrics"
     try:
-        version = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        version = None
-    if version is None or package in sys.modules:
+        known = None if name in sys.modules else version(name)
+    except PackageNotFoundError:
+        known = None
+    if known is None:
         yield
         return
-    stand_in = ModuleType(package)
-    stand_in.__version__ = version  # type: ignore[attr-defined]
-    sys.modules[package] = stand_in
+    stand_in = ModuleType(name)
+    stand_in.__version__ = known  # type: ignore[attr-defined]
+    sys.modules[name] = stand_in
     try:
         yield
     finally:
-        if sys.modules.get(package) is stand_in:
-            del sys.modules[package]
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
 
 
-with known_by_version("torchmetrics"):
+with _torchmetrics_by_its_version():
     from lightning_fabric import Fabric
     from lightning_fabric.loggers.csv_logs import CSVLogger
     from lightning_fabric.loggers.logger import Logger

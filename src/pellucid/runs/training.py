@@ -57,6 +57,9 @@ __all__ = [
     "train_step",
 ]
 
+SCORED = 1000
+"""Validation images of your own that are scored after an epoch, or a quarter as many as train, if that is more."""
+
 FROM_THE_BEGINNING = FineTuning(running_statistics="all")
 """What a run goes by that says nothing of fine-tuning."""
 
@@ -81,7 +84,8 @@ def fit(
     for methods that keep numbers of every training image these numbers (SCAAT: q by epoch and index, ``q.parquet``)
     and, once finished, the weights (``model.safetensors``) and the images with the smallest and the largest such
     numbers; `RunDirectory` names every file. A checkpoint is written after every epoch and when SIGTERM or SIGINT
-    arrives; a resumed run ends with the same bits on a CPU.
+    arrives; a resumed run ends with the same bits on a CPU. After every epoch the validation images are scored: of your
+    own images at most 1,000, or a quarter as many as train if that is more, and the same ones every time.
 
     The network is put in training mode once, but for what its factory froze (`pellucid.core.modes.wake`), and a line on
     the terminal says what trains. With ``experiment.epochs`` 0 nothing does: the run is the network as it is given, so
@@ -237,6 +241,10 @@ def _fit(
             workers=experiment.dataset.workers,
         )  # fmt: skip
 
+    # Not of published sets, whose validation images are few beside those that train.
+    scored = (
+        validation if experiment.dataset.is_fixed else validation.some(max(SCORED, len(train) // 4), experiment.seed)
+    )
     batches = loader(train, shuffle=True)
     objective = Objective(
         model, experiment.method, len(train), experiment.epochs * len(batches), seed=experiment.seed, task=train.task,
@@ -300,7 +308,7 @@ def _fit(
             if len(validation):
                 classes = len(train.classes) if tuning.score == "balanced_accuracy" else None
                 with fork(experiment.seed, checkpoint.epoch, "validation", device=fabric.device):
-                    scores = validation_scores(fabric, checkpoint.network, loader(validation, shuffle=False), classes)
+                    scores = validation_scores(fabric, checkpoint.network, loader(scored, shuffle=False), classes)
             checkpoint.end_epoch(scores)
             if any_process(fabric, bool(stop)):
                 raise Interrupted(stop[0] if stop else "SIGTERM")
