@@ -30,6 +30,8 @@ __all__ = ["GROUPS", "Row", "interleaved", "row_of"]
 GROUPS = {
     "neighbour": "A good neighbour: a training beside busy processes",
     "data": "The data path: pictures into batches",
+    "program": "Commands, until they do what they are for",
+    "whole": "The demo and the quick tests",
 }
 """Groups in the order of the page, each a module ``speed_NAME``."""
 
