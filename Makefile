@@ -16,7 +16,7 @@ postgresql := postgresql=$$(scripts/postgresql) || [ -z "$$CI" ] || exit 1
 pytest := PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-lowest test-newest test-slow check format results parity bench torture clean
+.PHONY: help demo test test-python test-lowest test-newest test-slow check format results parity torture clean
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,7 @@ parity: ## results/metrics-parity.md: every measure against independent code
 	@scripts/environment parity
 	@OMP_NUM_THREADS=1 .venv-parity/bin/python benchmarks/metrics_parity.py $(ARGS)
 
+.PHONY: bench
 bench: ## results/speed.md: every target of speed with today's figure (ARGS="--only neighbour"; alone on the machine)
 	@scripts/environment test $(venv)
 	@$(data)

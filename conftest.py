@@ -1,5 +1,6 @@
 """What every test and every doctest shares: one thread, and the same random numbers whatever ran before it."""
 
+import gc
 import os
 import random
 import shutil
@@ -30,6 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take only the random order from pytest-randomly, which would seed anew for each run."""
     if hasattr(config.option, "randomly_reset_seed"):
         config.option.randomly_reset_seed = False
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every later search for garbage, which took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

@@ -49,7 +49,6 @@ def test_every_link_is_there():
     assert not [link for link in links if not (ROOT / link).exists()]
 
 
-@pytest.mark.slow
 def test_the_lines_of_python_run(tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     (tmp_path / "mine.py").write_text(code)
@@ -58,7 +57,6 @@ def test_the_lines_of_python_run(tmp_path):
     assert "SCAAT" in done.stdout and "LeRF" in done.stdout
 
 
-@pytest.mark.slow
 def test_the_commands_run_from_top_to_bottom(tmp_path):
     (block,) = [code for code in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL) if "pellucid train" in code]
     script = block.replace("pellucid ", f"{sys.executable} -m pellucid ")
