@@ -79,6 +79,12 @@ parity: ## results/metrics-parity.md: every measure against independent code
 	@scripts/environment parity
 	@OMP_NUM_THREADS=1 .venv-parity/bin/python benchmarks/metrics_parity.py $(ARGS)
 
+.PHONY: bench
+bench: ## results/speed.md: every target of speed with today's figure (ARGS="--only neighbour"; alone on the machine)
+	@scripts/environment test $(venv)
+	@$(data)
+	@$(python) benchmarks/speed.py $(ARGS)
+
 torture: ## results/reliability.md: kills, crash points, damage, races, faults, in an hour (ARGS="--minutes 5")
 	@scripts/environment test $(venv)
 	@$(data)

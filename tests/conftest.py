@@ -1,8 +1,15 @@
-"""What the tests share: hypothesis without a clock, a browser, the numbers of a page."""
+"""What the tests share: hypothesis without a clock, a browser, commands in processes, the numbers of a page."""
 
+import json
 import os
 import re
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -30,6 +37,70 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+class Command:
+    """A command of pellucid's in a process of its own, with what `subprocess.Popen` has of use."""
+
+    def __init__(self, asked: Callable[..., Any], words: tuple[str, ...], cwd: Path | None, **how: Any) -> None:
+        self._asked, self.args = asked, words
+        self._streams = [Path(tempfile.mkstemp(prefix="pellucid-")[1]) for _ in range(2)]
+        out, err = map(str, self._streams)
+        self.returncode: int | None = None
+        self.pid: int = asked(
+            start=[str(word) for word in words], cwd=str(cwd or Path.cwd()), out=out, err=err,
+            variables={**os.environ}, **how,
+        )  # fmt: skip
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._asked(poll=self.pid)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def communicate(self, timeout: float = 240) -> tuple[str, str]:
+        """What it has written to standard output and standard error, once it has ended."""
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                os.kill(self.pid, 9)
+                raise subprocess.TimeoutExpired(["pellucid", *self.args], timeout)
+            time.sleep(0.01)
+        out, err = (stream.read_text() for stream in self._streams)
+        for stream in self._streams:
+            stream.unlink()
+        return out, err
+
+
+@pytest.fixture(scope="session")
+def pellucid_process() -> Iterator[Callable[..., Command]]:
+    """Starts ``python -m pellucid`` with these words, in a process that has imported what a training imports.
+
+    ``alone`` puts it into a group of its own, and it can write no file larger than ``largest_file`` bytes. What is
+    tested of imports, of ``PYTHON`` variables or of processes that start others wants `subprocess` instead.
+    """
+    server = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "warm.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+
+    def asked(**what: Any) -> Any:
+        assert server.stdin
+        assert server.stdout
+        server.stdin.write(json.dumps(what) + "\n")
+        server.stdin.flush()
+        return json.loads(server.stdout.readline())
+
+    def start(*words: object, cwd: Path | None = None, alone: bool = False, largest_file: int | None = None) -> Command:
+        return Command(asked, tuple(map(str, words)), cwd, alone=alone, largest_file=largest_file)
+
+    with server:
+        yield start
+        assert server.stdin
+        server.stdin.close()
 
 
 @pytest.fixture(scope="session")

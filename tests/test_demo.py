@@ -10,6 +10,7 @@ import pytest
 import pellucid.demo
 from pellucid import AdversarialTraining, Data, Evaluation, InputError, Regular, SaliencyGuided, fit
 from pellucid.demo import Demo, demo, experiments
+from pellucid.papers.stages import Stage, finished
 from pellucid.report import compare, read_runs
 
 NAMES = ["regular", "at", "at-smoothing", "sgt", "scaat", "scaat-fast"]
@@ -96,3 +97,26 @@ def test_the_quick_demo_from_the_command_line(tmp_path):
         check=True,
     )
     assert set(json.loads(compared.stdout)) == set(NAMES)
+
+
+@pytest.mark.slow
+def test_two_at_once_leave_what_one_after_the_other_leaves(tmp_path):
+    """Real processes, which see nothing of what a test has patched: the settings are small by themselves."""
+    few = {name: replace(run, dataset=Data(limit=128, validation=64), epochs=1) for name, run in experiments().items()}
+    measured = Evaluation(images=10, metrics=("gini",), gallery=1)
+    stages = {
+        jobs: [
+            Stage(run=tmp_path / str(jobs) / name, experiment=few[name], evaluation=measured, classified=False)
+            for name in ("regular", "at")
+        ]
+        for jobs in (1, 2)
+    }
+    assert all(len(list(finished(stages[jobs], jobs))) == 2 for jobs in stages)
+    for one, two in zip(stages[1], stages[2], strict=True):
+        assert (one.run / "model.safetensors").read_bytes() == (two.run / "model.safetensors").read_bytes()
+        assert {file.name for file in one.run.iterdir()} == {file.name for file in two.run.iterdir()}
+
+
+def test_no_job_is_one_sentence():
+    with pytest.raises(InputError, match="^jobs must be at least 1, got 0$"):
+        Demo(jobs=0)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -180,3 +181,33 @@ class TestParity:
     def test_what_counts_as_equal(self, benchmarks, ours, theirs, passed):
         module = benchmarks("metrics_parity")
         assert module.apart(module.flat(ours), module.flat(theirs))["passed"] is passed
+
+
+def test_the_page_of_speed_says_what_its_rows_say(benchmarks):
+    speed = benchmarks("speed")
+    one = speed.row_of([1.0, 1.2, 1.1], what="a step", target=1.15, unit="×", command="python x.py")
+    many = speed.row_of([90.0], what="images", target=100.0, unit="images/s", better="higher", command="python x.py")
+    plain = speed.row_of([3.0], what="alone", target=None, unit="s", command="python x.py")
+    assert (one.figure, one.n, one.is_met) == (1.1, 3, True) and one.low < one.figure < one.high
+    assert (many.is_met, plain.is_met, plain.low) == (False, None, 3.0)
+    machine = {"cores": 2, "cpu": "c", "python": "3", "packages": {"torch": "2"}, "commit": None, "dirty": None}
+    group = {
+        "rows": [asdict(row) for row in (one, many, plain)], "tried": ["nothing"], "load": [0.1, 2.0],
+        "machine": machine | {"started": "2026-11-26T00:00:00"},
+    }  # fmt: skip
+    page = speed.page({next(iter(speed.GROUPS)): group})
+    assert "1 of 2 targets are met." in page and "load average 0.1 before and 2.0 after" in page
+    assert "| a step | ≤ 1.15 × | 1.1 [" in page and "| ≥ 100 images/s | 90 [90, 90] images/s | 1 | **no** |" in page
+
+
+def test_every_group_of_speed_has_its_module(benchmarks):
+    for name in benchmarks("speed").GROUPS:
+        module = benchmarks(f"speed_{name}")
+        assert callable(module.rows) and all(isinstance(sentence, str) for sentence in module.TRIED)
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "busy", "expected"), [(1, 2, 0, 1), (2, 2, 0, 2), (1, 2, 1, 1), (1, 2, 3, 0.5), (2, 2, 2, 1)]
+)
+def test_a_fair_share_is_that_of_one_process_among_equals(benchmarks, threads, cores, busy, expected):
+    assert benchmarks("speed_neighbour").share(threads, cores, busy) == expected

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pellucid.attacks import PGD, fgsm
+from pellucid.core.checks import at_least
+from pellucid.core.cores import usable_cores
 from pellucid.core.progress import Job, Progress
 from pellucid.core.terminal import is_styled
 from pellucid.data import Data
@@ -12,6 +14,7 @@ from pellucid.edits.smoothing import Smoothing
 from pellucid.methods import SCAAT, AdversarialTraining, Method, Regular, SaliencyGuided
 from pellucid.models import Network
 from pellucid.papers.cost import step_ratios
+from pellucid.papers.stages import Stage, finished, usual_jobs
 from pellucid.report import compare, read_runs, render, write_picture, write_report
 from pellucid.report.text_table import ranks
 from pellucid.runs.directory import RunDirectory
@@ -30,11 +33,16 @@ class Demo:
         out: folder of the run directories and the report; ``runs/demo``, or ``runs/demo-quick``, by default.
         quick: a tenth of the training images and fewer measured ones: about a minute, for a first look only.
         seed: of everything.
+        jobs: trainings at once, each with its share of the cores. None: one on each free core.
     """
 
     out: Path | None = None
     quick: bool = False
     seed: int = 0
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least(1, jobs=self.jobs)
 
 
 def experiments(choice: Demo | None = None) -> dict[str, Experiment]:
@@ -79,15 +87,29 @@ def demo(choice: Demo | None = None, *, say: Callable[[str], None] = print) -> P
     measured = Evaluation(images=100 if choice.quick else 1000, seed=choice.seed)
     runs = experiments(choice)
     say(f"{len(runs)} networks, each trained on Fashion-MNIST and measured on {measured.images} test images.")
+    stages = [
+        Stage(run=out / name, experiment=experiment, evaluation=measured, classified=False)
+        for name, experiment in runs.items()
+    ]
+    at_once = usual_jobs(stages) if choice.jobs is None else choice.jobs
     jobs = _jobs(out, runs)
-    with Progress("demo", [job for pair in jobs.values() for job in pair], of=2) as progress:
-        for number, (name, experiment) in enumerate(runs.items(), start=1):
-            run, (training, measuring) = out / name, jobs[name]
-            say(f"{number}/{len(runs)} {name}: {type(experiment.method).__name__}" + _also(experiment))
-            fit(experiment, run, resume=True)
-            progress.done(training)
-            evaluate(run, measured, resume=True)
-            progress.done(measuring)
+    if at_once > 1:
+        cores = max(1, usable_cores() // at_once)
+        say(f"{at_once} networks are trained at once, each on {cores} core" + "s" * (cores > 1) + ".")
+        whole = {name: Job(name, "network", sum(job.weight for job in pair)) for name, pair in jobs.items()}
+        with Progress("demo", list(whole.values())) as progress:
+            for number, stage in enumerate(finished(stages, at_once), start=1):
+                say(f"{number}/{len(runs)} {stage.run.name}: trained and measured")
+                progress.done(whole[stage.run.name])
+    else:
+        with Progress("demo", [job for pair in jobs.values() for job in pair], of=2) as progress:
+            for number, (name, experiment) in enumerate(runs.items(), start=1):
+                run, (training, measuring) = out / name, jobs[name]
+                say(f"{number}/{len(runs)} {name}: {type(experiment.method).__name__}" + _also(experiment))
+                fit(experiment, run, resume=True)
+                progress.done(training)
+                evaluate(run, measured, resume=True)
+                progress.done(measuring)
     done = [out / name for name in runs]
     report = write_report(done, out / "report.html")
     write_picture(done, out / "maps.png")

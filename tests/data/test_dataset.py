@@ -219,3 +219,21 @@ def test_masks_of_a_reader_are_decoded_where_they_are_looked_at():
 
     truth = Truth(Masks()).of(torch.tensor([1, 2]))
     assert truth.masks(torch.tensor([1, 0])).tolist() == [[[True, True], [True, True]], [[False] * 2, [False] * 2]]
+
+
+def test_some_images_are_the_same_ones_and_keep_what_is_known_of_them():
+    n = 20
+    images = torch.arange(n, dtype=torch.uint8)[:, None, None, None].expand(n, 1, 4, 4).contiguous()
+    masks = torch.zeros(n, 4, 4, dtype=torch.bool)
+    masks[:, 0, 0] = torch.arange(n) % 2 == 0
+    labels, names = torch.arange(n) % 3, {"camera": tuple(map(str, range(n)))}
+    whole = Dataset(
+        "d", "validation", ("a", "b", "c"), (1, 4, 4), labels, images, images, truth=Truth(masks), columns=names
+    )
+    few = whole.some(7, seed=1)
+    rows = few.take(range(7))[:, 0, 0, 0].long()
+    assert len(few) == len(set(rows.tolist())) == 7 and rows.tolist() == sorted(rows.tolist())
+    assert torch.equal(few.labels, labels[rows]) and few.columns["camera"] == tuple(map(str, rows.tolist()))
+    assert torch.equal(few.truth_of(range(7)).mask, masks[rows])
+    assert torch.equal(few.take(range(7)), whole.some(7, seed=1).take(range(7)))
+    assert whole.some(n, seed=1) is whole

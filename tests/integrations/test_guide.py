@@ -10,6 +10,7 @@ import pytest
 GUIDE = (Path(__file__).parents[2] / "docs" / "integrations.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_code_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
     assert len(blocks) == 6

@@ -5,10 +5,14 @@ import sys
 from importlib import import_module
 
 import pytest
+import torch
 
+import pellucid.runs.threads
+from pellucid import Data, Evaluation, Experiment, Network
 from pellucid._moved import MOVED
 from pellucid.papers import setting as settings
 from pellucid.papers.plan import IMAGE_FOLDERS, PAPERS, SEARCHES
+from pellucid.papers.stages import Stage, usual_jobs
 
 
 def test_a_plan_is_made_without_torch() -> None:
@@ -49,3 +53,18 @@ def test_old_names_are_the_new_objects() -> None:
     assert import_module("pellucid.recipes.xu2023").TABLES is xu2023.TABLES
     assert import_module("pellucid.reproduction").reproduce is reproduce.reproduce
     assert import_module("pellucid.selection").Selection is select.Selection
+
+
+def test_networks_are_trained_side_by_side_where_they_are_tiny_and_nobody_says_otherwise(monkeypatch, tmp_path) -> None:
+    def stages(network: Network, names: str) -> list[Stage]:
+        experiment = Experiment(dataset=Data(limit=64), network=network, batch_size=128)
+        return [Stage(run=tmp_path / name, experiment=experiment, evaluation=Evaluation()) for name in names]
+
+    monkeypatch.setattr(pellucid.runs.threads, "free_cores", lambda: 4)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    tiny, large = Network(name="lenet5"), Network(name="resnet18", options={"width": 32})
+    assert [usual_jobs(stages(tiny, names)) for names in ("a", "ab", "abcdef")] == [1, 2, 4]
+    assert usual_jobs(stages(large, "abcdef")) == usual_jobs([*stages(tiny, "a"), *stages(large, "b")]) == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert usual_jobs(stages(tiny, "abcdef")) == 1

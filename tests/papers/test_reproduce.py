@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -133,21 +131,21 @@ CONTINUES = "what was finished is kept: the same command given again continues"
         pytest.param(signal.SIGINT, True, 130, "(interrupted|stopped by SIGINT)", id="ctrl-c"),
     ],
 )
-def test_several_trainings_stop_at_once_and_keep_where_they_stand(tmp_path, number, group, code, words) -> None:
+def test_several_trainings_stop_at_once_and_keep_where_they_stand(
+    pellucid_process, tmp_path, number, group, code, words
+) -> None:
     """A terminal, and a scheduler such as Slurm, tell every process of the group.
 
     The tests may be a job in a shell's background, where Ctrl-C is ignored; the command is not.
     """
     command = "reproduce ismail2021 --seeds 1 --jobs 2 --out runs --results results"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pellucid", *command.split()], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    process = pellucid_process(*command.split(), cwd=tmp_path, alone=True)
     runs = tmp_path / "runs" / "ismail2021" / "fashion-mnist-cpu" / "main" / "seed0"
     try:
         until(lambda: len(list(runs.glob("*/experiment.yaml"))) == 2, process)
         (os.killpg if group else os.kill)(process.pid, number)
         _, said = process.communicate(timeout=60)
+        until(lambda: len(list(runs.glob("*/state.pt"))) == 2, seconds=60)  # they end a moment after their parent
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # a test that fails leaves no training behind

@@ -93,6 +93,7 @@ def test_what_is_there_is_left_and_the_rest_is_made(smoke) -> None:
     assert (after["rows"], after["chosen"]) == (found["rows"], found["chosen"])
 
 
+@pytest.mark.slow
 def test_compositions_stand_on_five_axes_and_the_front_is_drawn(smoke) -> None:
     plan, files, found = smoke("pellucid")
     assert [file.suffix for file in files] == [".md", ".json", ".svg", ".png"]

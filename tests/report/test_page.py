@@ -335,6 +335,7 @@ def test_what_training_kept_is_shown(browser: Browser, make_run, tmp_path: Path)
         ]
 
 
+@pytest.mark.slow
 def test_figures_are_saved_beside_the_page(make_run, tmp_path: Path) -> None:
     run = make_run("a$b", saliency=("vanilla_gradient",), images=20, gallery=1)
     write_report([run], tmp_path / "page.html", figures=tmp_path / "figures")

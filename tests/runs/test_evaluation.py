@@ -2,8 +2,6 @@
 
 import copy
 import json
-import subprocess
-import sys
 from importlib import import_module
 
 import captum.attr
@@ -144,14 +142,16 @@ def copied(run, to):
     return to
 
 
-def test_batches_and_processes_change_nothing(run, tmp_path):
+def test_batches_and_processes_change_nothing(run, pellucid_process, tmp_path):
     other = copied(run, tmp_path / "run")
     evaluate(other, Evaluation(**vars(QUICK) | {"batch_size": 7}), devices=1)
     same(rows(run), rows(other))
     flags = ["--images=24", "--saliency=[vanilla_gradient,smoothgrad]", "--steps=4", "--repeats=2", "--draws=3"]
     two = copied(run, tmp_path / "two")
-    command = [sys.executable, "-m", "pellucid", "evaluate", str(two), *flags, "--gallery=12", "--batch_size=5"]
-    subprocess.run([*command, "--accelerator=cpu", "--devices=2", "--strategy=ddp"], check=True, timeout=240)
+    flags += ["--gallery=12", "--batch_size=5", "--accelerator=cpu", "--devices=2", "--strategy=ddp"]
+    process = pellucid_process("evaluate", two, *flags)
+    process.communicate()
+    assert process.returncode == 0
     assert rows(two)["index"].to_pylist() == rows(run)["index"].to_pylist(), "gathered without doubles"
     same(rows(run), rows(two))
 

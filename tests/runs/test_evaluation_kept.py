@@ -1,8 +1,6 @@
 """What an evaluation leaves where it is stopped, resumed, or asked for again otherwise."""
 
 import signal
-import subprocess
-import sys
 import time
 
 import pyarrow.parquet as pq
@@ -34,24 +32,24 @@ def copied(run, to):
     return to
 
 
-def test_interrupted_evaluation_keeps_its_rows(run, tmp_path):
+def test_interrupted_evaluation_keeps_its_rows(run, pellucid_process, tmp_path):
     cut = copied(run, tmp_path / "cut")
-    command = [sys.executable, "-m", "pellucid", "evaluate", str(cut), "--images=400", "--batch_size=10", "--resume"]
-    process = subprocess.Popen(command)
+    command = ["evaluate", cut, "--images=400", "--batch_size=10", "--resume"]
+    process = pellucid_process(*command)
     deadline = time.monotonic() + 120
     while not list(cut.glob(".rows-*/000002.parquet")):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert not (cut / "rows.parquet").exists()
     kept = {file: file.stat().st_mtime_ns for file in cut.glob(".rows-*/*.parquet")}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = pellucid_process(*command)
     while len(list(cut.glob(".rows-*/*.parquet"))) <= len(kept):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     assert all(file.stat().st_mtime_ns == when for file, when in kept.items())
-    process.terminate()
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert err.splitlines()[-1] == "pellucid: stopped by SIGTERM; what was finished is kept, and --resume continues"

@@ -344,6 +344,7 @@ def test_interrupted_runs_end_with_the_same_bits(tmp_path, monkeypatch):
     assert rows(tmp_path / "whole") == rows(cut)
 
 
+@pytest.mark.slow
 def test_two_processes_fine_tune_as_one(tmp_path):
     """Without BatchNorm, two processes with half of each batch do what one does with all of it."""
     settings = WHOLE | {"method": Regular(), "epochs": 2}
@@ -413,3 +414,19 @@ def test_what_cannot_be_is_one_sentence_and_leaves_nothing(tmp_path, tuning, cha
     with pytest.raises(InputError, match=sentence):
         ask()
     assert not (tmp_path / "run").exists()
+
+
+def test_few_of_many_validation_images_are_scored_the_same_ones_every_time(tmp_path, monkeypatch):
+    seen = []
+    scores = training.validation_scores
+
+    def watched(fabric, model, batches, classes):
+        seen.append(torch.cat([batch.index for batch in batches.epoch(0)]).tolist())
+        seen.append(torch.cat([batch.label for batch in batches.epoch(0)]).tolist())
+        return scores(fabric, model, batches, classes)
+
+    monkeypatch.setattr(training, "validation_scores", watched)
+    monkeypatch.setattr(training, "SCORED", 5)
+    fit(experiment(), tmp_path / "run", progress=False)
+    assert [len(each) for each in seen] == [12] * 4, "a quarter of the 48 that train, of 24"
+    assert seen[:2] == seen[2:]

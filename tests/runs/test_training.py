@@ -3,10 +3,7 @@
 import csv
 import os
 import pickle
-import resource
 import signal
-import subprocess
-import sys
 import time
 
 import pyarrow.parquet as pq
@@ -320,11 +317,11 @@ def test_precision_and_memory_format(tmp_path, change):
 
 
 @pytest.mark.slow
-def test_interrupted_copies_of_a_process_stop_together_and_resume(tmp_path):
+def test_interrupted_copies_of_a_process_stop_together_and_resume(train, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     two = ["--devices=2", "--strategy=ddp"]
     finish(train(whole, *LONG, *two))
-    finish(kill_in_epoch(cut, signal.SIGTERM, 1, *two), 143)
+    finish(kill_in_epoch(train, cut, signal.SIGTERM, 1, *two), 143)
     assert torch.load(cut / "state.pt", weights_only=True)["batch"] % 10 == 0, "both stopped at the same step"
     finish(train(cut, "--resume", *two))
     assert same_bits(whole, cut)
@@ -335,13 +332,14 @@ def test_interrupted_copies_of_a_process_stop_together_and_resume(tmp_path):
 
 LONG = [
     *["--dataset.limit=2048", "--dataset.validation=64", "--batch_size=32", "--epochs=3"],
-    *["--method=SCAAT", "--method.attack.eps=0.2", "--method.attack.step_size=0.2"],
+    *["--method=SCAAT", "--method.attack.eps=0.2", "--method.attack.step_size=0.2", "--method.attack.steps=1"],
 ]
 
 
-def train(run, *flags, **options):
-    command = [sys.executable, "-m", "pellucid", "train", str(run), "--accelerator=cpu", *flags]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+@pytest.fixture
+def train(pellucid_process):
+    """Starts a training in a process of its own."""
+    return lambda run, *flags, **how: pellucid_process("train", run, "--accelerator=cpu", *flags, **how)
 
 
 def finish(process, code=0):
@@ -350,7 +348,7 @@ def finish(process, code=0):
     return out, err
 
 
-def kill_in_epoch(run, number, epoch, *flags):
+def kill_in_epoch(train, run, number, epoch, *flags):
     """Start the run, wait until ``epoch`` epochs are in the log and a little longer, and send the signal."""
     process = train(run, *LONG, "--resume", *flags)
     deadline = time.monotonic() + 120
@@ -359,19 +357,19 @@ def kill_in_epoch(run, number, epoch, *flags):
         time.sleep(0.02)
     while not (run / "state.pt").exists() or (run / "state.pt").stat().st_mtime < (run / "train.csv").stat().st_mtime:
         time.sleep(0.01)  # the epoch's checkpoint follows its row in the log
-    time.sleep(0.3)  # well inside the next epoch of 64 steps
+    time.sleep(0.1)  # well inside the next epoch of 64 steps
     process.send_signal(number)
     return process
 
 
-def test_interrupted_and_resumed_runs_end_with_the_same_bits(tmp_path):
+def test_interrupted_and_resumed_runs_end_with_the_same_bits(train, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     finish(train(whole, *LONG))
-    _, err = finish(kill_in_epoch(cut, signal.SIGTERM, 1), 143)
+    _, err = finish(kill_in_epoch(train, cut, signal.SIGTERM, 1), 143)
     assert "stopped by SIGTERM; continue with --resume" in err
     assert torch.load(cut / "state.pt", weights_only=True)["batch"] > 0, "the checkpoint lies within an epoch"
     assert not (cut / "model.safetensors").exists()
-    finish(kill_in_epoch(cut, signal.SIGKILL, 2), -signal.SIGKILL)
+    finish(kill_in_epoch(train, cut, signal.SIGKILL, 2), -signal.SIGKILL)
     assert not (cut / "model.safetensors").exists()
     finish(train(cut, "--resume"))
     assert same_bits(whole, cut)
@@ -388,7 +386,7 @@ def test_another_process_can_be_told_of_an_interruption() -> None:
 
 
 @pytest.mark.parametrize("strategy", ["ddp", pytest.param("ddp_spawn", marks=pytest.mark.slow)])
-def test_two_processes_are_one(finished, tmp_path, strategy):
+def test_two_processes_are_one(train, finished, tmp_path, strategy):
     """LeNet-5 has no BatchNorm, so two processes with half of each batch do what one does with all of it."""
     write_yaml(experiment(), tmp_path / "settings.yaml")
     run = tmp_path / "two"
@@ -402,7 +400,7 @@ def test_two_processes_are_one(finished, tmp_path, strategy):
         assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-4)
 
 
-def test_no_permission_is_one_sentence(tmp_path):
+def test_no_permission_is_one_sentence(train, tmp_path):
     if os.geteuid() == 0:
         place = "/proc/run"  # even root writes nothing there
     else:
@@ -412,17 +410,12 @@ def test_no_permission_is_one_sentence(tmp_path):
     assert err.startswith("pellucid: ") and err.count("\n") == 1 and "Traceback" not in err
 
 
-def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path):
+def test_a_full_disk_is_one_sentence_and_loses_nothing(train, tmp_path):
     """A file size limit stands for the full disk: the write fails in the middle, as on one."""
     finish(train(tmp_path / "run", "--dataset.limit=64", "--epochs=1", "--batch_size=64"))
     kept = (tmp_path / "run" / "state.pt").read_bytes()
     (tmp_path / "run" / "model.safetensors").unlink()
-
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    _, err = finish(train(tmp_path / "run", "--resume", preexec_fn=limit), 2)
+    _, err = finish(train(tmp_path / "run", "--resume", largest_file=20_000), 2)
     assert "nothing was half-written" in err and "Traceback" not in err
     assert (tmp_path / "run" / "state.pt").read_bytes() == kept
     assert [file.name for file in (tmp_path / "run").glob(".*")] == [".lock"]

@@ -286,6 +286,12 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strategy", default="auto", metavar="auto|ddp|ddp_spawn|ddp_fork", help="how several processes are started"
     )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="of each process; by default what the network and the cores allow",
+    )
 
 
 def engine(parsed: Any) -> dict[str, Any]:
@@ -298,6 +304,7 @@ def engine(parsed: Any) -> dict[str, Any]:
         "devices": devices if devices == "auto" else int(devices),
         "num_nodes": parsed.num_nodes,
         "strategy": parsed.strategy,
+        "threads": parsed.threads,
     }
 
 

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from pellucid.core.errors import InputError
+from pellucid.core.randomness import seed_of
 from pellucid.core.types import Task, task_of
 from pellucid.data.fingerprint import contents_of, fingerprint_of
 from pellucid.data.silence import silenced
-from pellucid.data.splits import Images, Truth
+from pellucid.data.splits import Images, Rows, Truth
 
 __all__ = ["FITS", "MOMENTS", "Dataset"]
 
@@ -193,6 +194,31 @@ class Dataset:
             "task": self.task,
             "contents": {self.split: self.contents},
         }
+
+    def some(self, most: int, seed: int) -> "Dataset":
+        """At most so many of the images, in their order, drawn by the seed; the split itself where it has no more.
+
+        Args:
+            most: images, at least 1.
+            seed: of the choice.
+
+        >>> images = torch.zeros(3, 1, 4, 4, dtype=torch.uint8)
+        >>> dots = Dataset("dots", "test", ("a", "b"), (1, 4, 4), torch.tensor([0, 1, 1]), images, images)
+        >>> len(dots.some(2, seed=0)), dots.some(3, seed=0) is dots
+        (2, True)
+        """
+        if len(self) <= most:
+            return self
+        generator = torch.Generator().manual_seed(seed_of(seed, "some"))
+        rows = torch.randperm(len(self), generator=generator)[:most].sort().values
+        held = self.source if isinstance(self.source, Tensor) else self.__dict__.get("images")
+        return replace(
+            self,
+            labels=self.labels[rows],
+            source=Rows(self.source, rows) if held is None else held.index_select(0, rows),
+            truth=None if self.truth is None else self.truth.of(rows),
+            columns={name: tuple(values[row] for row in rows.tolist()) for name, values in self.columns.items()},
+        )
 
     def with_classes(self, names: Sequence[str]) -> "Dataset":
         """The same images, their labels numbered in the order of the classes that a network knows.

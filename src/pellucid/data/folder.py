@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL.JpegImagePlugin import JpegImageFile
 
 from pellucid.core.errors import InputError
 from pellucid.core.notes import tell
@@ -27,7 +28,14 @@ PROBED = 8
 
 
 def read(
-    path: Path, split: str, *, size: int | None, channels: int, masks: Path | None = None, group: str | None = None
+    path: Path,
+    split: str,
+    *,
+    size: int | None,
+    channels: int,
+    masks: Path | None = None,
+    group: str | None = None,
+    fast: bool = False,
 ) -> Stored | None:
     """One split of an image folder; its classes are the sorted names of its folders.
 
@@ -44,6 +52,7 @@ def read(
             PATH/train/CLASS/NAME.jpg; None where that is not known of any.
         group: regular expression with one group, which finds in the path of a file (relative to ``path``) what must
             not be in two splits, such as its patient. None: nothing.
+        fast: decode a JPEG file at the smallest resolution that is at least ``size``.
 
     Returns:
         The split, or None where the folder has none of that name.
@@ -86,7 +95,9 @@ def read(
     groups = None if group is None else groups_of(group, files, path)
     loose = [file for file in files_in(place) if file.lower().endswith(SUFFIXES) or header(file).reason is None]
     aside = {"in no folder of a class": loose, "a link to another of them": found.doubled}
-    stored = _stored(files, labels, tuple(classes), size, channels, place, masks=masks, groups=groups, aside=aside)
+    stored = _stored(
+        files, labels, tuple(classes), size, channels, place, masks=masks, groups=groups, aside=aside, fast=fast
+    )
     for label, name in enumerate(classes):
         if not (stored.labels == label).any():
             raise InputError(f"{place / name} has no image among its {labels.count(label)} files; {KINDS}")
@@ -102,6 +113,7 @@ def tabled(
     channels: int,
     masks: Path | None = None,
     group: str | None = None,
+    fast: bool = False,
 ) -> Stored | None:
     """One split of the images that a table of labels names.
 
@@ -113,6 +125,7 @@ def tabled(
         channels: as for `read`.
         masks: holds a picture MASKS/NAME.png for the file NAME.jpg of ``root``; None where there are none.
         group: as for `read`, where the table has no column of groups.
+        fast: as for `read`.
 
     Returns:
         The split, or None where the table has none of that name.
@@ -134,6 +147,7 @@ def tabled(
     stored = _stored(
         files, [position[table.labels[i]] for i in rows], table.classes, size, channels, root,
         masks=masks, groups=groups, columns={name: [values[i] for i in rows] for name, values in table.columns.items()},
+        fast=fast,
     )  # fmt: skip
     return stored._replace(whole=table.splits is None)
 
@@ -170,6 +184,7 @@ def _stored(
     groups: Sequence[str] | None,
     columns: Mapping[str, Sequence[str]] | None = None,
     aside: Mapping[str, Sequence[str]] = NOTHING,
+    fast: bool = False,
 ) -> Stored:
     """The pictures among the files; how many others there are is told, and how many lie ``aside``, by reason."""
     sifted = sift(files, channels)
@@ -184,7 +199,7 @@ def _stored(
         tell(f"{sifted.black[0]}: {BLACK} ({len(sifted.black)} of {len(sifted.files)} pictures of {place})")
     if size is None:
         _check_sizes(sifted)
-    pictures = _Pictures(sifted.files, channels)
+    pictures = _Pictures(sifted.files, channels, size if fast else None)
     pictures.tell([i for i, seen in enumerate(sifted.seen) if seen.noted])
     images = Decoded(pictures, size=size, channels=channels)
     truth = None if masks is None else Truth(find(sifted.files, place, masks, images.shape[1:]))
@@ -226,16 +241,19 @@ def _check_sizes(sifted: Sifted) -> None:
 
 
 class _Pictures:
-    """Image files, opened one at a time."""
+    """Image files, opened one at a time; of a JPEG no more than a side of ``least`` pixels is decoded, where given."""
 
-    def __init__(self, files: list[str], channels: int) -> None:
-        self.files, self.channels = files, channels
+    def __init__(self, files: list[str], channels: int, least: int | None = None) -> None:
+        self.files, self.channels, self.least = files, channels, least
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, i: int, /) -> Any:
-        return self._opened(i)[0]
+        picture, _ = self._opened(i)
+        if self.least is not None and isinstance(picture, JpegImageFile):
+            picture.draft(None, (self.least, self.least))
+        return picture
 
     def where(self, i: int) -> str:
         return self.files[i]

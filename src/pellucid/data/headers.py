@@ -12,6 +12,8 @@ from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+from torch import Tensor
 from tqdm import tqdm
 
 from pellucid.core.errors import InputError
@@ -22,7 +24,7 @@ from pellucid.data.decoding import is_deep, is_narrowed, orientation, pixels, st
 from pellucid.data.levels import is_black
 from pellucid.data.silence import silenced
 
-__all__ = ["SUFFIXES", "Header", "Sifted", "header", "sift"]
+__all__ = ["SUFFIXES", "Header", "Sifted", "header", "looked_through", "sift"]
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """What most pictures are called; files are told by their content."""
@@ -128,14 +130,22 @@ def _looked_at(file: str, channels: int | None) -> tuple[Header, str, bool]:
 def _decoded(file: str, channels: int, size: int, changed: int) -> tuple[str | None, str, bool]:
     """Why decoding a file fails, in short and in a sentence, None where it does not; and whether it gives black."""
     try:
-        picture, _ = opened_file(file, channels=channels)
-        black = is_black(pixels(picture, size=None, channels=channels, where=file))
+        dark = int(looked_through(file, channels, reduced=True).max()) <= 1
+        black = dark and is_black(looked_through(file, channels))
     except InputError as error:
         short = "with values that no picture has" if "values" in str(error) else "that cannot be read"
         return short, str(error), False
     except Exception as error:  # a reader of files of any origin: errors of many classes
         return "damaged", f"{file} is damaged: {first_line(error)}", False
     return None, "", black
+
+
+def looked_through(file: str, channels: int, *, reduced: bool = False) -> Tensor:
+    """The pixels of a file; ``reduced``, one for each 8 x 8 of a JPEG, which reads all of the file in half the time."""
+    picture, _ = opened_file(file, channels=channels)
+    if reduced and isinstance(picture, JpegImageFile):
+        picture.draft(None, (picture.width // 8 or 1, picture.height // 8 or 1))
+    return pixels(picture, size=None, channels=channels, where=file)
 
 
 def header(file: str) -> Header:

@@ -136,6 +136,7 @@ def _reader(data: Data) -> tuple[Callable[[str], Split | None], str]:
 
         place = None if data.table is None else Path(data.table).expanduser()
         path = place.parent if data.path is None and place is not None else Path(str(data.path)).expanduser()
+        settings["fast"] = data.decoding == "fast"
         settings["masks"] = None if data.masks is None else Path(data.masks).expanduser()
         if place is None:
             return partial(folder.read, path, group=data.group, **settings), path.resolve().name

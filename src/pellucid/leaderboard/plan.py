@@ -36,7 +36,8 @@ class Leaderboard:
         path: folder of the images, for ``cifar10`` and ``imagenette``.
         only: names of the entries that are trained and told; all that the board's images allow by default. Regular
             training is always among them.
-        jobs: trainings at once, each with its share of the cores.
+        jobs: trainings at once, each with its share of the cores. None: one on each free core where the networks are so
+            small that this is faster, otherwise one.
         out: folder of the run directories.
         results: folder of the tables.
 
@@ -52,7 +53,7 @@ class Leaderboard:
     scale: Literal["smoke", "cpu"] = "cpu"
     path: str | None = None
     only: tuple[str, ...] = ()
-    jobs: int = 1
+    jobs: int | None = None
     out: Path = Path("runs/leaderboard")
     results: Path = Path("results")
 
@@ -95,5 +96,5 @@ class Leaderboard:
         """The command line that makes it again, without a path of this machine."""
         parts = [f"pellucid leaderboard {self.name}", f"--seeds {len(self.numbers)}"]
         parts += ["--path PATH"] * bool(self.path) + [f"--only {','.join(self.only)}"] * bool(self.only)
-        parts += ["--scale smoke"] * (self.scale == "smoke") + [f"--jobs {self.jobs}"] * (self.jobs > 1)
+        parts += ["--scale smoke"] * (self.scale == "smoke") + [f"--jobs {self.jobs}"] * ((self.jobs or 1) > 1)
         return " ".join(parts)

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, get_args
 
+from pellucid.core.checks import at_least
 from pellucid.core.errors import InputError
 
 __all__ = [
@@ -75,7 +76,8 @@ class Plan:
         scale: ``smoke``, ``cpu`` or ``full``; see `pellucid.papers.setting.setting`.
         path: folder of the dataset's files.
         network: another network than the paper's, by the name that `pellucid train --network.name` takes.
-        jobs: trainings at once, each with its share of the cores.
+        jobs: trainings at once, each with its share of the cores. None: one on each free core where the networks are so
+            small that this is faster, otherwise one.
         results: folder of the tables.
 
     Raises:
@@ -86,11 +88,11 @@ class Plan:
     scale: Scale = "cpu"
     path: str | None = None
     network: str | None = None
-    jobs: int = 1
+    jobs: int | None = None
     results: Path = Path("results")
 
     def __post_init__(self) -> None:
-        _at_least_one("jobs", self.jobs)
+        at_least(1, jobs=self.jobs)
 
     @property
     def where(self) -> str:

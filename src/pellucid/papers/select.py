@@ -185,7 +185,7 @@ def _facts(plan: Selection, at: Setting, run: Run) -> dict[str, Any]:
         "seed": plan.seed,
         "environment": facts,
         "command": f"pellucid select {plan.search} {plan.options} --seed {plan.seed}"
-        + (f" --jobs {plan.jobs}" if plan.jobs > 1 else ""),
+        + (f" --jobs {plan.jobs}" if plan.jobs and plan.jobs > 1 else ""),
     }
 
 

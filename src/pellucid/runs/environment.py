@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def environment(device: torch.device, *, processes: int = 1) -> dict[str, Any]:
     >>> environment(torch.device("cpu"))["device"]
     'cpu'
     """
-    commit, dirty = _commit(Path(__file__).parent)
+    commit, dirty = _own_commit()
     return {
         "pellucid": __version__,
         "commit": commit,
@@ -94,23 +95,16 @@ def _changes(recorded: Mapping[str, Any], device: torch.device) -> list[tuple[st
         "Python": recorded.get("python"),
         **(packages if isinstance(packages, Mapping) else {}),
         "device": str(recorded.get("device") or "").partition(":")[0] or None,
-        "threads": recorded.get("threads"),
     }
     now = {
         "pellucid": __version__,
         "Python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
         "device": device.type,
-        "threads": torch.get_num_threads(),
     }
 
-    def words(name: str, value: object) -> str:
-        if name == "threads":
-            return "1 thread" if value == 1 else f"{value} threads"
-        return f"{name} {value}"
-
     return [
-        (words(name, then[name]), words(name, value))
+        (f"{name} {then[name]}", f"{name} {value}")
         for name, value in now.items()
         if then.get(name) is not None and value is not None and str(then[name]) != str(value)
     ]
@@ -131,6 +125,12 @@ def _cpu() -> str:
     except OSError:
         pass  # not Linux
     return platform.processor() or platform.machine()
+
+
+@cache
+def _own_commit() -> tuple[str | None, bool | None]:
+    """What `_commit` says of this package when it is first asked: what this process has loaded does not change."""
+    return _commit(Path(__file__).parent)
 
 
 def _commit(folder: Path) -> tuple[str | None, bool | None]:

@@ -18,6 +18,7 @@ from torch import nn
 
 from pellucid.config import ImportPath, read_config, read_yaml, to_config, write_yaml
 from pellucid.core.checks import at_least, one_of, positive
+from pellucid.core.cores import check_threads
 from pellucid.core.errors import InputError
 from pellucid.core.notes import tell
 from pellucid.core.types import Saliency
@@ -42,6 +43,7 @@ from pellucid.runs.provenance import begun, ended
 from pellucid.runs.recording import of_object, record
 from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows, remove_parts
 from pellucid.runs.settings import read_experiment
+from pellucid.runs.threads import settle_threads, threads_kept
 from pellucid.runs.trained import OtherImages, load_network, open_images, open_run
 from pellucid.saliency import Channels, Explain, as_saliency, by_name
 
@@ -192,6 +194,7 @@ def evaluate(
     num_nodes: int = 1,
     strategy: str = "auto",
     progress: bool = True,
+    threads: int | None = None,
 ) -> Path:
     """Measure a network on test (or validation) images: that of a run directory, or any PyTorch classifier.
 
@@ -219,6 +222,7 @@ def evaluate(
         num_nodes: machines.
         strategy: how processes work together.
         progress: show a bar on a terminal, and say beforehand what will take long.
+        threads: of this process, as in `pellucid.runs.training.fit`.
 
     Returns:
         The run directory.
@@ -230,6 +234,7 @@ def evaluate(
     if isinstance(dataset, Evaluation) and evaluation is None:
         dataset, evaluation = None, dataset
     evaluation = evaluation or Evaluation()
+    check_threads(threads)
     to_config(evaluation)  # refuses what no file can name before anything is measured
     fabric = make_fabric(accelerator, devices, num_nodes, strategy)
     if isinstance(network, str | Path):
@@ -247,7 +252,7 @@ def evaluate(
             raise InputError(f"a network that is a module needs {lacking}")
         run, subject = Path(out), given(network, dataset, split=evaluation.split, classes=classes, mean=mean, std=std)
         experiment = of_object(network, dataset if isinstance(dataset, Data) else subject.dataset)
-    with working_on(run) if fabric.is_global_zero else nullcontext():
+    with threads_kept(), working_on(run) if fabric.is_global_zero else nullcontext():
         if subject is not None:
             record(subject.network, experiment, subject.dataset, run)
         if resume and _is_finished(RunDirectory(run), evaluation, subject):
@@ -258,7 +263,15 @@ def evaluate(
             there = replaced(RunDirectory(run), evaluation, resume=resume)
             if there:
                 tell(f"note: {there}, which stay until the new ones are whole")
-        work = partial(_evaluate, run=run, evaluation=evaluation, resume=resume, progress=progress, subject=subject)
+        work = partial(
+            _evaluate,
+            run=run,
+            evaluation=evaluation,
+            resume=resume,
+            progress=progress,
+            subject=subject,
+            threads=threads,
+        )
         launch(fabric, work)
     if fabric.is_global_zero:
         for sentence in attack_caveats(read_run(run)):
@@ -342,7 +355,13 @@ def _key(run: Path, config: Any, transfer: str | None, contents: str | None = No
 
 
 def _evaluate(
-    fabric: Fabric, run: Path, evaluation: Evaluation, resume: bool, progress: bool, subject: Given | None = None
+    fabric: Fabric,
+    run: Path,
+    evaluation: Evaluation,
+    resume: bool,
+    progress: bool,
+    subject: Given | None = None,
+    threads: int | None = None,
 ) -> None:
     directory = RunDirectory(run)
     if subject is None:
@@ -352,6 +371,9 @@ def _evaluate(
         subject = Given(fabric.to_device(network), dataset, read_experiment(run).dataset.name)
     dataset = subject.dataset
     with lent(subject.network, fabric.device) as model:
+        if fabric.device.type == "cpu" and fabric.world_size == 1:  # Fabric deals the cores to several processes
+            chunk = evaluation.chunk or usual_chunk(dataset.shape, fabric.device)
+            settle_threads(model, dataset.shape, chunk, asked=threads)
         transfer = None
         if evaluation.transfer is not None:
             transfer = fabric.to_device(load_network(evaluation.transfer, dataset))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.config import to_config
+from pellucid.core.cores import check_threads
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating, wake
 from pellucid.core.randomness import fork
@@ -41,6 +42,7 @@ from pellucid.runs.lock import working_on
 from pellucid.runs.provenance import ended
 from pellucid.runs.selection import moving_average, selection_of
 from pellucid.runs.settings import Experiment, read_experiment
+from pellucid.runs.threads import recorded_threads, settle_threads, threads_kept
 from pellucid.runs.trained import beside_training, build_network, facts_of, load_network
 
 __all__ = [
@@ -54,6 +56,9 @@ __all__ = [
     "make_fabric",
     "train_step",
 ]
+
+SCORED = 1000
+"""Validation images of your own that are scored after an epoch, or a quarter as many as train, if that is more."""
 
 FROM_THE_BEGINNING = FineTuning(running_statistics="all")
 """What a run goes by that says nothing of fine-tuning."""
@@ -71,6 +76,7 @@ def fit(
     progress: bool = True,
     log: Log | None = None,
     snapshots: int = 0,
+    threads: int | None = None,
 ) -> Path:
     """Train and leave a run directory.
 
@@ -78,7 +84,8 @@ def fit(
     for methods that keep numbers of every training image these numbers (SCAAT: q by epoch and index, ``q.parquet``)
     and, once finished, the weights (``model.safetensors``) and the images with the smallest and the largest such
     numbers; `RunDirectory` names every file. A checkpoint is written after every epoch and when SIGTERM or SIGINT
-    arrives; a resumed run ends with the same bits on a CPU.
+    arrives; a resumed run ends with the same bits on a CPU. After every epoch the validation images are scored: of your
+    own images at most 1,000, or a quarter as many as train if that is more, and the same ones every time.
 
     The network is put in training mode once, but for what its factory froze (`pellucid.core.modes.wake`), and a line on
     the terminal says what trains. With ``experiment.epochs`` 0 nothing does: the run is the network as it is given, so
@@ -97,6 +104,9 @@ def fit(
             folder ``log``, or ``wandb``; nowhere by default.
         snapshots: epochs between two snapshots of the maps of a few fixed images (validation images where there are
             any), which the report shows; 0, the default, for none.
+        threads: of this process, for a network on a CPU. None: as many as the network has work for and the machine
+            has cores that nobody else is using, or what ``OMP_NUM_THREADS`` says; a run that is continued keeps the
+            number that it was begun with. Another number changes results by no more than rounding.
 
     Returns:
         The run directory.
@@ -110,19 +120,22 @@ def fit(
     if not isinstance(experiment, Experiment):
         raise InputError(f"experiment must be a pellucid.Experiment, got {experiment!r}")
     to_config(experiment)  # refuses what no file can name before anything is trained
+    check_threads(threads)
     if snapshots < 0:
         raise InputError(f"snapshots must be the epochs between two, or 0 for none, got {snapshots}")
     loggers = make_loggers(log, directory)
     if _is_done(experiment, directory, resume):
         return directory.path
     fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision, loggers=loggers)
-    with working_on(directory.path) if fabric.is_global_zero else nullcontext():
+    with threads_kept(), working_on(directory.path) if fabric.is_global_zero else nullcontext():
         if _is_done(experiment, directory, resume):  # asked once more, as nobody else changes it from here on
             return directory.path
         if experiment.epochs == 0:
             launch(fabric, partial(_leave_as_given, experiment=experiment, directory=directory))
             return directory.path
-        work = partial(_fit, experiment=experiment, directory=directory, progress=progress, snapshots=snapshots)
+        work = partial(
+            _fit, experiment=experiment, directory=directory, progress=progress, snapshots=snapshots, threads=threads
+        )
         launch(fabric, work)
         if not directory.weights.exists():  # a spawned process was stopped, which its parent is not told
             raise Interrupted("SIGTERM")
@@ -203,7 +216,9 @@ def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirect
     fabric.barrier()
 
 
-def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progress: bool, snapshots: int) -> None:
+def _fit(
+    fabric: Fabric, experiment: Experiment, directory: RunDirectory, progress: bool, snapshots: int, threads: int | None
+) -> None:
     train = load(experiment.dataset, "train")
     validation, *tested = beside_training(experiment.dataset)
     tuning = experiment.fine_tuning or FROM_THE_BEGINNING
@@ -212,6 +227,9 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
     model = build_network(experiment, train)
     wake(model)
     freeze(model, tuning)
+    if fabric.device.type == "cpu" and fabric.world_size == 1:  # Fabric deals the cores to several processes
+        known = threads or recorded_threads(directory.environment)
+        settle_threads(model, train.shape, experiment.batch_size, asked=known)
     if progress and fabric.is_global_zero and experiment.smoothing is not None:
         print(f"{directory.path.name}: {smoothing_words(model)}", file=sys.stderr)
 
@@ -223,6 +241,10 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
             workers=experiment.dataset.workers,
         )  # fmt: skip
 
+    # Not of published sets, whose validation images are few beside those that train.
+    scored = (
+        validation if experiment.dataset.is_fixed else validation.some(max(SCORED, len(train) // 4), experiment.seed)
+    )
     batches = loader(train, shuffle=True)
     objective = Objective(
         model, experiment.method, len(train), experiment.epochs * len(batches), seed=experiment.seed, task=train.task,
@@ -286,7 +308,7 @@ def _fit(fabric: Fabric, experiment: Experiment, directory: RunDirectory, progre
             if len(validation):
                 classes = len(train.classes) if tuning.score == "balanced_accuracy" else None
                 with fork(experiment.seed, checkpoint.epoch, "validation", device=fabric.device):
-                    scores = validation_scores(fabric, checkpoint.network, loader(validation, shuffle=False), classes)
+                    scores = validation_scores(fabric, checkpoint.network, loader(scored, shuffle=False), classes)
             checkpoint.end_epoch(scores)
             if any_process(fabric, bool(stop)):
                 raise Interrupted(stop[0] if stop else "SIGTERM")
