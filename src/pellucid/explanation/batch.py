@@ -19,6 +19,7 @@ from pellucid.explanation.drawing import png
 from pellucid.explanation.examination import Examination, Finding, examine
 from pellucid.explanation.explained_network import ExplainedNetwork
 from pellucid.explanation.pictures import STANDARD_INPUT, Picture, find, read, told
+from pellucid.explanation.provenance import provenance_of
 from pellucid.explanation.reference import Reference
 from pellucid.explanation.trust_rules import judge
 from pellucid.report.colours import Scale
@@ -170,7 +171,7 @@ def _findings(
     x = subject.batch([picture.pixels for _, picture in batch])
     try:
         keys = [picture.key for _, picture in batch]
-        return list(examine(subject.model, x, keys, examination, target=target, task=subject.task))
+        return list(examine(subject.model, x, keys, examination, target=target, shown=True, task=subject.task))
     # A network of any origin raises these for whatever it cannot do, too little memory included.
     except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
         if len(batch) > 1:  # the others need not suffer
@@ -203,9 +204,10 @@ def _card(
         values = {figure: value if np.isfinite(value) else None for figure, value in measured.figures.items()}
         figures = {figure: Figure(column, values[figure], percentiles[figure]) for figure, column in columns.items()}
         heatmap, attribution = measured.heatmap.float().numpy(), measured.attribution.float().numpy()
-        maps.append(MapCard(name, title, judgement, figures, heatmap, attribution))
+        maps.append(MapCard(name, title, judgement, figures, heatmap, attribution, measured.evidence))
     pixels = picture.pixels.numpy()
     image = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else pixels.mean(axis=0).round().astype(np.uint8)
+    settings = examination.fitted(subject.shape).settings()
     return Card(
         source=picture.source,
         stored=picture.stored,
@@ -220,7 +222,9 @@ def _card(
         maps=tuple(maps),
         agreement=finding.agreement,
         reference=None if reference is None else reference.source,
-        settings=examination.fitted(subject.shape).settings(),
+        settings=settings,
+        in_colour=picture.in_colour,
+        provenance=provenance_of(subject, picture, settings),
     )
 
 

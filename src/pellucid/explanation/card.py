@@ -2,18 +2,23 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pellucid import __version__
+from pellucid.explanation.evidence import Evidence
+from pellucid.explanation.next_step import next_step
 from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness
 from pellucid.explanation.trust_rules import Judgement
 from pellucid.metrics.column import Column
 from pellucid.metrics.suite import COLUMNS
 from pellucid.report.colours import Scale
+
+if TYPE_CHECKING:
+    from pellucid.explanation.provenance import Provenance
 
 __all__ = ["FIGURES", "FORMAT", "SHOWN", "Card", "Figure", "MapCard", "percentile_words", "share", "written"]
 
@@ -76,6 +81,7 @@ class MapCard:
         figures: by name.
         heatmap: (h, w) float32, non-negative.
         attribution: (c, h, w) float32, signed.
+        evidence: covered and noisy pictures and what the network made of them; None where none was kept.
     """
 
     method: str
@@ -84,6 +90,7 @@ class MapCard:
     figures: dict[str, Figure]
     heatmap: npt.NDArray[np.float32]
     attribution: npt.NDArray[np.float32]
+    evidence: Evidence | None = None
 
     def drawn(self, scale: Scale) -> npt.NDArray[np.float32]:
         """What is drawn on a scale, (h, w): the heatmap, or on a signed one the mean of the attribution's channels."""
@@ -114,6 +121,8 @@ class Card:
         reference: what the percentiles are of, in words; None without.
         settings: of the examination, as plain data.
         scale: how the numbers of its maps become colours.
+        in_colour: whether the picture has colours that the network does not see.
+        provenance: where it comes from; None of a card that was not made of a network and a picture.
     """
 
     source: str
@@ -128,11 +137,18 @@ class Card:
     reference: str | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     scale: Scale = field(default_factory=Scale)
+    in_colour: bool = False
+    provenance: "Provenance | None" = None
 
     @property
     def judgement(self) -> Judgement:
         """That of the first map."""
         return self.maps[0].judgement
+
+    @property
+    def next_step(self) -> str:
+        """What its reader should do next."""
+        return next_step(self)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data without the pixels, ready for JSON; undefined numbers are None."""
@@ -147,21 +163,27 @@ class Card:
             "explained": _class(*self.target),
             "judgement": self.judgement.level,
             "sentence": self.judgement.sentence,
+            "fault": self.judgement.fault,
+            "next_step": self.next_step,
             "maps": {
                 map_.method: {
                     "judgement": map_.judgement.level,
                     "sentence": map_.judgement.sentence,
                     "reasons": list(map_.judgement.reasons),
+                    "fault": map_.judgement.fault,
+                    "checks": [asdict(check) for check in map_.judgement.checks],
                     "figures": {
                         name: {"value": figure.value, "percentile": figure.percentile}
                         for name, figure in map_.figures.items()
                     },
+                    "evidence": _numbers(map_.evidence),
                 }
                 for map_ in self.maps
             },
             "agreement": [{"maps": list(pair), "rank_correlation": value} for pair, value in self.agreement.items()],
             "reference": self.reference,
             "settings": dict(self.settings),
+            "provenance": None if self.provenance is None else self.provenance.as_json(),
         }
 
     def _repr_html_(self) -> str:
@@ -187,6 +209,25 @@ class Card:
 
 def _class(number: int, name: str, probability: float) -> dict[str, Any]:
     return {"class": number, "name": name, "probability": probability}
+
+
+def _numbers(evidence: Evidence | None) -> dict[str, Any] | None:
+    """The evidence without its pictures."""
+    if evidence is None:
+        return None
+    covering = evidence.covering
+    return {
+        "covered_share": covering.share,
+        "probability": covering.clean,
+        "most_marked_covered": covering.marked,
+        "least_marked_covered": covering.unmarked,
+        "random_covered": list(covering.random),
+        "noisy_copies": [
+            {"probability": copy.probability, "rank_correlation": copy.correlation if math.isfinite(copy.correlation)
+             else None}
+            for copy in evidence.copies
+        ],
+    }  # fmt: skip
 
 
 def written(figure: Figure) -> str:
