@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +17,15 @@ from pellucid.explanation.trust_rules import Judgement
 from pellucid.metrics.column import Column
 from pellucid.metrics.suite import COLUMNS
 from pellucid.report.colours import Scale
+from pellucid.report.measures import saliency_title
+from pellucid.report.words import number
 
 if TYPE_CHECKING:
     from pellucid.explanation.provenance import Provenance
 
-__all__ = ["FIGURES", "FORMAT", "SHOWN", "Card", "Figure", "MapCard", "percentile_words", "share", "written"]
+__all__ = [
+    "FIGURES", "FORMAT", "SHOWN", "Card", "Figure", "MapCard", "file_name", "percentile_words", "share", "written",
+]  # fmt: skip
 
 FORMAT = 1
 """The version of a card's JSON and NumPy file."""
@@ -53,6 +58,27 @@ FIGURES: dict[str, Column] = {
 
 SHOWN = ("faithfulness", "beats_random", "similarity", "stability_coverage", "ris", "ros", "gini")
 """Figures of the picture and the page, before those of further metrics; the files hold all."""
+
+
+SETTINGS = {
+    "saliency": "Kinds of map",
+    "channels": "Channels become a map by",
+    "fraction": "Share that is covered",
+    "steps": "Steps of the covering",
+    "repeats": "Draws of the covering noise",
+    "region": "Side of the covered squares in pixels",
+    "fill": "Covered with",
+    "score": "What the covering is to lower",
+    "noise": "Kind of noise",
+    "sigma": "σ of the noise",
+    "draws": "Noisy maps",
+    "draws_of": "Noisy maps by kind",
+    "predictions": "Noisy predictions",
+    "random_maps": "Random maps",
+    "seed": "Seed",
+    "metrics": "Further figures",
+}
+"""The settings of an examination as people call them."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +176,16 @@ class Card:
         """What its reader should do next."""
         return next_step(self)
 
+    @property
+    def told_settings(self) -> tuple[tuple[str, str], ...]:
+        """Title and value of each setting of the examination, for people."""
+        told = dict(self.settings)
+        told |= {key: list(map(saliency_title, told[key])) for key in ("saliency",) if key in told}
+        told |= {
+            key: {saliency_title(name): n for name, n in told[key].items()} for key in ("draws_of",) if key in told
+        }
+        return tuple((SETTINGS.get(key, key.replace("_", " ")), _setting(value)) for key, value in told.items())
+
     def as_json(self) -> dict[str, Any]:
         """Plain data without the pixels, ready for JSON; undefined numbers are None."""
         return {
@@ -207,8 +243,13 @@ class Card:
         return arrays
 
 
-def _class(number: int, name: str, probability: float) -> dict[str, Any]:
-    return {"class": number, "name": name, "probability": probability}
+def file_name(card: Card) -> str:
+    """The name of the picture's file, without its folders."""
+    return Path(card.source).name
+
+
+def _class(position: int, name: str, probability: float) -> dict[str, Any]:
+    return {"class": position, "name": name, "probability": probability}
 
 
 def _numbers(evidence: Evidence | None) -> dict[str, Any] | None:
@@ -228,6 +269,14 @@ def _numbers(evidence: Evidence | None) -> dict[str, Any] | None:
             for copy in evidence.copies
         ],
     }  # fmt: skip
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = [f"{key} {_setting(part)}" for key, part in value.items()]
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_setting, value)) or "–"
+    return "–" if value is None else number(value).replace("_", " ")
 
 
 def written(figure: Figure) -> str:

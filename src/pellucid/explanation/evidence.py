@@ -82,10 +82,12 @@ class Evidence:
     Attributes:
         covering: what covering did.
         copies: the first `COPIES` noisy copies.
+        sigma: standard deviation of their noise, where black is 0 and white 1.
     """
 
     covering: Covering
     copies: tuple[NoisyCopy, ...]
+    sigma: float
 
 
 def evidence_of(
@@ -125,6 +127,7 @@ def evidence_of(
                 unmarked_picture=covered["lerf"][i],
             ),
             tuple(NoisyCopy(*(part[i] for part in copy)) for copy in copies),
+            stability.sigma,
         )
         for i in range(len(case.x))
     ]
