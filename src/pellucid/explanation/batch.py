@@ -1,9 +1,10 @@
 """Pictures in, trust cards out: one after the other or thousands, whatever some of them are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -136,6 +137,7 @@ def cards(
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     explained = None if target is None else _class(target, subject.classes)
+    settings = examination.fitted(subject.shape).settings()
     for start in range(0, len(sources), batch_size):
         batch: list[tuple[str, Picture]] = []
         for source in sources[start : start + batch_size]:
@@ -150,7 +152,7 @@ def cards(
             if isinstance(result, InputError):
                 yield source, result
             else:
-                yield source, _card(subject, picture, result, examination, reference)
+                yield source, _card(subject, picture, result, examination, reference, settings)
 
 
 def _findings(
@@ -171,7 +173,12 @@ def _findings(
 
 
 def _card(
-    subject: ExplainedNetwork, picture: Picture, finding: Finding, examination: Examination, reference: Reference | None
+    subject: ExplainedNetwork,
+    picture: Picture,
+    finding: Finding,
+    examination: Examination,
+    reference: Reference | None,
+    settings: Mapping[str, Any],
 ) -> Card:
     probability = float(finding.probabilities[finding.target])
     likeliest = finding.probabilities.topk(min(TOP, len(finding.probabilities)))
@@ -197,7 +204,6 @@ def _card(
         maps.append(MapCard(name, title, judgement, figures, heatmap, attribution, measured.evidence))
     pixels = picture.pixels.numpy()
     image = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else pixels.mean(axis=0).round().astype(np.uint8)
-    settings = examination.fitted(subject.shape).settings()
     return Card(
         source=picture.source,
         stored=picture.stored,

@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from pellucid.explanation.contact_sheet import Entry, cards_table, contact_sheet
 from pellucid.explanation.drawing import png
 from pellucid.explanation.pictures import STANDARD_INPUT, told
 
-__all__ = ["INDEX", "Format", "check_formats", "check_out", "file_names", "write_card", "write_index"]
+__all__ = ["INDEX", "Format", "check_formats", "check_out", "file_names", "write_card", "write_index", "written_json"]
 
 Format = Literal["png", "html", "json", "npz"]
 
@@ -91,7 +91,7 @@ def write_index(
     """Write ``summary.json``, ``cards.csv`` and, with pages, ``index.html``."""
     entries = [*made, *skipped]
     files = {
-        "summary.json": json.dumps({"explained": made, "skipped": skipped}, indent=2, ensure_ascii=False) + "\n",
+        "summary.json": written_json({"explained": made, "skipped": skipped}) + "\n",
         "cards.csv": cards_table(entries),
     }
     if "html" in formats:
@@ -101,6 +101,27 @@ def write_index(
             temporary.write_text(content, encoding="utf-8")
 
 
+def written_json(value: Any, depth: int = 3, indent: str = "") -> str:
+    r"""JSON with a line for each part down to a depth, and what is deeper on one line: quickly written, and read.
+
+    >>> print(written_json({"a": {"b": [1, 2]}, "c": []}, depth=1))
+    {
+      "a": {"b": [1, 2]},
+      "c": []
+    }
+    """
+    inner = indent + "  "
+    if depth and isinstance(value, dict) and value:
+        parts = [f"{json.dumps(str(key), ensure_ascii=False)}: {written_json(part, depth - 1, inner)}"
+                 for key, part in value.items()]  # fmt: skip
+    elif depth and isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
+        parts = [written_json(part, depth - 1, inner) for part in value]
+    else:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return f"{first}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{last}"
+
+
 def _content(card: Card, form: Format, name: str, *, indexed: bool) -> bytes:
     match form:
         case "png":
@@ -108,7 +129,7 @@ def _content(card: Card, form: Format, name: str, *, indexed: bool) -> bytes:
         case "html":
             return card_page(card, index=f"{INDEX}#{name}" if indexed else None).encode()
         case "json":
-            return (json.dumps(card.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+            return (written_json(card.as_json()) + "\n").encode()
         case "npz":
             out = io.BytesIO()
             np.savez_compressed(out, **card.arrays())  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from pellucid.explanation.card import Card, MapCard, file_name, percentile_words, share, written
 from pellucid.explanation.drawn_evidence import checks_height, draw_checks, draw_evidence, evidence_height
-from pellucid.explanation.lettering import clipped, font, wrapped
+from pellucid.explanation.lettering import clipped, letter, wrapped
 from pellucid.explanation.overlay import LARGE, overlay, smoothing_words
 from pellucid.explanation.paint import BAND, COLORS, FAINT, GAP, INK, LINE, MARKS, PAPER, scaled
 from pellucid.explanation.png_file import png_content
@@ -14,10 +14,9 @@ from pellucid.report.colours import Scale
 
 __all__ = ["COLORS", "MARKS", "overlay", "png"]
 
-SIDE = 300
-LEAST = 224
-"""Sides in pixels at which a picture is drawn; a small one gets the largest multiple of its own between the two."""
-BAR = 112
+SIDE, SMALL_SIDE = 300, 240
+"""Sides in pixels at which a picture is drawn; a small one gets the largest multiple of its own below the second."""
+BAR = 100
 PANEL = 26
 CAPTION = 22
 
@@ -48,32 +47,32 @@ def png(card: Card) -> bytes:
     origin = _origin(card, inner)
     canvas = Image.new("RGB", (total, foot + 18 * len(origin) + GAP), PAPER)
     draw = ImageDraw.Draw(canvas)
-    _head(draw, card, verdict, advice, total)
-    draw.text((GAP, panels), "What the network saw", INK, font(15, bold=True))
+    _head(canvas, draw, card, verdict, advice, total)
+    letter(canvas, (GAP, panels), "What the network saw", INK, 15, bold=True)
     canvas.paste(scaled(Image.fromarray(card.image).convert("RGB"), (width, height)), (GAP, panels + PANEL))
-    _top(draw, card, GAP, panels + PANEL + height + 14, side)
+    _top(canvas, draw, card, GAP, panels + PANEL + height + 14, side)
     for number, map_ in enumerate(card.maps):
         x = GAP + (number + 1) * (side + GAP)
-        draw.text((x, panels), clipped(map_.title, 15, side, bold=True), INK, font(15, bold=True))
+        letter(canvas, (x, panels), clipped(map_.title, 15, side, bold=True), INK, 15, bold=True)
         shown, top = map_.drawn(card.scale), panels + PANEL
         over = scaled(overlay(shown, card.image, card.scale), (width, height))
         alone = scaled(card.scale.picture(shown).convert("RGB"), (width, height))
         for picture, words in ((over, smoothing_words(shown.shape)), (alone, "Alone, as measured")):
             canvas.paste(picture, (x, top))
-            draw.text((x, top + height + 3), clipped(words, 12, side), FAINT, font(12))
+            letter(canvas, (x, top + height + 3), clipped(words, 12, side), FAINT, 12)
             top += height + CAPTION
-        _figures(draw, map_, x, figures, side)
+        _figures(canvas, draw, map_, x, figures, side)
         ink, paper = COLORS[map_.judgement.level]
         top = figures + rows * 38 + 8
         draw.rectangle((x, top, x + side, top + box), paper)
         draw.rectangle((x, top, x + 4, top + box), ink)
         for i, line in enumerate(sentences[number]):
-            draw.text((x + 12, top + 8 + 18 * i), line, INK, font(14))
-    _legend(draw, card, GAP, figures, side)
+            letter(canvas, (x + 12, top + 8 + 18 * i), line, INK, 14)
+    _legend(canvas, draw, card, GAP, figures, side)
     draw_evidence(canvas, draw, card, evidence, inner)
-    draw_checks(draw, card.maps[0], checks, inner)
+    draw_checks(canvas, draw, card.maps[0], checks, inner)
     for i, line in enumerate(origin):
-        draw.text((GAP, foot + 18 * i), line, FAINT, font(12))
+        letter(canvas, (GAP, foot + 18 * i), line, FAINT, 12)
     return png_content(canvas, _texts(card), quick=max(card.image.shape[:2]) <= LARGE)
 
 
@@ -81,9 +80,9 @@ def _side(pixels: int) -> int:
     """The side at which a picture of so many pixels is drawn.
 
     >>> _side(28), _side(224), _side(96)
-    (280, 300, 300)
+    (224, 300, 300)
     """
-    return SIDE // pixels * pixels if pixels <= 64 and SIDE // pixels * pixels >= LEAST else SIDE
+    return SMALL_SIDE // pixels * pixels if pixels <= LARGE else SIDE
 
 
 def _texts(card: Card) -> dict[str, str]:
@@ -104,57 +103,64 @@ def _origin(card: Card, width: int) -> list[str]:
     return [line for part in said for line in wrapped(part, 12, width)]
 
 
-def _head(draw: ImageDraw.ImageDraw, card: Card, verdict: tuple[str, ...], advice: tuple[str, ...], width: int) -> None:
+def _head(
+    canvas: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    card: Card,
+    verdict: tuple[str, ...],
+    advice: tuple[str, ...],
+    width: int,
+) -> None:
     """What the network says, the file, and the verdict with the next step in its lines."""
     number, name, probability = card.target
     asked = "" if number == card.top[0][0] else f" (explained: {name}, {share(probability)})"
     title = clipped(f"{card.top[0][1]}, {share(card.top[0][2])}{asked}", 26, width - 2 * GAP, bold=True)
-    draw.text((GAP, GAP - 4), title, INK, font(26, bold=True))
+    letter(canvas, (GAP, GAP - 4), title, INK, 26, bold=True)
     notes = "".join(f" · {note}" for note in card.notes)
     told = f"{file_name(card)} · {card.stored[0]} × {card.stored[1]} pixels{notes} · network {card.network}"
-    draw.text((GAP, GAP + 32), clipped(told, 14, width - 2 * GAP), FAINT, font(14))
+    letter(canvas, (GAP, GAP + 32), clipped(told, 14, width - 2 * GAP), FAINT, 14)
     ink, paper = COLORS[card.judgement.level]
     top = GAP + 60
     draw.rectangle((GAP, top, width - GAP, top + 24 * len(verdict) + 20 * len(advice) + 22), paper)
     draw.rectangle((GAP, top, GAP + 5, top + 24 * len(verdict) + 20 * len(advice) + 22), ink)
     for i, line in enumerate(verdict):
-        draw.text((GAP + 16, top + 9 + 24 * i), line, ink, font(18, bold=True))
+        letter(canvas, (GAP + 16, top + 9 + 24 * i), line, ink, 18, bold=True)
     for i, line in enumerate(advice):
-        draw.text((GAP + 16, top + 13 + 24 * len(verdict) + 20 * i), line, INK, font(15))
+        letter(canvas, (GAP + 16, top + 13 + 24 * len(verdict) + 20 * i), line, INK, 15)
 
 
-def _top(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int, side: int) -> None:
-    draw.text((x, y), "What it could be", INK, font(14, bold=True))
+def _top(canvas: Image.Image, draw: ImageDraw.ImageDraw, card: Card, x: int, y: int, side: int) -> None:
+    letter(canvas, (x, y), "What it could be", INK, 14, bold=True)
     for i, (_, name, probability) in enumerate(card.top):
         line = y + 26 + 36 * i
-        draw.text((x, line), clipped(name, 13, side - 52), INK, font(13))
-        draw.text((x + side, line), share(probability), INK, font(13), anchor="ra")
+        letter(canvas, (x, line), clipped(name, 13, side - 52), INK, 13)
+        letter(canvas, (x + side, line), share(probability), INK, 13, anchor="ra")
         draw.rectangle((x, line + 19, x + side, line + 24), BAND)
         draw.rectangle((x, line + 19, x + round(side * probability), line + 24), COLORS["no objection"][0])
 
 
-def _legend(draw: ImageDraw.ImageDraw, card: Card, x: int, y: int, side: int) -> None:
+def _legend(canvas: Image.Image, draw: ImageDraw.ImageDraw, card: Card, x: int, y: int, side: int) -> None:
     shown = card.maps[0].shown
     for i, figure in enumerate(shown):
         title = clipped(figure.column.title, 14, side, bold=True)
-        draw.text((x, y + 38 * i), title, INK, font(14, bold=True))
+        letter(canvas, (x, y + 38 * i), title, INK, 14, bold=True)
     line = y + 38 * len(shown) + 8
     if card.agreement:
-        draw.text((x, line), "Agreement of the maps", INK, font(13, bold=True))
+        letter(canvas, (x, line), "Agreement of the maps", INK, 13, bold=True)
     for i, (pair, value) in enumerate(card.agreement.items()):
         titles = {map_.method: map_.title for map_ in card.maps}
         both = clipped(f"{titles[pair[0]]}, {titles[pair[1]]}", 12, side - 46)
-        draw.text((x, line + 20 + 17 * i), both, FAINT, font(12))
-        draw.text((x + side, line + 20 + 17 * i), f"{value:.2f}".replace("-", "−"), INK, font(12), anchor="ra")
+        letter(canvas, (x, line + 20 + 17 * i), both, FAINT, 12)
+        letter(canvas, (x + side, line + 20 + 17 * i), f"{value:.2f}".replace("-", "−"), INK, 12, anchor="ra")
 
 
-def _figures(draw: ImageDraw.ImageDraw, map_: MapCard, x: int, y: int, side: int) -> None:
+def _figures(canvas: Image.Image, draw: ImageDraw.ImageDraw, map_: MapCard, x: int, y: int, side: int) -> None:
     for i, figure in enumerate(map_.shown):
         line = y + 38 * i
-        draw.text((x, line), written(figure), INK, font(15))
+        letter(canvas, (x, line), written(figure), INK, 15)
         if figure.percentile is not None:
             left = x + side - BAR
             draw.rectangle((left, line + 20, left + BAR, line + 26), LINE)
             draw.rectangle((left, line + 20, left + round(BAR * figure.percentile / 100), line + 26), INK)
-            draw.text((x + side, line), percentile_words(figure), FAINT, font(12), anchor="ra")
+            letter(canvas, (x + side, line), percentile_words(figure), FAINT, 12, anchor="ra")
         draw.line((x, line + 32, x + side, line + 32), LINE)

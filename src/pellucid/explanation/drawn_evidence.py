@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 from pellucid.explanation.card import Card, MapCard, share
 from pellucid.explanation.evidence import Covering
 from pellucid.explanation.evidence_words import ROWS, captions, covering_words, dots, noise_words
-from pellucid.explanation.lettering import clipped, font, wrapped
+from pellucid.explanation.lettering import clipped, letter, wrapped
 from pellucid.explanation.paint import BAND, COLORS, FAINT, GAP, INK, LINE, OUTCOMES, scaled
 
 __all__ = ["checks_height", "draw_checks", "draw_evidence", "evidence_height"]
@@ -46,7 +46,7 @@ def draw_evidence(canvas: Image.Image, draw: ImageDraw.ImageDraw, card: Card, to
     if map_.evidence is None:
         return
     title = clipped(f"The evidence: {map_.title}", 17, width, bold=True)
-    draw.text((GAP, top), title, INK, font(17, bold=True))
+    letter(canvas, (GAP, top), title, INK, 17, bold=True)
     size, y = _size(map_, width), top + HEAD
     covering = map_.evidence.covering
     pictures = [
@@ -65,14 +65,14 @@ def draw_evidence(canvas: Image.Image, draw: ImageDraw.ImageDraw, card: Card, to
         x = GAP + number * (size[0] + BETWEEN)
         canvas.paste(scaled(picture.convert("RGB"), size), (x, y))
         for i, line in enumerate(wrapped(words, 12, size[0])[:3]):
-            draw.text((x, y + size[1] + 4 + 16 * i), line, INK, font(12))
+            letter(canvas, (x, y + size[1] + 4 + 16 * i), line, INK, 12)
     y += size[1] + 3 * 16 + 10
-    _draw_dots(draw, covering, y, width)
+    _draw_dots(canvas, draw, covering, y, width)
     for i, line in enumerate(_words(map_, width)):
-        draw.text((GAP, y + STRIP + 18 * i), line, INK, font(13))
+        letter(canvas, (GAP, y + STRIP + 18 * i), line, INK, 13)
 
 
-def _draw_dots(draw: ImageDraw.ImageDraw, covering: Covering, top: int, width: int) -> None:
+def _draw_dots(canvas: Image.Image, draw: ImageDraw.ImageDraw, covering: Covering, top: int, width: int) -> None:
     """Confidence from 0 to 100 %: a dot for each random map, and where the most and the least marked parts lead."""
     base = top + 44
 
@@ -82,7 +82,7 @@ def _draw_dots(draw: ImageDraw.ImageDraw, covering: Covering, top: int, width: i
     draw.line((GAP, base, GAP + width, base), LINE)
     for tick in range(0, 101, 25):
         draw.line((x(tick / 100), base, x(tick / 100), base + 4), LINE)
-        draw.text((x(tick / 100), base + 6), f"{tick} %", FAINT, font(11), anchor=_anchor(tick / 100))
+        letter(canvas, (x(tick / 100), base + 6), f"{tick} %", FAINT, 11, anchor=_anchor(tick / 100))
     for probability, row in dots(covering.random):
         y = base - 6 - 5 * (row % ROWS)
         draw.ellipse((x(probability) - 2.5, y - 2.5, x(probability) + 2.5, y + 2.5), FAINT)
@@ -91,7 +91,7 @@ def _draw_dots(draw: ImageDraw.ImageDraw, covering: Covering, top: int, width: i
     ):  # fmt: skip
         ink = COLORS[level][0]  # type: ignore[index]
         draw.line((x(value), top + 14, x(value), base), ink, 2)
-        draw.text((x(value), top), f"{words}: {share(value)}", ink, font(12, bold=True), anchor=_anchor(value))
+        letter(canvas, (x(value), top), f"{words}: {share(value)}", ink, 12, bold=True, anchor=_anchor(value))
 
 
 def _anchor(position: float) -> str:
@@ -103,11 +103,11 @@ def checks_height(map_: MapCard) -> int:
     return HEAD + ROW * (1 + len(map_.judgement.checks)) + GAP if map_.judgement.checks else 0
 
 
-def draw_checks(draw: ImageDraw.ImageDraw, map_: MapCard, top: int, width: int) -> None:
+def draw_checks(canvas: Image.Image, draw: ImageDraw.ImageDraw, map_: MapCard, top: int, width: int) -> None:
     """Draw every check of a map: question, what was found, what was asked for, how it came out."""
     if not map_.judgement.checks:
         return
-    draw.text((GAP, top), clipped(f"The checks: {map_.title}", 17, width, bold=True), INK, font(17, bold=True))
+    letter(canvas, (GAP, top), clipped(f"The checks: {map_.title}", 17, width, bold=True), INK, 17, bold=True)
     parts = (0, round(0.39 * width), round(0.66 * width), width - 96)
     lines = [("Question", "Found", "Needed", "Result", None)]
     lines += [(one.question, one.found, one.asked, one.outcome, one) for one in map_.judgement.checks]  # type: ignore[misc]
@@ -116,12 +116,12 @@ def draw_checks(draw: ImageDraw.ImageDraw, map_: MapCard, top: int, width: int) 
         for i in range(3):
             room = parts[i + 1] - parts[i] - 8
             bold = check is None
-            draw.text((GAP + parts[i], y), clipped(words[i], 12, room, bold=bold), INK, font(12, bold=bold))
+            letter(canvas, (GAP + parts[i], y), clipped(words[i], 12, room, bold=bold), INK, 12, bold=bold)
         if check is None:
-            draw.text((GAP + parts[3], y), words[3], INK, font(12, bold=True))
+            letter(canvas, (GAP + parts[3], y), words[3], INK, 12, bold=True)
         else:
             mark, word, level = OUTCOMES[check.outcome]  # type: ignore[attr-defined]
             ink, paper = COLORS[level]
             draw.rectangle((GAP + parts[3] - 4, y - 2, GAP + width, y + 17), paper)
-            draw.text((GAP + parts[3], y), f"{mark} {word}", ink, font(12, bold=True))
+            letter(canvas, (GAP + parts[3], y), f"{mark} {word}", ink, 12, bold=True)
         draw.line((GAP, y + 18, GAP + width, y + 18), BAND)

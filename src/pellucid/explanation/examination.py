@@ -141,6 +141,10 @@ class Examination:
 
     def further(self) -> tuple[Metric, ...]:
         """The metrics that are measured beside the card's own."""
+        return self._further
+
+    @cached_property
+    def _further(self) -> tuple[Metric, ...]:
         return tuple(metric for metric in select(self.metrics, UNKNOWN) if set(metric.columns) - set(FIGURES))
 
     def suite(self, method: str) -> tuple[Metric, ...]:

@@ -5,9 +5,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import matplotlib
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["clipped", "font", "wrapped"]
+__all__ = ["clipped", "font", "letter", "wrapped"]
 
 
 @cache
@@ -15,6 +15,35 @@ def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """The font of every card, of ``size`` pixels."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def letter(
+    canvas: Image.Image, at: tuple[float, float], text: str, ink: str, size: int, *, bold: bool = False,
+    anchor: str = "la",
+) -> None:  # fmt: skip
+    """Write a line on a picture; most lines of a card stand on every card, so that their letters are drawn once.
+
+    Args:
+        canvas: of mode RGB.
+        at: left, middle or right end of the line, as ``anchor`` says, and its top.
+        text: without a line break.
+        ink: colour.
+        size: of the font in pixels.
+        bold: in the bold font.
+        anchor: ``la``, ``ma`` or ``ra``.
+    """
+    mask, length = _drawn(text, size, bold=bold)
+    left = at[0] - {"l": 0, "m": length / 2, "r": length}[anchor[0]]
+    canvas.paste(ink, (round(left), round(at[1])), mask)
+
+
+@lru_cache(8192)
+def _drawn(text: str, size: int, *, bold: bool) -> tuple[Image.Image, float]:
+    letters = font(size, bold=bold)
+    length = letters.getlength(text)
+    mask = Image.new("L", (max(1, int(length) + 3), 2 * size))
+    ImageDraw.Draw(mask).text((0, 0), text, 255, letters)
+    return mask, length
 
 
 @lru_cache(4096)

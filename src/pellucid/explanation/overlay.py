@@ -12,6 +12,9 @@ __all__ = ["LARGE", "overlay", "smoothing", "smoothing_words", "veil"]
 LARGE = 64
 """Side in pixels above which single pixels of a map hide the picture and cannot be seen on it."""
 
+DIMMED = [round(0.75 * value) for value in range(256)]
+"""Greys of the picture under a map."""
+
 
 def smoothing(shape: tuple[int, ...]) -> float:
     """Standard deviation in pixels with which a map of this shape is smoothed over its picture; 0 where it is not.
@@ -47,5 +50,5 @@ def veil(heatmap: npt.NDArray[np.float32], scale: Scale = Scale()) -> Image.Imag
 def overlay(heatmap: npt.NDArray[np.float32], image: npt.NDArray[np.uint8], scale: Scale = Scale()) -> Image.Image:
     """The map over the image in grey: what is marked shines, the rest stays to be seen."""
     over = veil(heatmap, scale)
-    grey = Image.fromarray(image).convert("L").point(lambda value: round(0.75 * value))
+    grey = Image.fromarray(image).convert("L").point(DIMMED)
     return Image.composite(over.convert("RGB"), grey.convert("RGB"), over.getchannel("A"))
