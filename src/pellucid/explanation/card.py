@@ -21,6 +21,8 @@ from pellucid.report.measures import saliency_title
 from pellucid.report.words import number
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from pellucid.explanation.provenance import Provenance
 
 __all__ = [
@@ -122,6 +124,12 @@ class MapCard:
         """What is drawn on a scale, (h, w): the heatmap, or on a signed one the mean of the attribution's channels."""
         signed: npt.NDArray[np.float32] = self.attribution.mean(axis=0)
         return signed if scale.signed else self.heatmap
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the map alone."""
+        from pellucid.explanation.notebook import map_png
+
+        return map_png(self)
 
     @property
     def shown(self) -> tuple[Figure, ...]:
@@ -227,6 +235,29 @@ class Card:
         from pellucid.explanation.notebook import card_html
 
         return card_html(self)
+
+    def _repr_png_(self) -> bytes:
+        """The picture of the card, for what shows pictures but no pages."""
+        from pellucid.explanation.drawing import png
+
+        return png(self)
+
+    def plot(self, method: str | None = None, *, ax: "Axes | None" = None) -> "Axes":
+        """Draw a map over the picture with matplotlib, to stand among figures of one's own.
+
+        Args:
+            method: name of the map, as in ``maps``; the first by default.
+            ax: axes to draw on; new ones by default.
+
+        Returns:
+            The axes.
+
+        Raises:
+            InputError: no map of that name.
+        """
+        from pellucid.explanation.notebook import plotted
+
+        return plotted(self, method, ax)
 
     def _repr_markdown_(self) -> str:
         """What a notebook without pictures shows: the sentence, and the figures of each map."""

@@ -17,6 +17,8 @@ __all__ = ["COLORS", "MARKS", "overlay", "png"]
 SIDE, SMALL_SIDE = 300, 240
 """Sides in pixels at which a picture is drawn; a small one gets the largest multiple of its own below the second."""
 BAR = 100
+LEAST_WIDTH = 900
+"""Of a card of few maps, so that its sentences and its evidence have room."""
 PANEL = 26
 CAPTION = 22
 
@@ -32,7 +34,7 @@ def png(card: Card) -> bytes:
     """
     side = _side(max(card.image.shape[:2]))
     height, width = (max(1, round(pixels * side / max(card.image.shape[:2]))) for pixels in card.image.shape[:2])
-    total = GAP + (1 + len(card.maps)) * (side + GAP)
+    total = max(LEAST_WIDTH, GAP + (1 + len(card.maps)) * (side + GAP))
     inner = total - 2 * GAP
     verdict = wrapped(f"{MARKS[card.judgement.level]} {card.judgement.sentence}", 18, inner - 28, bold=True)
     advice = wrapped(f"Next: {card.next_step}", 15, inner - 28)
