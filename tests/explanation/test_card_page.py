@@ -187,7 +187,7 @@ def test_without_script_all_is_there(browser, file) -> None:
 
 def test_the_evidence_is_told_in_words_and_pictures(browser, file) -> None:
     for page in _open(browser, file):
-        text = page.locator("body").inner_text()
+        text = page.locator("body").inner_text().replace("\u00a0", " ")
         for words in (
             "Most marked fifth covered: 12 %", "Least marked fifth covered: 59 %", "chosen by one of 38 random maps",
             "they lie between 30 % and 60 %, and none of them costs as much", "The noise has σ 0.05",
@@ -205,7 +205,7 @@ def test_covering_that_raises_the_confidence_is_told() -> None:
     black = np.zeros((24, 24), np.uint8)
     raised = replace(evidence(black), covering=Covering(0.2, 0.5, 0.7, 0.6, (0.4, 0.8), black, black))
     page = card_page(replace(one, maps=(replace(one.maps[0], evidence=raised),)))
-    assert "Covering raises the confidence in both orders: from 50 % to 70 %" in page
+    assert "Covering raises the confidence in both orders: from 50\u00a0% to 70\u00a0%" in page
     assert "Covering raises" not in card_page(one)
 
 

@@ -89,7 +89,7 @@ def test_what_fails_a_check_is_not_to_be_relied_upon(figures, reason) -> None:
 def test_what_the_draws_cannot_tell_is_neither_refused_nor_passed(figures, reason) -> None:
     found = judged(**figures, counts=MORE)
     assert (found.level, found.reasons) == ("undecided", (reason,))
-    assert found.sentence.startswith("Not enough draws to tell") and "--" not in found.sentence
+    assert found.sentence.startswith("This card cannot tell") and "--" not in found.sentence
     found = judged(**figures, counts=SHOWN)
     assert found.level == "with care" and reason in found.reasons
     assert judged(**figures, gini=0.0, counts=MORE).level == "do not rely"

@@ -77,6 +77,9 @@ def explain(arguments: Sequence[str]) -> None:
         print(f"{entry['source']}: {entry['prediction']}. {entry['sentence']}")
     for entry in summary.skipped:
         print(f"pellucid: skipped: {entry['reason']}", file=sys.stderr)
+    undecided = sum(entry["level"] == "undecided" for entry in summary.made)
+    if undecided and not parsed.full:
+        print(f"pellucid: {undecided} of {len(summary.made)} cards cannot tell; --full draws more", file=sys.stderr)
     if summary.skipped:
         print(f"pellucid: {len(summary.made)} explained, {len(summary.skipped)} skipped", file=sys.stderr)
 

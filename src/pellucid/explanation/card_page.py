@@ -113,6 +113,11 @@ def two(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
+def whole(text: str) -> str:
+    """The text with numbers that are not parted from their unit at the end of a line."""
+    return text.replace(" %", "\u00a0%").replace("σ ", "σ\u00a0")
+
+
 def _photograph(picture: npt.NDArray[np.uint8]) -> str:
     """A picture inside the page: exact where it is small, as JPEG where noise would make it large."""
     if max(picture.shape[:2]) <= LARGE:
@@ -134,6 +139,13 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FunctionLoader(lambda name: here.joinpath(name).read_text(encoding="utf-8")),
     )
     style = report.joinpath("page.css").read_text(encoding="utf-8") + here.joinpath("card.css").read_text("utf-8")
-    made.globals |= {"style": Markup(style), "marks": MARKS, "kinds": CLASSES, "outcomes": OUTCOMES, "two": two}
+    made.globals |= {
+        "style": Markup(style),
+        "marks": MARKS,
+        "kinds": CLASSES,
+        "outcomes": OUTCOMES,
+        "two": two,
+        "whole": whole,
+    }
     made.globals |= {"share": share, "written": written, "percentile_words": percentile_words}
     return made

@@ -17,7 +17,7 @@ Level = Literal["do not rely", "undecided", "with care", "no objection"]
 
 LEVELS: dict[Level, str] = {
     "do not rely": "Do not rely on {map}",
-    "undecided": "Not enough draws to tell whether {map} can be relied on",
+    "undecided": "This card cannot tell whether {map} can be relied on",
     "with care": "Read {map} with care",
     "no objection": "No check speaks against {map}",
 }
