@@ -251,6 +251,7 @@ def test_every_odd_picture_is_explained_or_told_in_one_sentence(words, tmp_path,
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         *(f"pellucid: skipped: {reason}" for reason in skipped.values()),
+        "pellucid: 1 of 6 cards cannot tell; --full draws more",
         "pellucid: 6 explained, 5 skipped",
     ]
     notes = [json.loads(Path(f"cards/{name}-card.json").read_text())["notes"] for name in ("animated", "alpha")]

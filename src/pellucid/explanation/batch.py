@@ -107,8 +107,8 @@ def explain(
         [entry for entry in entries.values() if "level" not in entry],
     )
     if summary.made and indexed:
-        shown = [thumbnails[source] for source in entries if source in thumbnails]
-        write_index(summary.made, summary.skipped, shown, out, formats)
+        pictured = [thumbnails[source] for source in entries if source in thumbnails]
+        write_index(summary.made, summary.skipped, pictured, out, formats)
     return summary
 
 

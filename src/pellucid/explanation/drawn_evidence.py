@@ -109,19 +109,15 @@ def draw_checks(canvas: Image.Image, draw: ImageDraw.ImageDraw, map_: MapCard, t
         return
     letter(canvas, (GAP, top), clipped(f"The checks: {map_.title}", 17, width, bold=True), INK, 17, bold=True)
     parts = (0, round(0.39 * width), round(0.66 * width), width - 96)
-    lines = [("Question", "Found", "Needed", "Result", None)]
-    lines += [(one.question, one.found, one.asked, one.outcome, one) for one in map_.judgement.checks]  # type: ignore[misc]
-    for number, (*words, check) in enumerate(lines):
+    heads = ("Question", "Found", "Needed", "Result")
+    for words, x in zip(heads, parts, strict=True):
+        letter(canvas, (GAP + x, top + HEAD), words, INK, 12, bold=True)
+    for number, check in enumerate(map_.judgement.checks, 1):
         y = top + HEAD + ROW * number
-        for i in range(3):
-            room = parts[i + 1] - parts[i] - 8
-            bold = check is None
-            letter(canvas, (GAP + parts[i], y), clipped(words[i], 12, room, bold=bold), INK, 12, bold=bold)
-        if check is None:
-            letter(canvas, (GAP + parts[3], y), words[3], INK, 12, bold=True)
-        else:
-            mark, word, level = OUTCOMES[check.outcome]  # type: ignore[attr-defined]
-            ink, paper = COLORS[level]
-            draw.rectangle((GAP + parts[3] - 4, y - 2, GAP + width, y + 17), paper)
-            letter(canvas, (GAP + parts[3], y), f"{mark} {word}", ink, 12, bold=True)
+        for i, words in enumerate((check.question, check.found, check.asked)):
+            letter(canvas, (GAP + parts[i], y), clipped(words, 12, parts[i + 1] - parts[i] - 8), INK, 12)
+        mark, outcome, level = OUTCOMES[check.outcome]
+        ink, paper = COLORS[level]
+        draw.rectangle((GAP + parts[3] - 4, y - 2, GAP + width, y + 17), paper)
+        letter(canvas, (GAP + parts[3], y), f"{mark} {outcome}", ink, 12, bold=True)
         draw.line((GAP, y + 18, GAP + width, y + 18), BAND)

@@ -144,7 +144,7 @@ def _covered(case: Case, curves: PerturbationCurves) -> dict[str, _Pixels]:
     sources = next(fillings(case.x, curves.fill, 1, case.draws))
     pictures = {}
     for order in ("morf", "lerf"):
-        replaced = (ranks_of(case.heatmap, order, region) < count)[:, None]  # type: ignore[arg-type]
+        replaced = (ranks_of(case.heatmap, order, region) < count)[:, None]
         changed = next(refilled(case.x[:, None], replaced, curves.fill, [source[:, None] for source in sources]))
         pictures[order] = _pixels(changed[:, 0])
     return pictures

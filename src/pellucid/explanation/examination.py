@@ -356,7 +356,9 @@ def _of_labels(
     examination: Examination,
     target: int | None,
     logits: Logits,
-    **asked: bool,
+    *,
+    judged: bool,
+    shown: bool,
 ) -> list[Finding]:
     """The findings of a network of several labels an image: images with the same explained label at once."""
     targets = logits.argmax(1) if target is None else torch.full_like(logits.argmax(1), target)
@@ -364,7 +366,7 @@ def _of_labels(
     for label in sorted(set(targets.tolist())):
         rows = (targets == label).nonzero()[:, 0]
         some = [keys[row] for row in rows.tolist()]
-        of_label = examine(OneLabel(model, label), x[rows], some, examination, target=1, **asked)
+        of_label = examine(OneLabel(model, label), x[rows], some, examination, target=1, judged=judged, shown=shown)
         for row, finding in zip(rows.tolist(), of_label, strict=True):
             findings[row] = replace(finding, target=label, probabilities=logits[row].sigmoid().cpu())
     return [findings[row] for row in range(len(x))]

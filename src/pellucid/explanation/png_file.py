@@ -50,7 +50,7 @@ def png_content(picture: Image.Image, texts: Mapping[str, str], *, quick: bool) 
     np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
     head = struct.pack(">IIBBBBB", width, height, 8, COLOUR, 0, 0, 0)
     words = [_text(keyword, text) for keyword, text in texts.items()]
-    parts = [_chunk(b"IHDR", head), *words, _chunk(b"IDAT", zlib.compress(rows, 1)), _chunk(b"IEND", b"")]
+    parts = [_chunk(b"IHDR", head), *words, _chunk(b"IDAT", zlib.compress(rows.data, 1)), _chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
