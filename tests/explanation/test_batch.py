@@ -248,7 +248,8 @@ def test_every_odd_picture_is_explained_or_told_in_one_sentence(words, tmp_path,
     skipped = {Path(entry["source"]).name: entry["reason"] for entry in summary["skipped"]}
     assert list(skipped) == [name for name in told if told[name]]
     assert all(f"odd/{name} {told[name]}" in reason and "\n" not in reason for name, reason in skipped.items())
-    lines = capsys.readouterr().err.splitlines()
+    said = capsys.readouterr().err.splitlines()
+    lines = [line for line in said if "nothing normalises" not in line]  # a note, once in a process
     assert lines == [
         *(f"pellucid: skipped: {reason}" for reason in skipped.values()),
         "pellucid: 1 of 6 cards cannot tell; --full draws more",

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pellucid.explanation.card import Card, file_name, percentile_words, share, written
 from pellucid.explanation.evidence import Covering
-from pellucid.explanation.evidence_words import ROWS, captions, covering_words, dots, noise_words
+from pellucid.explanation.evidence_words import ROWS, captions, covering_words, dots, noise_words, two
 from pellucid.explanation.overlay import LARGE, smoothing_words, veil
 from pellucid.explanation.paint import MARKS, OUTCOMES
 from pellucid.report.colours import uri
@@ -106,11 +106,6 @@ def _dots(covering: Covering) -> list[tuple[str, int]]:
 
 def _x(probability: float) -> str:
     return f"{5 + probability * (DOTS[0] - 10):.1f}"
-
-
-def two(value: float) -> str:
-    """A number with two digits after the point, for people."""
-    return f"{value:.2f}".replace("-", "−")
 
 
 def whole(text: str) -> str:

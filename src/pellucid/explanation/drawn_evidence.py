@@ -4,7 +4,7 @@ from PIL import Image, ImageDraw
 
 from pellucid.explanation.card import Card, MapCard, share
 from pellucid.explanation.evidence import Covering
-from pellucid.explanation.evidence_words import ROWS, captions, covering_words, dots, noise_words
+from pellucid.explanation.evidence_words import ROWS, captions, covering_words, dots, noise_words, two
 from pellucid.explanation.lettering import clipped, letter, wrapped
 from pellucid.explanation.paint import BAND, COLORS, FAINT, GAP, INK, LINE, OUTCOMES, scaled
 
@@ -59,8 +59,7 @@ def draw_evidence(canvas: Image.Image, draw: ImageDraw.ImageDraw, card: Card, to
         if number == 1:
             pictures.append((Image.fromarray(copy.picture), f"A noisy copy: {share(copy.probability)}"))
         map_of = card.scale.picture(copy.heatmap)
-        alike = f"{copy.correlation:.2f}".replace("-", "−")
-        pictures.append((map_of, f"Map of noisy copy {number}: rank correlation {alike}"))
+        pictures.append((map_of, f"Map of noisy copy {number}: rank correlation {two(copy.correlation)}"))
     for number, (picture, words) in enumerate(pictures):
         x = GAP + number * (size[0] + BETWEEN)
         canvas.paste(scaled(picture.convert("RGB"), size), (x, y))

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pellucid.explanation.card import MapCard, share
 from pellucid.explanation.evidence import Covering, Evidence
 
-__all__ = ["captions", "covered_part", "covering_words", "dots", "noise_words"]
+__all__ = ["captions", "covered_part", "covering_words", "dots", "noise_words", "two"]
 
 ROWS = 5
 """Heights on which dots that would lie on each other are put."""
@@ -70,12 +70,21 @@ def noise_words(map_: MapCard, evidence: Evidence) -> str:
     if kept is not None:
         said += f" The network keeps its answer on {share(kept)} of the noisy copies."
     if alike is not None:
-        number = f"{alike:.2f}".replace("-", "−")
+        number = two(alike)
         said += (
             f" The maps of the copies have a mean rank correlation of {number} with the map of the picture: 1 would be "
             "the same map, 0 an unrelated one."
         )
     return said
+
+
+def two(value: float) -> str:
+    """A number with two digits after the point, for people.
+
+    >>> two(-0.004), two(-0.816)
+    ('0.00', '−0.82')
+    """
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def dots(values: Sequence[float]) -> list[tuple[float, int]]:

@@ -277,7 +277,7 @@ def _diffuse(gini: float, least: float) -> list[Check]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−") if math.isfinite(value) else "not known"
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−") if math.isfinite(value) else "not known"
 
 
 def _faithful(faithfulness: float, beats: float, random_maps: int) -> Literal["passes", "undecided", "fails"]:
