@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -127,3 +129,49 @@ def test_fgsm_is_one_step_of_length_eps():
 def test_bad_settings(options, sentence):
     with pytest.raises(InputError, match=sentence):
         PGD(**({"eps": 0.1, "step_size": 0.1, "steps": 1} | options))
+
+
+def test_a_coarse_attack_of_one_pixel_is_the_attack():
+    draws = StepDraws(seed=0, step=0)
+    attack = PGD(eps=0.1, step_size=0.05, steps=2)
+    assert torch.equal(replace(attack, resolution=1)(linear, X, generator=draws), attack(linear, X, generator=draws))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("side", [2, 4])
+def test_a_coarse_attack_moves_squares_of_pixels_as_one_and_stays_in_the_ball(norm, side):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x = 0.3 + 0.4 * X  # so that no pixel meets its bounds
+    objective = lambda x: network(x)[:, 0]
+    changed = PGD(eps=0.1, step_size=0.05, steps=3, norm=norm, resolution=side)(objective, x)
+    delta = changed - x
+    first = delta[:, :, ::side, ::side].repeat_interleave(side, 2).repeat_interleave(side, 3)[..., :6, :6]
+    torch.testing.assert_close(delta, first, atol=1e-6, rtol=0)
+    size = delta.abs().amax() if norm == "linf" else delta.flatten(1).norm(dim=1).amax()
+    assert 0 < size <= 0.1 + 1e-6
+    assert objective(changed).sum() > objective(x).sum()
+
+
+def test_a_coarse_attack_of_a_linear_network_of_means_is_the_attack():
+    """Where the network sees nothing but the mean of each square, nothing is lost at half the resolution."""
+    pooled = lambda x: nn.functional.interpolate(x, (3, 3), mode="area")
+    objective = lambda x: (pooled(x) * WEIGHT[:, ::2, ::2]).sum((1, 2, 3))
+    attack = PGD(eps=0.1, step_size=0.03, steps=5, random_start=False)
+    x = 0.3 + 0.4 * X
+    torch.testing.assert_close(replace(attack, resolution=2)(objective, x), attack(objective, x))
+
+
+def test_a_coarse_attack_moves_no_pixel_that_the_mask_forbids():
+    mask = torch.rand(4, 1, 6, 6, generator=torch.Generator().manual_seed(3)) < 0.8
+    mean = lambda x: x.mean((1, 2, 3))
+    changed = PGD(eps=0.1, step_size=0.1, steps=1, resolution=2)(mean, X, mask=mask)
+    assert torch.equal(changed.masked_fill(mask, 0), X.masked_fill(mask, 0)) and not torch.equal(changed, X)
+
+
+def test_a_network_of_one_size_refuses_a_coarse_attack_in_a_sentence():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(108, 2))
+    with pytest.raises(InputError, match="^resolution 2 shows the network images of 3 × 3 pixels, which it does not"):
+        PGD(eps=0.1, step_size=0.1, steps=1, resolution=2)(lambda x: network(x)[:, 0], X)
+    with pytest.raises(InputError, match="^resolution must be a whole number of at least 1, got 0$"):
+        PGD(eps=0.1, step_size=0.1, steps=1, resolution=0)

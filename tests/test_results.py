@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pellucid import metrics
+from pellucid.leaderboard.presets import preset
 from pellucid.leaderboard.settings import strengths
 from pellucid.metrics import suite
 from pellucid.papers.setting import setting
@@ -40,11 +41,23 @@ def stored(name: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    "name", ["metrics-parity", "metric-cost", "explain-cost", "explain-photographs", "report-cost"]
+    "name",
+    ["metrics-parity", "metric-cost", "explain-cost", "explain-photographs", "report-cost", "fast", "scaling"],
 )
 def test_page_has_the_numbers_of_its_data(benchmarks, numbers, name):
     page = benchmarks(name.replace("-", "_")).page(stored(name))
     assert numbers((ROOT / "results" / f"{name}.md").read_text()) == numbers(page)
+
+
+def test_the_fast_preset_is_the_cheap_form_with_the_truest_maps(benchmarks):
+    """Of the forms that cost about one and a half regular steps at most and were trained with three seeds or more."""
+    cheap = [
+        row for row in stored("fast")["rows"] if row["minus"] and row["seeds"] >= 3 and row["cost"]["median"] < 1.55
+    ]
+    best = max(cheap, key=lambda row: row["measured"]["mass"]["mean"])
+    (variant,) = [one for one in benchmarks("fast_variants").VARIANTS if one.name == best["name"]]
+    found = preset("fast", shape=(1, 28, 56))
+    assert (found.method, found.activation.beta, found.smoothing) == (variant.method, variant.softplus, None)
 
 
 @pytest.mark.parametrize("file", sorted(RAW.glob("learning-rate-*.json")), ids=lambda file: file.stem)

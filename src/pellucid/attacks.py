@@ -1,13 +1,14 @@
 """Projected gradient ascent on any per-sample objective, everywhere or only where a mask allows: one loop."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from pellucid.core.checks import not_negative, one_of
+from pellucid.core.checks import not_negative, one_of, whole
 from pellucid.core.errors import InputError
 from pellucid.core.input_gradient import input_gradient
 from pellucid.core.pixels import check_pixels
@@ -32,6 +33,9 @@ class PGD:
         random_start: begin at a uniform draw from the ball, projected on mask and bounds, rather than at ``x``. A
             divergence from f(x) has gradient zero at ``x``, so an attack on one must start at random.
         bounds: valid pixel values.
+        resolution: side of the square of pixels that move as one, at least 1. With 2 the search sees the image at half
+            its height and width, so that a step costs about a quarter; the change that it finds is laid on the whole
+            image. It is for networks that take images of any size; the objective is then that of the smaller image.
 
     >>> attack = PGD(eps=0.1, step_size=0.1, steps=1, random_start=False)
     >>> attack(lambda x: x.sum((1, 2, 3)), torch.full((1, 1, 1, 2), 0.95)).tolist()
@@ -46,6 +50,7 @@ class PGD:
     norm: Literal["linf", "l2"] = "linf"
     random_start: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)
+    resolution: int = 1
 
     def __post_init__(self) -> None:
         low, high = self.bounds
@@ -58,6 +63,7 @@ class PGD:
             )
         not_negative(step_size=self.step_size, steps=self.steps)
         one_of(("linf", "l2"), norm=self.norm)
+        whole(1, resolution=self.resolution)
 
     def __call__(
         self,
@@ -82,16 +88,38 @@ class PGD:
 
         Raises:
             InputError: bytes, or pixels outside ``bounds``, such as those of normalised images: a network has its
-                normalisation inside.
+                normalisation inside; or a network that does not take images as small as ``resolution`` makes them.
         """
         check_pixels(x, bounds=self.bounds)
         x = x.detach()
         allowed = None if mask is None else mask.to(x.dtype)
+        if self.resolution > 1:
+            return self._coarsely(objective, x, allowed, generator)
         changed = self._project(x + self._start(x, generator), x, allowed) if self.random_start else x
         for _ in range(self.steps):
             gradient, _ = input_gradient(objective, changed)
             changed = self._project(changed + self.step_size * self._direction(gradient, allowed), x, allowed)
         return changed
+
+    def _coarsely(
+        self, objective: Callable[[Image], PerSample], x: Image, allowed: Tensor | None, generator: Generator
+    ) -> Image:
+        """The change that is found on the mean of each square of pixels, laid on all of its pixels."""
+        side, (height, width) = self.resolution, x.shape[2:]
+        small = F.avg_pool2d(x, side, ceil_mode=True, count_include_pad=False)
+        # A square may change where all of its pixels may; no pixel is moved that the mask forbids.
+        mask = None if allowed is None else -F.max_pool2d(-allowed, side, ceil_mode=True) > 0
+        try:
+            changed = replace(self, resolution=1)(objective, small, mask=mask, generator=generator)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise InputError(
+                f"resolution {side} shows the network images of {small.shape[2]} × {small.shape[3]} pixels, which it "
+                f"does not take ({str(error).splitlines()[0]}); resolution 1 fits every network"
+            ) from error
+        delta = (changed - small).repeat_interleave(side, 2).repeat_interleave(side, 3)[..., :height, :width]
+        return self._project(x + delta, x, allowed)
 
     def _start(self, x: Image, generator: Generator) -> Tensor:
         if self.norm == "linf":

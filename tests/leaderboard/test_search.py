@@ -111,6 +111,21 @@ def test_a_composition_without_ingredients_is_regular_training():
         Composition.of({"lr": 1})
 
 
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+def test_the_fast_preset_is_the_truest_whose_penalty_looks_at_a_part_of_each_batch(shape):
+    fast, truest = pellucid.preset("fast", shape=shape), pellucid.preset("truest", shape=shape)
+    assert replace(fast.method, share=1.0) == truest.method and fast.method.share == 0.25
+    assert (fast.activation, fast.smoothing) == (truest.activation, truest.smoothing)
+
+
+def test_a_composition_without_a_term_has_no_share():
+    with pytest.raises(InputError, match="^share is for a penalty or one of sgt, scaat, scaat-random, trades; regular"):
+        Composition(share=0.5)
+    made = Composition(base="trades", strength=0.1, share=0.5, penalty=0.01).method(lambda *_: pellucid.PGD(
+        eps=0.1, step_size=0.1, steps=1), 2)  # fmt: skip
+    assert (made.share, made.method.share) == (0.5, 0.5)
+
+
 @pytest.mark.parametrize("shape", [(1, 28, 28), (1, 28, 56), (3, 32, 32), (3, 96, 96)])
 def test_a_preset_loads_for_every_size(shape):
     chosen = pellucid.preset("trustworthy", shape=shape)
@@ -119,7 +134,7 @@ def test_a_preset_loads_for_every_size(shape):
         chosen.method, chosen.activation, chosen.smoothing
     )  # fmt: skip
     assert experiment.seed == 7
-    with pytest.raises(InputError, match="preset must be one of trustworthy, truest, robust, got 'best'"):
+    with pytest.raises(InputError, match="preset must be one of trustworthy, truest, robust, fast, got 'best'"):
         pellucid.preset("best", shape=shape)
 
 
@@ -140,7 +155,7 @@ def test_a_preset_of_the_command_line_is_below_all_flags(capsys):
     kept = type(chosen.method).__name__
     assert printed(capsys, "--preset", "trustworthy", "--method", kept).method == chosen.method
     assert main(["train", "run", "--preset", "best"]) == 2
-    assert capsys.readouterr().err == "pellucid: preset must be one of trustworthy, truest, robust, got 'best'\n"
+    assert capsys.readouterr().err == "pellucid: preset must be one of trustworthy, truest, robust, fast, got 'best'\n"
 
 
 @pytest.mark.slow

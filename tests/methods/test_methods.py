@@ -12,8 +12,10 @@ from pellucid import (
     TRADES,
     AdaptiveQ,
     AdversarialTraining,
+    Alternating,
     Batch,
     EnergyLoss,
+    FreeAdversarialTraining,
     GradientAlignment,
     GradientPenalty,
     InputError,
@@ -32,8 +34,12 @@ from pellucid import (
     lowest,
     symmetric_kl,
 )
+from pellucid.core import randomness
+from pellucid.core.outputs import answer
+from pellucid.core.pixels import already_checked
 from pellucid.core.randomness import StepDraws
 from pellucid.methods import AdversarialSCAAT, GaussianAugmentation, NoiseAugmentation
+from pellucid.saliency import regions
 
 DRAWS = StepDraws(seed=0, step=0)
 ATTACK = PGD(eps=0.1, step_size=0.05, steps=2)
@@ -70,6 +76,10 @@ METHODS = {
     "jacobian": JacobianPenalty(projections=2),
     "right-reasons": RightReasons(),
     "energy": EnergyLoss(),
+    "free": FreeAdversarialTraining(eps=0.1, step_size=0.05),
+    "alternating": Alternating(method=SCAAT(attack=ATTACK), every=2),
+    "penalty-share": GradientPenalty(share=0.5, difference=0.01, method=SaliencyGuided(share=0.5)),
+    "trades-share": TRADES(attack=ATTACK, share=0.25),
 }
 
 
@@ -347,8 +357,8 @@ def test_statistics_modes_gradients_and_images_are_left_alone(name, masked):
     losses(METHODS[name], network, masked)
     assert network.training and network.norm.training and network.drop.training and not network.frozen.training
     assert int(network.frozen.num_batches_tracked) == 0
-    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast", "penalty-scaat")
-    two = ("at-sum", "trades", "alignment", "penalty-alignment")
+    three = ("sgt-a", "sgt-b", "scaat-at", "scaat-at-fast", "penalty-scaat", "penalty-share")
+    two = ("at-sum", "trades", "alignment", "penalty-alignment", "alternating", "trades-share")
     forwards = (dict.fromkeys(three, 3) | dict.fromkeys(two, 2)).get(
         name, 2 if name.startswith(("sgt", "scaat")) else 1
     )
@@ -370,6 +380,26 @@ def test_log_entries_are_detached_scalars_and_the_loss_falls(name, network, mask
         optimizer.step()
         first, last = first or got["loss"].item(), got["loss"].item()
     assert last < first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "at-probability"])
+def test_a_step_reads_no_value_so_that_no_gpu_is_waited_for(name, masked, network, monkeypatch):
+    """Fake tensors have shapes and no values: whatever asks for one, as `item` and `nonzero` do, raises.
+
+    Only `at-probability` reads a draw, of the CPU's generator. What a network's first output is looked at for, once, is
+    done before; and scores are sorted as on a GPU.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode  # takes seconds to import
+
+    monkeypatch.setattr(regions, "sorted_rows", lambda flat: flat.sort(dim=1).values)
+    monkeypatch.setattr(randomness, "_seeded", lambda device, *key: None)
+    answer(network, masked.image)
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake, already_checked():
+        batch = Batch(*(fake.from_tensor(value) for value in masked))
+        method = METHODS[name]
+        loss = method.loss(network, batch, method.init(12, 100), generator=DRAWS)["loss"]
+    assert loss.shape == ()
 
 
 def test_objective_draws_depend_on_seed_and_step_alone(batch):

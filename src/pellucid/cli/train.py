@@ -19,7 +19,8 @@ def train(arguments: Sequence[str]) -> None:
     parser.add_argument("run", type=Path, help="the run directory; its name is the run's name")
     parser.add_argument("--resume", action="store_true", help="continue the run that the directory holds")
     parser.add_argument(
-        "--preset", help="trustworthy, truest or robust: method, activation and smoothing found for images of this size"
+        "--preset",
+        help="trustworthy, truest, robust or fast: method, activation and smoothing found for images of this size",
     )
     parser.add_argument("--log", help="tensorboard, csv or wandb: where numbers go while it trains")
     parser.add_argument("--snapshots", default=0, type=int, help="epochs between two snapshots of the maps; 0 for none")

@@ -4,7 +4,18 @@ from collections.abc import Collection, Sequence
 
 from pellucid.core.errors import InputError
 
-__all__ = ["among", "at_least", "at_most", "in_unit", "not_negative", "one_of", "positive", "some_of", "whole"]
+__all__ = [
+    "among",
+    "at_least",
+    "at_most",
+    "in_unit",
+    "not_negative",
+    "one_of",
+    "positive",
+    "some_of",
+    "some_share",
+    "whole",
+]
 
 
 def among(accepted: Sequence[object]) -> str:
@@ -92,6 +103,18 @@ def in_unit(*, words: str = "", **values: float) -> None:
     for name, value in values.items():
         if not 0 <= value <= 1:
             raise InputError(f"{name} must be {words}in [0, 1], got {value:g}")
+
+
+def some_share(**values: float) -> None:
+    """Refuse a share of nothing, one above all, and nan.
+
+    >>> some_share(share=0)
+    Traceback (most recent call last):
+    pellucid.InputError: share must be above 0 and at most 1, got 0
+    """
+    for name, value in values.items():
+        if not 0 < value <= 1:
+            raise InputError(f"{name} must be above 0 and at most 1, got {value:g}")
 
 
 def not_negative(**values: float) -> None:

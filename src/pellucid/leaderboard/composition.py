@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from pellucid.attacks import PGD
-from pellucid.core.checks import at_least, not_negative, one_of
+from pellucid.core.checks import at_least, not_negative, one_of, some_share
 from pellucid.core.errors import InputError
 from pellucid.edits.activation import Activation
 from pellucid.edits.smoothing import Smoothing
@@ -27,6 +27,8 @@ from pellucid.runs.settings import Experiment
 __all__ = ["Composition", "candidates"]
 
 Base = Literal["regular", "sgt", "scaat", "scaat-random", "at-small", "structured", "trades"]
+SHARED: tuple[Base, ...] = ("sgt", "scaat", "scaat-random", "trades")
+"""Bases with a divergence, which may look at a share of each batch."""
 ActivationName = Literal["relu", "softplus", "silu", "gelu", "smooth_relu"]
 
 
@@ -40,6 +42,7 @@ class Composition:
             no meaning for ``regular``.
         steps: of the attack of ``scaat``, ``scaat-random`` and ``trades``.
         penalty: weight of the gradient penalty (`pellucid.methods.GradientPenalty`, L1); 0 for none.
+        share: part of each batch that the penalty and the base's divergence look at, in (0, 1].
         activation: what stands in for ReLU; ``relu`` leaves it.
         beta: its sharpness.
         filter: of the smoothing block after the first stage; ``off`` for no block.
@@ -52,6 +55,7 @@ class Composition:
     strength: float = 0.0
     steps: int = 4
     penalty: float = 0.0
+    share: float = 1.0
     activation: ActivationName = "relu"
     beta: float = 8.0
     filter: Literal["off", "gaussian", "mean", "median", "none"] = "off"
@@ -62,6 +66,9 @@ class Composition:
         one_of(("off", "gaussian", "mean", "median", "none"), filter=self.filter)
         not_negative(strength=self.strength, penalty=self.penalty)
         at_least(1, steps=self.steps)
+        some_share(share=self.share)
+        if self.share < 1 and not self.penalty and self.base not in SHARED:
+            raise InputError(f"share is for a penalty or one of {', '.join(SHARED)}; {self.base} has none of them")
 
     @classmethod
     def of(cls, chosen: Strengths) -> "Composition":
@@ -88,6 +95,7 @@ class Composition:
         parts = [] if self.base == "regular" else [f"{self.base}-{self.strength:g}"]
         parts += [f"{self.steps}-steps"] * (self.steps != Composition.steps)
         parts += [f"penalty-{self.penalty:g}"] * (self.penalty > 0)
+        parts += [f"share-{self.share:g}"] * (self.share < 1)
         parts += [f"{self.activation}-{self.beta:g}"] * (self.activation != "relu")
         parts += [f"block-{self.filter}"] * (self.filter != "off")
         return "-".join(parts) or "regular"
@@ -103,20 +111,20 @@ class Composition:
         base: Method
         match self.base:
             case "sgt":
-                base = SaliencyGuided(fraction=self.strength)
+                base = SaliencyGuided(fraction=self.strength, share=self.share)
             case "scaat" | "scaat-random":
                 ranking: Literal["absolute", "random"] = "absolute" if self.base == "scaat" else "random"
                 attack = pgd(eps, self.steps, 2 * eps / self.steps)
-                base = SCAAT(attack=attack, weight=0.5, region=region, ranking=ranking)
+                base = SCAAT(attack=attack, weight=0.5, region=region, ranking=ranking, share=self.share)
             case "trades":
-                base = TRADES(attack=pgd(eps, self.steps, 1.25 * eps / self.steps), beta=1.0)
+                base = TRADES(attack=pgd(eps, self.steps, 1.25 * eps / self.steps), beta=1.0, share=self.share)
             case "at-small":
                 base = AdversarialTraining(attack=pgd(eps, 5, eps / 4))
             case "structured":
                 base = StructuredAdversarialTraining(linf=eps, l2=10 * eps)
             case _:
                 base = Regular()
-        return GradientPenalty(weight=self.penalty, method=base) if self.penalty else base
+        return GradientPenalty(weight=self.penalty, share=self.share, method=base) if self.penalty else base
 
     def smooth(self) -> Activation | None:
         """What stands in for ReLU, if anything does."""

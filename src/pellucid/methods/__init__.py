@@ -5,7 +5,9 @@ Every method is one sentence with three slots: how x becomes x', what is compare
 
 from pellucid.methods.adversarial import AdversarialTraining
 from pellucid.methods.alignment import GradientAlignment
+from pellucid.methods.alternating import Alternating
 from pellucid.methods.controls import GaussianAugmentation, NoiseAugmentation
+from pellucid.methods.free import FreeAdversarialTraining
 from pellucid.methods.gradient_penalty import GradientPenalty
 from pellucid.methods.jacobian import JacobianPenalty
 from pellucid.methods.method import Method
@@ -22,7 +24,9 @@ __all__ = [
     "TRADES",
     "AdversarialSCAAT",
     "AdversarialTraining",
+    "Alternating",
     "EnergyLoss",
+    "FreeAdversarialTraining",
     "GaussianAugmentation",
     "GradientAlignment",
     "GradientPenalty",

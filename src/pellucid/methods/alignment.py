@@ -36,6 +36,7 @@ class GradientAlignment(Penalty):
         eps: largest change of a pixel, in [0, 1]; 4 of 255 grey levels in the authors' code.
         detach_source: let g(x) be a constant, which only g(x + z) is drawn to, as the authors' code does by default;
             it saves a double backward pass.
+        share: part of each batch that the term looks at, in (0, 1]; fewer images cost less. See `Penalty`.
         method: whose loss the terms are added to; its forward pass is shared where it is `Regular`.
 
     Source: Joo et al. 2023 (arXiv 2211.15900). Their code measures gradients with respect to pixels that were divided
@@ -48,6 +49,7 @@ class GradientAlignment(Penalty):
     cosine_weight: float = 1.0
     eps: float = 4 / 255
     detach_source: bool = True
+    share: float = 1.0
     method: Method = field(default_factory=Regular)
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ class JacobianPenalty(Penalty):
     Args:
         weight: λ, at least 0; 0.01 in the paper.
         projections: P, at least 1; each costs a double backward pass. None takes the k unit vectors, which is exact.
+        share: part of each batch that the term looks at, in (0, 1]; fewer images cost less. See `Penalty`.
         method: whose loss the term is added to; its forward pass is shared where it is `Regular`.
 
     Source: Hoffman, Roberts & Yaida 2019, algorithm 1. The Jacobian is that with respect to pixels in [0, 1], theirs to
@@ -38,6 +39,7 @@ class JacobianPenalty(Penalty):
     tasks = BOTH
     weight: float = 0.01
     projections: int | None = 1
+    share: float = 1.0
     method: Method = field(default_factory=Regular)
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ class RightReasons(Penalty):
 
     Args:
         weight: λ, at least 0; too much of it costs accuracy first. The default is ours.
+        share: part of each batch that the term looks at, in (0, 1]; fewer images cost less. See `Penalty`.
         method: whose loss the term is added to; its forward pass is shared where it is `Regular`.
 
     Source: Ross, Hughes & Doshi-Velez 2017, equation 1, where λ is 1000 for most data; both their sums over the images
@@ -36,6 +37,7 @@ class RightReasons(Penalty):
     """
 
     weight: float = 1.0
+    share: float = 1.0
     method: Method = field(default_factory=Regular)
 
     def __post_init__(self) -> None:
@@ -69,6 +71,7 @@ class EnergyLoss(Penalty):
 
     Args:
         weight: λ, at least 0. The default is ours.
+        share: part of each batch that the term looks at, in (0, 1]; fewer images cost less. See `Penalty`.
         method: whose loss the term is added to; its forward pass is shared where it is `Regular`.
 
     Source: Rao et al. 2023 (Model-Guidance), the energy loss, there with bounding boxes and the positive part of
@@ -77,6 +80,7 @@ class EnergyLoss(Penalty):
     """
 
     weight: float = 1.0
+    share: float = 1.0
     method: Method = field(default_factory=Regular)
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pellucid.attacks import PGD
-from pellucid.core.checks import in_unit, not_negative, one_of
+from pellucid.core.checks import in_unit, not_negative, one_of, some_share
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of, uniform
 from pellucid.core.types import Batch, Image, Label, Mask
@@ -19,6 +19,7 @@ from pellucid.methods.terms import (
     cross_entropy_of,
     joint_logits,
     log_of,
+    part_of,
     predicted,
     random_regions,
     sides,
@@ -49,6 +50,8 @@ class SaliencyGuided(Method):
             ``random`` is the control that uses no map: as many features, at random places. It makes no saliency pass,
             and ``target`` and ``saliency`` are of no effect.
         weight: of the divergence.
+        share: part of each batch whose features are replaced and that carries the divergence, in (0, 1]; with readings
+            A and B of an ``attack`` the whole batch is attacked all the same.
         region: side in pixels of the regions that are ranked and replaced as one.
         target: class whose score ranks the features, the ``true`` one or the ``predicted`` one; of several labels an
             image all of them, see `pellucid.methods.terms.sides`.
@@ -57,6 +60,7 @@ class SaliencyGuided(Method):
         saliency: what ranks the features; by default the gradient of the target's logit.
 
     Source: Ismail, Corrada Bravo, Feizi 2021, algorithm 1; Guesmi, Aswani, Shafique 2024; reading C, Li et al. 2022.
+    ``share`` is ours.
     """
 
     tasks = BOTH
@@ -64,6 +68,7 @@ class SaliencyGuided(Method):
     fill: Literal["channel_range", "image_range", "unit", "channel_mean", "corner"] = "channel_range"
     ranking: Literal["absolute", "signed", "random"] = "absolute"
     weight: float = 1.0
+    share: float = 1.0
     region: int = 1
     target: Literal["true", "predicted"] = "true"
     attack: PGD | None = None
@@ -77,24 +82,26 @@ class SaliencyGuided(Method):
         one_of(("true", "predicted"), target=self.target)
         one_of(("A", "B", "C"), reading=self.reading)
         not_negative(weight=self.weight)
+        some_share(share=self.share)
         as_saliency(self.saliency)
 
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
         """See `Method.loss`."""
         x, y = batch.image, batch.label
-        attack, draws = self.attack, of(generator, "attack")
+        attack, draws, part = self.attack, of(generator, "attack"), part_of(batch, self.share)
         with evaluating(model):
             if attack is None:
-                masked = self.replace(model, x, y, generator=generator)
+                masked = self.replace(model, x[part], y[part], generator=generator)
             elif self.reading == "C":
-                masked = self.replace(model, x, y, generator=generator)
-                masked = attack(cross_entropy_of(model, y), masked, generator=draws)
+                masked = self.replace(model, x[part], y[part], generator=generator)
+                masked = attack(cross_entropy_of(model, y[part]), masked, generator=draws)
             else:
                 changed = attack(cross_entropy_of(model, y), x, generator=draws)
-                masked = self.replace(model, changed, y, generator=generator)
+                masked = self.replace(model, changed[part], y[part], generator=generator)
         if attack is None or self.reading == "C":
             logits, masked_logits = joint_logits(model, x, masked)
-            clean_loss, divergence = classification_loss(logits, y), kl(logits, masked_logits, task=batch.task).mean()
+            clean_loss = classification_loss(logits, y)
+            divergence = kl(logits[part], masked_logits, task=batch.task).mean()
             return log_of(
                 loss=clean_loss + self.weight * divergence,
                 clean_loss=clean_loss,
@@ -103,7 +110,8 @@ class SaliencyGuided(Method):
             )
         logits, changed_logits, masked_logits = joint_logits(model, x, changed, masked)
         clean_loss, adversarial_loss = classification_loss(logits, y), classification_loss(changed_logits, y)
-        divergence = kl(logits if self.reading == "A" else changed_logits, masked_logits, task=batch.task).mean()
+        compared = logits if self.reading == "A" else changed_logits
+        divergence = kl(compared[part], masked_logits, task=batch.task).mean()
         return log_of(
             loss=clean_loss + adversarial_loss + self.weight * divergence,
             clean_loss=clean_loss,

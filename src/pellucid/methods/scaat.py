@@ -21,6 +21,7 @@ from pellucid.methods.terms import (
     cross_entropy_of,
     joint_logits,
     log_of,
+    part_of,
     random_regions,
     sides,
     spread,
@@ -142,7 +143,7 @@ class SCAAT(Method):
         regions = -(-height // self.region) * -(-width // self.region)
         if regions * (self.q_max if self.adaptive else self.q) < 1 and self.q > 0:
             raise InputError(f"region must leave several regions of {height} × {width} pixels, got {self.region}")
-        part = spread(len(batch.image), self.share, batch.image.device) if self.share < 1 else slice(None)
+        part = part_of(batch, self.share)
         x, y, index = (value[part] for value in (batch.image, batch.label, batch.index))
         divergence = DIVERGENCES[self.divergence]
         q = state(index)

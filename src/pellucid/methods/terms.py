@@ -14,7 +14,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.modes import following, untracked
 from pellucid.core.processes import processes
 from pellucid.core.randomness import Generator, uniform
-from pellucid.core.types import Image, Logits, Mask, PerSample
+from pellucid.core.types import Batch, Image, Logits, Mask, PerSample
 from pellucid.methods.method import Losses
 from pellucid.saliency import lowest
 
@@ -30,6 +30,8 @@ __all__ = [
     "cross_entropy_of",
     "joint_logits",
     "log_of",
+    "mixes",
+    "part_of",
     "predicted",
     "random_regions",
     "right_shares",
@@ -193,11 +195,28 @@ def joint_logits(model: nn.Module, clean: Image, *changed: Image) -> list[Logits
     They come from one joint forward pass, unless a BatchNorm layer would mix the batches; then each has its own, and
     what that leaves in the running statistics is said at `changed_images`.
     """
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+    if mixes(model):
         logits = [model(clean)]
         with changed_images(model):
             return logits + [model(x) for x in changed]
     return list(model(torch.cat([clean, *changed])).split([len(x) for x in (clean, *changed)]))
+
+
+def mixes(model: nn.Module) -> bool:
+    """Whether the images of a batch influence each other, as they do through BatchNorm.
+
+    >>> mixes(nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))), mixes(nn.Linear(2, 2))
+    (True, False)
+    """
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+
+
+def part_of(batch: Batch, share: float) -> Tensor | slice:
+    """Positions of the images that carry a method's costly term: all, or ``share`` of the batch as `spread` has them.
+
+    Batches are drawn at random, so that the mean of a term over a part is right in expectation, whatever the share.
+    """
+    return slice(None) if share == 1 else spread(len(batch.image), share, batch.image.device)
 
 
 def spread(n: int, share: float, device: torch.device) -> Tensor:

@@ -11,6 +11,7 @@ from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import InputError, NotFinite
 from pellucid.core.outputs import answer
 from pellucid.core.types import Heatmap, Image, Label, PerSample
+from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.families.faithfulness import Fill, Order, PerturbationCurves
 from pellucid.metrics.imputation import NOISE, blurred, linear_imputation
 from pellucid.metrics.inputs import check_batch, check_classes, check_heatmap, check_model
@@ -32,7 +33,7 @@ def perturbation_curve(
     region: int | None = None,
     fill: Fill = PerturbationCurves.fill,
     generator: randomness.Generator = None,
-    chunk: int = 128,
+    chunk: int | None = None,
 ) -> Tensor:
     """One curve of `perturbation_curves`, with the same arguments, numbers and errors.
 
@@ -67,7 +68,7 @@ def perturbation_curves(
     region: int | None = None,
     fill: Fill = PerturbationCurves.fill,
     generator: randomness.Generator = None,
-    chunk: int = 128,
+    chunk: int | None = None,
 ) -> dict[Order, Tensor]:
     """How the target's probability falls while the image is replaced, region by region, in the map's order.
 
@@ -102,7 +103,8 @@ def perturbation_curves(
         fill: what a replaced region shows: fresh ``"uniform"`` noise, the image's ``"mean"`` of each channel, the
             image under a ``"blur"``, or the ``"linear"`` imputation of the region from its surroundings.
         generator: source of the noise and of the random order.
-        chunk: images in one forward pass, and systems solved at once, which bounds memory.
+        chunk: images in one forward pass, and systems solved at once, which bounds memory; by default as many as a
+            processor's cache holds, see `pellucid.metrics.chunks.usual_chunk`.
 
     Returns:
         For each order (n, steps + 1) in [-1, 1], in the dtype of ``x``; column 0 is 0.
@@ -124,6 +126,7 @@ def perturbation_curves(
     check_inputs(model, x, target, heatmap, orders)
     one_of(get_args(Fill), fill=fill)
     at_least(1, chunk=chunk, repeats=repeats)
+    chunk = usual_chunk(x.shape[1:], x.device) if chunk is None else chunk
     region = default_region(min(x.shape[2:])) if region is None else region
     counts = counts_of(x, region, fraction, steps)
 

@@ -11,6 +11,7 @@ from pellucid.core import randomness
 from pellucid.core.checks import at_least, one_of
 from pellucid.core.errors import NotFinite
 from pellucid.core.types import Heatmap, Image, Label
+from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.faithfulness import clean_probability, fillings, probability, refilled
 from pellucid.metrics.families.faithfulness import Fill, PerturbationCurves
 from pellucid.metrics.inputs import check_batch, check_model
@@ -28,7 +29,7 @@ def region_losses(
     fill: Fill = PerturbationCurves.fill,
     repeats: int = PerturbationCurves.oracle_repeats,
     generator: randomness.Generator = None,
-    chunk: int = 128,
+    chunk: int | None = None,
 ) -> Heatmap:
     """Loss of the target's probability when a region alone is replaced, for every region.
 
@@ -45,7 +46,8 @@ def region_losses(
         repeats: noise images averaged over, each of which costs a forward pass a region; the mean and blur fill have
             no noise and are computed once.
         generator: source of the noise, its part for ``oracle``.
-        chunk: images in one forward pass.
+        chunk: images in one forward pass; by default as many as a processor's cache holds, see
+            `pellucid.metrics.chunks.usual_chunk`.
 
     Returns:
         (n, h, w) in [-1, 1], in the dtype of ``x``, the same value in all pixels of a region.
@@ -66,6 +68,7 @@ def region_losses(
     check_batch(x, target)
     one_of(get_args(Fill), fill=fill)
     at_least(1, chunk=chunk, repeats=repeats)
+    chunk = usual_chunk(x.shape[1:], x.device) if chunk is None else chunk
     h, w = x.shape[2:]
     region = default_region(min(h, w)) if region is None else region
     at_least(1, region=region)
@@ -98,7 +101,7 @@ def oracle_map(
     fill: Fill = PerturbationCurves.fill,
     repeats: int = PerturbationCurves.oracle_repeats,
     generator: randomness.Generator = None,
-    chunk: int = 128,
+    chunk: int | None = None,
 ) -> Heatmap:
     """`region_losses` above the smallest of each image: a heatmap that orders the regions by what they are worth.
 

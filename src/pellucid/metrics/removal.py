@@ -11,6 +11,7 @@ from pellucid.core.checks import at_least, in_unit
 from pellucid.core.errors import InputError, NotFinite
 from pellucid.core.outputs import answer
 from pellucid.core.types import Heatmap, Image, Label
+from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.faithfulness import check_inputs, clean_probability, imputed, probability
 from pellucid.metrics.families.faithfulness import ROAD, InsertionDeletion, Order
 from pellucid.metrics.imputation import blurred
@@ -29,7 +30,7 @@ def road(
     shares: Sequence[float] = ROAD.shares,
     noise: float = ROAD.noise,
     generator: randomness.Generator = None,
-    chunk: int = 128,
+    chunk: int | None = None,
 ) -> dict[Order, Tensor]:
     """Does the network still predict the target once a share of the pixels is imputed from the rest (ROAD)?
 
@@ -52,7 +53,8 @@ def road(
         shares: of the pixels that are removed, each in [0, 1]; at 1 every pixel is its channel's mean plus noise.
         noise: standard deviation of the noise on removed pixels, in pixel units, at least 0.
         generator: source of the noise and of the random order.
-        chunk: images in one forward pass, and systems solved at once, which bounds memory.
+        chunk: images in one forward pass, and systems solved at once, which bounds memory; by default as many as a
+            processor's cache holds, see `pellucid.metrics.chunks.usual_chunk`.
 
     Returns:
         For each order (n, shares), 1 where the target is predicted and 0 elsewhere, in the dtype of ``x``. Lower is
@@ -71,6 +73,7 @@ def road(
     """
     check_inputs(model, x, target, heatmap, orders)
     at_least(1, chunk=chunk)
+    chunk = usual_chunk(x.shape[1:], x.device) if chunk is None else chunk
     if len(shares) == 0 or not all(0 <= share <= 1 for share in shares):
         raise InputError(f"shares must be one number or more in [0, 1], got {tuple(shares)}")
     if not 0 <= noise < math.inf:
@@ -107,7 +110,7 @@ def insertion_deletion(
     region: int | None = None,
     sigma: float | None = None,
     blank: float = InsertionDeletion.blank,
-    chunk: int = 128,
+    chunk: int | None = None,
 ) -> dict[str, Tensor]:
     """The target's probability as the image appears on its blur, and as it vanishes, most relevant regions first.
 
@@ -126,7 +129,8 @@ def insertion_deletion(
         region: side of a region in pixels, 1 in RISE; `default_region` of the shorter side by default.
         sigma: deviation of the blur in pixels, see `blurred`; a tenth of the shorter side by default.
         blank: value in [0, 1] of the pixels that are deleted; black by default.
-        chunk: images in one forward pass, which bounds memory.
+        chunk: images in one forward pass, which bounds memory; by default as many as a processor's cache holds, see
+            `pellucid.metrics.chunks.usual_chunk`.
 
     Returns:
         ``insertion`` and ``deletion``, each (n, steps + 1) in [0, 1], in the dtype of ``x``. Higher is better for
@@ -147,6 +151,7 @@ def insertion_deletion(
     """
     check_inputs(model, x, target, heatmap)
     at_least(1, chunk=chunk)
+    chunk = usual_chunk(x.shape[1:], x.device) if chunk is None else chunk
     in_unit(blank=blank)
     region = default_region(min(x.shape[2:])) if region is None else region
     counts = counts_of(x, region, 1.0, steps)

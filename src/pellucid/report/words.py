@@ -14,7 +14,9 @@ _TITLES = {
 }
 # Their settings are told by name, as those of somebody's own method are.
 _NAMED = {
+    "Alternating": "Alternating with regular training",
     "EnergyLoss": "Energy loss",
+    "FreeAdversarialTraining": "Free adversarial training",
     "GaussianAugmentation": "Gaussian noise on images (control)",
     "GradientAlignment": "Gradient alignment",
     "GradientPenalty": "Input-gradient penalty",
@@ -52,11 +54,14 @@ def training_words(config: Mapping[str, Any]) -> str:
         if "reading" in options:
             parts.append(f"reading {options['reading']}")
     if kind not in _TITLES:  # somebody's own method: its settings by their names
-        settings = {key: value for key, value in options.items() if isinstance(value, int | float | str)}
+        unused = {("share", 1.0), ("difference", 0.0)}
+        told = {key: value for key, value in options.items() if isinstance(value, int | float | str)}
+        settings = {key: value for key, value in told.items() if (key, value) not in unused}
         parts += [f"{key.replace('_', ' ')} {number(value)}" for key, value in settings.items()]
         wrapped = options.get("method")
         if isinstance(wrapped, Mapping) and not str(wrapped["class_path"]).endswith(".Regular"):
-            parts.append(f"added to {training_words({'method': wrapped})}")
+            link = "with" if kind == "Alternating" else "added to"
+            parts.append(f"{link} {training_words({'method': wrapped})}")
         options = {}
     if kind == "SaliencyGuided":
         parts.append(f"lowest {number(options.get('fraction', 0.5))} replaced")

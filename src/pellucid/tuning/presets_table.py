@@ -20,6 +20,8 @@ SEARCHED: dict[Family, str | None] = {
     "colour": None,
 }
 """The searches behind the presets of training from the beginning, by family of images."""
+FAST: dict[Family, str] = {"grey": "results/fast.md"}
+"""What the preset ``fast`` rests on."""
 
 
 def table(form: str = "text") -> str:
@@ -46,9 +48,9 @@ def table(form: str = "text") -> str:
 def _trained() -> Iterator[dict[str, Any]]:
     for family, evidence in SEARCHED.items():
         for name in PRESETS:
-            yield _row(
-                "train", name, "any, from the beginning", family, Composition.of(strengths(family, name)), evidence
-            )
+            rests = FAST.get(family) if name == "fast" else evidence
+            made = Composition.of(strengths(family, name))
+            yield _row("train", name, "any, from the beginning", family, made, rests)
 
 
 def _tuned() -> Iterator[dict[str, Any]]:
