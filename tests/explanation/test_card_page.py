@@ -1,6 +1,8 @@
 """The card as a person meets it: in a real browser, and as a picture."""
 
 import io
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
@@ -12,14 +14,32 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from pellucid.explanation.card import FIGURES, Card, Figure, MapCard
-from pellucid.explanation.card_page import card_page, index_page
-from pellucid.explanation.drawing import overlay, png
-from pellucid.explanation.trust_rules import LEVELS, judge
+from pellucid.explanation.card_page import card_page
+from pellucid.explanation.contact_sheet import contact_sheet, entry_of, thumbnail
+from pellucid.explanation.drawing import png
+from pellucid.explanation.evidence import Covering, Evidence, NoisyCopy
+from pellucid.explanation.overlay import overlay
+from pellucid.explanation.provenance import Provenance
+from pellucid.explanation.trust_rules import judge
 from pellucid.report.colours import Scale, coloured, level
 
 from .conftest import SHOWN
 
 NASTY = "<img src=x onerror=alert(1)>\"'&{{ 7*7 }}\n"
+
+
+PROVENANCE = Provenance(
+    date="2026-11-26 14:05:00 UTC", pellucid="0.1.0", network="of_a_user:factory", weights_file="w.safetensors",
+    weights_sha256="ab" * 32, weights_digest="cd" * 16, image_sha256="ef" * 32, preprocessing="28 × 28 pixels in grey",
+    class_file="names.txt", seed=7,
+)  # fmt: skip
+
+
+def evidence(image: np.ndarray, *, marked: float = 0.12) -> Evidence:
+    """Covering the most marked part leaves ``marked`` of 0.6, random parts 0.3 to 0.6."""
+    flat = np.full(image.shape[:2], 0.5, np.float32)
+    covering = Covering(0.2, 0.6, marked, 0.59, tuple(np.linspace(0.3, 0.6, 38)), image // 2, 255 - image // 2)
+    return Evidence(covering, (NoisyCopy(image, flat, 0.58, 0.83), NoisyCopy(image, flat, 0.61, 0.79)), 0.05)
 
 
 def card(side: int = 24, maps: int = 3, *, percentile: float | None = 62.4, source: str = "cat.jpg") -> Card:
@@ -57,13 +77,29 @@ def card(side: int = 24, maps: int = 3, *, percentile: float | None = 62.4, sour
                 figures,
                 random.random((side, side), dtype=np.float32) ** 4,
                 random.random((3, side, side), dtype=np.float32),
+                evidence(image),
             )
             for i in range(maps)
         ),
         agreement={(f"method{i}", f"method{j}"): -0.2 for i in range(maps) for j in range(i + 1, maps)},
         reference="24 pictures of reference" if percentile is not None else None,
         settings={"draws": 3, "saliency": ["method0"], "region": None, "draws_of": {"method0": 10}, "none": {}},
+        provenance=PROVENANCE,
     )
+
+
+def sheet(folder: Path, count: int = 4) -> Path:
+    """The index of cards of all levels, with those cards beside it."""
+    made = [replace(card(maps=4), source=f"scans/{name}.png") for name in ("ant", "bee", "cat", "doe")[:count]]
+    made = [replace(one, maps=(one.maps[i], *one.maps[:1])) for i, one in enumerate(made)]
+    for one in made:
+        name = f"{Path(one.source).stem}-card"
+        (folder / f"{name}.html").write_text(card_page(one, index=f"index.html#{name}"), encoding="utf-8")
+    entries = [entry_of(one, [f"{Path(one.source).stem}-card.html"]) for one in made]
+    index = folder / "index.html"
+    skipped = {"source": "x.png", "reason": "x.png is empty"}
+    index.write_text(contact_sheet([*entries, skipped], [thumbnail(one) for one in made]), encoding="utf-8")
+    return index
 
 
 def _open(browser: Browser, file: Path, *, width: int = 1024, **options: object) -> Iterator[Page]:
@@ -108,12 +144,7 @@ def test_the_page_never_scrolls_sideways_and_no_column_leaves_its_place(browser,
 
 @pytest.mark.parametrize("which", ["card", "index"])
 def test_axe_finds_nothing_wrong(browser, file, tmp_path, which) -> None:
-    made = [
-        {"source": f"{level}.png", "prediction": "cat, 60 %", "level": level, "sentence": "So.", "links": ["a.png"]}
-        for level in LEVELS
-    ]
-    index = tmp_path / "index.html"
-    index.write_text(index_page([*made, {"source": "x.png", "reason": "x.png is empty"}]), encoding="utf-8")
+    index = sheet(tmp_path)
     for page in _open(browser, file if which == "card" else index):
         page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
         page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
@@ -123,13 +154,13 @@ def test_axe_finds_nothing_wrong(browser, file, tmp_path, which) -> None:
             found = page.evaluate("axe.run({resultTypes: ['violations']})")
             assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
             passed |= {(scheme, one["id"]) for one in found["passes"]}
-        rules = {"color-contrast", "region", "html-has-lang"} | ({"image-alt", "label"} if which == "card" else set())
+        rules = {"color-contrast", "region", "html-has-lang"} | {"image-alt", "label"}
         assert {(scheme, rule) for scheme in ("light", "dark") for rule in rules} <= passed
 
 
 def test_the_slider_fades_the_map(browser, file) -> None:
     for page in _open(browser, file):
-        veil = page.locator(".stack img + img").first
+        veil = page.locator(".seen + img").first
         assert veil.evaluate("one => getComputedStyle(one).opacity") == "1"
         slider = page.get_by_label("Map over the picture")
         slider.focus()
@@ -144,14 +175,88 @@ def test_everything_has_words(browser, file) -> None:
         for words in ("class 0, 60 %", "the first of 3 frames", "24 pictures of reference", "better than 62 %"):
             assert words in text
         marks = page.locator(".said").all_inner_texts()
-        assert [mark[:4] for mark in marks] == ["✗ Do", "! Re", "✓ No", "? No"]
-        assert page.locator(".card-verdict").inner_text() == marks[0]
+        assert [mark[:4] for mark in marks] == ["✗ Do", "! Re", "✓ No", "? Th"]
+        assert page.locator(".verdict").inner_text() == marks[0]
         assert "−0.00" not in text and "nan" not in text.lower()
 
 
 def test_without_script_all_is_there(browser, file) -> None:
     for page in _open(browser, file, java_script_enabled=False):
-        assert page.locator("#veil").is_hidden() and page.locator(".stack img + img").last.is_visible()
+        assert page.locator("#veil").is_hidden() and page.locator(".seen + img").last.is_visible()
+
+
+def test_the_evidence_is_told_in_words_and_pictures(browser, file) -> None:
+    for page in _open(browser, file):
+        text = page.locator("body").inner_text().replace("\u00a0", " ")
+        for words in (
+            "Most marked fifth covered: 12 %", "Least marked fifth covered: 59 %", "chosen by one of 38 random maps",
+            "they lie between 30 % and 60 %, and none of them costs as much", "The noise has σ 0.05",
+            "Map of noisy copy 2: rank correlation 0.79",
+        ):  # fmt: skip
+            assert words in text, words
+        assert page.locator("svg.dots").first.locator("circle").count() == 38
+        rows = page.locator(".checks").first.locator("tbody tr")
+        assert rows.count() == len(card().maps[0].judgement.checks)
+        assert {"✗ fails", "✓ passes"} <= set(rows.locator(".mark").all_inner_texts())
+
+
+def test_covering_that_raises_the_confidence_is_told() -> None:
+    one = card(maps=1)
+    black = np.zeros((24, 24), np.uint8)
+    raised = replace(evidence(black), covering=Covering(0.2, 0.5, 0.7, 0.6, (0.4, 0.8), black, black))
+    page = card_page(replace(one, maps=(replace(one.maps[0], evidence=raised),)))
+    assert "Covering raises the confidence in both orders: from 50\u00a0% to 70\u00a0%" in page
+    assert "Covering raises" not in card_page(one)
+
+
+def test_where_a_card_comes_from_stands_in_every_file(browser, file) -> None:
+    for page in _open(browser, file):
+        told = page.locator(".origin").inner_text()
+        assert all(value in told for _, value in PROVENANCE.rows)
+        assert not re.search(r"(?<!-)--\w", page.locator("body").inner_text()), "no words of a command line"
+    with Image.open(io.BytesIO(png(card()))) as picture:
+        kept = json.loads(picture.text["pellucid"])
+        assert kept["provenance"] == PROVENANCE.as_json() == card().as_json()["provenance"]
+    with Image.open(io.BytesIO(png(card(224)))) as picture:
+        assert json.loads(picture.text["pellucid"]) == kept
+
+
+def test_a_card_without_evidence_or_provenance_is_still_a_card() -> None:
+    bare = replace(card(), provenance=None, maps=tuple(replace(one, evidence=None) for one in card().maps))
+    assert len(png(bare)) > 1000 and "The evidence" not in card_page(bare)
+    assert bare.as_json()["provenance"] is None
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_index_is_filtered_and_sorted_and_found_again_from_a_card(browser, tmp_path, width) -> None:
+    index = sheet(tmp_path)
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto(index.as_uri())
+    cards, status = page.locator(".sheet > li:visible"), page.get_by_role("status")
+    names = cards.locator(".name")
+    assert status.inner_text() == "4 cards" and names.all_inner_texts() == ["ant.png", "bee.png", "cat.png", "doe.png"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_label("Sort by").select_option("trust")
+    assert names.all_inner_texts() == ["cat.png", "bee.png", "doe.png", "ant.png"]
+    page.get_by_label("do not rely").uncheck()
+    assert status.inner_text() == "3 of 4 cards" and "ant.png" not in names.all_inner_texts()
+    page.get_by_label("Find").fill("bee")
+    assert names.all_inner_texts() == ["bee.png"]
+    page.get_by_label("Find").fill("nothing like it")
+    assert page.get_by_text("No card matches").is_visible()
+    page.get_by_label("Find").fill("")
+    names.first.click()
+    page.get_by_role("link", name="All cards").click()
+    assert page.url == f"{index.as_uri()}#cat-card"
+    assert names.all_inner_texts() == ["cat.png", "bee.png", "doe.png"], "the choice was kept"
+    context.close()
+
+
+def test_the_index_without_script_shows_every_card(browser, tmp_path) -> None:
+    for page in _open(browser, sheet(tmp_path), java_script_enabled=False):
+        assert page.locator(".sheet > li:visible").count() == 4 and page.locator("#tools").is_hidden()
+        assert "do not rely: 1" in page.locator(".lead").inner_text()
 
 
 def test_names_are_escaped_everywhere(browser, tmp_path) -> None:
@@ -170,23 +275,24 @@ def test_names_are_escaped_everywhere(browser, tmp_path) -> None:
     path.write_text(card_page(named), encoding="utf-8")
     for page in _open(browser, path):
         assert page.locator("img[src=x]").count() == 0
-    entry = {"source": NASTY, "prediction": NASTY, "level": "with care", "sentence": NASTY, "links": [NASTY]}
-    path.write_text(index_page([entry, {"source": NASTY, "reason": NASTY}]), encoding="utf-8")
+    path.write_text(contact_sheet([entry_of(named, [NASTY]), {"source": NASTY, "reason": NASTY}]), encoding="utf-8")
     for page in _open(browser, path):
         assert page.locator("img[src=x]").count() == 0
-        assert page.locator("th[scope=row]").inner_text().strip() == NASTY.strip()
+        assert page.locator(".sheet .name").inner_text().strip() == Path(NASTY).name.strip()
     assert len(png(named)) > 1000
 
 
 def test_settings_are_words() -> None:
     settings = card_page(card()).partition("<summary>Settings")[2]
-    assert "<dd>method0 10</dd>" in settings and "{" not in settings.partition("</details>")[0]
+    assert "<dd>Method0 10</dd>" in settings and "{" not in settings.partition("</details>")[0]
 
 
-@pytest.mark.parametrize(("side", "maps", "percentile"), [(8, 1, None), (24, 3, 62.4), (224, 4, 0.0)])
-def test_a_picture_of_every_size(side, maps, percentile) -> None:
+@pytest.mark.parametrize(
+    ("side", "maps", "percentile", "drawn"), [(8, 1, None, 240), (24, 3, 62.4, 240), (224, 4, 0.0, 300)]
+)
+def test_a_picture_of_every_size(side, maps, percentile, drawn) -> None:
     with Image.open(io.BytesIO(png(card(side, maps, percentile=percentile)))) as picture:
-        assert picture.format == "PNG" and picture.size[0] == 24 + (maps + 1) * 324
+        assert picture.format == "PNG" and picture.size[0] == max(900, 24 + (maps + 1) * (drawn + 24))
         levels = np.asarray(picture.convert("L"))
         assert levels[-1].min() == levels[-1].max() == 255, "nothing is cut off at the lower edge"
 

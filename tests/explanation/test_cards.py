@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot
 from PIL import Image
 from torch import nn
 
@@ -181,6 +182,71 @@ def test_a_notebook_shows_the_picture_of_the_card(card):
     table = card._repr_markdown_().splitlines()
     assert card.judgement.sentence.split(":")[0] in table[0] and table[2].count("|") == 3
     assert len(table) == 4 + len(card.maps[0].shown)
+
+
+def test_many_cards_are_shown_as_thumbnails(card):
+    html = Cards([card] * 5)._repr_html_()
+    assert html.count("<img ") == html.count(card.judgement.level + "</span>") == 5
+    assert len(html) < 2 * len(card._repr_html_())
+
+
+def test_maps_show_themselves_and_draw_on_given_axes(card):
+    with Image.open(io.BytesIO(card.maps[0]._repr_png_())) as picture:
+        assert picture.size == (224, 224)
+    with Image.open(io.BytesIO(card._repr_png_())) as picture:
+        assert picture.width > 500
+    figure, axes = pyplot.subplots(1, 2)
+    assert card.plot(ax=axes[1]) is axes[1] and not axes[0].images
+    assert axes[1].images[0].get_array().shape == (SIDE, SIDE, 3)
+    assert card.maps[0].title in axes[1].get_title()
+    alone = card.plot("vanilla_gradient")
+    assert alone.figure is not figure
+    with pytest.raises(InputError, match="method must be vanilla_gradient, got 'smoothgrad'"):
+        card.plot("smoothgrad")
+    pyplot.close("all")
+
+
+def test_cards_are_saved_as_the_command_writes_them(card, tmp_path):
+    cards = Cards([card, card], {"bad.png": "bad.png is empty"})
+    out = cards.save(tmp_path / "cards", formats=("html", "json"))
+    assert {file.name for file in out.iterdir()} == {
+        "image 0-card.html", "image 0-card.json", "image 0-2-card.html", "image 0-2-card.json",
+        "summary.json", "cards.csv", "index.html",
+    }  # fmt: skip
+    assert "bad.png is empty" in (out / "index.html").read_text()
+    assert len(list(Cards([card]).save(tmp_path / "one").iterdir())) == 3
+    with pytest.raises(InputError, match="there is no card to save"):
+        Cards().save(tmp_path)
+    with pytest.raises(InputError, match="format must be of png, html, json, npz, got 'gif'"):
+        cards.save(tmp_path, formats=("gif",))
+
+
+@pytest.mark.parametrize(
+    ("side", "shape", "words"),
+    [
+        (
+            1,
+            (3, SIDE, SIDE),
+            "Use a larger picture: the network takes pictures of 16 × 16 pixels, but this one was 1 × 1",
+        ),
+        (SIDE, (1, SIDE, SIDE), "it takes grey pictures of 16 × 16 pixels, but this one was 16 × 16 in colour."),
+        (300, (1, SIDE, SIDE), "it takes grey pictures of 16 × 16 pixels, but this one was 300 × 300 in colour."),
+    ],
+)
+def test_a_picture_that_does_not_suit_the_network_is_told(side, shape, words):
+    colourful = Image.new("RGB", (side, side), (200, 40, 90))
+    subject = ExplainedNetwork("quadrants", Quadrants().eval(), ("a", "b", "c", "d"), shape, "0")
+    (found,) = explain(subject, colourful, examination=QUICK)
+    assert words in found.next_step
+    assert "Use a larger" in found.next_step or found.in_colour
+
+
+def test_what_a_card_of_one_pixel_and_no_class_names_says(tmp_path):
+    Image.new("L", (1, 1), 90).save(tmp_path / "dot.png")
+    (found,) = cards(tmp_path / "dot.png", size=SIDE)
+    assert found.top[0][1].startswith("class ") and found.provenance.class_file == ""
+    assert found.as_json()["stored"] == {"width": 1, "height": 1}
+    assert len(found._repr_png_()) > 1000
 
 
 def test_a_name_of_a_file_is_no_markup(photograph, tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from pellucid.cli import main
-from pellucid.explanation import trust_rules
+from pellucid.explanation import trust_checks, trust_rules
 from pellucid.explanation.card import FIGURES
 from pellucid.explanation.examination import Examination
 from pellucid.explanation.reference import FEWEST
@@ -26,22 +26,23 @@ def row(rule: str) -> str:
 
 
 def test_every_rule_has_its_threshold() -> None:
-    source = Path(trust_rules.__file__).read_text(encoding="utf-8")
-    rules = set(re.findall(r'(?:doubts|fails|undecided)\["([\w-]+)"\]', source)) | {"flat"}
+    source = Path(trust_checks.__file__).read_text(encoding="utf-8") + Path(trust_rules.__file__).read_text("utf-8")
+    rules = set(re.findall(r'(?:"fails", |"care", |rule, why = |: \(|rule=)"([a-z-]+)"', source)) - {"undecided"}
+    assert len(rules) == 16, sorted(rules)
     assert {name for name in re.findall(r"^\| `([\w-]+)` \|", TEXT, flags=re.MULTILINE)} == rules
     assert all(f"``{name}``" in trust_rules.Judgement.__doc__ for name in rules)
     for rule, threshold in (
-        ("untested", f"{trust_rules.NOTHING_LOST:g}"),
-        ("unfaithful", f"{100 * trust_rules.AS_GOOD:g} %"),
-        ("prediction-changes", f"{trust_rules.COVERAGE:g}"),
-        ("unsteady", f"{trust_rules.UNSTEADY:g}"),
-        ("shaky", f"{trust_rules.SHAKY:g}"),
-        ("least-steady", f"{trust_rules.WORST:g} %"),
-        ("less-steady", f"{trust_rules.POOR:g} %"),
-        ("less-faithful", f"{trust_rules.POOR:g} %"),
-        ("unsure", f"{trust_rules.UNSURE:g}"),
-        ("disagreement", f"{trust_rules.DISAGREE:g}"),
-        ("diffuse", f"{trust_rules.DIFFUSE:g}"),
+        ("untested", f"{trust_checks.NOTHING_LOST:g}"),
+        ("unfaithful", f"{100 * trust_checks.AS_GOOD:g} %"),
+        ("prediction-changes", f"{trust_checks.COVERAGE:g}"),
+        ("unsteady", f"{trust_checks.UNSTEADY:g}"),
+        ("shaky", f"{trust_checks.SHAKY:g}"),
+        ("least-steady", f"{trust_checks.WORST:g} %"),
+        ("less-steady", f"{trust_checks.POOR:g} %"),
+        ("less-faithful", f"{trust_checks.POOR:g} %"),
+        ("unsure", f"{trust_checks.UNSURE:g}"),
+        ("disagreement", f"{trust_checks.DISAGREE:g}"),
+        ("diffuse", f"{trust_checks.DIFFUSE:g}"),
     ):
         assert threshold in row(rule)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from pellucid.explanation.trust_rules import (
+from pellucid.explanation.trust_checks import (
     AS_GOOD,
+    ASKED,
     COVERAGE,
     ERROR,
-    LEVELS,
     POOR,
     SHAKY,
     UNSTEADY,
@@ -19,8 +19,9 @@ from pellucid.explanation.trust_rules import (
     _faithful,
     _kept,
     _steady,
-    judge,
+    checks,
 )
+from pellucid.explanation.trust_rules import FAULTS, LEVELS, judge
 
 from .conftest import SHOWN
 
@@ -71,7 +72,7 @@ def test_a_good_map_raises_no_objection_and_is_not_called_right() -> None:
 def test_what_fails_a_check_is_not_to_be_relied_upon(figures, reason) -> None:
     found = judged(**figures)
     assert (found.level, found.reasons) == ("do not rely", (reason,))
-    assert found.sentence.startswith("Do not rely on this map: ") and found.sentence.count(".") == 1
+    assert found.sentence.startswith("Do not rely on this map: ") and found.sentence.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -88,9 +89,9 @@ def test_what_fails_a_check_is_not_to_be_relied_upon(figures, reason) -> None:
 def test_what_the_draws_cannot_tell_is_neither_refused_nor_passed(figures, reason) -> None:
     found = judged(**figures, counts=MORE)
     assert (found.level, found.reasons) == ("undecided", (reason,))
-    assert found.sentence.startswith("Not enough draws to tell") and found.sentence.endswith("; --full takes more.")
+    assert found.sentence.startswith("This card cannot tell") and "--" not in found.sentence
     found = judged(**figures, counts=SHOWN)
-    assert found.level == "with care" and reason in found.reasons and "--full" not in found.sentence
+    assert found.level == "with care" and reason in found.reasons
     assert judged(**figures, gini=0.0, counts=MORE).level == "do not rely"
 
 
@@ -143,11 +144,49 @@ def test_doubts_ask_for_care(found, reason) -> None:
 def test_several_reasons_make_one_sentence() -> None:
     found = judged(faithfulness=0.0, stability_coverage=0.0, similarity=0.0)
     assert found.reasons == ("unfaithful", "prediction-changes", "unsteady")
-    assert found.sentence.count(".") == 1 and ", and " in found.sentence
+    assert found.sentence.count(": ") == 1 and ", and " in found.sentence
+    assert found.sentence.endswith(FAULTS[True, "both"] + ".")
 
 
 def test_one_map_alone_has_no_one_to_agree_with() -> None:
     assert judged(agreement=()).level == "no objection"
+
+
+@pytest.mark.parametrize(
+    ("figures", "probability", "fault"),
+    [
+        ({}, 0.9, "neither"),
+        ({"faithfulness": 0.0}, 0.9, "map"),
+        ({"similarity": 0.4}, 0.9, "map"),
+        ({"stability_coverage": 0.1}, 0.9, "network"),
+        ({}, 0.3, "network"),
+        ({"faithfulness": 0.0}, 0.3, "both"),
+        ({"aopc_morf": 0.0, "aopc_lerf": 0.0, "random_aopc": 0.0}, 0.9, "neither"),
+    ],
+)
+def test_it_is_told_whether_the_map_or_the_network_is_at_fault(figures, probability, fault) -> None:
+    found = judged(**figures, probability=probability)
+    assert found.fault == fault
+    assert found.sentence.endswith((FAULTS[found.level == "do not rely", fault] or found.sentence[:-1]) + ".")
+
+
+def test_the_sentence_names_the_noise_and_how_sure_the_network_is() -> None:
+    loud = replace(SHOWN, sigma=0.1)
+    assert "slight noise (σ 0.1) makes another map of it" in judged(similarity=0.0, counts=loud).sentence
+    assert "slight noise (σ 0.1) changes the prediction" in judged(stability_coverage=0.0, counts=loud).sentence
+    assert "not sure of its answer (16 %)" in judged(probability=0.16).sentence
+
+
+def test_every_check_is_listed_with_its_threshold_and_what_was_found() -> None:
+    listed = {check.question: check for check in judged().checks}
+    assert len(listed) == 9 and {check.outcome for check in listed.values()} == {"passes"}
+    assert all(check.found and check.asked and not check.rule for check in listed.values())
+    assert [check.asked for check in judged({}).checks if check.outcome == "not made"] == [
+        f"{WORST:g} %; {POOR:g} % to be read without care", f"{POOR:g} % of the reference",
+    ]  # fmt: skip
+    assert len(judged(gini=0.0).checks) == 3, "of a map that is the same everywhere nothing can be asked"
+    words = {check.found for check in judged(beats_random=36 / 38, stability_coverage=0.95).checks}
+    assert {"better than 36 of 38 random maps", "on 19 of 20 noisy copies"} <= words
 
 
 NUMBER = st.one_of(st.floats(-2, 2), st.just(math.nan))
@@ -169,6 +208,11 @@ def test_no_map_is_passed_that_fails_a_check(figures, percentiles, probability, 
     assert (found.level != "do not rely") <= passes
     assert (found.level == "no objection") <= (figures["similarity"] >= UNSTEADY and figures["beats_random"] > 0.9)
     assert bool(found.reasons) == (found.level != "no objection")
+    listed = checks(figures, percentiles, counts=SHOWN, probability=probability, agreement=agreement)
+    assert found.checks == listed
+    assert (found.level == "do not rely") == any(check.outcome == "fails" for check in listed)
+    assert set(found.reasons) - {"no-reference"} <= {check.rule for check in listed}
+    assert all(bool(check.rule) == bool(check.reason) == (check.outcome in ASKED) for check in listed)
 
 
 @given(PERCENTILES, st.floats(0, 1))

@@ -114,6 +114,9 @@ def explain(arguments: Sequence[str]) -> None:
         print(f"{entry['source']}: {entry['prediction']}. {entry['sentence']}")
     for entry in summary.skipped:
         print(f"pellucid: skipped: {entry['reason']}", file=sys.stderr)
+    undecided = sum(entry["level"] == "undecided" for entry in summary.made)
+    if undecided and not parsed.full:
+        print(f"pellucid: {undecided} of {len(summary.made)} cards cannot tell; --full draws more", file=sys.stderr)
     if summary.skipped:
         print(f"pellucid: {len(summary.made)} explained, {len(summary.skipped)} skipped", file=sys.stderr)
 
@@ -121,7 +124,7 @@ def explain(arguments: Sequence[str]) -> None:
 def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
     """The network that is explained, and the words that name its images."""
     from pellucid.config.trusted import name_typed
-    from pellucid.explanation.explained_network import class_names, of_network, of_run
+    from pellucid.explanation.explained_network import of_network, of_run
 
     for named in (parsed.network or "", *names(parsed.saliency)):
         name_typed(named)
@@ -135,7 +138,7 @@ def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
                 f"give a run directory and then images, got {run!r} alone; for any other network give --network"
             )
         return of_run(run), images
-    classes = int(parsed.classes) if parsed.classes.isdigit() else class_names(parsed.classes)
+    classes = int(parsed.classes) if parsed.classes.isdigit() else Path(parsed.classes)
     network = of_network(
         parsed.network, weights=parsed.weights, options=_options(parsed.options), size=parsed.size,
         channels=parsed.channels, classes=classes, mean=_numbers("mean", parsed.mean), std=_numbers("std", parsed.std),

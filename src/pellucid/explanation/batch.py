@@ -1,24 +1,22 @@
 """Pictures in, trust cards out: one after the other or thousands, whatever some of them are."""
 
-import io
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from pellucid.core.errors import InputError
-from pellucid.core.files import whole_file
-from pellucid.explanation.card import FIGURES, Card, Figure, MapCard, share
-from pellucid.explanation.card_page import Entry, card_page, index_page
-from pellucid.explanation.drawing import png
+from pellucid.explanation.card import FIGURES, Card, Figure, MapCard
+from pellucid.explanation.card_files import Format, check_formats, check_out, file_names, write_card, write_index
+from pellucid.explanation.contact_sheet import Entry
 from pellucid.explanation.examination import Examination, Finding, examine
 from pellucid.explanation.explained_network import ExplainedNetwork
-from pellucid.explanation.pictures import STANDARD_INPUT, Picture, find, read, told
+from pellucid.explanation.pictures import Picture, find, read, told
+from pellucid.explanation.provenance import provenance_of
 from pellucid.explanation.reference import Reference
 from pellucid.explanation.trust_rules import judge
 from pellucid.report.colours import Scale
@@ -26,12 +24,7 @@ from pellucid.report.measures import saliency_title
 
 __all__ = ["Format", "Summary", "cards", "explain"]
 
-Format = Literal["png", "html", "json", "npz"]
-
 TOP = 5
-
-LONGEST = 200
-"""Bytes of a picture's name that the names of its files keep; most file systems take 255 in all."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +33,7 @@ class Summary:
 
     Attributes:
         made: one entry for each card: ``source``, ``prediction``, ``level``, ``sentence``, ``links`` (names of its
-            files).
+            files), ``predicted``, ``probability``, ``fault``, ``next_step``, ``beats_random``, ``steadiness``.
         skipped: one entry for each image without a card: ``source`` and ``reason``.
     """
 
@@ -64,7 +57,7 @@ def explain(
     """Write a trust card for each picture; what cannot be read is skipped and said.
 
     Of ``cat.jpg`` come ``cat-card.png``, ``cat-card.html``, ``cat-card.json`` and ``cat-card.npz``, as asked for; of
-    more than one picture also ``summary.json`` and, with ``html``, ``index.html``.
+    more than one picture also ``summary.json``, ``cards.csv`` and, with ``html``, ``index.html``.
 
     Args:
         subject: the network, see `pellucid.explanation.explained_network`.
@@ -85,38 +78,37 @@ def explain(
     Raises:
         InputError: nothing to explain, a format or class that is none, numbers that cannot be.
     """
-    for form in formats:
-        if form not in get_args(Format):
-            raise InputError(f"format must be of {', '.join(get_args(Format))}, got {form!r}")
-    if not formats:
-        raise InputError(f"format must name at least one of {', '.join(get_args(Format))}")
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"out must be a folder, got the file {out}")
+    check_formats(formats)
+    out = check_out(out)
     pictures = [source for source in find(sources) if not _is_card(source, out)]
     entries: dict[str, Entry] = {source: {} for source in pictures}
-    names = _names(pictures)
+    names = dict(zip(pictures, file_names(pictures), strict=True))
+    thumbnails: dict[str, str] = {}
+    indexed = len(pictures) > 1
     shown = {"unit": "image", "dynamic_ncols": True, "disable": None if progress else True}
     made = cards(subject, pictures, examination, reference=reference, target=target, batch_size=batch_size)
     # One thread draws and writes what was measured while the next batch is.
     with tqdm(total=len(pictures), desc="explaining", **shown) as bar, ThreadPoolExecutor(max_workers=1) as writer:
-        waiting: list[tuple[str, Future[Entry]]] = []
+        waiting: list[tuple[str, Future[tuple[Entry, str]]]] = []
         for source, card in made:
             bar.update()
             if isinstance(card, InputError):
                 entries[source] = {"source": told(source), "reason": str(card)}
                 continue
-            waiting.append((source, writer.submit(_write, replace(card, scale=scale), out, names[source], formats)))
+            card = replace(card, scale=scale)
+            waiting.append((source, writer.submit(write_card, card, out, names[source], formats, indexed=indexed)))
             while len(waiting) > 2 * batch_size:
-                done, entry = waiting.pop(0)
-                entries[done] = entry.result()
-        entries |= {done: entry.result() for done, entry in waiting}
+                done, written = waiting.pop(0)
+                entries[done], thumbnails[done] = written.result()
+        for done, written in waiting:
+            entries[done], thumbnails[done] = written.result()
     summary = Summary(
         [entry for entry in entries.values() if "level" in entry],
         [entry for entry in entries.values() if "level" not in entry],
     )
-    if summary.made and len(pictures) > 1:
-        _write_summary(summary, out, formats)
+    if summary.made and indexed:
+        pictured = [thumbnails[source] for source in entries if source in thumbnails]
+        write_index(summary.made, summary.skipped, pictured, out, formats)
     return summary
 
 
@@ -145,6 +137,7 @@ def cards(
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     explained = None if target is None else _class(target, subject.classes)
+    settings = examination.fitted(subject.shape).settings()
     for start in range(0, len(sources), batch_size):
         batch: list[tuple[str, Picture]] = []
         for source in sources[start : start + batch_size]:
@@ -159,7 +152,7 @@ def cards(
             if isinstance(result, InputError):
                 yield source, result
             else:
-                yield source, _card(subject, picture, result, examination, reference)
+                yield source, _card(subject, picture, result, examination, reference, settings)
 
 
 def _findings(
@@ -170,7 +163,7 @@ def _findings(
     x = subject.batch([picture.pixels for _, picture in batch])
     try:
         keys = [picture.key for _, picture in batch]
-        return list(examine(subject.model, x, keys, examination, target=target, task=subject.task))
+        return list(examine(subject.model, x, keys, examination, target=target, shown=True, task=subject.task))
     # A network of any origin raises these for whatever it cannot do, too little memory included.
     except (RuntimeError, AssertionError, ValueError, TypeError, LookupError) as error:
         if len(batch) > 1:  # the others need not suffer
@@ -180,7 +173,12 @@ def _findings(
 
 
 def _card(
-    subject: ExplainedNetwork, picture: Picture, finding: Finding, examination: Examination, reference: Reference | None
+    subject: ExplainedNetwork,
+    picture: Picture,
+    finding: Finding,
+    examination: Examination,
+    reference: Reference | None,
+    settings: Mapping[str, Any],
 ) -> Card:
     probability = float(finding.probabilities[finding.target])
     likeliest = finding.probabilities.topk(min(TOP, len(finding.probabilities)))
@@ -203,7 +201,7 @@ def _card(
         values = {figure: value if np.isfinite(value) else None for figure, value in measured.figures.items()}
         figures = {figure: Figure(column, values[figure], percentiles[figure]) for figure, column in columns.items()}
         heatmap, attribution = measured.heatmap.float().numpy(), measured.attribution.float().numpy()
-        maps.append(MapCard(name, title, judgement, figures, heatmap, attribution))
+        maps.append(MapCard(name, title, judgement, figures, heatmap, attribution, measured.evidence))
     pixels = picture.pixels.numpy()
     image = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else pixels.mean(axis=0).round().astype(np.uint8)
     return Card(
@@ -220,7 +218,9 @@ def _card(
         maps=tuple(maps),
         agreement=finding.agreement,
         reference=None if reference is None else reference.source,
-        settings=examination.fitted(subject.shape).settings(),
+        settings=settings,
+        in_colour=picture.in_colour,
+        provenance=provenance_of(subject, picture, settings),
     )
 
 
@@ -237,56 +237,3 @@ def _class(target: str | int, classes: Sequence[str]) -> int:
     if text.isdigit() and int(text) < len(classes):
         return int(text)
     raise InputError(f"target must be one of the {len(classes)} classes, by number or name, got {text!r}")
-
-
-def _names(sources: Sequence[str]) -> dict[str, str]:
-    """A name for the files of each source; no two are equal, not even where capitals are not told apart."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for source in sources:
-        stem = "stdin" if source == STANDARD_INPUT else Path(told(source)).stem
-        stem = stem.encode()[:LONGEST].decode(errors="ignore")
-        name, number = stem, 2
-        while name.lower() in taken:
-            name, number = f"{stem}-{number}", number + 1
-        taken.add(name.lower())
-        names[source] = f"{name}-card"
-    return names
-
-
-def _write(card: Card, out: Path, name: str, formats: Sequence[Format]) -> Entry:
-    links = []
-    for form in formats:
-        with whole_file(out / f"{name}.{form}") as temporary:
-            temporary.write_bytes(_content(card, form))
-        links.append(f"{name}.{form}")
-    return {
-        "source": card.source,
-        "prediction": f"{card.top[0][1]}, {share(card.top[0][2])}",
-        "level": card.judgement.level,
-        "sentence": card.judgement.sentence,
-        "links": links,
-    }
-
-
-def _content(card: Card, form: Format) -> bytes:
-    match form:
-        case "png":
-            return png(card)
-        case "html":
-            return card_page(card).encode()
-        case "json":
-            return (json.dumps(card.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-        case "npz":
-            out = io.BytesIO()
-            np.savez_compressed(out, **card.arrays())  # type: ignore[arg-type]
-            return out.getvalue()
-
-
-def _write_summary(summary: Summary, out: Path, formats: Sequence[Format]) -> None:
-    content = {"explained": summary.made, "skipped": summary.skipped}
-    with whole_file(out / "summary.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    if "html" in formats:
-        with whole_file(out / "index.html") as temporary:
-            temporary.write_text(index_page([*summary.made, *summary.skipped]), encoding="utf-8")

@@ -2,20 +2,32 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pellucid import __version__
+from pellucid.explanation.evidence import Evidence
+from pellucid.explanation.next_step import next_step
 from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness
 from pellucid.explanation.trust_rules import Judgement
 from pellucid.metrics.column import Column
 from pellucid.metrics.suite import COLUMNS
 from pellucid.report.colours import Scale
+from pellucid.report.measures import saliency_title
+from pellucid.report.words import number
 
-__all__ = ["FIGURES", "FORMAT", "SHOWN", "Card", "Figure", "MapCard", "percentile_words", "share", "written"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pellucid.explanation.provenance import Provenance
+
+__all__ = [
+    "FIGURES", "FORMAT", "SHOWN", "Card", "Figure", "MapCard", "file_name", "percentile_words", "share", "written",
+]  # fmt: skip
 
 FORMAT = 1
 """The version of a card's JSON and NumPy file."""
@@ -50,6 +62,27 @@ SHOWN = ("faithfulness", "beats_random", "similarity", "stability_coverage", "ri
 """Figures of the picture and the page, before those of further metrics; the files hold all."""
 
 
+SETTINGS = {
+    "saliency": "Kinds of map",
+    "channels": "Channels become a map by",
+    "fraction": "Share that is covered",
+    "steps": "Steps of the covering",
+    "repeats": "Draws of the covering noise",
+    "region": "Side of the covered squares in pixels",
+    "fill": "Covered with",
+    "score": "What the covering is to lower",
+    "noise": "Kind of noise",
+    "sigma": "σ of the noise",
+    "draws": "Noisy maps",
+    "draws_of": "Noisy maps by kind",
+    "predictions": "Noisy predictions",
+    "random_maps": "Random maps",
+    "seed": "Seed",
+    "metrics": "Further figures",
+}
+"""The settings of an examination as people call them."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """One number about a map.
@@ -76,6 +109,7 @@ class MapCard:
         figures: by name.
         heatmap: (h, w) float32, non-negative.
         attribution: (c, h, w) float32, signed.
+        evidence: covered and noisy pictures and what the network made of them; None where none was kept.
     """
 
     method: str
@@ -84,11 +118,18 @@ class MapCard:
     figures: dict[str, Figure]
     heatmap: npt.NDArray[np.float32]
     attribution: npt.NDArray[np.float32]
+    evidence: Evidence | None = None
 
     def drawn(self, scale: Scale) -> npt.NDArray[np.float32]:
         """What is drawn on a scale, (h, w): the heatmap, or on a signed one the mean of the attribution's channels."""
         signed: npt.NDArray[np.float32] = self.attribution.mean(axis=0)
         return signed if scale.signed else self.heatmap
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the map alone."""
+        from pellucid.explanation.notebook import map_png
+
+        return map_png(self)
 
     @property
     def shown(self) -> tuple[Figure, ...]:
@@ -114,6 +155,8 @@ class Card:
         reference: what the percentiles are of, in words; None without.
         settings: of the examination, as plain data.
         scale: how the numbers of its maps become colours.
+        in_colour: whether the picture has colours that the network does not see.
+        provenance: where it comes from; None of a card that was not made of a network and a picture.
     """
 
     source: str
@@ -128,11 +171,28 @@ class Card:
     reference: str | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     scale: Scale = field(default_factory=Scale)
+    in_colour: bool = False
+    provenance: "Provenance | None" = None
 
     @property
     def judgement(self) -> Judgement:
         """That of the first map."""
         return self.maps[0].judgement
+
+    @property
+    def next_step(self) -> str:
+        """What its reader should do next."""
+        return next_step(self)
+
+    @property
+    def told_settings(self) -> tuple[tuple[str, str], ...]:
+        """Title and value of each setting of the examination, for people."""
+        told = dict(self.settings)
+        told |= {key: list(map(saliency_title, told[key])) for key in ("saliency",) if key in told}
+        told |= {
+            key: {saliency_title(name): n for name, n in told[key].items()} for key in ("draws_of",) if key in told
+        }
+        return tuple((SETTINGS.get(key, key.replace("_", " ")), _setting(value)) for key, value in told.items())
 
     def as_json(self) -> dict[str, Any]:
         """Plain data without the pixels, ready for JSON; undefined numbers are None."""
@@ -147,21 +207,27 @@ class Card:
             "explained": _class(*self.target),
             "judgement": self.judgement.level,
             "sentence": self.judgement.sentence,
+            "fault": self.judgement.fault,
+            "next_step": self.next_step,
             "maps": {
                 map_.method: {
                     "judgement": map_.judgement.level,
                     "sentence": map_.judgement.sentence,
                     "reasons": list(map_.judgement.reasons),
+                    "fault": map_.judgement.fault,
+                    "checks": [asdict(check) for check in map_.judgement.checks],
                     "figures": {
                         name: {"value": figure.value, "percentile": figure.percentile}
                         for name, figure in map_.figures.items()
                     },
+                    "evidence": _numbers(map_.evidence),
                 }
                 for map_ in self.maps
             },
             "agreement": [{"maps": list(pair), "rank_correlation": value} for pair, value in self.agreement.items()],
             "reference": self.reference,
             "settings": dict(self.settings),
+            "provenance": None if self.provenance is None else self.provenance.as_json(),
         }
 
     def _repr_html_(self) -> str:
@@ -169,6 +235,29 @@ class Card:
         from pellucid.explanation.notebook import card_html
 
         return card_html(self)
+
+    def _repr_png_(self) -> bytes:
+        """The picture of the card, for what shows pictures but no pages."""
+        from pellucid.explanation.drawing import png
+
+        return png(self)
+
+    def plot(self, method: str | None = None, *, ax: "Axes | None" = None) -> "Axes":
+        """Draw a map over the picture with matplotlib, to stand among figures of one's own.
+
+        Args:
+            method: name of the map, as in ``maps``; the first by default.
+            ax: axes to draw on; new ones by default.
+
+        Returns:
+            The axes.
+
+        Raises:
+            InputError: no map of that name.
+        """
+        from pellucid.explanation.notebook import plotted
+
+        return plotted(self, method, ax)
 
     def _repr_markdown_(self) -> str:
         """What a notebook without pictures shows: the sentence, and the figures of each map."""
@@ -185,8 +274,40 @@ class Card:
         return arrays
 
 
-def _class(number: int, name: str, probability: float) -> dict[str, Any]:
-    return {"class": number, "name": name, "probability": probability}
+def file_name(card: Card) -> str:
+    """The name of the picture's file, without its folders."""
+    return Path(card.source).name
+
+
+def _class(position: int, name: str, probability: float) -> dict[str, Any]:
+    return {"class": position, "name": name, "probability": probability}
+
+
+def _numbers(evidence: Evidence | None) -> dict[str, Any] | None:
+    """The evidence without its pictures."""
+    if evidence is None:
+        return None
+    covering = evidence.covering
+    return {
+        "covered_share": covering.share,
+        "probability": covering.clean,
+        "most_marked_covered": covering.marked,
+        "least_marked_covered": covering.unmarked,
+        "random_covered": list(covering.random),
+        "noisy_copies": [
+            {"probability": copy.probability, "rank_correlation": copy.correlation if math.isfinite(copy.correlation)
+             else None}
+            for copy in evidence.copies
+        ],
+    }  # fmt: skip
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = [f"{key} {_setting(part)}" for key, part in value.items()]
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_setting, value)) or "–"
+    return "–" if value is None else number(value).replace("_", " ")
 
 
 def written(figure: Figure) -> str:

@@ -1,81 +1,132 @@
-"""A card as one self-contained HTML page, and the page that lists the cards of a batch."""
+"""A card as one self-contained HTML page."""
 
-from collections.abc import Mapping, Sequence
+import base64
+import io
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 from PIL import Image
 
-from pellucid.explanation.card import Card, percentile_words, share, written
-from pellucid.explanation.drawing import MARKS, veil
+from pellucid.explanation.card import Card, file_name, percentile_words, share, written
+from pellucid.explanation.evidence import Covering
+from pellucid.explanation.evidence_words import ROWS, captions, covering_words, dots, noise_words, two
+from pellucid.explanation.overlay import LARGE, smoothing_words, veil
+from pellucid.explanation.paint import MARKS, OUTCOMES
 from pellucid.report.colours import uri
 from pellucid.report.measures import saliency_title
-from pellucid.report.words import number
 
-__all__ = ["Entry", "card_page", "index_page"]
+__all__ = ["CLASSES", "card_page", "environment"]
 
 CLASSES = {"do not rely": "worse", "undecided": "level", "with care": "level", "no objection": "better"}
+"""The class of the style sheet of each level."""
+DOTS = (600, 78)
+"""Width and height of the picture of the dots, in units of its own."""
 
-Entry = dict[str, Any]
-"""A line of the index: ``source``, and ``prediction``, ``level``, ``sentence``, ``links``, or ``reason`` if skipped."""
 
-
-def card_page(card: Card) -> str:
+def card_page(card: Card, *, index: str | None = None) -> str:
     """The page of one card; it needs no other file and no network.
+
+    Args:
+        card: what it shows.
+        index: address of the page of all cards, to which it then leads back.
 
     Returns:
         The HTML.
     """
-    width = card.image.shape[1]
+    shape = card.image.shape[:2]
     maps = [
         {"card": map_, "heatmap": uri(card.scale.picture(drawn)), "veil": uri(veil(drawn, card.scale))}
         for map_, drawn in ((map_, map_.drawn(card.scale)) for map_ in card.maps)
     ]
     return (
-        _environment()
+        environment()
         .get_template("card.html")
         .render(
             card=card,
             maps=maps,
-            name=Path(card.source).name,
+            index=index,
+            name=file_name(card),
             image=uri(Image.fromarray(card.image)),
-            pixels="pixels" if width < 64 else "smooth",
+            over=smoothing_words(shape),
+            evidence=_evidence(card),
+            raises=[map_.evidence is not None and map_.evidence.covering.raises for map_ in card.maps],
+            pixels="pixels" if max(shape) <= LARGE else "smooth",
             agreement=[(saliency_title(a), saliency_title(b), value) for (a, b), value in card.agreement.items()],
             words=[figure.column for figure in card.maps[0].figures.values()],
-            settings=[(key.replace("_", " "), _setting(value)) for key, value in card.settings.items()],
         )
     )
 
 
-def index_page(entries: Sequence[Entry]) -> str:
-    """The page of a batch: what came of each image, with links to the cards beside it.
+def _evidence(card: Card) -> list[dict[str, Any] | None]:
+    """Of each map what its evidence shows: pictures of the first, words and dots of all."""
+    told: list[dict[str, Any] | None] = []
+    for number, map_ in enumerate(card.maps):
+        if map_.evidence is None:
+            told.append(None)
+            continue
+        covering, copies = map_.evidence.covering, map_.evidence.copies
+        covered: list[tuple[str, str]] = []
+        noisy: list[tuple[str, str]] = []
+        if number == 0:
+            pictures = (covering.marked_picture, covering.unmarked_picture)
+            covered = [*zip(map(_photograph, pictures), captions(covering)[1:], strict=True)]
+            noisy = [(_photograph(copies[0].picture), f"A noisy copy of the picture: {share(copies[0].probability)}")]
+            noisy += [
+                (
+                    uri(card.scale.picture(copy.heatmap)),
+                    f"Map of noisy copy {at}: rank correlation {two(copy.correlation)}",
+                )
+                for at, copy in enumerate(copies, 1)
+            ]
+        told.append(
+            {
+                "whole": captions(covering)[0],
+                "covered": covered,
+                "covering": covering_words(covering),
+                "dots": _dots(covering),
+                "lines": [
+                    (_x(value), words, share(value), "start" if value < 0.1 else "end" if value > 0.9 else "middle")
+                    for value, words in ((covering.marked, "most"), (covering.unmarked, "least"))
+                ],
+                "noisy": noisy,
+                "noise": noise_words(map_, map_.evidence),
+            }
+        )
+    return told
 
-    Args:
-        entries: one for each image, in their order.
 
-    Returns:
-        The HTML.
-    """
-    made = [entry for entry in entries if "level" in entry]
-    counts = [(level, sum(entry["level"] == level for entry in made)) for level in CLASSES]
-    skipped = [entry for entry in entries if "level" not in entry]
-    return _environment().get_template("index.html").render(made=made, skipped=skipped, counts=counts)
+def _dots(covering: Covering) -> list[tuple[str, int]]:
+    return [(_x(probability), DOTS[1] - 30 - 5 * (row % ROWS)) for probability, row in dots(covering.random)]
 
 
-def _setting(value: Any) -> str:
-    if isinstance(value, Mapping):
-        value = [f"{key} {_setting(part)}" for key, part in value.items()]
-    return ", ".join(map(_setting, value)) or "–" if isinstance(value, list | tuple) else number(value)
+def _x(probability: float) -> str:
+    return f"{5 + probability * (DOTS[0] - 10):.1f}"
+
+
+def whole(text: str) -> str:
+    """The text with numbers that are not parted from their unit at the end of a line."""
+    return text.replace(" %", "\u00a0%").replace("σ ", "σ\u00a0")
+
+
+def _photograph(picture: npt.NDArray[np.uint8]) -> str:
+    """A picture inside the page: exact where it is small, as JPEG where noise would make it large."""
+    if max(picture.shape[:2]) <= LARGE:
+        return uri(Image.fromarray(picture))
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """What the pages of cards are made with."""
     here, report = files("pellucid.explanation"), files("pellucid.report")
-    environment = jinja2.Environment(
+    made = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -83,6 +134,13 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FunctionLoader(lambda name: here.joinpath(name).read_text(encoding="utf-8")),
     )
     style = report.joinpath("page.css").read_text(encoding="utf-8") + here.joinpath("card.css").read_text("utf-8")
-    environment.globals |= {"style": Markup(style), "marks": MARKS, "kinds": CLASSES}
-    environment.globals |= {"share": share, "written": written, "percentile_words": percentile_words}
-    return environment
+    made.globals |= {
+        "style": Markup(style),
+        "marks": MARKS,
+        "kinds": CLASSES,
+        "outcomes": OUTCOMES,
+        "two": two,
+        "whole": whole,
+    }
+    made.globals |= {"share": share, "written": written, "percentile_words": percentile_words}
+    return made

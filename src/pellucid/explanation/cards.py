@@ -14,6 +14,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.types import Task
 from pellucid.explanation.batch import cards
 from pellucid.explanation.card import Card
+from pellucid.explanation.card_files import Format, check_formats, check_out, file_names, write_card, write_index
 from pellucid.explanation.examination import Examination
 from pellucid.explanation.explained_network import ExplainedNetwork, of_module, of_run
 from pellucid.explanation.pictures import Picture, find, held, read
@@ -44,7 +45,34 @@ class Cards(tuple[Card, ...]):
         return cards
 
     def _repr_html_(self) -> str:
-        return "\n".join(card._repr_html_() for card in self)
+        from pellucid.explanation.notebook import cards_html
+
+        return cards_html(self)
+
+    def save(self, out: str | Path, *, formats: Sequence[Format] = ("png", "html", "json")) -> Path:
+        """Write the cards as files, with an index where there are several, as ``pellucid explain`` does.
+
+        Args:
+            out: the folder to write to.
+            formats: of ``png``, ``html``, ``json`` and ``npz``.
+
+        Returns:
+            The folder.
+
+        Raises:
+            InputError: no card, a format that is none, or a file in the folder's place.
+        """
+        check_formats(formats)
+        folder = check_out(out)
+        if not self:
+            raise InputError("there is no card to save")
+        indexed = len(self) + len(self.skipped) > 1
+        named = zip(self, file_names([card.source for card in self]), strict=True)
+        written = [write_card(card, folder, name, formats, indexed=indexed) for card, name in named]
+        if indexed:
+            skipped = [{"source": source, "reason": reason} for source, reason in self.skipped.items()]
+            write_index([entry for entry, _ in written], skipped, [seen for _, seen in written], folder, formats)
+        return folder
 
     def _repr_markdown_(self) -> str:
         return "\n\n".join(card._repr_markdown_() for card in self)

@@ -15,6 +15,7 @@ from pellucid.core.errors import InputError, raised
 from pellucid.core.randomness import SampleDraws, pinned
 from pellucid.core.types import Attribution, Image, Logits, Saliency, Task
 from pellucid.explanation.card import FIGURES
+from pellucid.explanation.evidence import Evidence, evidence_of
 from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness, region_means
 from pellucid.explanation.trust_rules import Counts
 from pellucid.metrics import (
@@ -140,6 +141,10 @@ class Examination:
 
     def further(self) -> tuple[Metric, ...]:
         """The metrics that are measured beside the card's own."""
+        return self._further
+
+    @cached_property
+    def _further(self) -> tuple[Metric, ...]:
         return tuple(metric for metric in select(self.metrics, UNKNOWN) if set(metric.columns) - set(FIGURES))
 
     def suite(self, method: str) -> tuple[Metric, ...]:
@@ -185,7 +190,8 @@ class Examination:
     def counts(self, method: str) -> Counts:
         """What the figures of a method's map are counted over."""
         maps = dict(self.draws_of).get(method, self.stability.draws)
-        return Counts(self.random_maps, self.predictions, maps, more=self.random_maps < Examination.random_maps)
+        more = self.random_maps < Examination.random_maps
+        return Counts(self.random_maps, self.predictions, maps, more, self.stability.sigma)
 
     def fitted(self, shape: tuple[int, int, int]) -> "Examination":
         """With the region, and no more steps than regions to replace, for images of this shape."""
@@ -224,11 +230,13 @@ class MapFinding:
         attribution: (c, h, w), signed.
         heatmap: (h, w), non-negative.
         figures: numbers by name; NaN where one is undefined.
+        evidence: what a reader can see of it; None unless asked for.
     """
 
     attribution: Tensor
     heatmap: Tensor
     figures: dict[str, float]
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,6 +274,7 @@ def examine(
     *,
     target: int | None = None,
     judged: bool = True,
+    shown: bool = False,
     task: Task = "multiclass",
 ) -> list[Finding]:
     """Make the maps of a batch and measure them; batch mates change nothing but the rounding of sums.
@@ -280,6 +289,7 @@ def examine(
         examination: what is measured.
         target: class that is explained; the predicted one by default.
         judged: measure too what only the judgement of an image needs: the predictions, the random maps.
+        shown: keep the evidence of each map too: covered and noisy pictures and what the network made of them.
         task: ``multilabel`` for a network of several labels an image, whose most probable label is then explained, as
             the yes of two classes.
 
@@ -296,7 +306,7 @@ def examine(
     if not torch.isfinite(logits).all():
         raise InputError(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")
     if task == "multilabel":
-        return _of_labels(model, x, keys, examination, target, judged, logits)
+        return _of_labels(model, x, keys, examination, target, logits, judged=judged, shown=shown)
     probabilities = logits.softmax(1)
     targets = probabilities.argmax(1) if target is None else torch.full_like(logits.argmax(1), target)
     image = _CardCase(
@@ -307,6 +317,7 @@ def examine(
     of_image = _measured(image, examination, notes, of_network=True) if judged else {}
     figures: dict[str, dict[str, Tensor]] = {}
     pictured: dict[str, tuple[Tensor, Tensor]] = {}
+    seen: dict[str, list[Evidence]] = {}
     for name, saliency in examination.methods(chunk=chunk).items():
         case = replace(image, saliency=saliency, name=name)
         values = _measured(case, examination, notes, of_network=False) | of_image
@@ -317,6 +328,8 @@ def examine(
             values["beats_random"] = less.to(x.dtype).mean(1)
         figures[name] = {column: values[column] for column in examination.columns() if column in values}
         pictured[name] = case.attribution.cpu(), case.heatmap
+        if shown:
+            seen[name] = evidence_of(case, values, examination.curves, examination.stability, probabilities)
     means = {name: region_means(map_, examination.curves.region or 1) for name, (_, map_) in pictured.items()}
     agreement = {pair: rank_correlation(means[pair[0]], means[pair[1]]) for pair in combinations(means, 2)}
     return [
@@ -324,7 +337,9 @@ def examine(
             int(targets[i]),
             probabilities[i].cpu(),
             {
-                name: MapFinding(attribution[i], map_[i].cpu(), _row(figures[name], i))
+                name: MapFinding(
+                    attribution[i], map_[i].cpu(), _row(figures[name], i), seen[name][i] if shown else None
+                )
                 for name, (attribution, map_) in pictured.items()
             },
             _row(agreement, i),
@@ -340,8 +355,10 @@ def _of_labels(
     keys: Sequence[int],
     examination: Examination,
     target: int | None,
-    judged: bool,
     logits: Logits,
+    *,
+    judged: bool,
+    shown: bool,
 ) -> list[Finding]:
     """The findings of a network of several labels an image: images with the same explained label at once."""
     targets = logits.argmax(1) if target is None else torch.full_like(logits.argmax(1), target)
@@ -349,7 +366,7 @@ def _of_labels(
     for label in sorted(set(targets.tolist())):
         rows = (targets == label).nonzero()[:, 0]
         some = [keys[row] for row in rows.tolist()]
-        of_label = examine(OneLabel(model, label), x[rows], some, examination, target=1, judged=judged)
+        of_label = examine(OneLabel(model, label), x[rows], some, examination, target=1, judged=judged, shown=shown)
         for row, finding in zip(rows.tolist(), of_label, strict=True):
             findings[row] = replace(finding, target=label, probabilities=logits[row].sigmoid().cpu())
     return [findings[row] for row in range(len(x))]

@@ -5,6 +5,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +24,7 @@ from pellucid.data import load
 from pellucid.methods.method import BOTH
 from pellucid.models import Network, bare, build, preprocessing_of
 from pellucid.runs.any_network import on_pixels, probed, tell_raw_pixels
+from pellucid.runs.digests import digest_of
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.settings import read_experiment
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
 
 __all__ = ["ExplainedNetwork", "class_names", "of_module", "of_network", "of_run"]
+
+SMALL = 64
+"""Side in pixels above which convolutions of colour images are faster with the channels last in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +52,8 @@ class ExplainedNetwork:
         run: the run directory that it comes from; None for a network of other origin.
         evaluation: how that run was evaluated; None where it was not.
         task: ``multiclass``, the network names one of the classes; ``multilabel``, any number of them.
+        file: that the weights were read from; None where there was none.
+        class_file: that the names of the classes were read from.
     """
 
     name: str
@@ -57,6 +64,24 @@ class ExplainedNetwork:
     run: Path | None = None
     evaluation: "Evaluation | None" = None
     task: Task = "multiclass"
+    file: Path | None = None
+    class_file: Path | None = None
+
+    @cached_property
+    def file_digest(self) -> str:
+        """SHA-256 of the file of the weights; empty without one."""
+        return "" if self.file is None else digest_of(self.file)
+
+    @property
+    def preprocessing(self) -> str:
+        """How a picture becomes what the network sees, in words."""
+        channels, height, width = self.shape
+        colours = {1: "grey", 3: "colour"}.get(channels, f"{channels} channels")
+        fitted = f"shorter side scaled and middle cut out to {width} × {height} pixels in {colours}"
+        if channels not in (1, 3):
+            fitted = f"{width} × {height} pixels of {colours}, not scaled"
+        known = preprocessing_of(self.model)
+        return f"{fitted}; " + ("pixels from 0 to 1 as they are" if known is None else f"then {known}")
 
     def with_model(self, model: nn.Module, logits: int | None = None) -> "ExplainedNetwork":
         """The same network in another form, such as a copy on another device; its digest and its run stay.
@@ -105,8 +130,9 @@ def of_run(path: str | Path) -> ExplainedNetwork:
     model = load_network(run, known)
     name = run.resolve().name
     return ExplainedNetwork(
-        name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory), cast(Task, known.task)
-    )
+        name, model, known.classes, known.shape, _digest(model), run, _evaluation(directory), cast(Task, known.task),
+        file=directory.weights,
+    )  # fmt: skip
 
 
 def _facts_of_evaluation(directory: RunDirectory) -> DataFacts | None:
@@ -140,7 +166,7 @@ def of_network(
     options: Mapping[str, Any] | None = None,
     size: int = 224,
     channels: int = 3,
-    classes: int | Sequence[str] = 1000,
+    classes: int | Sequence[str] | Path = 1000,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     task: Task = "multiclass",
@@ -154,7 +180,7 @@ def of_network(
         options: keyword arguments of the factory.
         size: side in pixels of the square images that it takes.
         channels: of these images.
-        classes: how many logits it gives, or the name of each.
+        classes: how many logits it gives, or the name of each, or the path of a file of the names (`class_names`).
         mean: one number a channel, or one for all, that is subtracted from pixels in [0, 1]; by default what the
             weights were trained with where they say so, and nothing otherwise.
         std: one number a channel that the rest is divided by; likewise.
@@ -166,6 +192,8 @@ def of_network(
     one_of(BOTH, task=task)
     if size < 1 or channels < 1:
         raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
+    class_file = classes if isinstance(classes, Path) else None
+    classes = class_names(classes) if isinstance(classes, Path) else classes
     names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
     file = None if weights is None else str(weights)
     choice = Network(name=network, weights=file, options=dict(options or {}))
@@ -178,11 +206,14 @@ def of_network(
     model, _ = probed(model, torch.full((2, *shape), 0.5), classes=len(names))
     if isinstance(model.get_submodule("normalize"), nn.Identity) and preprocessing_of(model) is None:
         tell_raw_pixels(network)
+    if channels == 3 and size > SMALL:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     known = preprocessing_of(bare(model))
     if known is not None and known.size is not None and known.size != shape[1:]:
         trained = " x ".join(map(str, known.size))
         tell(f"the weights of {network} were trained on images of {trained} pixels; --size says so, {size} is given")
-    return ExplainedNetwork(network, model, names, shape, _digest(model), task=task)
+    read = None if weights is None else Path(weights)
+    return ExplainedNetwork(network, model, names, shape, _digest(model), task=task, file=read, class_file=class_file)
 
 
 def of_module(

@@ -27,6 +27,8 @@ from pellucid.data.walk import files_below
 __all__ = ["STANDARD_INPUT", "Picture", "find", "held", "read", "told"]
 
 STANDARD_INPUT = "-"
+COLOUR = 24
+"""Difference of two of a pixel's channels, of 255, from which on a picture counts as one in colour."""
 READ_IN_FOLDERS = (*SUFFIXES, ".gif", ".npy", ".npz", ".dcm")
 
 
@@ -40,6 +42,8 @@ class Picture:
         stored: width and height that it was stored with, upright.
         notes: what was done to it that its reader should know, such as the frame that was taken.
         key: a number that depends on ``pixels`` alone, from which every draw about this picture is made.
+        digest: SHA-256 of the file that it was read from, or of ``pixels`` where it was no file.
+        in_colour: whether it has colours that the network does not see.
     """
 
     source: str
@@ -47,6 +51,8 @@ class Picture:
     stored: tuple[int, int]
     notes: tuple[str, ...]
     key: int
+    digest: str = ""
+    in_colour: bool = False
 
 
 def find(words: Sequence[str | Path]) -> list[str]:
@@ -106,8 +112,7 @@ def read(source: str, shape: tuple[int, int, int]) -> Picture:
         content = sys.stdin.buffer.read() if source == STANDARD_INPUT else Path(source).read_bytes()
     except (OSError, ValueError) as error:
         raise InputError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    image, stored, notes = _decoded(content, where, shape)
-    return Picture(where, image, stored, _told(notes, image), _key_of(image))
+    return _picture(where, _decoded(content, where, shape), hashlib.sha256(content).hexdigest())
 
 
 def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
@@ -127,8 +132,7 @@ def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
              [128, 128]]], dtype=torch.uint8)
     """
     if isinstance(image, Image.Image):
-        kept, stored, notes = _of_image(image, where, shape, ())
-        return Picture(where, kept, stored, _told(notes, kept), _key_of(kept))
+        return _picture(where, _of_image(image, where, shape, ()))
     if isinstance(image, Tensor):
         values = image.float() if image.is_floating_point() else image
         # Of a tensor the channels come first, whatever its sides are.
@@ -137,8 +141,13 @@ def held(image: Any, shape: tuple[int, int, int], where: str) -> Picture:
         )
     picture, notes = of_array(np.asarray(image), where, shape[0], ())
     of_kind: Any = _of_image if isinstance(picture, Image.Image) else _of_channels
-    kept, stored, notes = of_kind(picture, where, shape, notes)
-    return Picture(where, kept, stored, _told(notes, kept), _key_of(kept))
+    return _picture(where, of_kind(picture, where, shape, notes))
+
+
+def _picture(where: str, read: "_Read", digest: str = "") -> Picture:
+    pixels, stored, notes, in_colour = read
+    digest = digest or hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
+    return Picture(where, pixels, stored, _told(notes, pixels), _key_of(pixels), digest, in_colour)
 
 
 def _told(notes: tuple[str, ...], image: Tensor) -> tuple[str, ...]:
@@ -150,7 +159,8 @@ def _key_of(image: Tensor) -> int:
     return seed_of(hashlib.blake2b(image.numpy().tobytes(), digest_size=16).hexdigest())
 
 
-_Read = tuple[Tensor, tuple[int, int], tuple[str, ...]]
+_Read = tuple[Tensor, tuple[int, int], tuple[str, ...], bool]
+"""Pixels, stored width and height, notes, and whether there are colours that the network does not see."""
 
 
 def _decoded(content: bytes, where: str, shape: tuple[int, int, int]) -> _Read:
@@ -174,13 +184,22 @@ def _of_image(image: Image.Image, where: str, shape: tuple[int, int, int], notes
     image.load()  # a TIFF is set upright when it is decoded, and its orientation is 1 then
     turned = orientation(image) in (5, 6, 7, 8)
     stored = (image.size[1], image.size[0]) if turned else image.size
+    lost = channels == 1 and _in_colour(image)
     if height == width:
-        return pixels(image, size=height, channels=channels, where=where).contiguous(), stored, notes
+        return pixels(image, size=height, channels=channels, where=where).contiguous(), stored, notes, lost
     whole = pixels(image, size=None, channels=channels, where=where)
     array = whole[0] if channels == 1 else whole.permute(1, 2, 0)
     upright = Image.fromarray(np.ascontiguousarray(array.numpy()))
     fitted = ImageOps.fit(upright, (width, height), method=Image.Resampling.BILINEAR)
-    return pixels(fitted, size=None, channels=channels, where=where).contiguous(), stored, notes
+    return pixels(fitted, size=None, channels=channels, where=where).contiguous(), stored, notes, lost
+
+
+def _in_colour(image: Image.Image) -> bool:
+    """Whether a picture has colours, looked at in small; one whose channels are all but equal has none."""
+    if image.mode not in ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr"):
+        return False
+    small = np.asarray(image.resize((16, 16)).convert("RGB")).astype(int)
+    return bool((small.max(2) - small.min(2)).max() >= COLOUR)
 
 
 def _of_channels(
@@ -193,4 +212,4 @@ def _of_channels(
             f"{where} is an array of shape {values.shape}, but the network takes {height} x {width} pixels with "
             f"{channels} channels, which are not scaled"
         )
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, 2, 0))), (width, height), notes
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, 2, 0))), (width, height), notes, False

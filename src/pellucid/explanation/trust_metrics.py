@@ -108,17 +108,29 @@ class RandomMaps(Metric):
             curve=True,
             of_map=False,
         ),
+        "random_covered": Column(
+            title="Confidence lost with random parts covered",
+            definition="Loss of confidence at the last step of the curves of each random map, and of its reverse.",
+            curve=True,
+            of_map=False,
+        ),
     }
 
     def __call__(self, case: Case) -> Mapping[str, Tensor]:
-        shape, mean, difference = (len(case.x), *case.x.shape[2:]), [], []
+        shape = (len(case.x), *case.x.shape[2:])
+        mean, difference, covered = [], [], []
         for number in range(self.maps):
             source = randomness.of(case.draws, f"random_map/{number}")
             random = randomness.uniform(shape, source, device=case.x.device).to(case.x.dtype)
             values = self.curves(replace(case, given=random, explained=case.target))
             mean.append((values["aopc_morf"] + values["aopc_lerf"]) / 2)
             difference.append(values["aopc_morf"] - values["aopc_lerf"])
-        return {"random_aopc": torch.stack(mean).mean(0), "random_faithfulness": torch.stack(difference, dim=1)}
+            covered += [values["morf_curve"][:, -1], values["lerf_curve"][:, -1]]
+        return {
+            "random_aopc": torch.stack(mean).mean(0),
+            "random_faithfulness": torch.stack(difference, dim=1),
+            "random_covered": torch.stack(covered, dim=1),
+        }
 
 
 def region_means(map_: Heatmap, region: int) -> Heatmap:

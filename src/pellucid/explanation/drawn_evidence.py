@@ -1,0 +1,122 @@
+"""The lower half of a card's picture: covered and noisy pictures, the dots of random maps, every check."""
+
+from PIL import Image, ImageDraw
+
+from pellucid.explanation.card import Card, MapCard, share
+from pellucid.explanation.evidence import Covering
+from pellucid.explanation.evidence_words import ROWS, captions, covering_words, dots, noise_words, two
+from pellucid.explanation.lettering import clipped, letter, wrapped
+from pellucid.explanation.paint import BAND, COLORS, FAINT, GAP, INK, LINE, OUTCOMES, scaled
+
+__all__ = ["checks_height", "draw_checks", "draw_evidence", "evidence_height"]
+
+PICTURES = 6
+"""The whole picture, two covered ones, a noisy one and its map, another map."""
+LARGEST = 200
+BETWEEN = 14
+HEAD = 30
+STRIP = 74
+"""Height of the dots with their axis."""
+ROW = 22
+
+
+def _size(map_: MapCard, width: int) -> tuple[int, int]:
+    """Width and height of each picture of the evidence."""
+    height, across = map_.heatmap.shape
+    side = min(LARGEST, (width - (PICTURES - 1) * BETWEEN) // PICTURES)
+    return max(1, round(side * across / max(height, across))), max(1, round(side * height / max(height, across)))
+
+
+def _words(map_: MapCard, width: int) -> tuple[str, ...]:
+    assert map_.evidence is not None
+    said = (covering_words(map_.evidence.covering), noise_words(map_, map_.evidence))
+    return tuple(line for part in said for line in wrapped(part, 13, width))
+
+
+def evidence_height(map_: MapCard, width: int) -> int:
+    """Height in pixels of what `draw_evidence` draws; 0 of a map whose evidence was not kept."""
+    if map_.evidence is None:
+        return 0
+    return HEAD + _size(map_, width)[1] + 3 * 16 + 10 + STRIP + 18 * len(_words(map_, width)) + GAP
+
+
+def draw_evidence(canvas: Image.Image, draw: ImageDraw.ImageDraw, card: Card, top: int, width: int) -> None:
+    """Draw what can be seen of the first map's figures."""
+    map_ = card.maps[0]
+    if map_.evidence is None:
+        return
+    title = clipped(f"The evidence: {map_.title}", 17, width, bold=True)
+    letter(canvas, (GAP, top), title, INK, 17, bold=True)
+    size, y = _size(map_, width), top + HEAD
+    covering = map_.evidence.covering
+    pictures = [
+        (Image.fromarray(picture), words)
+        for picture, words in zip(
+            (card.image, covering.marked_picture, covering.unmarked_picture), captions(covering), strict=True
+        )
+    ]
+    for number, copy in enumerate(map_.evidence.copies, 1):
+        if number == 1:
+            pictures.append((Image.fromarray(copy.picture), f"A noisy copy: {share(copy.probability)}"))
+        map_of = card.scale.picture(copy.heatmap)
+        pictures.append((map_of, f"Map of noisy copy {number}: rank correlation {two(copy.correlation)}"))
+    for number, (picture, words) in enumerate(pictures):
+        x = GAP + number * (size[0] + BETWEEN)
+        canvas.paste(scaled(picture.convert("RGB"), size), (x, y))
+        for i, line in enumerate(wrapped(words, 12, size[0])[:3]):
+            letter(canvas, (x, y + size[1] + 4 + 16 * i), line, INK, 12)
+    y += size[1] + 3 * 16 + 10
+    _draw_dots(canvas, draw, covering, y, width)
+    for i, line in enumerate(_words(map_, width)):
+        letter(canvas, (GAP, y + STRIP + 18 * i), line, INK, 13)
+
+
+def _draw_dots(canvas: Image.Image, draw: ImageDraw.ImageDraw, covering: Covering, top: int, width: int) -> None:
+    """Confidence from 0 to 100 %: a dot for each random map, and where the most and the least marked parts lead."""
+    base = top + 44
+
+    def x(probability: float) -> float:
+        return GAP + probability * (width - 1)
+
+    draw.line((GAP, base, GAP + width, base), LINE)
+    for tick in range(0, 101, 25):
+        draw.line((x(tick / 100), base, x(tick / 100), base + 4), LINE)
+        letter(canvas, (x(tick / 100), base + 6), f"{tick} %", FAINT, 11, anchor=_anchor(tick / 100))
+    for probability, row in dots(covering.random):
+        y = base - 6 - 5 * (row % ROWS)
+        draw.ellipse((x(probability) - 2.5, y - 2.5, x(probability) + 2.5, y + 2.5), FAINT)
+    for value, words, level in (
+        (covering.marked, "most marked", "do not rely"), (covering.unmarked, "least marked", "no objection"),
+    ):  # fmt: skip
+        ink = COLORS[level][0]  # type: ignore[index]
+        draw.line((x(value), top + 14, x(value), base), ink, 2)
+        letter(canvas, (x(value), top), f"{words}: {share(value)}", ink, 12, bold=True, anchor=_anchor(value))
+
+
+def _anchor(position: float) -> str:
+    return "la" if position < 0.1 else "ra" if position > 0.9 else "ma"
+
+
+def checks_height(map_: MapCard) -> int:
+    """Height in pixels of what `draw_checks` draws."""
+    return HEAD + ROW * (1 + len(map_.judgement.checks)) + GAP if map_.judgement.checks else 0
+
+
+def draw_checks(canvas: Image.Image, draw: ImageDraw.ImageDraw, map_: MapCard, top: int, width: int) -> None:
+    """Draw every check of a map: question, what was found, what was asked for, how it came out."""
+    if not map_.judgement.checks:
+        return
+    letter(canvas, (GAP, top), clipped(f"The checks: {map_.title}", 17, width, bold=True), INK, 17, bold=True)
+    parts = (0, round(0.39 * width), round(0.66 * width), width - 96)
+    heads = ("Question", "Found", "Needed", "Result")
+    for words, x in zip(heads, parts, strict=True):
+        letter(canvas, (GAP + x, top + HEAD), words, INK, 12, bold=True)
+    for number, check in enumerate(map_.judgement.checks, 1):
+        y = top + HEAD + ROW * number
+        for i, words in enumerate((check.question, check.found, check.asked)):
+            letter(canvas, (GAP + parts[i], y), clipped(words, 12, parts[i + 1] - parts[i] - 8), INK, 12)
+        mark, outcome, level = OUTCOMES[check.outcome]
+        ink, paper = COLORS[level]
+        draw.rectangle((GAP + parts[3] - 4, y - 2, GAP + width, y + 17), paper)
+        letter(canvas, (GAP + parts[3], y), f"{mark} {outcome}", ink, 12, bold=True)
+        draw.line((GAP, y + 18, GAP + width, y + 18), BAND)
