@@ -26,6 +26,7 @@ __all__ = [
     "paired_difference",
     "paired_ratio_difference",
     "ratio_interval",
+    "resampled",
     "weighted_interval",
 ]
 
@@ -212,9 +213,25 @@ def weighted_interval(
     """
     if not n:
         return EMPTY
+    values = resampled(statistic, n, resamples=resamples, seed=seed)
+    return interval_of(statistic(np.ones((1, n)))[0], values[~np.isnan(values)], confidence, n)
+
+
+def resampled(statistic: Callable[[Floats], Floats], n: int, *, resamples: int = 2000, seed: int = 0) -> Floats:
+    """A statistic of the images in every resample, (resamples,); two runs' values minus each other are paired.
+
+    Args:
+        statistic: as of `weighted_interval`.
+        n: number of images, at least 1.
+        resamples: number of bootstrap resamples of images.
+        seed: of the resamples, the same ones as in `mean_interval`.
+
+    >>> first, second = (resampled(lambda weight: weight @ np.array(values), 2) for values in ([1.0, 2.0], [3.0, 4.0]))
+    >>> set((second - first).tolist())
+    {4.0}
+    """
     counts = counts_of(n, resamples, seed)
-    resampled = np.concatenate([statistic(counts[i : i + 250].astype(np.float64)) for i in range(0, resamples, 250)])
-    return interval_of(statistic(np.ones((1, n)))[0], resampled[~np.isnan(resampled)], confidence, n)
+    return np.concatenate([statistic(counts[i : i + 250].astype(np.float64)) for i in range(0, resamples, 250)])
 
 
 def mean_band(
