@@ -39,13 +39,22 @@ def compare(arguments: Sequence[str]) -> None:
 def report(arguments: Sequence[str]) -> None:
     """Write a page about measured run directories."""
     parser = Parser("report", "One self-contained HTML page about measured run directories.")
-    parser.add_argument("run", type=Path, nargs="+", help="measured run directories; the first is the baseline")
+    told = "measured run directories; the first one trained in the regular way is the baseline, otherwise the first"
+    parser.add_argument("run", type=Path, nargs="+", help=told)
     parser.add_argument("--out", default=Path("report.html"), type=Path, help="the page")
+    parser.add_argument("--title", help="first line of the page")
     parser.add_argument("--figures", type=Path, help="folder for every figure as SVG, PDF and PNG too")
+    parser.add_argument("--cards", action="store_true", help="make a trust card for each picture, beside the page")
     parsed = parser.parse_args(arguments)
     from pellucid.report import write_report
 
-    print(write_report(parsed.run, parsed.out, figures=parsed.figures))
+    cards = None
+    if parsed.cards:
+        from pellucid.explanation import gallery_cards
+
+        cards = gallery_cards(parsed.run, parsed.out.with_name(f"{parsed.out.stem}-cards"))
+    title = {} if parsed.title is None else {"title": parsed.title}
+    print(write_report(parsed.run, parsed.out, figures=parsed.figures, cards=cards, **title))
 
 
 def metrics(arguments: Sequence[str]) -> None:

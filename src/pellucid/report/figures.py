@@ -56,7 +56,7 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
                 _signed_logarithmic(axes, largest / NEAR_ZERO)
             axes.set(title=title, xlabel="replaced share of the picture (%)")
             axes.xaxis.set_major_locator(MaxNLocator(5))
-            axes.set_ylabel("lost confidence" + (", logarithmic beyond 0" if order == "lerf" else ""))
+            axes.set_ylabel("lost confidence")
             return f"{title}: mean lost confidence once the largest share is replaced: {', '.join(ends)}."
 
         panels.append(draw_panel(draw, f"{order}-{method}", method=method))

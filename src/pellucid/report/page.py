@@ -132,13 +132,13 @@ def _render(content: Mapping[str, Any]) -> str:
 def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
     baseline = verdict.baseline_of(runs)
     summaries = {run.name: summarise(run) for run in runs}
-    tests = verdict.tested(runs, summaries, baseline)
-    standing = verdict.standings(runs, summaries, baseline, tests)
+    contrasted = verdict.contrasts(runs, summaries, baseline)
+    standing = verdict.standings(runs, summaries, baseline, contrasted)
     methods = list(dict.fromkeys(method for run in runs for method in run.saliency_methods))
     measures = measures_of(runs)
     own_names = {name: place for place, name in enumerate(dict.fromkeys(measure.own_name for measure in measures))}
-    found = contests(runs, summaries, tests)
-    advice = recommend(runs, summaries, tests, baseline, found)
+    found = contests(runs, summaries, contrasted)
+    advice = recommend(runs, summaries, contrasted, baseline, found)
     pictures = gallery(runs, methods)
     signed = any(map_.signed for row in pictures.rows for maps in row.heatmaps.values() for map_ in maps if map_)
     sorted_by = orders(runs, pictures)
@@ -264,7 +264,7 @@ def _ground(found: Sequence[Any]) -> str:
     if "gini" in names:
         return (
             "What really decides the class of these pictures is not known, so no map here was held against the truth. "
-            "Where it was known, concentrated maps were most often the true ones; that is evidence, and no proof."
+            "Where it was known, networks with more concentrated maps mostly had truer maps: evidence, but no proof."
         )
     return ""
 

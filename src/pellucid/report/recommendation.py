@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pellucid.report.measures import written
 from pellucid.report.training import seconds_per_step
-from pellucid.report.verdict import Summaries, Tests, listed, spoken_of, with_unit
+from pellucid.report.verdict import Contrasts, Summaries, listed, spoken_of, with_unit
 from pellucid.runs.directory import Run
 from pellucid.runs.masking import attack_caveats
 from pellucid.runs.measures import Measure
@@ -94,22 +94,22 @@ class Scale:
     marks: list[Mark] = field(default_factory=list)
 
 
-def contests(runs: Sequence[Run], summaries: Summaries, tests: Tests) -> list[Contest]:
+def contests(runs: Sequence[Run], summaries: Summaries, contrasted: Contrasts) -> list[Contest]:
     """How the runs stand in each question that may choose one.
 
     Args:
         runs: runs that may be compared.
         summaries: `summarise` of each by name.
-        tests: what `pellucid.report.verdict.tested` returned.
+        contrasted: what `pellucid.report.verdict.contrasts` returned.
     """
     found = []
     for measure in spoken_of(runs):
         having = [run.name for run in runs if _value(summaries, run.name, measure) is not None]
         if len(having) < 2 or not measure.sign:
             continue
-        signs = [[_sign(tests, measure, run.name, other.name) for other in runs] for run in runs]
+        signs = [[_sign(contrasted, measure, run.name, other.name) for other in runs] for run in runs]
         order = sorted(having, key=lambda name: -measure.sign * summaries[name][measure.name].mean)
-        best = [order[0], *(name for name in order[1:] if not _told(tests, measure, order[0], name))]
+        best = [order[0], *(name for name in order[1:] if not _told(contrasted, measure, order[0], name))]
         nobody = _nobody(runs, summaries, measure, order[0])
         level = not any(sign for row in signs for sign in row)
         found.append(Contest(measure, measure.column.contest, [] if nobody else best, signs, nobody, level))
@@ -117,14 +117,14 @@ def contests(runs: Sequence[Run], summaries: Summaries, tests: Tests) -> list[Co
 
 
 def recommend(
-    runs: Sequence[Run], summaries: Summaries, tests: Tests, baseline: Run, found: Sequence[Contest]
+    runs: Sequence[Run], summaries: Summaries, contrasted: Contrasts, baseline: Run, found: Sequence[Contest]
 ) -> list[Recommendation]:
     """What to take for maps, under attack, and for predictions alone; each as far as it was measured.
 
     Args:
         runs: runs that may be compared.
         summaries: `summarise` of each by name.
-        tests: what `pellucid.report.verdict.tested` returned.
+        contrasted: what `pellucid.report.verdict.contrasts` returned.
         baseline: what costs are told against.
         found: what `contests` returned.
     """
@@ -136,7 +136,7 @@ def recommend(
         ("For predictions alone", of.get("clean_accuracy")),
     ]
     return [
-        _recommended(purpose, contest, runs, summaries, tests, baseline, of.get("clean_accuracy"))
+        _recommended(purpose, contest, runs, summaries, contrasted, baseline, of.get("clean_accuracy"))
         for purpose, contest in purposes
         if contest is not None
     ]
@@ -147,27 +147,27 @@ def _recommended(
     contest: Contest,
     runs: Sequence[Run],
     summaries: Summaries,
-    tests: Tests,
+    contrasted: Contrasts,
     baseline: Run,
     accuracy: Contest | None,
 ) -> Recommendation:
     measure, images = contest.measure, runs[0].rows.num_rows
-    if contest.nobody:
-        return Recommendation(purpose, [], contest.nobody, "", "", "none")
-    first = contest.best[0]
     if images < FEWEST:
         are = "images are" if images > 1 else "image is"
         few = f"{images} {are} too few to recommend a network; measure {FEWEST} or more."
         return Recommendation(purpose, [], few, "", "", "none")
+    if contest.nobody:
+        return Recommendation(purpose, [], contest.nobody, "", "", "none")
+    first = contest.best[0]
     if contest.all_level:
-        return Recommendation(purpose, [], _all_level(contest, tests, images), "", "", "none")
+        return Recommendation(purpose, [], _all_level(contest, contrasted, images), "", "", "none")
     why = _why(contest, summaries, baseline)
     if measure.own_name == "robust_accuracy" and attack_caveats(next(run for run in runs if run.name == first)):
         why += " The attack may have been too weak; read the warnings below."
     tied = len(contest.best) > 1
-    cost = " ".join(_cost(name, runs, tests, baseline, accuracy) for name in contest.best[:MOST_TOLD])
-    sure = _tied(contest, tests) if tied else _clear(contest, runs, tests)
-    cheaper = "" if accuracy in (None, contest) else _cheaper(contest, runs, summaries, tests, baseline, accuracy)
+    cost = " ".join(_cost(name, runs, contrasted, baseline, accuracy) for name in contest.best[:MOST_TOLD])
+    sure = _tied(contest, contrasted) if tied else _clear(contest, runs, contrasted)
+    cheaper = "" if accuracy in (None, contest) else _cheaper(contest, runs, summaries, contrasted, baseline, accuracy)
     return Recommendation(purpose, contest.best, why, cost, sure, "tie" if tied else "clear", cheaper)
 
 
@@ -210,19 +210,20 @@ def _short(interval: Interval, measure: Measure) -> str:
     return f"{_digits(interval, measure)[0]} {measure.unit}".rstrip()
 
 
-def _cost(name: str, runs: Sequence[Run], tests: Tests, baseline: Run, accuracy: Contest | None) -> str:
+def _cost(name: str, runs: Sequence[Run], contrasted: Contrasts, baseline: Run, accuracy: Contest | None) -> str:
     """Accuracy and training time of one network against the baseline."""
     if name == baseline.name:
         return f"{name} is the baseline and costs nothing extra."
     time = _time(name, runs, baseline)
-    test = tests.get((accuracy.measure.name, name, baseline.name)) if accuracy is not None else None
+    test = contrasted.get((accuracy.measure.name, name, baseline.name)) if accuracy is not None else None
     if test is None or accuracy is None:
         return f"{name} takes {time} of {baseline.name}." if time else ""
     mean, low, high = written(test.difference, accuracy.measure)
     also = f" and takes {time}" if time else ""
-    if not test.tells:
+    # What it costs is not hidden by the correction for many comparisons: the interval of this one decides.
+    if not test.difference.excludes(0.0):
         between = f"{_signed(mean)} points [{_signed(low)}, {_signed(high)}]"
-        return f"{name} loses no accuracy that can be seen against {baseline.name} ({between}){also}."
+        return f"{name} shows no loss of accuracy against {baseline.name} ({between}){also}."
     if test.difference.mean > 0:
         return f"{name} is {mean} points more accurate than {baseline.name} [{low}, {high}]{also}."
     # The loss is the difference turned round, so that a reader meets no minus sign.
@@ -242,9 +243,9 @@ def _time(name: str, runs: Sequence[Run], baseline: Run) -> str:
     return f"{factor:.1f} times the training time" if factor >= 1.05 else ""
 
 
-def _clear(contest: Contest, runs: Sequence[Run], tests: Tests) -> str:
+def _clear(contest: Contest, runs: Sequence[Run], contrasted: Contrasts) -> str:
     first, measure = contest.best[0], contest.measure
-    rivals = {other.name: tests.get((measure.name, first, other.name)) for other in runs if other.name != first}
+    rivals = {other.name: contrasted.get((measure.name, first, other.name)) for other in runs if other.name != first}
     against = {name: test for name, test in rivals.items() if test is not None}
     name, test = max(against.items(), key=lambda item: (item[1].p, -abs(item[1].difference.mean)))
     told = f"can be told apart from {'each of the other ' + str(len(against)) if len(against) > 1 else name}"
@@ -256,9 +257,9 @@ def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def _tied(contest: Contest, tests: Tests) -> str:
+def _tied(contest: Contest, contrasted: Contrasts) -> str:
     first, *others = contest.best
-    found = tests[contest.measure.name, first, others[0]]
+    found = contrasted[contest.measure.name, first, others[0]]
     names = listed([first, *others]) if len(others) < MOST_TOLD else f"{first} and {len(others)} others"
     said = f"{names} cannot be told apart with {found.difference.n:,} images"
     if found.images_needed is None:
@@ -267,12 +268,12 @@ def _tied(contest: Contest, tests: Tests) -> str:
     return f"{said}; about {_rounded(found.images_needed)} would be needed{which}."
 
 
-def _all_level(contest: Contest, tests: Tests, images: int) -> str:
+def _all_level(contest: Contest, contrasted: Contrasts, images: int) -> str:
     """What is said where no two networks can be told apart."""
     measure = contest.measure
     needed = [
         test.images_needed
-        for (name, _, _), test in tests.items()
+        for (name, _, _), test in contrasted.items()
         if name == measure.name and test.images_needed is not None
     ]
     said = f"These networks cannot be told apart by {_in_words(measure)} with {images:,} images"
@@ -298,25 +299,28 @@ def _rounded(count: int) -> str:
 
 
 def _cheaper(
-    contest: Contest, runs: Sequence[Run], summaries: Summaries, tests: Tests, baseline: Run, accuracy: Contest
+    contest: Contest, runs: Sequence[Run], summaries: Summaries, contrasted: Contrasts, baseline: Run, accuracy: Contest
 ) -> str:
-    """The best of the networks that beat the baseline without a loss of accuracy that can be seen."""
+    """The best of the networks that beat the baseline without a loss of accuracy that shows."""
     measure = contest.measure
-    paid = tests.get((accuracy.measure.name, contest.best[0], baseline.name))
-    if paid is None or not paid.tells or paid.difference.mean > 0:
+    paid = contrasted.get((accuracy.measure.name, contest.best[0], baseline.name))
+    if paid is None or paid.difference.high >= 0:
         return ""
     names = [run.name for run in runs]
     place = names.index(baseline.name)
     free = [
         name
-        for name, row, kept in zip(names, contest.signs, accuracy.signs, strict=True)
-        if row[place] > 0 and kept[place] >= 0 and name not in contest.best
+        for name, row in zip(names, contest.signs, strict=True)
+        if row[place] > 0
+        and name not in contest.best
+        and (kept := contrasted.get((accuracy.measure.name, name, baseline.name))) is not None
+        and kept.difference.high >= 0
     ]
     if not free:
         return ""
     best = max(free, key=lambda name: measure.sign * summaries[name][measure.name].mean)
     value = f"{measure.title} {_short(summaries[best][measure.name], measure)}"
-    return f"If that is too much, take {best} ({value}): it loses no accuracy that can be seen."
+    return f"If that is too much, take {best} ({value}), which shows no loss of accuracy."
 
 
 def _nobody(runs: Sequence[Run], summaries: Summaries, measure: Measure, first: str) -> str:
@@ -373,12 +377,12 @@ def _value(summaries: Summaries, name: str, measure: Measure) -> float | None:
     return interval.mean if interval is not None and interval.n else None
 
 
-def _told(tests: Tests, measure: Measure, run: str, other: str) -> bool:
-    test = tests.get((measure.name, run, other))
+def _told(contrasted: Contrasts, measure: Measure, run: str, other: str) -> bool:
+    test = contrasted.get((measure.name, run, other))
     return test is not None and test.tells
 
 
-def _sign(tests: Tests, measure: Measure, run: str, other: str) -> int:
-    if run == other or not _told(tests, measure, run, other):
+def _sign(contrasted: Contrasts, measure: Measure, run: str, other: str) -> int:
+    if run == other or not _told(contrasted, measure, run, other):
         return 0
-    return 1 if (tests[measure.name, run, other].difference.mean > 0) == (measure.sign > 0) else -1
+    return 1 if (contrasted[measure.name, run, other].difference.mean > 0) == (measure.sign > 0) else -1

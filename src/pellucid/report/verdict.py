@@ -19,19 +19,19 @@ from pellucid.statistics.intervals import interval_of, resampled
 __all__ = [
     "ALPHA",
     "Change",
+    "Contrast",
+    "Contrasts",
     "Standing",
     "Summaries",
-    "Test",
-    "Tests",
     "amount",
     "baseline_of",
     "changes",
+    "contrasts",
     "listed",
     "p_value",
     "sanity",
     "spoken_of",
     "standings",
-    "tested",
     "with_unit",
 ]
 
@@ -45,7 +45,7 @@ Summaries = Mapping[str, Mapping[str, Interval]]
 
 
 @dataclass(frozen=True)
-class Test:
+class Contrast:
     """Whether two runs differ in a number.
 
     Attributes:
@@ -70,9 +70,9 @@ class Test:
         The interval narrows with the root of their number, and Holm's correction asks of the least of the undecided
         comparisons that its p-value, times their number, lie below `ALPHA`.
 
-        >>> Test(Interval(0.1, -0.1, 0.3, 100), 0.33).images_needed
+        >>> Contrast(Interval(0.1, -0.1, 0.3, 100), 0.33).images_needed
         400
-        >>> Test(Interval(0.1, -0.1, 0.3, 100), 1.0, undecided=5).images_needed
+        >>> Contrast(Interval(0.1, -0.1, 0.3, 100), 1.0, undecided=5).images_needed
         691
         """
         found = self.difference
@@ -84,7 +84,7 @@ class Test:
         return math.ceil(needed) if needed < MOST_IMAGES else None
 
 
-Tests = Mapping[tuple[str, str, str], Test]
+Contrasts = Mapping[tuple[str, str, str], Contrast]
 """By metric, first run and second run."""
 
 
@@ -132,7 +132,7 @@ def spoken_of(runs: Sequence[Run]) -> list[Measure]:
     return [measure for measure in measures_of(runs) if measure.column.contest and measure.saliency in spoken]
 
 
-def tested(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[tuple[str, str, str], Test]:
+def contrasts(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[tuple[str, str, str], Contrast]:
     """Whether pairs of runs differ, in either order of the two.
 
     In the measures of `spoken_of` every two runs are compared, and all these comparisons are corrected together; in
@@ -156,17 +156,17 @@ def tested(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[tup
         if measure in spoken:
             left = [pair for pair in combinations(having, 2) if frozenset(run.name for run in pair) not in pairs]
             family |= _of_pairs(measure, left, summaries, alone=len(runs) <= FEW_RUNS)
-    tests = {}
+    contrasted = {}
     for family in families.values():
         if not family:
             continue
         corrected = holm([p_value(interval) for interval in family.values()]).tolist()
         undecided = sum(p >= ALPHA for p in corrected)
         for ((name, run, other), found), p in zip(family.items(), corrected, strict=True):
-            tests[name, run, other] = Test(found, p, undecided)
+            contrasted[name, run, other] = Contrast(found, p, undecided)
             turned = Interval(-found.mean, -found.high, -found.low, found.n)
-            tests[name, other, run] = Test(turned, p, undecided)
-    return tests
+            contrasted[name, other, run] = Contrast(turned, p, undecided)
+    return contrasted
 
 
 def _of_pairs(
@@ -189,7 +189,7 @@ def _of_pairs(
 
 
 def standings(
-    runs: Sequence[Run], summaries: Summaries, baseline: Run, tests: Tests
+    runs: Sequence[Run], summaries: Summaries, baseline: Run, contrasted: Contrasts
 ) -> dict[tuple[str, str], Standing]:
     """Standing of every (run, metric): which is best, which cannot be told apart from it, and what changed.
 
@@ -197,7 +197,7 @@ def standings(
         runs: runs that may be compared.
         summaries: `summarise` of each by name.
         baseline: one of them.
-        tests: what `tested` returned.
+        contrasted: what `contrasts` returned.
     """
     standing = {}
     for measure in measures_of(runs):
@@ -206,8 +206,8 @@ def standings(
         for run in having:
             rank = "best" if run is leader else ""
             if leader is not None and run is not leader:
-                rank = "" if tests[measure.name, run.name, leader.name].tells else "level"
-            test = tests.get((measure.name, run.name, baseline.name))
+                rank = "" if contrasted[measure.name, run.name, leader.name].tells else "level"
+            test = contrasted.get((measure.name, run.name, baseline.name))
             standing[run.name, measure.name] = Standing(
                 rank, _change(test, measure.sign), test and test.difference, test and test.p
             )
@@ -334,7 +334,7 @@ def _is_decided(interval: Interval, measure: Measure) -> bool:
     return measure.column.aggregate != "ratio of means" or 0 < interval.high <= 10 * interval.low
 
 
-def _change(test: Test | None, sign: int) -> str:
+def _change(test: Contrast | None, sign: int) -> str:
     if test is None or not sign:
         return ""
     if not test.tells:

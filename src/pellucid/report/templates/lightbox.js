@@ -54,8 +54,8 @@ if (lightbox) {
   const show = (next, run) => {
     row = next;
     const photograph = row.querySelector(".photograph");
-    [part("photograph").src, part("photograph").alt] = [photograph.src, photograph.alt];
-    part("photograph").className = photograph.classList.contains("pixels") ? "pixels" : "smooth";
+    part("photograph").querySelector("img")?.remove();
+    part("photograph").prepend(photograph.cloneNode());
     part("title").textContent = photograph.alt;
     if (run !== undefined) {
       part("of-left").value = run;
