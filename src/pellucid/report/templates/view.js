@@ -46,10 +46,9 @@ function restore() {
   for (const name of ["hide", "columns"]) {
     const changed = new Set((chosen.get(name) ?? "").split(",").filter(Boolean));
     if (!changed.size) continue;
-    for (const box of document.querySelectorAll(`[data-keep-set=${name}] input`)) {
-      if (changed.has(box.value)) box.checked = !box.defaultChecked;
-    }
-    document.querySelector(`[data-keep-set=${name}]`).dispatchEvent(new Event("change", { bubbles: true }));
+    const boxes = [...document.querySelectorAll(`[data-keep-set=${name}] input`)].filter((one) => changed.has(one.value));
+    for (const box of boxes) box.checked = !box.defaultChecked;
+    for (const kind of ["input", "change"]) boxes[0]?.dispatchEvent(new Event(kind, { bubbles: true }));
   }
   const section = location.hash.split("?")[0];
   if (section) document.getElementById(section.slice(1))?.scrollIntoView();
