@@ -1,4 +1,4 @@
-"""Cards of the pictures that a report shows: one for each picture and network, at the address that the page links to."""
+"""Cards of the pictures that a report shows: one for each picture and network, where the page links to."""
 
 from pathlib import Path
 from urllib.parse import unquote

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
 from scipy.special import ndtr, ndtri
 
 from pellucid.metrics.survival import Survival
@@ -162,10 +163,10 @@ def contrasts(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[
             continue
         corrected = holm([p_value(interval) for interval in family.values()]).tolist()
         undecided = sum(p >= ALPHA for p in corrected)
-        for ((name, run, other), found), p in zip(family.items(), corrected, strict=True):
-            contrasted[name, run, other] = Contrast(found, p, undecided)
+        for ((name, ours, theirs), found), p in zip(family.items(), corrected, strict=True):
+            contrasted[name, ours, theirs] = Contrast(found, p, undecided)
             turned = Interval(-found.mean, -found.high, -found.low, found.n)
-            contrasted[name, other, run] = Contrast(turned, p, undecided)
+            contrasted[name, theirs, ours] = Contrast(turned, p, undecided)
     return contrasted
 
 
@@ -182,9 +183,8 @@ def _of_pairs(
         ours, theirs = summaries[run.name][measure.name], summaries[other.name][measure.name]
         change = draws[run.name] - draws[other.name]
         n = min(ours.n, theirs.n)
-        found[measure.name, run.name, other.name] = interval_of(
-            ours.mean - theirs.mean, change[change == change], 0.95, n
-        )
+        mean = np.float64(ours.mean - theirs.mean)
+        found[measure.name, run.name, other.name] = interval_of(mean, change[~np.isnan(change)], 0.95, n)
     return found
 
 
@@ -207,10 +207,9 @@ def standings(
             rank = "best" if run is leader else ""
             if leader is not None and run is not leader:
                 rank = "" if contrasted[measure.name, run.name, leader.name].tells else "level"
-            test = contrasted.get((measure.name, run.name, baseline.name))
-            standing[run.name, measure.name] = Standing(
-                rank, _change(test, measure.sign), test and test.difference, test and test.p
-            )
+            found = contrasted.get((measure.name, run.name, baseline.name))
+            difference, p = (None, None) if found is None else (found.difference, found.p)
+            standing[run.name, measure.name] = Standing(rank, _change(found, measure.sign), difference, p)
     return standing
 
 

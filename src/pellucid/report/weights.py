@@ -47,12 +47,12 @@ def weighed(found: Sequence[Contest], names: Sequence[str]) -> dict[str, Any]:
     Returns:
         ``questions``, ``weighed`` (the networks, first the one that comes first), ``weighed_said`` and ``contests``.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, name in enumerate(names):
         signs = [sign for one in found for place, sign in enumerate(one.signs[number]) if place != number]
         value = score(found, [USUAL] * len(found), number)
         written = f"{round(100 * value):+d}\u00a0%".replace("-", "−")
-        row = {"number": number, "name": name, "value": value, "score": written}
+        row: dict[str, Any] = {"number": number, "name": name, "value": value, "score": written}
         row |= {"better": signs.count(1), "worse": signs.count(-1), "level": signs.count(0)}
         rows.append(row | {"left": 50 + 50 * min(value, 0), "width": 50 * abs(value)})
     rows.sort(key=lambda row: -row["value"])

@@ -35,10 +35,11 @@ addEventListener("keydown", (event) => {
   }
 });
 
-// On paper nothing can be clicked: what can be unfolded is open there, but for the table's other forms.
+// On paper nothing can be clicked: numbers that are folded are open there. What columns mean, single mistakes and
+// settings would fill twice as many sheets, and have a line each where they are folded.
 let unfolded = [];
 addEventListener("beforeprint", () => {
-  unfolded = [...document.querySelectorAll("details:not([open])")].filter((part) => !part.closest(".copy"));
+  unfolded = [...document.querySelectorAll("#subgroups details, .notes details, .folded")].filter((part) => !part.open);
   for (const part of unfolded) part.open = true;
 });
 addEventListener("afterprint", () => {
