@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pellucid.explanation.explained_network import ExplainedNetwork
 
-__all__ = ["explain"]
+__all__ = ["cards_beside", "explain"]
 
 
 def explain(arguments: Sequence[str]) -> None:
@@ -79,6 +79,13 @@ def explain(arguments: Sequence[str]) -> None:
         print(f"pellucid: skipped: {entry['reason']}", file=sys.stderr)
     if summary.skipped:
         print(f"pellucid: {len(summary.made)} explained, {len(summary.skipped)} skipped", file=sys.stderr)
+
+
+def cards_beside(runs: Sequence[Path], page: Path) -> dict[str, dict[int, str]]:
+    """Trust cards of a report's pictures, in a folder beside the page: their addresses by run and picture."""
+    from pellucid.explanation import gallery_cards
+
+    return gallery_cards(runs, page.with_name(f"{page.stem}-cards"))
 
 
 def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:

@@ -50,9 +50,9 @@ def report(arguments: Sequence[str]) -> None:
 
     cards = None
     if parsed.cards:
-        from pellucid.explanation import gallery_cards
+        from pellucid.cli.explain import cards_beside
 
-        cards = gallery_cards(parsed.run, parsed.out.with_name(f"{parsed.out.stem}-cards"))
+        cards = cards_beside(parsed.run, parsed.out)
     title = {} if parsed.title is None else {"title": parsed.title}
     print(write_report(parsed.run, parsed.out, figures=parsed.figures, cards=cards, **title))
 
