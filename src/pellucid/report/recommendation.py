@@ -218,7 +218,12 @@ def _cost(name: str, runs: Sequence[Run], contrasted: Contrasts, baseline: Run, 
     test = contrasted.get((accuracy.measure.name, name, baseline.name)) if accuracy is not None else None
     if test is None or accuracy is None:
         return f"{name} takes {time} of {baseline.name}." if time else ""
-    mean, low, high = written(test.difference, accuracy.measure)
+    mean, *_ = written(test.difference, accuracy.measure)
+    decimals = len(mean.partition(".")[2])
+    low, high = (
+        f"{value * accuracy.measure.scale:.{decimals}f}".replace("-", "−")
+        for value in (test.difference.low, test.difference.high)
+    )
     also = f" and takes {time}" if time else ""
     # What it costs is not hidden by the correction for many comparisons: the interval of this one decides.
     if not test.difference.excludes(0.0):

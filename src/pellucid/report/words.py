@@ -26,6 +26,9 @@ _NAMED = {
 }
 
 
+NAMES = ("Gaussian", "Jacobian", "TRADES")
+"""First words that keep their capital letter within a sentence."""
+
 SPELLED = {
     "Regular": "regular training",
     "AdversarialTraining": "adversarial training",
@@ -49,7 +52,10 @@ def spelled(config: Mapping[str, Any]) -> str:
         return "as given, not trained here"
     kind = str(config["method"]["class_path"]).rpartition(".")[2]
     known = (_TITLES | _NAMED).get(kind)
-    parts = [SPELLED.get(kind) or (known[0].lower() + known[1:] if known and not known.isupper() else known or kind)]
+    parts = [
+        SPELLED.get(kind)
+        or (known[0].lower() + known[1:] if known and known.partition(" ")[0] not in NAMES else known or kind)
+    ]
     options = config["method"].get("init_args") or {}
     wrapped = options.get("method")
     if isinstance(wrapped, Mapping) and not str(wrapped["class_path"]).endswith(".Regular"):
