@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
 
-from pellucid.report.recommendation import RANDOM_GINI, Contest, contests, recommend, scale
+from pellucid.report.recommendation import RANDOM_GINI, Contest, contests, recommend
+from pellucid.report.scale import scale
 from pellucid.report.table import summarise
 from pellucid.report.verdict import baseline_of, contrasts
 from pellucid.report.weights import score, weighed

@@ -24,8 +24,9 @@ from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.hardest import hardest
 from pellucid.report.measures import saliency_title, written
 from pellucid.report.origin import details
-from pellucid.report.recommendation import contests, recommend, scale
+from pellucid.report.recommendation import contests, recommend
 from pellucid.report.rows_csv import rows_csv
+from pellucid.report.scale import scale
 from pellucid.report.sections import sections
 from pellucid.report.subgroups import sections_by
 from pellucid.report.table import plain, summarise
