@@ -12,6 +12,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from pellucid import __version__
+from pellucid.core.cores import usable_cores
 
 __all__ = ["Finding", "State", "examine"]
 
@@ -94,11 +95,6 @@ def _threads() -> Finding:
         return Finding("machine", "threads", "problem", f"{threads}, more than the {cores} cores it may use", remedy)
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return Finding("machine", "threads", "ok", f"{told}; {busy:.1f} are busy now")
-
-
-def usable_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _packages() -> Iterator[Finding]:

@@ -146,8 +146,8 @@ def test_a_ratio_whose_divisor_may_be_0_is_none_and_the_reason_is_told(make_run)
     assert ratio.difference(run, whole).n == 0 and ratio.difference(whole, run).n == 0
     assert other.interval(run).n == n
     assert caveats(run) == [
-        "MoRF / LeRF cannot be told of the maps of Vanilla gradient: LeRF, by which it is divided, may be 0, as its "
-        "interval touches 0."
+        "MoRF / LeRF is not shown for the maps of Vanilla gradient: it is divided by LeRF, which may be 0 (its "
+        "interval reaches 0)."
     ]
     told = compare([whole, run], metrics=["aopc_rel"], baseline=whole)["level"]
     assert told["metrics"]["aopc_rel"]["mean"] is None and told["differences"]["aopc_rel"]["mean"] is None

@@ -77,15 +77,16 @@ def test_predictions_are_marked(make_run) -> None:
 
 
 def test_large_pictures_are_shrunk_and_say_so(make_run) -> None:
-    found = gallery([read_run(make_run(gallery=2, size=224))], ["vanilla_gradient"])
-    assert (found.width, found.shrunk) == (128, True)
-    assert _pixels(found.rows[0].image.uri).shape == (128, 128, 3)
-    assert _pixels(found.rows[0].heatmaps["vanilla_gradient"][0].uri).shape == (128, 128, 3)
+    found = gallery([read_run(make_run(gallery=2, size=320))], ["vanilla_gradient"])
+    assert (found.width, found.shrunk, found.native) == (224, True, 320)
+    head, _, data = found.rows[0].image.uri.partition(",")
+    assert head == "data:image/jpeg;base64" and Image.open(io.BytesIO(base64.b64decode(data))).size == (320, 320)
+    assert _pixels(found.rows[0].heatmaps["vanilla_gradient"][0].uri).shape == (224, 224, 3)
 
 
 def test_small_pictures_stay(make_run) -> None:
     found = gallery([read_run(make_run(gallery=2))], ["vanilla_gradient"])
-    assert (found.width, found.shrunk) == (28, False)
+    assert (found.width, found.shrunk, found.native) == (28, False, 28)
 
 
 def test_a_map_that_was_not_measured_is_left_out(make_run) -> None:
@@ -184,4 +185,4 @@ def test_strips_of_deep_networks_and_large_pictures_are_cut(make_run) -> None:
     run.info["columns"]["randomisation"] = {"parameters": {"layers": layers}}
     (strip,) = strips([run], "vanilla_gradient")
     assert [title for title, _ in strip.maps][::7] == ["as trained", "random from layer49 on"]
-    assert _pixels(strip.maps[0][1].uri).shape == (128, 128, 3)
+    assert _pixels(strip.maps[0][1].uri).shape == (224, 224, 3)

@@ -12,8 +12,9 @@ from pellucid.core.errors import InputError
 from pellucid.data import Data
 from pellucid.report import compare, definitions, describe, read_runs, render, write_report
 from pellucid.report.gate import check
+from pellucid.report.recommendation import contests
 from pellucid.report.requirement import parse
-from pellucid.report.verdict import answers, standings
+from pellucid.report.verdict import contrasts
 from pellucid.runs.directory import read_run
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.measures import Measure
@@ -127,19 +128,19 @@ def test_words_of_somebody_elses_run_stay_in_their_line() -> None:
 def test_the_report_has_it(measured, tmp_path) -> None:
     html = write_report(measured, tmp_path / "report.html").read_text(encoding="utf-8")
     for part in (
-        "<dt>Whose brightest pixel is brightest?</dt>",
+        "Whose brightest pixel is brightest? <a",
         'id="about-peak"',
         'data-metric="peak/smoothgrad"',
         '<option value="peak">Peak</option>',
-        '<th scope="colgroup" colspan="1" data-map="vanilla_gradient">How bright is the brightest pixel?</th>',
+        '<th scope="colgroup" colspan="1" data-group="2">How bright is the brightest pixel?</th>',
         "Accuracy and Peak of each run",
         "<dt>Settings</dt><dd>scale 1",
     ):
         assert part in html, part
     runs = read_runs(measured)
     summaries = {run.name: {name: each.interval(run) for name, each in run.measures.items()} for run in runs}
-    asked = answers(runs, summaries, standings(runs, summaries, runs[0]), runs[0])
-    assert [answer.measure.name for answer in asked] == ["clean_accuracy", "gini", "peak"]
+    asked = contests(runs, summaries, contrasts(runs, summaries, runs[0]))
+    assert [contest.measure.name for contest in asked] == ["clean_accuracy", "gini", "peak"]
 
 
 def test_the_gate_takes_it(measured) -> None:

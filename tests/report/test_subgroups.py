@@ -159,7 +159,7 @@ def test_the_gate_holds_subgroups(two: list[Path]) -> None:
 def test_the_page_says_for_whom(two: list[Path], tmp_path: Path) -> None:
     html = write_report(two, tmp_path / "report.html").read_text(encoding="utf-8")
     section = html.partition('id="subgroups"')[2].partition("</section>")[0]
-    assert "Who is it worse for?" in section and "<h3>By site</h3>" in section and "All 2 classes" in section
+    assert "Which pictures is it worse for?" in section and "<h3>By site</h3>" in section and "All 2 classes" in section
     assert "Worse for site B: Accuracy" in section
     rows = section.split("<tr>")
     (hard,) = (row for row in rows if '<th scope="row">B</th>' in row)

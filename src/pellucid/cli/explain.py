@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pellucid.explanation.explained_network import ExplainedNetwork
 
-__all__ = ["explain"]
+__all__ = ["cards_beside", "explain"]
 
 EXAMPLES = (
     ("pellucid explain runs/regular photos/cat.jpg --out cards", "a trust card for one picture and your own network"),
@@ -119,6 +119,13 @@ def explain(arguments: Sequence[str]) -> None:
         print(f"pellucid: {undecided} of {len(summary.made)} cards cannot tell; --full draws more", file=sys.stderr)
     if summary.skipped:
         print(f"pellucid: {len(summary.made)} explained, {len(summary.skipped)} skipped", file=sys.stderr)
+
+
+def cards_beside(runs: Sequence[Path], page: Path) -> dict[str, dict[int, str]]:
+    """Trust cards of a report's pictures, in a folder beside the page: their addresses by run and picture."""
+    from pellucid.explanation import gallery_cards
+
+    return gallery_cards(runs, page.with_name(f"{page.stem}-cards"))
 
 
 def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:

@@ -72,11 +72,19 @@ def report(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("run", type=Path, nargs="+", help="folders that `pellucid evaluate` has measured")
     parser.add_argument("--out", default=Path("report.html"), type=Path, help="the file to write")
+    parser.add_argument("--title", metavar="TEXT", help="first line of the page")
+    parser.add_argument("--cards", action="store_true", help="make a trust card for each picture, beside the page")
     parser.add_argument("--figures", type=Path, help="also write every figure there, as SVG, PDF and PNG")
     parsed = parser.parse_args(arguments)
     from pellucid.report import write_report
 
-    print(write_report(parsed.run, parsed.out, figures=parsed.figures))
+    cards = None
+    if parsed.cards:
+        from pellucid.cli.explain import cards_beside
+
+        cards = cards_beside(parsed.run, parsed.out)
+    title = {} if parsed.title is None else {"title": parsed.title}
+    print(write_report(parsed.run, parsed.out, figures=parsed.figures, cards=cards, **title))
 
 
 def metrics(arguments: Sequence[str]) -> None:

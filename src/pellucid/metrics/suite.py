@@ -56,7 +56,7 @@ ALL: dict[str, tuple[Metric, ...]] = {
 QUESTIONS = FAMILIES | {
     "prediction": "Are the predictions right?",
     "robustness": "Are the predictions right?",
-    "faithfulness": "Does the map tell the truth?",
+    "faithfulness": "What does covering pixels do to the answer?",
     "stability": "Is the map steady?",
 }
 """What the numbers of a family answer, for someone who has read no paper; numbers of one question stand together."""

@@ -72,14 +72,14 @@ def _undivided(run: Run) -> list[str]:
         if measure.saliency is not None:
             methods.setdefault(divisor, {})[saliency_title(measure.saliency)] = None
     return [
-        f"{' and '.join(ratios)} cannot be told{_of(methods.get(divisor, ()))}: {divisor}, by which it is divided, may"
-        " be 0, as its interval touches 0."
+        f"{' and '.join(ratios)} is not shown{_of(methods.get(divisor, ()))}: it is divided by {divisor}, which may be "
+        "0 (its interval reaches 0)."
         for divisor, ratios in titles.items()
     ]
 
 
 def _of(methods: Collection[str]) -> str:
-    return f" of the maps of {', '.join(methods)}" if methods else ""
+    return f" for the maps of {', '.join(methods)}" if methods else ""
 
 
 def merged(said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -69,11 +69,12 @@ RC: Any = {
 
 @dataclass(frozen=True)
 class Style:
-    """A run's colour, marker and dashes, the same in every figure."""
+    """A run's colour, marker and dashes, the same in every figure; ``number`` is its place among the runs."""
 
     color: str
     marker: str
     dashes: Any
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,13 @@ def styles(runs: Sequence[Run], baseline: Run) -> dict[str, Style]:
 def styles_of(names: Sequence[str], baseline: str) -> dict[str, Style]:
     """`styles` by the runs' names."""
     drawn, others = {}, 0
-    for name in names:
+    for number, name in enumerate(names):
         if name == baseline:
-            drawn[name] = Style(INK, "o", "-")
+            drawn[name] = Style(INK, "o", "-", number)
             continue
         turn, place = divmod(others, len(PALETTE))
         dashes = DASHES[(others + 1) % len(DASHES)]
-        drawn[name] = Style(PALETTE[place], MARKERS[(others + turn + 1) % len(MARKERS)], dashes)
+        drawn[name] = Style(PALETTE[place], MARKERS[(others + turn + 1) % len(MARKERS)], dashes, number)
         others += 1
     return drawn
 
@@ -157,14 +158,14 @@ def write_figures(panels: Sequence[Panel], style: Styles, folder: str | Path) ->
 
 
 def line(style: Style) -> dict[str, Any]:
-    """How matplotlib draws a run's line."""
-    return {"color": style.color, "marker": style.marker, "linestyle": style.dashes}
+    """How matplotlib draws a run's line, with the class by which the page can hide it."""
+    return {"color": style.color, "marker": style.marker, "linestyle": style.dashes, "gid": f"run-{style.number}"}
 
 
 def draw_band(axes: Axes, x: Any, band: Sequence[Any], style: Style, **options: Any) -> None:
     """A run's curve of means in its band; ``band`` is mean, low and high."""
     mean, low, high = band
-    axes.fill_between(x, low, high, color=style.color, alpha=0.15, linewidth=0)
+    axes.fill_between(x, low, high, color=style.color, alpha=0.15, linewidth=0, gid=f"run-{style.number}")
     axes.plot(x, mean, **options, **line(style))
 
 
@@ -186,6 +187,7 @@ def svg(figure: Figure, name: str, alt: str | None) -> str:
     text = text[text.index("<svg") :].strip()
     text = re.sub(r"\s*<metadata>.*?</metadata>|\s*<style.*?</style>|<!--.*?-->", "", text, flags=re.DOTALL)
     text = text.replace(INK, "currentColor")
+    text = re.sub(r'\bid="(run-\d+)"', r'class="\1"', text)  # several artists of a run share it
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     heard = 'aria-hidden="true"' if alt is None else f'role="img" aria-label="{_attribute(alt)}"'
     head = re.search(r'viewBox="[^"]*"', text)

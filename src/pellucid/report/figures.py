@@ -17,7 +17,8 @@ from pellucid.statistics import Interval, mean_band, pareto
 
 __all__ = ["curvature", "distributions", "perturbation", "randomisation", "robustness", "stability", "trade_offs"]
 
-BELOW = 1e-12
+NEAR_ZERO = 30
+"""The axis of LeRF is linear up to the largest value divided by this."""
 POINTS = 1200
 """Points of a scatter plot, of all runs together."""
 BINS = 40
@@ -39,28 +40,23 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
         def draw(
             axes: Axes, order: str = order, title: str = title, name: str = name, having: list[Run] = having
         ) -> str:
-            ends, least = [], []
+            ends, largest = [], 0.0
             for run in having:
                 mean, low, high = mean_band(run.curves(name))
                 last = mean[-1]
                 fraction = run.columns[name]["parameters"]["fraction"]
                 x = 100 * fraction * np.arange(len(mean)) / (len(mean) - 1)
-                if order == "lerf":  # what is 0 or less lies below a logarithmic axis
-                    mean, low, high = (np.maximum(curve, BELOW) for curve in (mean, low, high))
-                    least.append(mean[mean > BELOW].min(initial=0.1))
+                largest = max(largest, np.abs(mean).max())
                 ends.append(f"{run.name} {last:.2g}")
                 draw_band(axes, x, (mean, low, high), style[run.name], markevery=max(1, len(x) // 5))
                 if random_curve in run.rows.column_names:
                     chance = np.nanmean(run.curves(random_curve), axis=0)
-                    chance = np.maximum(chance, BELOW) if order == "lerf" else chance
                     axes.plot(x, chance, color=style[run.name].color, linestyle=":", linewidth=0.9)
-            if least:
-                # Less than a thousandth of the largest is nothing, however small the logarithm makes it.
-                axes.set_ylim(bottom=max(min(least) / 2, axes.get_ylim()[1] / 3000))
-                _logarithmic(axes)
+            if order == "lerf" and largest > 0:
+                _signed_logarithmic(axes, largest / NEAR_ZERO)
             axes.set(title=title, xlabel="replaced share of the picture (%)")
             axes.xaxis.set_major_locator(MaxNLocator(5))
-            axes.set_ylabel("lost confidence" + (", logarithmic" if order == "lerf" else ""))
+            axes.set_ylabel("lost confidence")
             return f"{title}: mean lost confidence once the largest share is replaced: {', '.join(ends)}."
 
         panels.append(draw_panel(draw, f"{order}-{method}", method=method))
@@ -277,6 +273,21 @@ def _logarithmic(axes: Axes, which: Literal["x", "y"] = "y") -> None:
     axis.set_major_locator(LogLocator(subs=(1.0,) if high > 50 * low else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _signed_logarithmic(axes: Axes, linear: float) -> None:
+    """An axis that shows values near and below 0: linear up to ``linear``, logarithmic beyond."""
+    exponent = math.floor(math.log10(linear))
+    linear = next(digit for digit in (1, 2, 5, 10) if digit * 10.0**exponent >= linear * 0.999) * 10.0**exponent
+    axes.set_yscale("symlog", linthresh=linear, linscale=0.7)
+    low, high = axes.get_ylim()
+    exponents = range(math.floor(math.log10(linear)), math.ceil(math.log10(max(abs(low), abs(high), linear))) + 1)
+    places = sorted({digit * 10.0**power for power in exponents for digit in (1, 2, 5)} | {linear})
+    ticks = [0.0, *(sign * place for place in places for sign in (1, -1) if place >= linear * 0.999)]
+    axes.set_yticks([tick for tick in ticks if low <= tick <= high])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.axhline(0, color=INK, linewidth=0.8)
 
 
 def _bars(interval: Interval, scale: float) -> list[list[float]]:

@@ -1,5 +1,7 @@
 """The same pictures under every network: heatmaps as small PNG pictures inside the page."""
 
+import base64
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +20,12 @@ from pellucid.runs.measures import Measure, measures_of
 
 __all__ = ["Gallery", "Picture", "Row", "Strip", "color_bar", "extremes", "gallery", "orders", "snapshots", "strips"]
 
-LARGEST = 128
-"""Longest side in pixels of a picture in the page."""
+LARGEST = 224
+"""Longest side in pixels of a map in the page."""
+PHOTOGRAPH = 384
+"""Longest side in pixels of a photograph of the gallery."""
+SMALL = 64
+"""Side up to which a photograph keeps every bit; larger ones are JPEG, a quarter of the size."""
 PIXELS = {"gallery": 4_500_000, "strips": 1_500_000, "snapshots": 700_000, "extremes": 700_000}
 """Pixels of all pictures of a kind; a map's pixel takes about one byte of the page, a photograph's up to four."""
 MOST = 2200
@@ -54,12 +60,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Rows of the gallery, of ``kept`` pictures; ``width`` pixels wide, ``shrunk`` if that is less than they were."""
+    """Rows of the gallery, of ``kept`` pictures.
+
+    Maps are ``width`` pixels wide, ``shrunk`` if that is less than they were; photographs ``native``.
+    """
 
     rows: list[Row]
     width: int
     shrunk: bool
     kept: int = 0
+    native: int = 0
 
 
 def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
@@ -85,9 +95,12 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
             )
     images = first.maps["images"]
     kept, height, width = len(images), *images.shape[2:]
+    if not kept:
+        return Gallery([], width, False)
     most = max(6, MOST // max(1, len(runs) * len(methods)))
     shown = np.unique(np.linspace(0, kept - 1, min(kept, most)).round().astype(int))
     size = _size("gallery", height, width, pictures=len(shown) * len(runs) * len(methods))
+    native = _fitted(height, width, PHOTOGRAPH)
     rows = []
     for number in shown.tolist():
         index = first.maps["index"][number]
@@ -105,9 +118,9 @@ def gallery(runs: Sequence[Run], methods: Sequence[str]) -> Gallery:
                 else None
                 for run in runs
             ]
-        image = Picture(_photograph(images[number], size), named.capitalize())
+        image = Picture(_photograph(images[number], native), named.capitalize())
         rows.append(Row(int(index), first.words(label), image, predictions, heatmaps))
-    return Gallery(rows, size[0], size[0] < width, kept)
+    return Gallery(rows, size[0], size[0] < width, kept, native[0])
 
 
 def orders(runs: Sequence[Run], pictures: Gallery) -> dict[Measure, list[list[float | None]]]:
@@ -143,7 +156,12 @@ def _short(value: float) -> float | None:
 def _size(kind: str, height: int, width: int, *, pictures: int) -> tuple[int, int]:
     """Width and height at which so many pictures stay below `PIXELS`."""
     allowed = math.isqrt(PIXELS[kind] // max(1, pictures))
-    side = min(max(height, width), LARGEST, max(16, allowed))
+    return _fitted(height, width, min(LARGEST, max(16, allowed)))
+
+
+def _fitted(height: int, width: int, most: int) -> tuple[int, int]:
+    """Width and height of which the longer is at most ``most``."""
+    side = min(max(height, width), most)
     return max(1, round(width * side / max(height, width))), max(1, round(height * side / max(height, width)))
 
 
@@ -267,4 +285,9 @@ def _drawn(heatmap: npt.NDArray[Any], size: tuple[int, int], alt: str) -> Pictur
 
 def _photograph(image: npt.NDArray[Any], size: tuple[int, int]) -> str:
     picture = photograph(image)
-    return uri(picture if picture.size == size else picture.resize(size, Image.Resampling.BOX), optimize=True)
+    picture = picture if picture.size == size else picture.resize(size, Image.Resampling.BOX)
+    if max(size) <= SMALL:
+        return uri(picture, optimize=True)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=90)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -1,37 +1,44 @@
-"""One self-contained HTML page about a set of runs: what was compared, what came out, what it looks like."""
+"""One self-contained HTML page about a set of runs: what to take, what came out, what it looks like."""
 
 import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml
 from markupsafe import Markup
 
+from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
-from pellucid.metrics.suite import column_name
 from pellucid.report import drawing, verdict
 from pellucid.report.caveats import caveats, merged, survivals
 from pellucid.report.colours import COLORMAP, SIGNED_COLORMAP, palette
+from pellucid.report.confusion import confusions
 from pellucid.report.formats import render
 from pellucid.report.gallery import Gallery, color_bar, gallery, orders
+from pellucid.report.hardest import hardest
 from pellucid.report.measures import saliency_title, written
+from pellucid.report.origin import details
+from pellucid.report.recommendation import contests, recommend
+from pellucid.report.rows_csv import rows_csv
+from pellucid.report.scale import scale
 from pellucid.report.sections import sections
 from pellucid.report.subgroups import sections_by
 from pellucid.report.table import plain, summarise
 from pellucid.report.training import seconds_per_step
-from pellucid.report.words import number, training_words
+from pellucid.report.weights import weighed
+from pellucid.report.words import number, spelled, training_words
 from pellucid.runs.directory import Run, read_runs
 from pellucid.runs.measures import Measure, measures_of
 from pellucid.runs.subgroups import FEWEST
 from pellucid.statistics import Interval
 
-__all__ = ["write_report"]
+__all__ = ["MOST_RUNS", "write_report"]
 
 GALLERY_SHOWN = 6
 """Rows of the gallery that are open at first."""
@@ -39,7 +46,16 @@ GALLERY_SHOWN = 6
 MANY = 8
 """Runs beyond which what each gained and paid is folded, so that the table stays in reach."""
 
+MOST_RUNS = 100
+"""Runs of a report at most: a page of more could not be read, and would take minutes to write."""
+
+TITLE = "Which network’s saliency maps can be trusted?"
+
+SCRIPTS = ("view", "table", "weights", "gallery", "lightbox", "page")
+"""The page's scripts, in the order in which they run."""
+
 Summaries = Mapping[str, Mapping[str, Interval]]
+Cards = Mapping[tuple[int, int], str]
 
 SALIENCY_PLAIN = {
     "vanilla_gradient": "how strongly each pixel moves the network's answer",
@@ -52,25 +68,38 @@ SALIENCY_PLAIN = {
 }
 
 
-def write_report(runs: Sequence[str | Path], out: str | Path, *, figures: str | Path | None = None) -> Path:
+def write_report(
+    runs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    figures: str | Path | None = None,
+    title: str = TITLE,
+    cards: Mapping[str, Mapping[int, str]] | None = None,
+) -> Path:
     """Write one HTML file that compares evaluated runs; it needs no other file and no network.
 
-    The first run that was trained in the regular way is the baseline that the others are held against.
+    The first run that was trained in the regular way, with neither smoothing nor another activation, is the baseline
+    that the others are held against; where there is none, the first run.
 
     Args:
-        runs: run directories over the same images.
+        runs: run directories over the same images, at most `MOST_RUNS`.
         out: the file to write.
         figures: folder for all figures as SVG, PDF and PNG too; none by default.
+        title: the page's first line.
+        cards: by run and by index of a gallery picture, the address of its trust card, as
+            `pellucid.explanation.gallery_cards` returns them; none by default.
 
     Returns:
         ``out``.
 
     Raises:
-        InputError: a run that cannot be read, or runs that cannot be compared.
+        InputError: a run that cannot be read, runs that cannot be compared, or more than `MOST_RUNS`.
     """
+    if len(runs) > MOST_RUNS:
+        raise InputError(f"a report compares at most {MOST_RUNS} runs, got {len(runs)}; choose those that matter")
     out = Path(out)
     read = read_runs(runs)
-    content = _content(read)
+    content = _content(read, title, cards or {})
     html = _render(content)
     with whole_file(out) as temporary:
         temporary.write_text(html, encoding="utf-8")
@@ -82,94 +111,183 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, figures: str | 
 
 def _render(content: Mapping[str, Any]) -> str:
     package = files("pellucid.report")
+    templates = package.joinpath("templates")
+
+    def text(name: str) -> str:
+        return templates.joinpath(name).read_text(encoding="utf-8")
+
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(text),
     )
     environment.globals |= {"number": number}
     environment.filters["unbroken"] = lambda text: re.sub(r" (?=%)|(?<=p [<=]) |(?<=\(p) ", "\u00a0", text)
-    template = environment.from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
-    style, script = (Markup(package.joinpath(f"page.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
-    return template.render(style=style, script=script, **content)
+    style = package.joinpath("page.css").read_text(encoding="utf-8") + text("report.css")
+    script = "\n".join(text(f"{name}.js") for name in SCRIPTS)
+    return environment.get_template("page.html").render(style=Markup(style), script=Markup(script), **content)
 
 
-def _content(runs: Sequence[Run]) -> dict[str, Any]:
+def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
     baseline = verdict.baseline_of(runs)
     summaries = {run.name: summarise(run) for run in runs}
-    standing = verdict.standings(runs, summaries, baseline)
+    contrasted = verdict.contrasts(runs, summaries, baseline)
+    standing = verdict.standings(runs, summaries, baseline, contrasted)
     methods = list(dict.fromkeys(method for run in runs for method in run.saliency_methods))
     measures = measures_of(runs)
-    answers = verdict.answers(runs, summaries, standing, baseline)
+    own_names = {name: place for place, name in enumerate(dict.fromkeys(measure.own_name for measure in measures))}
+    found = contests(runs, summaries, contrasted)
+    advice = recommend(runs, summaries, contrasted, baseline, found)
     pictures = gallery(runs, methods)
     signed = any(map_.signed for row in pictures.rows for maps in row.heatmaps.values() for map_ in maps if map_)
     sorted_by = orders(runs, pictures)
     style = drawing.styles(runs, baseline)
     survived = {run.name: survivals(run) for run in runs}
     warned = {run.name: caveats(run) for run in runs}
-    return {
+    numbers = {run.name: place for place, run in enumerate(runs)}
+    content = {
+        "title": title,
+        "date": _date(runs),
         "runs": [
             {
+                "number": place,
                 "name": run.name,
                 "words": _words(run),
-                "key": Markup(drawing.key(style[run.name], name=f"key-{number}")),
+                "spelled": spelled(run.config),
+                "key": Markup(drawing.key(style[run.name], name=f"key-{place}")),
                 "baseline": run is baseline,
                 "has_q": run.q is not None,
             }
-            for number, run in enumerate(runs)
+            for place, run in enumerate(runs)
         ],
+        "numbers": numbers,
+        "spelled": {run.name: spelled(run.config) for run in runs},
         "baseline": baseline.name,
         "info": baseline.info,
         "count": len(runs),
         "many": len(runs) > MANY,
         "images": f"{baseline.rows.num_rows:,}",
-        "headline": verdict.headline(answers),
+        "advice": advice,
+        "alone": _alone(runs, baseline),
+        "ground": _ground(found),
+        "scale": scale(runs, summaries, baseline, found),
         "sanity": verdict.sanity(survived),
-        "copies": _copies(runs, summaries, warned),
-        "bargain": verdict.bargain(runs, summaries, standing, baseline),
-        "answers": answers,
         "caveats": [(", ".join(names), said) for said, names in merged(warned).items()],
-        "changes": verdict.changes(runs, summaries, standing, baseline),
+        **weighed(found, [run.name for run in runs]),
+        "changes": [
+            {"number": numbers[change.run], "run": change.run}
+            | {"better": change.better, "worse": change.worse, "level": change.level}
+            for change in verdict.changes(runs, summaries, standing, baseline)
+        ],
         "cost": _cost(runs, baseline),
+        "copies": _copies(runs, summaries, warned),
+        "rows": rows_csv(runs),
         "methods": [
             {"name": method, "title": saliency_title(method), "plain": SALIENCY_PLAIN.get(method, "")}
             for method in methods
         ],
-        "spoken": saliency_title(runs[0].saliency_methods[0]).lower(),
+        "spoken": saliency_title(runs[0].saliency_methods[0]).lower() if runs[0].saliency_methods else "saliency",
         "groups": _groups(measures),
+        "own_names": own_names,
+        "chooser": _chooser(measures, own_names),
         "measures": measures,
-        "further": len({measure.own_name for measure in measures if not measure.is_main}),
         "cells": {
-            run.name: [_cell(run, baseline, measure, summaries, standing) for measure in measures] for run in runs
+            run.name: [_cell(run, runs, baseline, measure, summaries, standing) for measure in measures] for run in runs
         },
         "definitions": _definitions(runs, measures, summaries),
         "gallery": pictures,
         "gallery_shown": GALLERY_SHOWN,
         "shown_classes": {row.label for row in pictures.rows},
         "gallery_data": _gallery_data(sorted_by),
+        "cards": {(numbers[name], index): link for name, of_run in cards.items() for index, link in of_run.items()},
         "orders": list({measure.own_name: measure.title for measure in sorted_by}.items()),
-        "example": _example(runs, baseline, pictures, summaries),
+        "example": _example(runs, baseline, pictures, advice[0].runs[:1] if advice else []),
         "color_bar": color_bar(signed=signed),
         "signed": signed,
         "colormap": SIGNED_COLORMAP if signed else COLORMAP,
         "subgroups": sections_by(runs),
+        "confusions": confusions(runs),
+        "hardest": hardest(runs, pictures),
         "fewest": FEWEST,
         "figures": sections(runs, summaries, style, baseline, measures, survived),
-        "details": [_details(run) for run in runs],
+        "details": [details(run, _words(run)) for run in runs],
         "command": shlex.join(["pellucid", "report", *(run.name for run in runs), "--out", "report.html"]),
         "pellucid": baseline.environment.get("pellucid"),
     }
+    return content | {"contents": _contents(content)}
+
+
+def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The page's sections, in their order, by short names."""
+    listed = [
+        ("recommendation", "Recommendation", True),
+        ("weights", "Weights", content["questions"] and content["count"] > 1),
+        ("changes", "Gains and losses", content["changes"]),
+        ("table", "Table", True),
+        ("gallery", "Pictures", True),
+        ("subgroups", "Classes", True),
+        ("mistakes", "Mistakes", content["confusions"]),
+        ("hardest", "Hardest", True),
+        *((section["id"], section["short"], True) for section in content["figures"]),
+        ("origin", "Origin", True),
+    ]
+    return [(id_, name) for id_, name, there in listed if there]
+
+
+def _date(runs: Sequence[Run]) -> str:
+    """When the networks were trained, from what their runs recorded."""
+    began = []
+    for run in runs:
+        try:
+            began.append(datetime.fromisoformat(str(run.environment.get("started", ""))))
+        except ValueError:
+            continue
+    days = sorted({moment.date() for moment in began})
+    if not days:
+        return ""
+    first, last = (f"{day.day} {day:%B %Y}" for day in (days[0], days[-1]))
+    return f"Trained on {first}" if first == last else f"Trained from {first} to {last}"
+
+
+def _alone(runs: Sequence[Run], baseline: Run) -> str:
+    if len(runs) == 1:
+        return f"There is nothing to compare: only one run was given, {baseline.name}. The table has its numbers."
+    return "Nothing that could choose a network was measured of two runs; the table has what was."
+
+
+def _ground(found: Sequence[Any]) -> str:
+    """What the recommendation for maps rests on."""
+    names = {contest.measure.own_name for contest in found}
+    if "mass" in names:
+        return "What decides the class of these pictures is known, so the maps were held against the truth."
+    if "gini" in names:
+        return (
+            "What really decides the class of these pictures is not known, so no map here was held against the truth. "
+            "Where it was known, networks with more concentrated maps mostly had truer maps: evidence, but no proof."
+        )
+    return ""
+
+
+def _chooser(measures: Sequence[Measure], own_names: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The columns that can be chosen, question by question; one name stands for the columns of all kinds of map."""
+    questions: dict[str, dict[str, dict[str, Any]]] = {}
+    for measure in measures:
+        column = {"name": measure.own_name, "number": own_names[measure.own_name], "title": measure.title}
+        questions.setdefault(measure.column.question, {})[measure.own_name] = column | {"main": measure.is_main}
+    return [{"question": question, "columns": list(columns.values())} for question, columns in questions.items()]
 
 
 def _groups(measures: Sequence[Measure]) -> list[dict[str, Any]]:
     """Neighbouring columns that answer the same question about the same maps."""
-    groups = groupby(measures, key=lambda measure: (measure.column.question, measure.saliency, not measure.is_main))
-    return [
-        {"title": question, "method": method, "more": more, "span": len(list(columns))}
-        for (question, method, more), columns in groups
-    ]
+    groups = groupby(measures, key=lambda measure: (measure.column.question, measure.saliency))
+    return [{"title": question, "method": method, "span": len(list(columns))} for (question, method), columns in groups]
 
 
 def _cell(
     run: Run,
+    runs: Sequence[Run],
     baseline: Run,
     measure: Measure,
     summaries: Summaries,
@@ -188,8 +306,10 @@ def _cell(
         "level": f"cannot be told apart from {baseline.name}: {by}{p}",
         "": "",
     }[where.change]
+    shared = any(standing.get((one.name, measure.name), verdict.NOWHERE).rank == "level" for one in runs)
+    star = "" if not where.rank else "☆" if shared else "★"
     shown = {"mean": mean, "low": low, "high": high, "rank": where.rank, "change": where.change, "said": said}
-    return cell | {"interval": interval} | shown
+    return cell | {"interval": interval, "star": star} | shown
 
 
 def _definitions(runs: Sequence[Run], measures: Sequence[Measure], summaries: Summaries) -> list[dict[str, Any]]:
@@ -219,17 +339,15 @@ def _coverage(runs: Sequence[Run]) -> str:
     return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares)
 
 
-def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, summaries: Summaries) -> dict[str, Any] | None:
-    """A picture that every run names correctly, with the baseline's map and that of the run with the lowest LeRF."""
-    method = runs[0].saliency_methods[0]
-    metric = column_name("aopc_lerf", method)
-    having = [run for run in runs if metric in summaries[run.name]]
-    rows = [row for row in pictures.rows if all(right for _, _, right in row.predictions)]
-    if not rows or not having:
+def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, best: Sequence[str]) -> dict[str, Any] | None:
+    """A picture that every run names correctly, if there is one, with the baseline's map and the recommended one's."""
+    if not pictures.rows:
         return None
-    calm = min(having, key=lambda run: summaries[run.name][metric].mean)
-    row = rows[0]
-    maps = [(run.name, row.heatmaps[method][list(runs).index(run)]) for run in dict.fromkeys((baseline, calm))]
+    method = runs[0].saliency_methods[0]
+    rows = [row for row in pictures.rows if all(right for _, _, right in row.predictions)]
+    row = (rows or pictures.rows)[0]
+    names = [run.name for run in runs]
+    maps = [(name, row.heatmaps[method][names.index(name)]) for name in dict.fromkeys((baseline.name, *best))]
     return {"label": row.label, "image": row.image, "maps": [(name, picture) for name, picture in maps if picture]}
 
 
@@ -282,25 +400,3 @@ def _gallery_data(sorted_by: Mapping[Measure, list[list[float | None]]]) -> Mark
 def _words(run: Run) -> str:
     """How it was trained, with no line break between a symbol and its number."""
     return re.sub("([ελβ]) ", "\\1\u00a0", training_words(run.config))
-
-
-def _details(run: Run) -> dict[str, Any]:
-    environment = run.environment
-    commit, command = environment.get("commit"), environment.get("command", "")
-    packages = ", ".join(f"{name} {version}" for name, version in environment.get("packages", {}).items() if version)
-    return {
-        "name": run.name,
-        "words": _words(run),
-        "command": command if command not in ("", "-c") else "not recorded: it was trained from Python",
-        "settings": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
-        "facts": {
-            "Commit": (commit + (", with uncommitted changes" if environment.get("dirty") else "")) if commit else "–",
-            "Device": f"{environment.get('device_name', '–')} ({environment.get('device', '–')})",
-            "Threads": environment.get("threads", "–"),
-            "Started": environment.get("started", "–"),
-            "Trained for": f"{run.training['seconds'].sum():.0f} s in {len(run.training['seconds'])} epochs",
-            "Trained weights": f"{environment['parameters']:,}" if "parameters" in environment else "–",
-            "Software": f"pellucid {environment['pellucid']}, Python {environment['python']}, {packages}",
-            "Platform": environment.get("platform", "–"),
-        },
-    }

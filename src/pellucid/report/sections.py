@@ -16,7 +16,7 @@ from pellucid.statistics import Interval
 
 __all__ = ["sections"]
 
-COMPARED = ("robust_accuracy", "gini", "aopc_lerf", "ris")
+COMPARED = ("robust_accuracy", "mass", "gini", "faithfulness_normalised_mean", "ris")
 """The measures that are drawn against accuracy, beside those of one's own that have a contest."""
 
 
@@ -78,7 +78,8 @@ def sections(
     }
     words = yaml.safe_load(files("pellucid.report").joinpath("sections.yaml").read_text(encoding="utf-8"))
     return [
-        {"id": name, "title": words[name]["title"], "text": words[name]["text"].format(points=f"{figures.POINTS:,}")}
+        {"id": name, "short": words[name]["short"], "title": words[name]["title"]}
+        | {"text": words[name]["text"].format(points=f"{figures.POINTS:,}")}
         | {"notes": [], "strips": [], "extremes": []}
         | shown
         for name, shown in content.items()

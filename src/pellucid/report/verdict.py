@@ -1,9 +1,11 @@
-"""What the numbers say in plain words: who is best at what, what cannot be told apart, what was gained and paid."""
+"""Which networks can be told apart by which number, and by how much: paired over the images, corrected together."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
+import numpy as np
 from scipy.special import ndtr, ndtri
 
 from pellucid.metrics.survival import Survival
@@ -11,20 +13,25 @@ from pellucid.report.measures import saliency_title, written
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure, measures_of
 from pellucid.statistics import Interval
+from pellucid.statistics.aggregates import MOST_IMAGES, Share
 from pellucid.statistics.comparison import holm
+from pellucid.statistics.intervals import interval_of, resampled
 
 __all__ = [
-    "Answer",
+    "ALPHA",
     "Change",
+    "Contrast",
+    "Contrasts",
     "Standing",
+    "Summaries",
     "amount",
-    "answers",
-    "bargain",
     "baseline_of",
     "changes",
-    "headline",
+    "contrasts",
+    "listed",
     "p_value",
     "sanity",
+    "spoken_of",
     "standings",
     "with_unit",
 ]
@@ -32,7 +39,54 @@ __all__ = [
 ALPHA = 0.05
 """Two runs are told apart where the corrected p-value lies below."""
 
+FEW_RUNS = 8
+"""Runs up to which every pair has a bootstrap of its own; of more runs the pairs share one for each run."""
+
 Summaries = Mapping[str, Mapping[str, Interval]]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Whether two runs differ in a number.
+
+    Attributes:
+        difference: the first run minus the second, paired over the images.
+        p: two-sided p-value of no difference, corrected by Holm.
+        undecided: how many of the comparisons that are corrected together tell nothing apart, this one included.
+    """
+
+    difference: Interval
+    p: float
+    undecided: int = 1
+
+    @property
+    def tells(self) -> bool:
+        """Whether the two runs can be told apart."""
+        return self.p < ALPHA
+
+    @property
+    def images_needed(self) -> int | None:
+        """With about how many images the two could be told apart, were the others like these.
+
+        The interval narrows with the root of their number, and Holm's correction asks of the least of the undecided
+        comparisons that its p-value, times their number, lie below `ALPHA`.
+
+        >>> Contrast(Interval(0.1, -0.1, 0.3, 100), 0.33).images_needed
+        400
+        >>> Contrast(Interval(0.1, -0.1, 0.3, 100), 1.0, undecided=5).images_needed
+        691
+        """
+        found = self.difference
+        half = found.mean - found.low if found.mean > 0 else found.high - found.mean
+        if not found.n or not found.mean or not math.isfinite(found.mean) or half <= 0:
+            return None
+        asked = ndtri(1 - ALPHA / (2 * self.undecided)) / ndtri(1 - ALPHA / 2)
+        needed = found.n * (asked * half / abs(found.mean)) ** 2
+        return math.ceil(needed) if needed < MOST_IMAGES else None
+
+
+Contrasts = Mapping[tuple[str, str, str], Contrast]
+"""By metric, first run and second run."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +107,8 @@ class Standing:
     p: float | None = None
 
 
-_NOWHERE = Standing("", "", None)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The best run for one question of the verdict; ``value`` is written with interval and unit."""
-
-    question: str
-    measure: Measure
-    best: str
-    value: str
-    level: list[str]
-    against: str
+NOWHERE = Standing("", "", None)
+"""Where a run stands in what was not measured of it."""
 
 
 @dataclass(frozen=True)
@@ -84,37 +127,89 @@ def baseline_of(runs: Sequence[Run]) -> Run:
     return (plain or list(runs))[0]
 
 
-def standings(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[tuple[str, str], Standing]:
-    """Standing of every (run, metric); two runs are told apart where the corrected p-value is below 0.05.
+def spoken_of(runs: Sequence[Run]) -> list[Measure]:
+    """The measures that may choose a network: those with a contest, of the network and of the first kind of map."""
+    spoken = (None, *runs[0].saliency_methods[:1])
+    return [measure for measure in measures_of(runs) if measure.column.contest and measure.saliency in spoken]
 
-    Every run is compared with the baseline and with the best, paired over the images. All comparisons in the metrics
-    that the verdict speaks of are corrected together (Holm); those in any other metric among themselves.
+
+def contrasts(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[tuple[str, str, str], Contrast]:
+    """Whether pairs of runs differ, in either order of the two.
+
+    In the measures of `spoken_of` every two runs are compared, and all these comparisons are corrected together; in
+    every other measure each run is compared with the baseline and the best, and these are corrected among themselves.
 
     Args:
         runs: runs that may be compared.
         summaries: `summarise` of each by name.
         baseline: one of them.
     """
-    measures = measures_of(runs)
-    having = {measure: [run for run in runs if _is_measured(run, measure, summaries)] for measure in measures}
-    best = {measure: _best(having[measure], summaries, measure) for measure in measures}
-    differences: dict[tuple[str, str, str], Interval] = {}
-    for measure, measured in having.items():
-        for run in measured:
-            for other in (baseline, best[measure]):
-                if other in measured and other is not None and other is not run:
-                    differences[measure.name, run.name, other.name] = measure.difference(run, other)
-    corrected = _corrected(differences, [measure.name for measure in _spoken_of(runs)])
+    spoken = spoken_of(runs)
+    families: dict[str, dict[tuple[str, str, str], Interval]] = {}
+    for measure in measures_of(runs):
+        having = [run for run in runs if _is_measured(run, measure, summaries)]
+        best = _best(having, summaries, measure)
+        needed = [(run, other) for other in (baseline, best) if other in having for run in having if run is not other]
+        family = families.setdefault("" if measure in spoken else measure.name, {})
+        pairs = {frozenset((run.name, other.name)): (run, other) for run, other in needed if other is not None}
+        for run, other in pairs.values():
+            family[measure.name, run.name, other.name] = measure.difference(run, other)
+        if measure in spoken:
+            left = [pair for pair in combinations(having, 2) if frozenset(run.name for run in pair) not in pairs]
+            family |= _of_pairs(measure, left, summaries, alone=len(runs) <= FEW_RUNS)
+    contrasted = {}
+    for family in families.values():
+        if not family:
+            continue
+        corrected = holm([p_value(interval) for interval in family.values()]).tolist()
+        undecided = sum(p >= ALPHA for p in corrected)
+        for ((name, ours, theirs), found), p in zip(family.items(), corrected, strict=True):
+            contrasted[name, ours, theirs] = Contrast(found, p, undecided)
+            turned = Interval(-found.mean, -found.high, -found.low, found.n)
+            contrasted[name, theirs, ours] = Contrast(turned, p, undecided)
+    return contrasted
+
+
+def _of_pairs(
+    measure: Measure, pairs: Sequence[tuple[Run, Run]], summaries: Summaries, *, alone: bool
+) -> dict[tuple[str, str, str], Interval]:
+    """Differences of many pairs; those of bootstraps share each run's resampled numbers."""
+    if alone or all(isinstance(measure.aggregate(run), Share) for pair in pairs for run in pair):
+        return {(measure.name, run.name, other.name): measure.difference(run, other) for run, other in pairs}
+    there = {run.name: run for pair in pairs for run in pair}
+    draws = {name: resampled(measure.statistic(run), run.rows.num_rows) for name, run in there.items()}
+    found = {}
+    for run, other in pairs:
+        ours, theirs = summaries[run.name][measure.name], summaries[other.name][measure.name]
+        change = draws[run.name] - draws[other.name]
+        n = min(ours.n, theirs.n)
+        mean = np.float64(ours.mean - theirs.mean)
+        found[measure.name, run.name, other.name] = interval_of(mean, change[~np.isnan(change)], 0.95, n)
+    return found
+
+
+def standings(
+    runs: Sequence[Run], summaries: Summaries, baseline: Run, contrasted: Contrasts
+) -> dict[tuple[str, str], Standing]:
+    """Standing of every (run, metric): which is best, which cannot be told apart from it, and what changed.
+
+    Args:
+        runs: runs that may be compared.
+        summaries: `summarise` of each by name.
+        baseline: one of them.
+        contrasted: what `contrasts` returned.
+    """
     standing = {}
-    for measure, measured in having.items():
-        leader = best[measure]
-        for run in measured:
+    for measure in measures_of(runs):
+        having = [run for run in runs if _is_measured(run, measure, summaries)]
+        leader = _best(having, summaries, measure)
+        for run in having:
             rank = "best" if run is leader else ""
             if leader is not None and run is not leader:
-                rank = "" if corrected[measure.name, run.name, leader.name] < ALPHA else "level"
-            key = (measure.name, run.name, baseline.name)
-            against, p = differences.get(key), corrected.get(key)
-            standing[run.name, measure.name] = Standing(rank, _change(against, p, measure.sign), against, p)
+                rank = "" if contrasted[measure.name, run.name, leader.name].tells else "level"
+            found = contrasted.get((measure.name, run.name, baseline.name))
+            difference, p = (None, None) if found is None else (found.difference, found.p)
+            standing[run.name, measure.name] = Standing(rank, _change(found, measure.sign), difference, p)
     return standing
 
 
@@ -156,82 +251,23 @@ def _best(having: Sequence[Run], summaries: Summaries, measure: Measure) -> Run 
     return max(having, key=lambda run: measure.sign * summaries[run.name][measure.name].mean)
 
 
-def _corrected(
-    differences: Mapping[tuple[str, str, str], Interval], spoken: Sequence[str]
-) -> dict[tuple[str, str, str], float]:
-    """Holm's p-values; a difference that was asked for from both sides is one test."""
-    families: dict[str, dict[tuple[str, frozenset[str]], float]] = {}
-    for (name, run, other), interval in differences.items():
-        family = families.setdefault("" if name in spoken else name, {})
-        family[name, frozenset((run, other))] = p_value(interval)
-    tests: dict[tuple[str, frozenset[str]], float] = {}
-    for family in families.values():
-        tests |= zip(family, holm(list(family.values())).tolist(), strict=True)
-    return {(name, run, other): tests[name, frozenset((run, other))] for name, run, other in differences}
-
-
-def answers(
-    runs: Sequence[Run], summaries: Summaries, standing: Mapping[tuple[str, str], Standing], baseline: Run
-) -> list[Answer]:
-    """The best run for each question, from the vanilla gradient's maps (the first measured, where there are none)."""
-    answered = []
-    for measure in _spoken_of(runs):
-        ranks = {run.name: standing.get((run.name, measure.name), _NOWHERE).rank for run in runs}
-        best = next((name for name, rank in ranks.items() if rank == "best"), None)
-        if best is None:
-            continue  # nobody was measured, or only one run
-        level = [name for name, rank in ranks.items() if rank == "level"]
-        interval, ours = summaries[best][measure.name], standing[best, measure.name]
-        against = amount(interval, summaries[baseline.name].get(measure.name), ours.difference, measure)
-        note = f"{against} {_than(against)} {baseline.name}" if against and ours.change != "level" else ""
-        value = with_unit(interval, measure)
-        answered.append(Answer(measure.column.contest, measure, best, value, level, note))
-    return answered
-
-
 def changes(
     runs: Sequence[Run], summaries: Summaries, standing: Mapping[tuple[str, str], Standing], baseline: Run
 ) -> list[Change]:
-    """What each run but the baseline gained, paid and kept, in the metrics that `answers` are about."""
+    """What each run but the baseline gained, paid and kept, in the measures of `spoken_of`."""
     changed = []
     for run in runs:
         if run is baseline:
             continue
         lists: dict[str, list[str]] = {"better": [], "worse": [], "level": []}
-        for measure in _spoken_of(runs):
-            ours = standing.get((run.name, measure.name), _NOWHERE)
+        for measure in spoken_of(runs):
+            ours = standing.get((run.name, measure.name), NOWHERE)
             if ours.change:
                 value, of_baseline = (summaries[name].get(measure.name) for name in (run.name, baseline.name))
                 by = amount(value, of_baseline, ours.difference, measure)
                 lists[ours.change].append(measure.title if ours.change == "level" else f"{measure.title} {by}")
         changed.append(Change(run.name, lists["better"], lists["worse"], lists["level"]))
     return changed
-
-
-def headline(answered: Sequence[Answer]) -> str:
-    """One sentence: does one run win everywhere?
-
-    >>> gini, ris = Measure.named("gini"), Measure.named("ris")
-    >>> headline([Answer("Q?", gini, "a", "1", [], ""), Answer("R?", ris, "b", "1", ["a"], "")])
-    'a is best, or cannot be told apart from the best, in every question asked here.'
-    """
-    if not answered:
-        return "There is nothing to compare: only one run was given."
-    names = dict.fromkeys(name for answer in answered for name in (answer.best, *answer.level))
-    everywhere = [name for name in names if all(name in (answer.best, *answer.level) for answer in answered)]
-    if everywhere:
-        verb = "is" if len(everywhere) == 1 else "are"
-        return (
-            f"{_listed(everywhere)} {verb} best, or cannot be told apart from the best, in every question asked here."
-        )
-    counts = {name: sum(name in (answer.best, *answer.level) for answer in answered) for name in names}
-    most = max(counts.values())
-    leaders = [name for name in names if counts[name] == most]
-    verb = "is" if len(leaders) == 1 else "are each"
-    return (
-        f"No network is best at everything. {_listed(leaders)} {verb} best, or cannot be told apart from the best, "
-        f"in {most} of {len(answered)} questions."
-    )
 
 
 def sanity(survived: Mapping[str, Mapping[str, Survival]]) -> list[str]:
@@ -244,13 +280,13 @@ def sanity(survived: Mapping[str, Mapping[str, Survival]]) -> list[str]:
     for method in dict.fromkeys(method for survival in survived.values() for method in survival):
         verdicts = tuple((name, survival[method].verdict) for name, survival in survived.items() if method in survival)
         methods.setdefault(verdicts, []).append(saliency_title(method))
-    return [_sane(_listed(titles), dict(verdicts)) for verdicts, titles in methods.items()]
+    return [_sane(listed(titles), dict(verdicts)) for verdicts, titles in methods.items()]
 
 
 def _sane(titles: str, verdicts: Mapping[str, str]) -> str:
     def names(kind: str) -> str:
         having = [name for name, verdict in verdicts.items() if verdict == kind]
-        return "every network" if len(having) == len(verdicts) > 1 else _listed(having) if having else ""
+        return "every network" if len(having) == len(verdicts) > 1 else listed(having) if having else ""
 
     failed, passed, unclear = names("survives"), names("falls"), names("unclear")
     said = []
@@ -265,35 +301,6 @@ def _sane(titles: str, verdicts: Mapping[str, str]) -> str:
     if unclear:
         said.append(f"Whether {titles} maps of {unclear} pass it, these pictures are too few to tell.")
     return " ".join(said)
-
-
-def bargain(
-    runs: Sequence[Run], summaries: Summaries, standing: Mapping[tuple[str, str], Standing], baseline: Run
-) -> str:
-    """What the lowest LeRF was paid with in accuracy, in one sentence; empty where the baseline has it."""
-    spoken = {measure.own_name: measure for measure in _spoken_of(runs)}
-    if not {"aopc_lerf", "clean_accuracy"} <= spoken.keys():
-        return ""
-    lerf, accuracy = spoken["aopc_lerf"], spoken["clean_accuracy"]
-    best = next(
-        (run.name for run in runs if standing.get((run.name, lerf.name), _NOWHERE).rank == "best"), baseline.name
-    )
-    gain, price = (standing.get((best, measure.name), _NOWHERE) for measure in (lerf, accuracy))
-    if gain.change != "better":
-        return ""
-    by, accuracy_by = (
-        amount(summaries[best][measure.name], summaries[baseline.name][measure.name], where.difference, measure)
-        for measure, where in ((lerf, gain), (accuracy, price))
-    )
-    paid = {"worse": f"paid for with accuracy: {accuracy_by}", "better": f"with better accuracy: {accuracy_by}"}
-    return (
-        f"What the maps of {best} call irrelevant matters least: LeRF is {by} {_than(by)} that of {baseline.name}, "
-        f"{paid.get(price.change, 'without a difference in accuracy that could be told apart')}."
-    )
-
-
-def _than(by: str) -> str:
-    return "than" if "times" in by else "against"
 
 
 def amount(ours: Interval | None, theirs: Interval | None, against: Interval | None, measure: Measure) -> str:
@@ -326,19 +333,18 @@ def _is_decided(interval: Interval, measure: Measure) -> bool:
     return measure.column.aggregate != "ratio of means" or 0 < interval.high <= 10 * interval.low
 
 
-def _change(against: Interval | None, p: float | None, sign: int) -> str:
-    if against is None or p is None or not sign:
+def _change(test: Contrast | None, sign: int) -> str:
+    if test is None or not sign:
         return ""
-    if p >= ALPHA:
+    if not test.tells:
         return "level"
-    return "better" if (against.mean > 0) == (sign > 0) else "worse"
+    return "better" if (test.difference.mean > 0) == (sign > 0) else "worse"
 
 
-def _spoken_of(runs: Sequence[Run]) -> list[Measure]:
-    """Measures with a contest, of the network and of the first saliency method that was measured."""
-    spoken = (None, *runs[0].saliency_methods[:1])
-    return [measure for measure in measures_of(runs) if measure.column.contest and measure.saliency in spoken]
+def listed(names: Sequence[str]) -> str:
+    """Names as in a sentence.
 
-
-def _listed(names: Sequence[str]) -> str:
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["number", "training_words"]
+__all__ = ["number", "spelled", "training_words"]
 
 _TITLES = {
     "Regular": "Regular training",
@@ -26,6 +26,55 @@ _NAMED = {
     "StructuredAdversarialTraining": "Structured adversarial training",
     "TRADES": "TRADES",
 }
+
+
+NAMES = ("Gaussian", "Jacobian", "TRADES")
+"""First words that keep their capital letter within a sentence."""
+
+SPELLED = {
+    "Regular": "regular training",
+    "AdversarialTraining": "adversarial training",
+    "AdversarialSCAAT": "adversarial training joined with saliency-constrained adaptive adversarial training (SCAAT)",
+    "SaliencyGuided": "saliency-guided training (SGT)",
+    "SCAAT": "saliency-constrained adaptive adversarial training (SCAAT)",
+}
+"""Names of methods without abbreviations."""
+
+
+def spelled(config: Mapping[str, Any]) -> str:
+    """How a network was trained, in full words and without settings, for who meets its name for the first time.
+
+    Args:
+        config: experiment.yaml as plain data.
+
+    >>> spelled({"method": {"class_path": "pellucid.methods.SCAAT"}, "smoothing": {"filter": "gaussian"}})
+    'saliency-constrained adaptive adversarial training (SCAAT), with Gaussian smoothing'
+    """
+    if config.get("epochs") == 0:
+        return "as given, not trained here"
+    kind = str(config["method"]["class_path"]).rpartition(".")[2]
+    known = (_TITLES | _NAMED).get(kind)
+    parts = [
+        SPELLED.get(kind)
+        or (known[0].lower() + known[1:] if known and known.partition(" ")[0] not in NAMES else known or kind)
+    ]
+    options = config["method"].get("init_args") or {}
+    wrapped = options.get("method")
+    if isinstance(wrapped, Mapping) and not str(wrapped["class_path"]).endswith(".Regular"):
+        parts.append(f"added to {spelled({'method': wrapped})}")
+    if options.get("ranking") == "random":
+        parts.append("at random places (a control)")
+    activation = config.get("activation")
+    if activation is not None:
+        name = str(activation.get("init_args", activation).get("name", "softplus")).replace("_", " ")
+        parts.append(f"with {name} in place of ReLU")
+    block = config.get("smoothing")
+    if block is not None:
+        name = str(block.get("init_args", block).get("filter"))
+        parts.append(
+            {"gaussian": "with Gaussian smoothing", "none": "with 1×1 blocks"}.get(name, f"with {name} smoothing")
+        )
+    return ", ".join(parts)
 
 
 def training_words(config: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ The intervals speak about these trained networks on other images of the same kin
 training of the same network (another seed) would come out; those of `pellucid.statistics.seeds` do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -26,6 +26,7 @@ __all__ = [
     "paired_difference",
     "paired_ratio_difference",
     "ratio_interval",
+    "resampled",
     "weighted_interval",
 ]
 
@@ -212,9 +213,24 @@ def weighted_interval(
     """
     if not n:
         return EMPTY
-    counts = counts_of(n, resamples, seed)
-    resampled = np.concatenate([statistic(counts[i : i + 250].astype(np.float64)) for i in range(0, resamples, 250)])
-    return interval_of(statistic(np.ones((1, n)))[0], resampled[~np.isnan(resampled)], confidence, n)
+    values = resampled(statistic, n, resamples=resamples, seed=seed)
+    return interval_of(statistic(np.ones((1, n)))[0], values[~np.isnan(values)], confidence, n)
+
+
+def resampled(statistic: Callable[[Floats], Floats], n: int, *, resamples: int = 2000, seed: int = 0) -> Floats:
+    """A statistic of the images in every resample, (resamples,); two runs' values minus each other are paired.
+
+    Args:
+        statistic: as of `weighted_interval`.
+        n: number of images, at least 1.
+        resamples: number of bootstrap resamples of images.
+        seed: of the resamples, the same ones as in `mean_interval`.
+
+    >>> first, second = (resampled(lambda weight: weight @ np.array(values), 2) for values in ([1.0, 2.0], [3.0, 4.0]))
+    >>> set((second - first).tolist())
+    {4.0}
+    """
+    return np.concatenate([statistic(block) for block in _blocks(n, resamples, seed)])
 
 
 def mean_band(
@@ -236,6 +252,9 @@ def mean_band(
     low, high = _ends(_resampled_means(values, resamples, seed), confidence)
     return values.mean(axis=0), low, high
 
+
+KEPT_BYTES = 200_000_000
+"""Memory that the last resamples may take as floating-point numbers."""
 
 EMPTY = Interval(float("nan"), float("nan"), float("nan"), 0)
 """The interval of a number that no image has."""
@@ -264,13 +283,26 @@ def counts_of(n: int, resamples: int, seed: int) -> npt.NDArray[np.uint8]:
     return np.stack([row.astype(np.uint8) for row in drawn])
 
 
+def _blocks(n: int, resamples: int, seed: int) -> Iterable[Floats]:
+    """`counts_of` as numbers to multiply with, 250 resamples at a time; kept where they take 200 MB at most."""
+    if 8 * n * resamples <= KEPT_BYTES:
+        return _kept_blocks(n, resamples, seed)
+    counts = counts_of(n, resamples, seed)
+    return (counts[i : i + 250].astype(np.float64) for i in range(0, resamples, 250))
+
+
+@lru_cache(maxsize=1)
+def _kept_blocks(n: int, resamples: int, seed: int) -> list[Floats]:
+    counts = counts_of(n, resamples, seed)
+    return [counts[i : i + 250].astype(np.float64) for i in range(0, resamples, 250)]
+
+
 def _resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
     """(resamples, ...): the mean over images in every resample; ``values`` is (n, ...)."""
-    counts = counts_of(len(values), resamples, seed)
     # The values' own mean is taken off first: equal values then give equal means to the last bit.
     centre = values.mean(axis=0)
     centred = values - centre
-    blocks = [counts[i : i + 250].astype(np.float64) @ centred for i in range(0, resamples, 250)]
+    blocks = [block @ centred for block in _blocks(len(values), resamples, seed)]
     means: Floats = np.concatenate(blocks) / len(values) + centre
     return means
 

@@ -22,16 +22,14 @@ _CURVE: dict[str, Any] = {"source": SAMEK, "curve": True}
 _CURVES = {
     "aopc_morf": Column(
         title="MoRF", direction="higher", main=True, **_AOPC,
-        plain="Most relevant first: the confidence lost while noise covers the pixels that the map calls relevant. "
-        "If the map is true, much is lost.",
-        contest="Which loses most when the pixels that its map calls relevant are destroyed?",
+        plain="Most relevant first: the confidence that the network loses while noise covers the pixels that the map "
+        "marks most. It compares maps of one network; networks differ in how they react to noise anywhere.",
         definition="Mean loss of the target's probability while the most relevant regions are replaced first.",
     ),
     "aopc_lerf": Column(
         title="LeRF", direction="lower", main=True, **_AOPC,
-        plain="Least relevant first: the confidence lost while noise covers the pixels that the map calls "
-        "irrelevant. If the map is true, hardly any is lost.",
-        contest="Which minds least when the pixels that its map calls irrelevant are destroyed?",
+        plain="Least relevant first: the confidence that the network loses while noise covers the pixels that the map "
+        "marks least. It compares maps of one network; networks differ in how they react to noise anywhere.",
         definition="Mean loss of the target's probability while the least relevant regions are replaced first.",
     ),
     "aopc_random": Column(
@@ -102,8 +100,8 @@ _RATIOS = {
     "aopc_rel": Column(
         title="MoRF / LeRF", direction="higher", aggregate="ratio of means", of=("aopc_morf", "aopc_lerf"),
         source="Xu et al. 2023 (SCAAT)", parameters={"floor": 1e-6}, main=True,
-        plain="How many times more the relevant pixels count than the irrelevant ones. Read it beside the other "
-        "two: a network that ignores small changes anywhere scores well too, and where LeRF may be 0 there is none.",
+        plain="How many times more confidence is lost where the map marks most than where it marks least. A network "
+        "that ignores small changes anywhere scores well too, and where LeRF may be 0 the ratio does not exist.",
         definition="Mean AOPC MoRF over all images divided by mean AOPC LeRF, where the interval of the latter is above"
         " 0.",
     ),
@@ -131,6 +129,11 @@ _RATIOS = {
         source=_ORACLE, definition="Mean AOPC LeRF divided by the mean AOPC of a random order on the same network.",
     ),
 }  # fmt: skip
+
+_CONTESTS = {
+    "faithfulness_normalised_mean": "Whose maps find best which regions the network needs?",
+}
+"""Of the curves, what may compare networks: raw MoRF and LeRF do not (docs/truth.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,26 +192,26 @@ class PerturbationCurves(Metric):
         """
         return f"{column}_{self.suffix}" if self.suffix else column
 
-    def _worded(self, column: Column) -> Column:
+    def _worded(self, name: str, column: Column) -> Column:
         """A column's meaning, with the fill where that is told from others by a suffix."""
         if not self.suffix:
             return column
         definition = f"{column.definition[:-1]}, with regions replaced by {_FILLED[self.fill]}."
         return replace(
-            column, title=f"{column.title}, {self.suffix} fill", definition=definition, plain="", contest="",
-            main=False, of=tuple(map(self.named, column.of)), family="faithfulness",
-            question="Does the map tell the truth?",
+            column, title=f"{column.title}, {self.suffix} fill", definition=definition, plain="",
+            contest=_CONTESTS.get(self.named(name), ""), main=False, of=tuple(map(self.named, column.of)),
+            family="faithfulness", question="What does covering pixels do to the answer?",
         )  # fmt: skip
 
     @property
     def columns(self) -> Mapping[str, Column]:  # type: ignore[override]  # they depend on the orders
         wanted = {name for order in self.orders for name in (f"aopc_{order}", f"{order}_curve")}
         wanted |= {*self.further, *(["area_between"] if self.between else [])}
-        return {self.named(name): self._worded(column) for name, column in _CURVES.items() if name in wanted}
+        return {self.named(name): self._worded(name, column) for name, column in _CURVES.items() if name in wanted}
 
     @property
     def aggregates(self) -> Mapping[str, Column]:  # type: ignore[override]  # likewise
-        return {self.named(name): self._worded(column) for name, column in _RATIOS.items()}
+        return {self.named(name): self._worded(name, column) for name, column in _RATIOS.items()}
 
     def only(self, wanted: Collection[str]) -> Metric:
         chosen = {name for name in _CURVES if self.named(name) in wanted}

@@ -47,7 +47,7 @@ class Prediction(Metric):
             title="Accuracy", unit="%", scale=100, direction="higher", aggregate="share", of=("prediction", "label"),
             main=True,
             plain="How many of the test pictures the network names correctly.",
-            contest="Which network names the most pictures correctly?",
+            contest="Which network names most pictures correctly?",
             definition="Share of images whose prediction is the label.",
         ),
         "balanced_accuracy": Column(

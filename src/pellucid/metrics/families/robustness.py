@@ -97,7 +97,7 @@ class RobustAccuracy(Attacked):
             title="Robust accuracy", unit="%", scale=100, direction="higher", aggregate="share", of=("robust_correct",),
             source=MADRY, main=True,
             plain="How many it still names correctly after an attacker changed every pixel a little to mislead it.",
-            contest="Which holds out best against an attacker?",
+            contest="Which network stays right most often under attack?",
             definition="Share of images predicted as labelled both before and after the attack.",
         )
     }  # fmt: skip

@@ -44,7 +44,7 @@ class Gini(MapMetric):
         "gini": Column(
             title="Gini index", direction="higher", source="Hurley and Rickard 2009", main=True,
             plain="How unequally the map is shared out: 0 when all pixels matter alike, near 1 when a few hold it all.",
-            contest="Which has the most concentrated maps?",
+            contest="Whose maps are most concentrated?",
             definition="Concentration of the map: 0 when all pixels weigh the same, near 1 when few hold everything.",
         )
     }  # fmt: skip

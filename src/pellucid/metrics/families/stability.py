@@ -41,7 +41,6 @@ _WORDS: dict[str, dict[str, Any]] = {
     },
     "ros": {
         "plain": "The same change of the map, compared with the change of the network's output instead.",
-        "contest": "Whose maps change least beside the change of the network’s output?",
     },
 }
 _CHANGED = {"ris": ("input", "the image"), "ros": ("output", "the logits"), "rrs": ("representation", "the features")}
