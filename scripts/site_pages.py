@@ -16,7 +16,9 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parent.parent
 BESIDE = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "README.md", "LICENSE", "CITATION.cff")
 """Pages at the repository's root that are pages of the site, too."""
-LINK = re.compile(r"(\]\()([^)\s#]+)")
+LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)|(!\[[^\]]*\]\()([^)\s]+)(\))")
+ELSEWHERE = ("benchmarks/", "scripts/", "src/", "tests/")
+"""Folders of the repository that the site leaves out: what links into them is shown without its link."""
 HOSTED = re.compile(r"[a-z]+:|/")
 
 
@@ -56,20 +58,25 @@ def relinked(markdown: str, source: str, uri: str) -> str:
     '[a](results/b.md) [c](d.md) [e](repository.md)'
     """
 
-    def place(found: re.Match[str]) -> str:
-        link = found[2]
-        if HOSTED.match(link):
-            return found[0]
+    def place(link: str) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
         if target.endswith(".ipynb"):
             target += ".md"
-        if target in ("README.md", "results"):
-            target = {"README.md": "repository.md", "results": "results/README.md"}[target]
-        target = target.removeprefix("docs/")
-        return f"{found[1]}{posixpath.relpath(target, posixpath.dirname(uri) or '.')}"
+        target = {"README.md": "repository.md", "results": "results/README.md"}.get(target, target)
+        return posixpath.relpath(target.removeprefix("docs/"), posixpath.dirname(uri) or ".")
+
+    def linked(found: re.Match[str]) -> str:
+        text, link, part, image, picture, end = found.groups()
+        if HOSTED.match(link or picture):
+            return found[0]
+        if image:
+            return f"{image}{place(picture)}{end}"
+        if posixpath.normpath(posixpath.join(posixpath.dirname(source), link)).startswith(ELSEWHERE):
+            return str(text)
+        return f"[{text}]({place(link)}{part or ''})"
 
     parts = re.split(r"(^```.*?^```|`[^`\n]*`)", markdown, flags=re.DOTALL | re.MULTILINE)
-    return "".join(part if part.startswith("`") else LINK.sub(place, part) for part in parts)
+    return "".join(part if part.startswith("`") else LINK.sub(linked, part) for part in parts)
 
 
 def page_of_notebook(text: str) -> str:
