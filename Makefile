@@ -5,7 +5,7 @@ venv := .venv
 python := $(venv)/bin/python
 # Old packages warn of what the newest of those that they need themselves has renamed.
 old_warns := -W ignore::DeprecationWarning -W ignore::FutureWarning
-lowest := $(or $(TMPDIR),/tmp)/pellucid-lowest
+versions := $(or $(TMPDIR),/tmp)/pellucid
 # Where no mirror answers, Debian's package; what was tried before is told only if that fails too.
 data := $(python) -m pellucid data get fashion-mnist 2>$(venv)/data.log || scripts/fashion_mnist $(python) || \
 	{ cat $(venv)/data.log >&2; exit 2; }
@@ -16,7 +16,7 @@ postgresql := postgresql=$$(scripts/postgresql) || [ -z "$$CI" ] || exit 1
 pytest := PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-lowest test-slow check format results parity torture clean
+.PHONY: help demo test test-python test-lowest test-newest test-slow check format results parity torture clean
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -38,11 +38,18 @@ test-python: ## the same tests on another Python, in an environment of its own: 
 	$(MAKE) --no-print-directory test venv=.venv-$$version
 
 test-lowest: ## the same tests with the lowest versions of all dependencies, in an environment outside the tree
-	@scripts/lowest $(lowest)
+	@scripts/versions lowest $(versions)-lowest
 	@scripts/environment demo $(venv)
 	@$(data)
-	@$(browser); PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(lowest)/bin/python -m pytest -n 2 --dist loadfile \
+	@$(browser); PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(versions)-lowest/bin/python -m pytest -n 2 --dist loadfile \
 		-m "not slow" $(old_warns) $(ARGS)
+
+test-newest: ## the same tests with the newest versions of all dependencies, in an environment outside the tree
+	@scripts/versions newest $(versions)-newest
+	@scripts/environment demo $(venv)
+	@$(data)
+	@$(browser); PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(versions)-newest/bin/python -m pytest -n 2 --dist loadfile \
+		-m "not slow" $(ARGS)
 
 test-slow: ## the long tests
 	@scripts/environment test $(venv)
