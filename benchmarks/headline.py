@@ -26,15 +26,16 @@ def truth(board: Mapping[str, Any]) -> str:
     """The one number of the README: how much more of a map lies on the cause, and what that costs."""
     rows = {row["name"]: row for row in board["rows"]}
     ours, usual = rows[PRESET], rows[CONTROL]
-    gained = ours["against"][CONTROL]
+    mass, usually = ours["measured"]["mass"], usual["measured"]["mass"]
+    chance = 100 * usual["measured"]["mass_chance"]["mean"]
+    lost = ours["against"][CONTROL]["clean_accuracy"]
+    network, page = board["network"].replace("lenet", "LeNet-"), BOARD.with_suffix(".md").as_posix()
     return _filled(
-        f"On pictures in which it is known what decides the class, **{_percent(ours['measured']['mass'])} of the saliency "
-        f"map lies on it** after training with the preset `{PRESET}`, and {_percent(usual['measured']['mass'])} after "
-        f"usual training. A map that knows nothing would have {100 * usual['measured']['mass_chance']['mean']:.0f} %. "
-        f"This costs {ours['cost']['median']:.1f} times the time per training step, and accuracy changes by "
-        f"{_points(gained['clean_accuracy'])} points. "
-        f"({board['network'].replace('lenet', 'LeNet-')} on {board['training_images']:,} small grey pictures, {len(board['seeds'])} seeds; brackets "
-        f"are 95 % intervals. [All methods and controls]({BOARD.with_suffix('.md').as_posix()}).)"
+        f"On pictures in which it is known what decides the class, **{_percent(mass)} of the saliency map lies on it** "
+        f"after training with the preset `{PRESET}`, and {_percent(usually)} after usual training. A map that knows "
+        f"nothing would have {chance:.0f} %. This costs {ours['cost']['median']:.1f} times the time per training step, "
+        f"and accuracy changes by {_points(lost)} points. ({network} on {board['training_images']:,} small grey "
+        f"pictures, {_seeds(len(board['seeds']))}; brackets are 95 % intervals. [All methods and controls]({page}).)"
     )
 
 
@@ -49,8 +50,8 @@ def photographs(result: Mapping[str, Any]) -> str:
         f"accuracy changes by {_points(ours['accuracy']['difference'])} points "
         f"({_seeds(ours['accuracy']['seeds'])}). How much of these maps lies on the object **cannot be told apart**: "
         f"{_points(ours['mass']['difference'])} points; of SmoothGrad maps it is "
-        f"{_points(ours['mass_smoothgrad']['difference'], '')} points more ({_seeds(ours['mass_smoothgrad']['seeds'])}). "
-        f"[All numbers]({PHOTOGRAPHS.with_suffix('.md').as_posix()})."
+        f"{_points(ours['mass_smoothgrad']['difference'], '')} points more "
+        f"({_seeds(ours['mass_smoothgrad']['seeds'])}). [All numbers]({PHOTOGRAPHS.with_suffix('.md').as_posix()})."
     )
 
 

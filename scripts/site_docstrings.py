@@ -18,9 +18,9 @@ class Doctests(Extension):
 
 
 def fenced(docstring: str) -> str:
-    """A docstring with its doctests between fences.
+    r"""A docstring with its doctests between fences.
 
-    >>> fenced("Double.\\n\\n>>> 2 * 2\\n4")
-    'Double.\\n\\n```pycon\\n>>> 2 * 2\\n4\\n```'
+    >>> fenced("Double.\n\n>>> 2 * 2\n4")
+    'Double.\n\n```pycon\n>>> 2 * 2\n4\n```'
     """
     return DOCTEST.sub(lambda found: f"```pycon\n{found[0]}\n```", docstring)
