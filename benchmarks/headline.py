@@ -31,11 +31,12 @@ def truth(board: Mapping[str, Any]) -> str:
     lost = ours["against"][CONTROL]["clean_accuracy"]
     network, page = board["network"].replace("lenet", "LeNet-"), BOARD.with_suffix(".md").as_posix()
     return _filled(
-        f"On pictures in which it is known what decides the class, **{_percent(mass)} of the saliency map lies on it** "
-        f"after training with the preset `{PRESET}`, and {_percent(usually)} after usual training. A map that knows "
-        f"nothing would have {chance:.0f} %. This costs {ours['cost']['median']:.1f} times the time per training step, "
-        f"and accuracy changes by {_points(lost)} points. ({network} on {board['training_images']:,} small grey "
-        f"pictures, {_seeds(len(board['seeds']))}; brackets are 95 % intervals. [All methods and controls]({page}).)"
+        "**One number**, from a smaller network on pictures in which it is known what decides the class: "
+        f"**{_percent(mass)} of the map lies on it** after training with pellucid's preset, a ready-made way of "
+        f"training, and {_percent(usually)} after usual training. A map that knows nothing would have {chance:.0f} %. "
+        f"The price: a training step takes {ours['cost']['median']:.1f} times as long, and accuracy changes by "
+        f"{_points(lost)} points. ({network}, {board['training_images']:,} grey pictures, "
+        f"{_seeds(len(board['seeds']))}; brackets are 95 % intervals. [All methods and controls]({page}).)"
     )
 
 
@@ -43,15 +44,15 @@ def photographs(result: Mapping[str, Any]) -> str:
     """What was measured of the networks in the README's picture."""
     ways = {row["way"]: row["measured"] for row in result["rows"] if row["network"] == "efficientnet-lite0"}
     ours, usual = ways[TUNED], ways[CONTROL]
+    withstands, usually = _percent(ours["robust_accuracy"]), _percent(usual["robust_accuracy"])
+    accuracy, mass = ours["accuracy"], ours["mass"]
     return _filled(
-        "Above: EfficientNet-lite0 fine-tuned on Imagenette, gradient maps of the first photograph of each class that "
-        f"every network names correctly. The pellucid network withstands a small attack on "
-        f"{_percent(ours['robust_accuracy'])} of photographs, the usual one on {_percent(usual['robust_accuracy'])}; "
-        f"accuracy changes by {_points(ours['accuracy']['difference'])} points "
-        f"({_seeds(ours['accuracy']['seeds'])}). How much of these maps lies on the object **cannot be told apart**: "
-        f"{_points(ours['mass']['difference'])} points; of SmoothGrad maps it is "
-        f"{_points(ours['mass_smoothgrad']['difference'], '')} points more "
-        f"({_seeds(ours['mass_smoothgrad']['seeds'])}). [All numbers]({PHOTOGRAPHS.with_suffix('.md').as_posix()})."
+        "*The first photograph of each class that every network names correctly. A pretrained network "
+        "(EfficientNet-lite0) was fine-tuned on Imagenette.* After pellucid's training it withstands small changes "
+        f"that are made to mislead it on {withstands} of photographs, and on {usually} after usual training; "
+        f"accuracy changes by {_points(accuracy['difference'])} points ({_seeds(accuracy['seeds'])}). The shares of these maps that lie "
+        f"on the object **cannot be told apart**: they differ by {_points(mass['difference'])} points "
+        f"({_seeds(mass['seeds'])}). [All numbers]({PHOTOGRAPHS.with_suffix('.md').as_posix()})."
     )
 
 
@@ -68,8 +69,8 @@ def _percent(number: Mapping[str, Any]) -> str:
     return f"{100 * number['mean']:.0f} % [{_ends(number, '.0f')}]"
 
 
-def _points(number: Mapping[str, Any], sign: str = "+") -> str:
-    return f"{100 * number['mean']:{sign}.1f} [{_ends(number, '.1f')}]".replace("-", "−")
+def _points(number: Mapping[str, Any]) -> str:
+    return f"{100 * number['mean']:+.1f} [{_ends(number, '.1f')}]".replace("-", "−")
 
 
 def _ends(number: Mapping[str, Any], form: str) -> str:
