@@ -50,8 +50,9 @@ def photographs(result: Mapping[str, Any]) -> str:
         "*The first photograph of each class that every network names correctly. A pretrained network "
         "(EfficientNet-lite0) was fine-tuned on Imagenette.* After pellucid's training it withstands small changes "
         f"that are made to mislead it on {withstands} of photographs, and on {usually} after usual training; "
-        f"accuracy changes by {_points(accuracy['difference'])} points ({_seeds(accuracy['seeds'])}). The shares of these maps "
-        f"that lie on the object **cannot be told apart**: they differ by {_points(mass['difference'])} points "
+        f"accuracy changes by {_points(accuracy['difference'])} points ({_seeds(accuracy['seeds'])}). "
+        "The shares of these maps that lie on the object "
+        f"**cannot be told apart**: they differ by {_points(mass['difference'])} points "
         f"({_seeds(mass['seeds'])}). [All numbers]({PHOTOGRAPHS.with_suffix('.md').as_posix()})."
     )
 

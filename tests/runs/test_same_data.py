@@ -122,13 +122,13 @@ def test_another_machine_is_told_at_resume_and_at_evaluation(users, run, capsys)
     directory = RunDirectory(run)
     environment = json.loads(directory.environment.read_text())
     environment["threads"] = torch.get_num_threads() + 3
-    environment["packages"]["torch"] = "2.6.0"
+    environment["packages"]["torch"] = "2.5.1"
     directory.environment.write_text(json.dumps(environment))
     evaluate(run, FEW, progress=False)
     told = capsys.readouterr().err
     assert (
-        f"{run} was begun with torch 2.6.0, {torch.get_num_threads() + 3} threads and is measured with torch " in told
+        f"{run} was begun with torch 2.5.1, {torch.get_num_threads() + 3} threads and is measured with torch " in told
     )
     directory.weights.unlink()
     fit(PICTURES, run, resume=True, progress=False)
-    assert f"{run} was begun with torch 2.6.0, " in (told := capsys.readouterr().err) and " goes on with torch " in told
+    assert f"{run} was begun with torch 2.5.1, " in (told := capsys.readouterr().err) and " goes on with torch " in told
