@@ -64,7 +64,8 @@ def blocks(page: Path, language: str) -> list[str]:
 def commands(page: Path) -> list[list[str]]:
     """The words behind ``pellucid`` of every command in a page's shell blocks."""
     found = []
-    for block in blocks(page, "sh"):
+    indented = re.findall(r"^    (pellucid .*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for block in [*blocks(page, "sh"), *indented]:
         for line in re.split(r"\n|&&", block.replace("\\\n", " ")):
             words = shlex.split(line, comments=True)
             start = next(
