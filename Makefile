@@ -71,7 +71,7 @@ check: ## format, lint, types, import direction, the site, known vulnerabilities
 docs: ## the documentation's site in site/, with search, without a network
 	@scripts/environment check $(venv)
 	@$(mkdocs) --quiet --site-dir site
-	@echo site/index.html
+	@echo 'site/index.html; with search: python3 -m http.server --directory site, then http://localhost:8000'
 
 format: ## format the code, put the imports in order
 	@scripts/environment check $(venv)

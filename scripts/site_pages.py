@@ -41,6 +41,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Rewrite the links of a page from places in the repository to places on the site."""
     uri = page.file.src_uri
+    if uri.startswith("results/raw/"):  # tables of numbers would crowd the guides out of the search
+        page.meta["search"] = {"exclude": True}
     here = next((folder for folder in ("results/", *BESIDE) if uri.startswith(folder)), None)
     source = "README.md" if uri == "repository.md" else uri if here else f"docs/{uri}"
     return relinked(markdown, source, uri)
