@@ -61,7 +61,11 @@ def test_the_learning_rate_that_was_measured_is_the_recipes(benchmarks, numbers,
 def test_attacks_on_saliency_guided_networks_have_the_numbers_of_their_rows(benchmarks, numbers, file):
     result, module = json.loads(file.read_text()), benchmarks("sgt_autoattack")
     assert numbers(file.with_suffix(".md").read_text()) == numbers(module.page(result))
-    assert module.summary(result["rows"]) == result["summary"]
+    made = module.summary(result["rows"])
+    assert [line.keys() for line in made] == [line.keys() for line in result["summary"]]
+    for line, kept in zip(made, result["summary"], strict=True):
+        for name, value in line.items():  # quantiles of two versions of SciPy differ in the tenth digit
+            assert value == (kept[name] if isinstance(value, str) else pytest.approx(kept[name], rel=1e-9))
 
 
 def test_every_claim_of_every_table_is_on_the_page_of_claims(benchmarks, numbers):

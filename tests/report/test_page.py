@@ -469,7 +469,17 @@ def test_a_page_is_made_without_torch(make_run, tmp_path: Path) -> None:
         "assert 'torch' not in sys.modules, 'torch'"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, str(make_run()), str(tmp_path / "out.html")],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-W",
+            "ignore::DeprecationWarning",
+            "-c",
+            code,
+            str(make_run()),
+            str(tmp_path / "out.html"),
+        ],
         capture_output=True,
         text=True,
     )
