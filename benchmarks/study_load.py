@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from pellucid.study.folder import read_manifest, read_study
+from pellucid.study.folder import read_manifest, read_study, write_study
 from pellucid.study.sequence import Sequences
 from pellucid.study.stimuli import New, new_study
 from pellucid.study.store import Store
@@ -337,6 +337,8 @@ def main() -> None:
         found = {}
         for name, kills in (("calm", 0), ("killed", options.kills)):
             study = new_study(options.run, Path(folder) / name, New(images=options.images, choose="any"))
+            patient = replace(read_study(study), comprehension_tries=1, screen_out=False)  # their answers are random
+            write_study(patient, study / "study.yaml")
             found[name] = asyncio.run(round_of(study, options, kills, seed=kills))
             print(json.dumps(found[name], indent=2), flush=True)
     result = {

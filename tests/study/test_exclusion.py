@@ -102,3 +102,9 @@ def test_nobody_left_is_told_with_the_reasons(responses: Responses) -> None:
     people = tuple(replace(one, completed=False) for one in responses.participants)
     with pytest.raises(InputError, match="nobody is left to analyse: of 8 participants 8 did not finish"):
         exclude(replace(responses, participants=people))
+
+
+def test_test_persons_go_first_and_are_told_only_where_there_are_some(responses: Responses) -> None:
+    flow = exclude(_with(_with(responses, 3, set_aside=True), 3, completed=False))
+    assert [(step.rule, step.excluded) for step in flow.steps][:2] == [("set_aside", 1), ("incomplete", 0)]
+    assert "set_aside" not in {step.rule for step in exclude(responses).steps}

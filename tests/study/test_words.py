@@ -37,19 +37,31 @@ def test_a_difference_is_told_with_its_direction() -> None:
 
 def test_no_difference_is_not_told_as_equal() -> None:
     unsure = replace(PAIR, corrected_p=0.06)
-    assert pair_sentence(RESULT, unsure).startswith("smoothed and regular cannot be told apart")
+    assert pair_sentence(RESULT, unsure).startswith("No difference was found between smoothed and regular")
     assert "p = 0.060" in pair_sentence(RESULT, unsure)
-    bounded = replace(unsure, bound=0.5, equivalence_p=0.2)
-    assert "they were not shown to be equivalent within ±0.5 points (p = 0.200)" in pair_sentence(RESULT, bounded)
-    equal = replace(bounded, equivalence_p=0.01)
-    assert "they are equivalent within ±0.5 points (p = 0.010)" in pair_sentence(RESULT, equal)
+    assert "the interval leaves out 0, but it is not corrected" in pair_sentence(RESULT, unsure)
+    around = replace(unsure, shift=Interval(0.1, -0.2, 0.4, 20))
+    assert "leaves out 0" not in pair_sentence(RESULT, around)
+    bounded = replace(around, bound=0.5, equivalence_p=0.2)
+    said = pair_sentence(RESULT, bounded)
+    assert said.endswith("The difference was not shown to be smaller than ±0.5 points (equivalence test, p = 0.200)")
+    equal = pair_sentence(RESULT, replace(bounded, equivalence_p=0.01))
+    assert equal.endswith("Any difference is smaller than ±0.5 points (equivalence test, p = 0.010)")
+
+
+def test_a_small_p_of_a_pair_never_stands_beside_no_difference() -> None:
+    """The test of all conditions decides; the pair's own p then says nothing that may be read as a finding."""
+    together = replace(RESULT, test="friedman", w=Interval(0.1, 0.0, 0.2, 20), corrected_p=0.3)
+    said = pair_sentence(together, replace(PAIR, corrected_p=0.01))
+    assert said == ("smoothed minus regular: shift +0.50 [+0.25, +0.75] points, rank-biserial r +0.60 [+0.30, +0.80]")
+    assert "No two conditions are therefore said to differ" in result_sentence(together)
 
 
 def test_friedman_is_told_where_it_was_made(make_study) -> None:
     assert result_sentence(RESULT) == ""
     several = replace(RESULT, test="friedman", w=Interval(0.2, 0.1, 0.3, 20), statistic=8.0)
     assert result_sentence(several).startswith("The conditions differ: Friedman χ²(1) = 8.00, p < 0.001")
-    assert "cannot be told apart" in result_sentence(replace(several, corrected_p=0.3))
+    assert result_sentence(replace(several, corrected_p=0.3)).startswith("No difference was found: Friedman")
 
 
 @pytest.fixture(scope="module")

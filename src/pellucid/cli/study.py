@@ -41,11 +41,14 @@ def _new(arguments: Sequence[str]) -> None:
     parser.add_argument("--preregister", action="store_true", help="freeze the study and print its hash")
     settings, parsed = parser.parse(arguments)
     from pellucid.study.folder import freeze
+    from pellucid.study.outline import outline
     from pellucid.study.stimuli import new_study
 
-    print(new_study(parsed.run, parsed.out, settings))
-    if parsed.preregister:
-        print(freeze(parsed.out))
+    new_study(parsed.run, parsed.out, settings)
+    frozen = freeze(parsed.out) if parsed.preregister else ""
+    print(outline(parsed.out))
+    if frozen:
+        print(f"\nhash of the registration: {frozen}")
 
 
 def _preregister(arguments: Sequence[str]) -> None:
@@ -61,12 +64,13 @@ def _serve(arguments: Sequence[str]) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", default=8000, type=int, help="port to listen at; 0 takes a free one")
     parser.add_argument("--url", help="address that participants use, such as https://study.example.org")
+    parser.add_argument("--preview", action="store_true", help="try the pages; nothing is stored")
     _add_database(parser)
     parsed = parser.parse_args(arguments)
     from pellucid.study.folder import is_frozen, read_study
     from pellucid.study.researcher import researcher_password
     from pellucid.study.serve import address_of, check_url, listen, serve
-    from pellucid.study.store import Store
+    from pellucid.study.store import opened
     from pellucid.study.web import application
 
     check_url(parsed.url, parsed.host)
@@ -74,23 +78,28 @@ def _serve(arguments: Sequence[str]) -> None:
     read_study(parsed.study)
     with (
         closing(listen(parsed.host, parsed.port)) as bound,
-        closing(Store.open(parsed.study, parsed.database)) as store,
+        opened(parsed.study, parsed.database, preview=parsed.preview) as store,
         store.only_server(),
     ):
         password, fresh = researcher_password(store, os.environ.get("PELLUCID_STUDY_PASSWORD"))
-        app = application(parsed.study, store, password=password, url=parsed.url)
+        app = application(parsed.study, store, password=password, url=parsed.url, preview=parsed.preview)
         address = parsed.url.rstrip("/") if parsed.url else address_of(bound)
         print(f"participants  {address}/\nresearcher    {address}/researcher", flush=True)
         if fresh:
             print(f"password      {fresh} (shown this once)", flush=True)
         browser = f"{address}/researcher/browser/{app.state.site.tokens.new_browser()}"
         print(f"your browser  {browser} (open it once, and nobody's guessing can keep you out)", flush=True)
-        if not frozen:
+        if parsed.preview:
+            print("preview       nothing is stored; Ctrl+C ends it", flush=True)
+        elif not frozen:
             print("pellucid: the study is not frozen; `pellucid study preregister` does it", file=sys.stderr)
         try:
             serve(app, bound)
         except KeyboardInterrupt:  # as every server ends
-            print("stopped; every acknowledged answer is stored", file=sys.stderr)
+            print(
+                "stopped; " + ("nothing was stored" if parsed.preview else "every acknowledged answer is stored"),
+                file=sys.stderr,
+            )
 
 
 def _simulate(arguments: Sequence[str]) -> None:

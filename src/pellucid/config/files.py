@@ -15,6 +15,17 @@ from pellucid.core.plain_data import content_of, parse_yaml, read_yaml
 __all__ = ["read_config", "read_yaml", "write_json", "write_yaml"]
 
 
+class _Blocks(yaml.SafeDumper):
+    """Writes a text of several lines as a block, in which a person can read and change it."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Blocks.add_representer(str, _text)
+
+
 def read_config(path: str | Path, kind: Any) -> Any:
     """The object of a declared kind that a YAML file describes; the file may be a stranger's.
 
@@ -36,7 +47,7 @@ def read_config(path: str | Path, kind: Any) -> Any:
 def write_yaml(value: Any, path: str | Path) -> None:
     """Write the plain form of ``value``, whole or not at all; what it names is noted as the user's own."""
     plain, names = named_in(value)
-    content = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode("utf-8")
+    content = yaml.dump(plain, Dumper=_Blocks, sort_keys=False, allow_unicode=True).encode("utf-8")
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
     note_named(content, names)

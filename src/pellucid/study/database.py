@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.study.durable import SharedSync
-from pellucid.study.tables import METADATA
+from pellucid.study.tables import migrate
 
 __all__ = ["Database", "Unavailable"]
 
@@ -65,7 +65,7 @@ class Database:
 
     @classmethod
     def open(cls, folder: str | Path, url: str | None = None, *, create: bool = True) -> Self:
-        """The database of a study folder; its tables are made where there are none.
+        """The database of a study folder; tables that are missing are made, also beside those of an older pellucid.
 
         Args:
             folder: the study.
@@ -87,7 +87,7 @@ class Database:
         try:
             with store.writing() as connection:
                 store.lock(connection)
-                METADATA.create_all(connection)
+                migrate(connection)
         except Unavailable as error:
             store.close()
             raise InputError(f"the database {store.address} cannot be opened: {error}") from None

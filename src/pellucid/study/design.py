@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pellucid.core.errors import InputError
+from pellucid.study.recruitment import Recruitment, check_recruitment
 
 __all__ = ["Anchors", "Check", "Consent", "Exclusions", "Expertise", "PlannedTest", "Question", "Study", "Text"]
 
@@ -136,10 +137,15 @@ class Study:
         saliency: the method whose maps are shown.
         scaling: how a map becomes colours, the same for every condition.
         classes: class names, in the order of the labels.
+        class_names: by language, the class names that participants read, in the same order; a language that is not
+            there reads ``classes``.
         show_prediction: tell what the network answered; false where a question asks to guess it.
         questions: what is asked about stimuli.
         practice: number of practice trials, on images that the study does not use.
+        practice_feedback: show after each practice trial what was answered and where the map is brightest.
         checks: comprehension and attention checks.
+        comprehension_tries: how often the comprehension checks may be tried.
+        screen_out: end with those who, after the last try, failed more comprehension checks than ``exclusions`` allow.
         consent: the consent text with its version.
         welcome: first page, by language.
         instructions: page before the practice, by language.
@@ -155,6 +161,7 @@ class Study:
         completion_code: code shown at the end, such as Prolific's.
         completion_url: address to return to at the end, https alone.
         contact: whom participants may ask.
+        recruitment: how people come, who is turned away, and how they leave.
     """
 
     title: str
@@ -168,10 +175,14 @@ class Study:
     saliency: str = "vanilla_gradient"
     scaling: str = "each map from 0 to its 99th percentile, inferno"
     classes: tuple[str, ...]
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     show_prediction: bool = True
     questions: tuple[Question, ...]
     practice: int = 2
+    practice_feedback: bool = False
     checks: tuple[Check, ...] = ()
+    comprehension_tries: int = 1
+    screen_out: bool = False
     consent: Consent
     welcome: Text
     instructions: Text
@@ -187,6 +198,7 @@ class Study:
     completion_code: str | None = None
     completion_url: str | None = None
     contact: str = ""
+    recruitment: Recruitment = field(default_factory=Recruitment)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -207,6 +219,11 @@ class Study:
     def checks_of(self, kind: str) -> list[Check]:
         """The checks of one kind, in their order."""
         return [check for check in self.checks if check.kind == kind]
+
+    def shown_class(self, name: str, language: str) -> str:
+        """A class as participants read it."""
+        shown = self.class_names.get(language)
+        return name if shown is None else shown[self.classes.index(name)]
 
     @property
     def rated(self) -> tuple[Question, ...]:
@@ -237,14 +254,14 @@ def _check(study: Study) -> None:
     _check_texts(study)
     _check_questions(study)
     _check_tests(study)
-    if study.completion_url is not None and not re.fullmatch(r"https://[^\s\"'<>]+", study.completion_url):
-        raise InputError(f"completion_url must begin with https://, got {study.completion_url!r}")
+    check_recruitment(study)
 
 
 def _check_bounds(study: Study) -> None:
     rules = study.exclusions
     for name, value, low, high in (
         ("practice", study.practice, 0, 20),
+        ("comprehension_tries", study.comprehension_tries, 1, 10),
         ("break_every", study.break_every, 0, None),
         ("participants", study.participants, 1, None),
         ("abandoned_after_hours", study.abandoned_after_hours, 0, None),
@@ -279,6 +296,9 @@ def _check_texts(study: Study) -> None:
                 raise InputError(
                     f"{where} has no text in the language {language!r}; there are {', '.join(text) or 'none'}"
                 )
+    for language, shown in study.class_names.items():
+        if len(shown) != len(study.classes):
+            raise InputError(f"class_names.{language} must hold {len(study.classes)} names, got {len(shown)}")
     for check in study.checks:
         most = len(check.options[study.languages[0]]) - 1
         if not 0 <= check.correct <= most:

@@ -51,7 +51,7 @@ class Flow:
 
 
 def exclude(responses: Responses) -> Flow:
-    """Apply the study's rules of exclusion, each to those whom the rules before it left.
+    """Apply the study's rules of exclusion, each to those whom the rules before it left; test persons go first.
 
     Raises:
         InputError: nobody is left.
@@ -59,6 +59,8 @@ def exclude(responses: Responses) -> Flow:
     rules = responses.study.exclusions
     seconds, lining = median_seconds(responses), straight_lining(responses)
     tests: list[tuple[str, str, Callable[[Participant], bool | None]]] = []
+    if any(person.set_aside for person in responses.participants):
+        tests.append(("set_aside", "were marked as test persons by the researcher", lambda person: person.set_aside))
     if rules.incomplete:
         tests.append(("incomplete", "did not finish", lambda person: not person.completed))
     tests += [

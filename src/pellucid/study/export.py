@@ -13,6 +13,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.files import whole_folder
 from pellucid.core.spreadsheet import write_table
 from pellucid.study.allocation import shuffled
+from pellucid.study.checks import outcome_of
 from pellucid.study.design import Study
 from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
 from pellucid.study.sequence import Sequences, Step
@@ -47,16 +48,20 @@ PARTICIPANTS = {
     "started_at": (pa.string(), "UTC", "when they consented, ISO 8601"),
     "finished_at": (pa.string(), "UTC", "when they sent the last page, ISO 8601; empty if they did not"),
     "completed": (pa.bool_(), "", "whether they sent the last page"),
+    "outcome": (pa.string(), "", "complete, failed_checks, screened_out or full; empty if they left or are under way"),
+    "set_aside": (pa.bool_(), "", "marked as a test person by the researcher; the analysis leaves them out"),
     "consent_version": (pa.string(), "", "version of the text they agreed to"),
     "attention_failures": (pa.int32(), "", "attention checks answered wrongly"),
-    "comprehension_failures": (pa.int32(), "", "comprehension checks answered wrongly"),
+    "comprehension_failures": (pa.int32(), "", "comprehension checks answered wrongly in the last try"),
+    "comprehension_tries": (pa.int32(), "", "how often the comprehension checks were answered; empty if never"),
     "viewport_width": (pa.int32(), "px", "width of the window at consent, CSS pixels; empty without JavaScript"),
     "viewport_height": (pa.int32(), "px", "height of the window at consent"),
     "comment": (pa.string(), "", "free text"),
+    "recruit_id": (pa.string(), "", "ID at the recruiting service; empty without one"),
 }
 IDENTIFYING = {
     "answers": ("answered_at",),
-    "participants": ("started_at", "finished_at", "viewport_width", "viewport_height", "comment"),
+    "participants": ("started_at", "finished_at", "viewport_width", "viewport_height", "comment", "recruit_id"),
 }
 """Columns that the de-identified variant leaves out."""
 
@@ -68,8 +73,8 @@ def write_export(folder: str | Path, store: Store, out: str | Path, *, deidentif
         folder: the study folder.
         store: its answers.
         out: the folder to write; it appears whole or not at all.
-        deidentified: leave out times of day, windows and free text, and give participants other identifiers, in
-            another order. Identifiers of a recruiting platform are in neither variant.
+        deidentified: leave out times of day, windows, free text and the IDs of a recruiting service, and give
+            participants other identifiers, in another order.
 
     Returns:
         ``out``.
@@ -132,6 +137,8 @@ def _tables(
             elif step.kind == "comment":
                 facts["comment"] = record["answers"].get("comment", "")
             elif step.kind != "practice":
+                if step.kind == "comprehension":
+                    facts["comprehension_tries"] = row["attempts"] + 1
                 mine += [_answer(study, step, record, *answer) for answer in record["answers"].items()]
         common = {"participant": row["id"], "synthetic": row["synthetic"]}
         answers += [answer | common for answer in mine]
@@ -141,6 +148,7 @@ def _tables(
             | facts
             | {
                 "completed": row["finished_at"] is not None,
+                "outcome": outcome_of(study, done[row["id"]]) if row["finished_at"] else row["outcome"],
                 "attention_failures": _failures(mine, "attention"),
                 "comprehension_failures": _failures(mine, "comprehension"),
             }

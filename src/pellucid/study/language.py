@@ -1,5 +1,6 @@
 """What people read: one YAML file per language."""
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -8,7 +9,7 @@ import yaml
 
 from pellucid.core.errors import InputError
 
-__all__ = ["language_names", "pages", "wording"]
+__all__ = ["class_names", "language_names", "pages", "wording"]
 
 
 @cache
@@ -42,6 +43,16 @@ def pages(language: str) -> dict[str, str]:
     """
     words: dict[str, str] = _file(language)["pages"]
     return words | {"language_name": _file(language)["language"]}
+
+
+def class_names(classes: Sequence[str], language: str) -> tuple[str, ...]:
+    """Class names as participants read them; a name that the language's file does not know stays as it is.
+
+    >>> class_names(("Ankle boot", "axolotl"), "de")
+    ('Stiefelette', 'axolotl')
+    """
+    known: dict[str, str] = _file(language).get("classes") or {}
+    return tuple(known.get(name, name) for name in classes)
 
 
 def wording(*keys: str | int, languages: tuple[str, ...]) -> dict[str, Any]:

@@ -1,14 +1,11 @@
-"""The researcher's side: how far the study is, whether it is balanced, pause, close, export."""
+"""The researcher's side: log in, see how far the study is, pause, close, set test persons aside, export."""
 
 import io
 import tempfile
 import zipfile
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -16,13 +13,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from pellucid.study.approval import approval_list
 from pellucid.study.export import write_export
 from pellucid.study.limits import client_of
+from pellucid.study.progress import overview
 from pellucid.study.site import Site, read_form
 from pellucid.study.store import Store
 from pellucid.study.tokens import SESSION_SECONDS, password_hash, password_matches
 
-__all__ = ["overview", "researcher_password", "routes"]
+__all__ = ["researcher_password", "routes"]
 
 STATES = ("open", "paused", "closed")
 
@@ -56,71 +55,10 @@ def routes(site: Site, password: str) -> list[Route]:
         Route("/researcher/login", partial(_login, site, password), methods=["POST"]),
         Route("/researcher/logout", partial(_logout, site, password), methods=["POST"]),
         Route("/researcher/state", partial(_state, site, password), methods=["POST"]),
+        Route("/researcher/set-aside", partial(_set_aside, site, password), methods=["POST"]),
+        Route("/researcher/approval", partial(_approval, site, password), methods=["POST"]),
         Route("/researcher/export", partial(_export, site, password), methods=["POST"]),
     ]
-
-
-def overview(site: Site) -> dict[str, Any]:
-    """Counts of participants, of ratings by condition, of drop-outs by step, and what is odd about whom."""
-    rows = site.store.participants()
-    steps: dict[str, list[Mapping[str, Any]]] = {}
-    for step in site.store.steps():
-        steps.setdefault(step["participant"], []).append(step)
-    people = [_person(site, row, steps.get(row["id"], [])) for row in rows]
-    shown = Counter(name for person in people if not person["synthetic"] for name in person["conditions"])
-    left = Counter(person["at"] for person in people if not person["finished"] and not person["synthetic"])
-    return {
-        "people": people,
-        "counts": {
-            "Began": sum(not person["synthetic"] for person in people),
-            "Finished": sum(person["finished"] and not person["synthetic"] for person in people),
-            "Under way or left": sum(not person["finished"] and not person["synthetic"] for person in people),
-            "Withdrawn": int(site.store.setting("withdrawn") or 0),
-            "Planned": site.study.participants or "no limit",
-            "Synthetic": sum(person["synthetic"] for person in people),
-        },
-        "balance": [(name, shown[name]) for name in site.study.conditions],
-        "left": sorted(left.items(), key=lambda item: -item[1]),
-    }
-
-
-def _person(site: Site, row: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One participant's progress and quality flags."""
-    sequence = site.sequences.steps(row["slot"])
-    by_name = {step.name: step for step in sequence}
-    rules, flags = site.study.exclusions, []
-    for kind, most in (
-        ("attention", rules.max_attention_failures),
-        ("comprehension", rules.max_comprehension_failures),
-    ):
-        right = {check.name: str(check.correct) for check in site.study.checks_of(kind)}
-        failed = sum(right[name] != value for step in done for name, value in step["answers"].items() if name in right)
-        if failed > most:
-            flags.append(f"{failed} {kind} checks failed")
-    rated = [step for step in done if step["name"].startswith("trial-")]
-    times = [step["seconds"] for step in rated if step["seconds"] is not None]
-    if times and rules.min_median_seconds is not None and median(times) < rules.min_median_seconds:
-        flags.append(f"median {median(times):.1f} s")
-    scales = {question.name for question in site.study.rated if question.kind == "likert"}
-    ratings = [value for step in rated for name, value in step["answers"].items() if name in scales]
-    if len(ratings) >= 8 and rules.max_straight_lining is not None:
-        share = Counter(ratings).most_common(1)[0][1] / len(ratings)
-        if share > rules.max_straight_lining:
-            flags.append(f"{100 * share:.0f} % the same rating")
-    return {
-        "id": row["id"],
-        "synthetic": row["synthetic"],
-        "slot": row["slot"],
-        "language": row["language"],
-        "started": row["started_at"],
-        "seen": row["seen_at"],
-        "finished": row["finished_at"] is not None,
-        "position": len(done),
-        "steps": len(sequence),
-        "at": sequence[len(done)].name if len(done) < len(sequence) else "finished",
-        "conditions": [by_name[step["name"]].stimuli[0].condition for step in rated],
-        "flags": flags,
-    }
 
 
 def _cookie(site: Site) -> str:
@@ -223,6 +161,22 @@ async def _state(site: Site, password: str, request: Request) -> Response:
         raise HTTPException(403)
     await run_in_threadpool(setattr, site, "state", wanted)
     return RedirectResponse("/researcher", 303)
+
+
+async def _set_aside(site: Site, password: str, request: Request) -> Response:
+    form = await _form_of(site, password, request)
+    aside = form.get("aside") == "yes"
+    await run_in_threadpool(partial(site.store.set_aside, form.get("participant", ""), aside=aside))
+    return RedirectResponse("/researcher#everyone", 303)
+
+
+async def _approval(site: Site, password: str, request: Request) -> Response:
+    await _form_of(site, password, request)
+    return Response(
+        await run_in_threadpool(approval_list, site),
+        media_type="text/csv",
+        headers={"Content-Disposition": 'attachment; filename="approval.csv"'},
+    )
 
 
 async def _export(site: Site, password: str, request: Request) -> Response:

@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Participant:
-    """One participant; ``expertise`` holds the answer to each expertise question by its name, empty without one."""
+    """One participant; ``expertise`` has the answers about them by question, ``set_aside`` marks a test person."""
 
     name: str
     synthetic: bool
@@ -68,6 +68,7 @@ class Participant:
     attention_failures: int
     comprehension_failures: int
     expertise: Mapping[str, str]
+    set_aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -268,6 +269,7 @@ def _participant(row: Mapping[str, str], number: int, study: Study) -> Participa
             asked.name: _option(row.get(f"expertise_{asked.name}", ""), asked.options[study.languages[0]], number)
             for asked in study.expertise
         },
+        set_aside=_flag(row.get("set_aside") or "false", "participants", number),
     )
 
 

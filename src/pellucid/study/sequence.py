@@ -1,7 +1,7 @@
 """A participant's way through the study: a list of steps that is a function of the design and the slot alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -16,8 +16,9 @@ COMMENT_LENGTH = 2000
 """Characters of a free comment."""
 
 Kind = Literal[
-    "expertise", "instructions", "practice", "comprehension", "trial", "attention", "break", "choice", "comment"
-]
+    "expertise", "instructions", "practice", "feedback", "comprehension", "trial", "attention", "break", "choice",
+    "comment",
+]  # fmt: skip
 
 
 class Invalid(ValueError):
@@ -33,7 +34,7 @@ class Field:
         kind: ``scale``, ``list``, ``select``, ``maps`` or ``text``.
         text: the question, by language; for a comment empty.
         values: accepted values, in order.
-        words: the values' words by language, in the same order; empty where the values are shown themselves.
+        words: the values' words by language, in the same order; a language without them is shown the values.
         low: words at the low end of a scale.
         high: words at the high end.
     """
@@ -115,6 +116,11 @@ class Sequences:
             )
         self.steps = lru_cache(maxsize=4096)(self._steps)
 
+    @property
+    def example(self) -> Stimulus | None:
+        """The picture by which the instructions explain the maps: the first one of the practice."""
+        return self._practice[0] if self._practice else None
+
     def _steps(self, slot: int) -> tuple[Step, ...]:
         study = self.study
         before: list[Step] = []
@@ -134,6 +140,10 @@ class Sequences:
                     fields=rated,
                 )
             )
+            if study.practice_feedback:
+                before.append(
+                    replace(before[-1], name=f"feedback-{number}", kind="feedback", fields=()),
+                )
         if checks := study.checks_of("comprehension"):
             before.append(Step(name="comprehension", kind="comprehension", fields=tuple(map(_check, checks))))
         after = [Step(name="comment", kind="comment", fields=(Field(name="comment", kind="text", text={}),))]
@@ -206,7 +216,13 @@ class Sequences:
 
     def _field(self, question: Question) -> Field:
         if question.kind == "guess":
-            return Field(name=question.name, kind="select", text=question.text, values=self.study.classes)
+            return Field(
+                name=question.name,
+                kind="select",
+                text=question.text,
+                values=self.study.classes,
+                words=self.study.class_names,
+            )
         anchors = question.anchors
         return Field(
             name=question.name,

@@ -14,11 +14,13 @@ from starlette.responses import HTMLResponse, Response
 from pellucid.study.folder import is_frozen, read_manifest, read_study, registration
 from pellucid.study.language import pages
 from pellucid.study.limits import Rates
+from pellucid.study.recruitment import Ending
 from pellucid.study.sequence import Sequences
+from pellucid.study.spot import Spot, brightest_spot, half_size
 from pellucid.study.store import Store
 from pellucid.study.tokens import Tokens
 
-__all__ = ["Form", "Site", "language_of", "read_form"]
+__all__ = ["Form", "Site", "checked", "language_of", "read_form"]
 
 FIELDS = 40
 """Most fields of a form."""
@@ -48,12 +50,21 @@ class Site:
         store: its answers.
         url: address by which people reach the study, such as ``https://study.example.org``; by default the request's.
         rates: limits of requests.
+        preview: say on every page that nothing is stored; the caller gives a store that is thrown away.
 
     Raises:
         InputError: a study that cannot be read, was changed after freezing, or after people began.
     """
 
-    def __init__(self, folder: str | Path, store: Store, *, url: str | None = None, rates: Rates | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        store: Store,
+        *,
+        url: str | None = None,
+        rates: Rates | None = None,
+        preview: bool = False,
+    ) -> None:
         self.folder = Path(folder)
         is_frozen(folder)
         self.study = read_study(folder)
@@ -72,6 +83,8 @@ class Site:
         self.pictures = {name: self.folder / stimulus.file for name, stimulus in self.manifest.items()}
         with Image.open(next(iter(self.pictures.values()))) as picture:
             self.size = picture.size
+        self.preview = preview
+        self._spots: dict[str, Spot] = {}
         self._state = store.setting("state") or "open"
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("pellucid.study", "pages"),
@@ -103,6 +116,9 @@ class Site:
             "heading": self.study.heading[language],
             "contact": self.study.contact,
             "study": self.study,
+            "preview": self.preview,
+            "size": self.size,
+            "half": half_size(self.size),
         }
         return HTMLResponse(self._templates.get_template(name).render(common | content), status_code=status)
 
@@ -111,6 +127,46 @@ class Site:
         say = pages(language)
         common = {"message": say[name], "text": say[f"{name}_text"], "resume": False, "start": False}
         return self.page("message.html", language, status=status, **(common | content))
+
+    def ended(
+        self,
+        name: str,
+        language: str,
+        ending: Ending,
+        *,
+        text: str = "",
+        again: Mapping[str, str] | None = None,
+        recruit_id: str | None = None,
+        link: str = "",
+    ) -> HTMLResponse:
+        """The page of somebody who cannot go on, with the code and the way back that the recruiting service wants.
+
+        Args:
+            name: of the words.
+            language: of the page.
+            ending: code and address.
+            text: in place of the words' own.
+            again: parts of the link with which to begin again; without them, that is not offered.
+            recruit_id: the participant's ID, for the address.
+            link: the participant's private link, where there is one.
+        """
+        say = pages(language)
+        return self.page(
+            "ended.html",
+            language,
+            message=say[name],
+            text=text or say[f"{name}_text"],
+            again=again,
+            link=link,
+            code=ending.code,
+            address=ending.address(recruit_id),
+        )
+
+    def spot(self, stimulus: str) -> Spot:
+        """Where the map of a picture is brightest."""
+        if stimulus not in self._spots:
+            self._spots[stimulus] = brightest_spot(self.pictures[f"{stimulus}.png"])
+        return self._spots[stimulus]
 
     def failure(self, status: int, language: str) -> Response:
         """The page of a status that is no success."""
@@ -148,6 +204,20 @@ def language_of(site: Site, request: Request) -> str:
     return site.language(
         request.query_params.get("language"), *(language.split(";")[0].strip().lower()[:2] for language in accepted)
     )
+
+
+def checked(site: Site, request: Request, form: Form) -> str:
+    """The key of the request's cookie, if the form was made for it.
+
+    Raises:
+        HTTPException: there is none, or the form was made for another.
+    """
+    key = site.key(request)
+    if key is None or not site.tokens.matches("form", key, form.get("token", "")):
+        raise HTTPException(403)
+    if not site.rates.participant.take(key):
+        raise HTTPException(429)
+    return key
 
 
 async def read_form(site: Site, request: Request) -> Form:

@@ -19,15 +19,15 @@ from pellucid.runs.directory import Run, read_runs
 from pellucid.study.allocation import shuffled
 from pellucid.study.design import Anchors, Check, Consent, Expertise, PlannedTest, Question, Study
 from pellucid.study.folder import Stimulus, sha256, write_manifest, write_study
-from pellucid.study.language import language_names, wording
+from pellucid.study.language import class_names, language_names, wording
+from pellucid.study.spot import GAP
 
-__all__ = ["New", "choose_images", "new_study", "render"]
+__all__ = ["New", "choose_images", "minutes_of", "new_study", "render"]
 
-SIDE = 280
+SIDE = 400
 """Pixels of each half of a picture; images are enlarged by a whole factor up to it."""
-GAP = 20
 SECONDS = 20
-"""A rated picture, for the consent text's estimate of the time."""
+"""A rated picture, for the estimate of the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,14 +211,27 @@ def _stimulus(run: Run, place: int, condition: str, saliency: str, folder: Path)
     )
 
 
+def minutes_of(rated: int, compared: int) -> int:
+    """Minutes that a participant will take, about.
+
+    Args:
+        rated: pictures that are rated.
+        compared: images of which the maps are compared.
+
+    >>> minutes_of(12, 0), minutes_of(36, 12)
+    (7, 19)
+    """
+    return max(5, round((rated + compared) * SECONDS / 60) + 3)
+
+
 def _design(runs: Sequence[Run], new: New) -> Study:
     for language in new.languages:
         if language not in language_names():
             raise InputError(f"there is no language {language!r}; there are {', '.join(language_names())}")
     guess = "guess" in new.ask
     shown = new.images * (len(runs) if new.crossing == "full" else 1)
-    minutes = max(5, round((shown + new.images * ("preference" in new.ask)) * SECONDS / 60) + 3)
-    languages = new.languages
+    minutes = minutes_of(shown, new.images * ("preference" in new.ask))
+    languages, classes = new.languages, tuple(runs[0].info["classes"])
 
     def text(*keys: str) -> dict[str, Any]:
         return wording(*keys, languages=languages)
@@ -232,10 +245,14 @@ def _design(runs: Sequence[Run], new: New) -> Study:
         crossing=new.crossing,
         choose=new.choose,
         saliency=new.saliency,
-        classes=tuple(runs[0].info["classes"]),
+        classes=classes,
         show_prediction=not guess,
         questions=tuple(_question(name, new.points, languages) for name in new.ask),
+        class_names={code: class_names(classes, code) for code in languages},
         practice=new.practice,
+        practice_feedback=bool(new.practice),
+        comprehension_tries=2,
+        screen_out=True,
         checks=tuple(
             Check(
                 name=name,

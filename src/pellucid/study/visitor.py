@@ -61,8 +61,12 @@ class _Reader(HTMLParser):
             page.options[self._select] = []
         elif tag == "textarea":
             page.texts.append(given["name"])
-        elif tag == "img" and given.get("src", "").startswith("/stimuli/"):
-            page.pictures.append(given["src"].removeprefix("/stimuli/").removesuffix(".png"))
+        elif tag == "option" and self._select and given.get("value"):
+            page.options[self._select].append(given["value"])
+        elif tag == "image" and given.get("href", "").startswith("/stimuli/"):
+            stem = given["href"].removeprefix("/stimuli/").removesuffix(".png")
+            if stem not in page.pictures:  # once for the photograph, once for the map
+                page.pictures.append(stem)
         self._heading = self._heading or (tag == "h1" and not page.title)
 
     def handle_endtag(self, tag: str) -> None:
@@ -74,8 +78,6 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._heading:
             self.page.title += data.strip()
-        elif self._select and data.strip() and data.strip() not in self.page.options[self._select]:
-            self.page.options[self._select].append(data.strip())
 
 
 def read_page(html: str) -> Page:
@@ -87,9 +89,6 @@ def read_page(html: str) -> Page:
     """
     reader = _Reader()
     reader.feed(html)
-    for values in reader.page.options.values():
-        if values and values[0].startswith(("Choose", "Bitte")):
-            del values[0]  # the empty option of a list
     return reader.page
 
 

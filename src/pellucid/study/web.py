@@ -1,37 +1,44 @@
 """The web application. The server knows where each participant is; pages only show it and send answers."""
 
+import io
 import math
-import re
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Scope
 
+from pellucid.study.arrival import SYNTHETIC, consent, decided, welcome
+from pellucid.study.checks import failures, outcome_of
 from pellucid.study.language import pages
-from pellucid.study.limits import Guard, Rates, client_of
+from pellucid.study.limits import Guard, Rates
+from pellucid.study.recruitment import ending_of, group_is_full
 from pellucid.study.sequence import COMMENT_LENGTH, Invalid, Step
-from pellucid.study.site import Form, Site, language_of, read_form
-from pellucid.study.store import Full, Participant, Store, Unavailable
+from pellucid.study.site import Form, Site, checked, language_of, read_form
+from pellucid.study.store import Participant, Store, Unavailable
 
 __all__ = ["SYNTHETIC", "application"]
 
-PLATFORM = ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
-IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LONGEST_SECONDS = 24 * 3600.0
-SYNTHETIC = "X-Pellucid-Synthetic"
-"""Header by which ``pellucid study simulate`` says that a program answers; its value is signed by the study."""
 
 
 def application(
-    folder: str | Path, store: Store, *, password: str | None = None, url: str | None = None, rates: Rates | None = None
+    folder: str | Path,
+    store: Store,
+    *,
+    password: str | None = None,
+    url: str | None = None,
+    rates: Rates | None = None,
+    preview: bool = False,
 ) -> Starlette:
     """The ASGI application of a study.
 
@@ -41,13 +48,14 @@ def application(
         password: the researcher's; without one there is no researcher's side.
         url: address by which people reach the study; with https, cookies are sent by https alone.
         rates: limits of requests.
+        preview: say on every page that nothing is stored, since ``store`` is thrown away.
 
     Raises:
         InputError: a study that cannot be served.
     """
     from pellucid.study.researcher import routes
 
-    site = Site(folder, store, url=url, rates=rates)
+    site = Site(folder, store, url=url, rates=rates, preview=preview)
 
     async def failed(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 503
@@ -58,9 +66,9 @@ def application(
 
     app = Starlette(
         routes=[
-            Route("/", partial(_welcome, site)),
-            Route("/consent", partial(_consent, site), methods=["GET"]),
-            Route("/consent", partial(_posted, _decided, site), methods=["POST"]),
+            Route("/", partial(welcome, site)),
+            Route("/consent", partial(consent, site), methods=["GET"]),
+            Route("/consent", partial(_posted, decided, site), methods=["POST"]),
             Route("/study", partial(_show, site), methods=["GET"]),
             Route("/study", partial(_posted, _answered, site), methods=["POST"]),
             Route("/resume/{key}", partial(_resume, site)),
@@ -85,106 +93,12 @@ async def _posted(handle: Callable[[Site, Request, Form], Response], site: Site,
     return await run_in_threadpool(handle, site, request, form)
 
 
-def _platform(given: Mapping[str, str]) -> dict[str, str]:
-    return {name: given[name] for name in PLATFORM if IDENTIFIER.fullmatch(given.get(name, ""))}
-
-
-def _welcome(site: Site, request: Request) -> Response:
-    language = language_of(site, request)
-    if site.state == "closed":
-        return site.message("closed", language, resume=site.key(request) is not None)
-    known = site.store.participant(key) if (key := site.key(request)) else None
-    return site.page(
-        "welcome.html",
-        language,
-        languages=[(code, pages(code)["language_name"]) for code in site.study.languages],
-        platform=_platform(request.query_params),
-        welcome=site.study.welcome[language],
-        underway=known is not None and known.finished_at is None,
-    )
-
-
-def _consent(site: Site, request: Request) -> Response:
-    language = language_of(site, request)
-    if site.state != "open":
-        return site.message(site.state, language, resume=site.key(request) is not None)
-    key = site.key(request)
-    known = site.store.participant(key) if key else None
-    if known is not None and known.finished_at is None:
-        return RedirectResponse("/study", 303)
-    if key is None or known is not None:  # the browser of a laboratory may have served others before
-        key = site.tokens.new_key()
-    response = site.page(
-        "consent.html",
-        language,
-        consent=site.study.consent,
-        platform=_platform(request.query_params),
-        token=site.tokens.sign("form", key),
-    )
-    site.remember(response, key)
-    return response
-
-
-def _decided(site: Site, request: Request, form: Form) -> Response:
-    language = site.language(form.get("language"), language_of(site, request))
-    key = _checked(site, request, form)
-    if form.get("decision") == "decline":
-        response: Response = site.message("declined", language)
-        if site.store.participant(key) is None:
-            site.forget(response)
-        return response
-    if form.get("decision") != "agree":
-        raise HTTPException(403)
-    synthetic = SYNTHETIC in request.headers
-    if synthetic and not site.tokens.matches("synthetic", "", request.headers[SYNTHETIC]):
-        raise HTTPException(403)
-    if site.store.participant(key) is None:
-        if site.state != "open":
-            return site.message(site.state, language)
-        if not synthetic and not site.rates.enrolment.take(client_of(request.scope)):
-            raise HTTPException(429)
-        try:
-            site.store.enrol(
-                key,
-                language=language,
-                consent_version=site.study.consent.version,
-                synthetic=synthetic,
-                viewport=(_pixels(form.get("width")), _pixels(form.get("height"))),
-                platform=_platform(form),
-                planned=site.study.participants,
-                abandoned_after_hours=site.study.abandoned_after_hours,
-            )
-        except Full:
-            return site.message("closed", language)
-    response = RedirectResponse("/study", 303)
-    site.remember(response, key)
-    return response
-
-
-def _pixels(given: str | None) -> int | None:
-    return int(given) if given and given.isascii() and given.isdigit() and len(given) <= 5 else None
-
-
 def _seconds(given: str | None) -> float | None:
     try:
         seconds = float((given or "")[:16])
     except ValueError:
         return None
     return seconds if math.isfinite(seconds) and 0 <= seconds <= LONGEST_SECONDS else None
-
-
-def _checked(site: Site, request: Request, form: Form) -> str:
-    """The key of the request's cookie, if the form was made for it.
-
-    Raises:
-        HTTPException: there is none, or the form was made for another.
-    """
-    key = site.key(request)
-    if key is None or not site.tokens.matches("form", key, form.get("token", "")):
-        raise HTTPException(403)
-    if not site.rates.participant.take(key):
-        raise HTTPException(429)
-    return key
 
 
 def _known(site: Site, key: str | None) -> Participant:
@@ -218,16 +132,19 @@ def _page(
     """Where a participant is, with what they sent and what was wrong with it."""
     steps, language = site.sequences.steps(participant.slot), site.language(participant.language)
     link = site.link(request, key)
+    if participant.outcome is not None:
+        ending = ending_of(site.study, participant.outcome)
+        return site.ended(participant.outcome, language, ending, recruit_id=participant.recruit_id, link=link)
     if participant.position >= len(steps):
-        return site.page("finished.html", language, link=link)
+        return _finished(site, participant, link)
     if site.state == "paused":
         return site.message("paused", language)
-    ahead = steps[participant.position + 1 : participant.position + 3]
+    step, ahead = steps[participant.position], steps[participant.position + 1 : participant.position + 3]
     return site.page(
         "step.html",
         language,
         status=422 if errors else 200,
-        step=steps[participant.position],
+        step=step,
         position=participant.position,
         steps=len(steps),
         token=site.tokens.sign("form", key),
@@ -236,33 +153,85 @@ def _page(
         errors=sorted(set((errors or {}).values())),
         notice=notice,
         limit=COMMENT_LENGTH,
-        size=site.size,
         link=link,
-        preload=[f"/stimuli/{shown.stimulus}.png" for step in ahead for shown in step.stimuli],
+        preload=[f"/stimuli/{shown.stimulus}.png" for each in ahead for shown in each.stimuli],
+        **_taught(site, participant, step),
+    )
+
+
+def _taught(site: Site, participant: Participant, step: Step) -> dict[str, Any]:
+    """What the pages before the study proper show beside their questions: an example, feedback, what was wrong."""
+    attempts = site.store.attempts(participant.id, step.name) if step.kind == "comprehension" else []
+    practised: dict[str, str] = {}
+    if step.kind == "feedback":
+        before = (each for each in site.store.steps(participant.id) if each["name"] == f"practice-{step.number}")
+        practised = next(before, {"answers": {}})["answers"]
+    explains = step.kind == "instructions" or bool(attempts)
+    return {
+        "example": site.sequences.example if explains else None,
+        "spot": site.spot(step.stimuli[0].stimulus) if step.kind == "feedback" else None,
+        "practised": practised,
+        "attempts": len(attempts),
+        "wrong_before": failures(site.study, attempts[-1]) if attempts else (),
+    }
+
+
+def _finished(site: Site, participant: Participant, link: str) -> Response:
+    outcome = outcome_of(site.study, site.store.steps(participant.id))
+    ending = ending_of(site.study, outcome)
+    return site.page(
+        "finished.html",
+        site.language(participant.language),
+        link=link,
+        code=ending.code,
+        address=ending.address(participant.recruit_id),
+        failed=outcome == "failed_checks" and site.study.recruitment.failed_checks == ending,
     )
 
 
 def _answered(site: Site, request: Request, form: Form) -> Response:
-    key = _checked(site, request, form)
+    key = checked(site, request, form)
     participant = _known(site, key)
     steps = site.sequences.steps(participant.slot)
     number = next((place for place, step in enumerate(steps) if step.name == form.get("step")), None)
     if number is None or number > participant.position:
         raise HTTPException(403)
-    if number < participant.position:
-        return RedirectResponse("/study?again=1", 303)
-    answers, errors = _accept(steps[number], form)
+    if number < participant.position or participant.outcome is not None:
+        return _onward(request, stored=False)
+    step = steps[number]
+    answers, errors = _accept(step, form)
     if errors:
         return _page(site, request, key, participant, given=form, errors=errors)
+    outcome = None
+    if step.kind == "comprehension" and (wrong := failures(site.study, answers)):
+        made = len(site.store.attempts(participant.id, step.name))
+        if form.get("attempt", "0") != str(made):  # a second click on the page of an earlier try
+            return _onward(request, stored=True)
+        if made + 1 < site.study.comprehension_tries:
+            site.store.attempt(participant, step.name, made, answers)
+            return _onward(request, stored=True)
+        if site.study.screen_out and len(wrong) > site.study.exclusions.max_comprehension_failures:
+            outcome = "screened_out"
+    quotas = site.study.recruitment.quotas if step.kind == "expertise" else ()
     stored = site.store.record(
         participant,
         number,
-        steps[number].name,
+        step.name,
         answers,
         seconds=_seconds(form.get("seconds")),
         last=number == len(steps) - 1,
+        outcome=outcome,
+        full=(lambda others: group_is_full(quotas, answers, others) is not None) if quotas else None,
     )
-    return RedirectResponse("/study" if stored else "/study?again=1", 303)
+    return _onward(request, stored=stored)
+
+
+def _onward(request: Request, *, stored: bool) -> Response:
+    """To the page where the participant is; a script that sent the form is told where that is."""
+    place = "/study" if stored else "/study?again=1"
+    if request.headers.get("accept") == "application/json":
+        return JSONResponse({"next": place})
+    return RedirectResponse(place, 303)
 
 
 def _accept(step: Step, form: Form) -> tuple[dict[str, str], dict[str, str]]:
@@ -294,7 +263,7 @@ def _ask_withdrawal(site: Site, request: Request) -> Response:
 
 
 def _withdrawn(site: Site, request: Request, form: Form) -> Response:
-    participant = _known(site, _checked(site, request, form))
+    participant = _known(site, checked(site, request, form))
     site.store.withdraw(participant)
     response = site.message("withdrawn", site.language(participant.language))
     site.forget(response)
@@ -308,13 +277,30 @@ def _stimulus(site: Site, request: Request) -> Response:
     return FileResponse(path, media_type="image/png", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
 
-STATIC = {"study.css": "text/css", "study.js": "text/javascript"}
+STATIC = {
+    "study.css": "text/css",
+    "study.js": "text/javascript",
+    "researcher.js": "text/javascript",
+    "key.png": "image/png",
+}
+
+
+@cache
+def _colour_key() -> bytes:
+    """The colours of the maps from the lowest value at the left to the highest at the right, as a PNG."""
+    from pellucid.report.colours import palette  # with matplotlib, which the pages themselves do without
+
+    out = io.BytesIO()
+    Image.fromarray(palette()[None]).save(out, "PNG")
+    return out.getvalue()
 
 
 def _static(site: Site, request: Request) -> Response:
     name = request.path_params["name"]
     if name not in STATIC:
         raise HTTPException(404)
+    if name == "key.png":
+        return Response(_colour_key(), media_type="image/png", headers={"Cache-Control": "max-age=3600"})
     path = Path(__file__).parent / "pages" / name
     return FileResponse(path, media_type=STATIC[name], headers={"Cache-Control": "max-age=3600"})
 

@@ -63,17 +63,26 @@ MORE = {
 def pair_sentence(result: Result, pair: Pair, *, kind: str = "likert") -> str:
     """What was found about two conditions, with what a paper reports; ``kind`` is that of the question."""
     above, below, unit = MORE[kind]
+    size = f"shift {interval(pair.shift, sign=True)} {unit}, rank-biserial r {interval(pair.effect, sign=True)}"
     p = f"p {_equals(pair.corrected_p)}"
-    size = f"shift {interval(pair.shift, sign=True)} {unit}, rank-biserial r {interval(pair.effect, sign=True)}, {p}"
     if result.found(pair):
         # The sign of the ranks decided the test; the shift may round to 0.
-        sentence = f"{pair.condition} {above if pair.effect.mean > 0 else below} {pair.against} ({size})"
+        sentence = f"{pair.condition} {above if pair.effect.mean > 0 else below} {pair.against} ({size}, {p})"
+    elif result.w is not None and not result.corrected_p < result.alpha:
+        # A small p of the pair would look like a finding beside this sentence; the table has it.
+        sentence = f"{pair.condition} minus {pair.against}: {size}"
     else:
-        sentence = f"{pair.condition} and {pair.against} cannot be told apart ({size})"
+        sentence = f"No difference was found between {pair.condition} and {pair.against} ({size}, {p})"
+        if pair.shift.excludes(0.0):
+            sentence += (
+                "; the interval leaves out 0, but it is not corrected for the number of tests, as the p-value is"
+            )
     if pair.bound is None or pair.equivalence_p is None:
         return sentence
-    shown = "they are equivalent" if pair.equivalence_p < result.alpha else "they were not shown to be equivalent"
-    return f"{sentence}; {shown} within ±{pair.bound:g} {unit} (p {_equals(pair.equivalence_p)})"
+    small = f"smaller than ±{pair.bound:g} {unit} (equivalence test, p {_equals(pair.equivalence_p)})"
+    if pair.equivalence_p < result.alpha:
+        return f"{sentence}. Any difference is {small}"
+    return f"{sentence}. The difference was not shown to be {small}"
 
 
 def result_sentence(result: Result) -> str:
@@ -81,10 +90,12 @@ def result_sentence(result: Result) -> str:
     if result.w is None:
         return ""
     df = len({name for pair in result.pairs for name in (pair.condition, pair.against)}) - 1
-    told = "differ" if result.corrected_p < result.alpha else "cannot be told apart"
+    found = result.corrected_p < result.alpha
+    told = "The conditions differ" if found else "No difference was found"
+    after = "" if found else " No two conditions are therefore said to differ; these lines only describe them."
     return (
-        f"The conditions {told}: Friedman χ²({df}) = {result.statistic:.2f}, p {_equals(result.corrected_p)}, "
-        f"Kendall’s W {interval(result.w)}, n = {result.n}."
+        f"{told}: Friedman χ²({df}) = {result.statistic:.2f}, p {_equals(result.corrected_p)}, "
+        f"Kendall’s W {interval(result.w)}, n = {result.n}.{after}"
     )
 
 

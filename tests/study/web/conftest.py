@@ -88,8 +88,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def template(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study in which wrong answers to the comprehension checks do not end anything, as in the first versions."""
     new = New(images=3, ask=("sufficiency", "trust", "preference"), practice=1)
-    return new_study(runs, tmp_path_factory.mktemp("studies") / "study", new)
+    folder = new_study(runs, tmp_path_factory.mktemp("studies") / "study", new)
+    write_study(replace(read_study(folder), comprehension_tries=1, screen_out=False), folder / "study.yaml")
+    return folder
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """study.yaml: what is written is read, and every mistake in it is one sentence with its place."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 import yaml
 
 from pellucid.core.errors import InputError
-from pellucid.study.folder import read_study, write_study
+from pellucid.study.folder import freeze, read_study, write_study
 from pellucid.study.language import language_names, pages
+from pellucid.study.outline import outline
 
 
 def test_what_is_written_is_read(template: Path, tmp_path: Path) -> None:
@@ -16,6 +18,23 @@ def test_what_is_written_is_read(template: Path, tmp_path: Path) -> None:
     write_study(study, tmp_path / "study.yaml")
     assert read_study(tmp_path) == study
     assert (tmp_path / "study.yaml").read_bytes() == (template / "study.yaml").read_bytes()
+
+
+def test_texts_of_several_lines_are_blocks_that_a_person_can_edit(template: Path) -> None:
+    text = (template / "study.yaml").read_text()
+    assert "  text:\n    en: |\n      We ask for your judgement" in text
+    assert "\\n" not in text
+
+
+def test_the_outline_tells_the_design_and_the_next_command(template: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(template, folder)
+    told = outline(folder)
+    assert "regular, smoothed, scaat" in told and "3 pictures to rate and 3 comparisons" in told
+    assert "sufficiency (friedman), trust (friedman)" in told and "about 5 minutes, 14 pages" in told
+    assert told.endswith(f"pellucid study serve {folder} --preview")
+    freeze(folder)
+    assert outline(folder).endswith(f"pellucid study serve {folder}")
 
 
 def at(content: Any, path: list[Any], value: Any) -> None:

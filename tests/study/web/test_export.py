@@ -106,10 +106,21 @@ def test_the_export_carries_its_design(answered: Path, store: Store, tmp_path: P
     assert json.loads((out / "export.json").read_text())["registration"] == registration(answered)
 
 
-def test_platform_identifiers_stay_inside(visit: Visit, folder: Path, store: Store, tmp_path: Path) -> None:
+def test_ids_of_the_service_are_in_the_full_export_alone(
+    visit: Visit, folder: Path, store: Store, tmp_path: Path
+) -> None:
     visit().agree(PROLIFIC_PID="5f1a2b3c4d")
-    out = write_export(folder, store, tmp_path / "export")
-    assert all(b"5f1a2b3c4d" not in path.read_bytes() for path in out.iterdir())
+    [row] = table(write_export(folder, store, tmp_path / "full") / "participants.csv")
+    assert (row["recruit_id"], row["outcome"], row["set_aside"]) == ("5f1a2b3c4d", "", "false")
+    bare = write_export(folder, store, tmp_path / "bare", deidentified=True)
+    assert all(b"5f1a2b3c4d" not in path.read_bytes() for path in bare.iterdir())
+
+
+def test_the_export_says_how_taking_part_ended(visit: Visit, folder: Path, store: Store, tmp_path: Path) -> None:
+    visit().agree().go_to("never")
+    store.set_aside(store.participants()[0]["id"])
+    [row] = table(write_export(folder, store, tmp_path / "export") / "participants.csv")
+    assert (row["outcome"], row["set_aside"], row["comprehension_tries"]) == ("failed_checks", "true", "1")
 
 
 def test_an_empty_study_exports_empty_tables(folder: Path, store: Store, tmp_path: Path) -> None:

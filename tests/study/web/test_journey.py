@@ -31,7 +31,13 @@ def open_page(browser: Browser, width: int, height: int, **options: Any) -> tupl
 
 def go_on(page: Page) -> None:
     with page.expect_navigation():  # and its pictures
-        page.locator("main form button").click()
+        page.locator("main form .bar button").click()
+
+
+def visible_button(page: Page, height: int) -> None:
+    """Continue is on the screen without scrolling."""
+    box = page.locator("main .bar button").first.bounding_box()
+    assert box and box["y"] >= 0 and box["y"] + box["height"] <= height
 
 
 def agree(page: Page, address: str) -> None:
@@ -51,13 +57,21 @@ def short(make_study: Callable[..., Path], open_store: Callable[..., Store]) -> 
         yield address, store
 
 
-@pytest.mark.parametrize(("width", "height"), [(360, 740), pytest.param(1280, 900, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [
+        (390, 844),
+        pytest.param(844, 390, marks=pytest.mark.slow),
+        pytest.param(1280, 800, marks=pytest.mark.slow),
+    ],
+)
 def test_a_whole_journey(browser: Browser, address: str, store: Store, width: int, height: int) -> None:
     page, said = open_page(browser, width, height)
     agree(page, address)
     while page.locator("input[name=step]").count():
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth)")
+        visible_button(page, height)
         for group in page.locator("fieldset").all():
             group.get_by_role("radio").first.check()
         for box in page.locator("main .options label").all():
@@ -69,6 +83,43 @@ def test_a_whole_journey(browser: Browser, address: str, store: Store, width: in
     assert (participant["viewport_width"], participant["viewport_height"]) == (width, height)
     assert all(step["seconds"] is not None and step["seconds"] < 60 for step in store.steps())
     assert [text for text in said if "preload" not in text] == []
+
+
+def test_what_was_chosen_outlives_a_lost_connection(browser: Browser, short: tuple[str, Store]) -> None:
+    address, store = short
+    page, _ = open_page(browser, 390, 844, has_touch=True, is_mobile=True)
+    agree(page, address)
+    while page.locator("input[name=step]").input_value() != "trial-1":
+        for group in page.locator("fieldset").all():
+            group.get_by_role("radio").first.check()
+        go_on(page)
+    for group in page.locator("fieldset").all():
+        group.get_by_role("radio").nth(4).check()
+    page.reload()  # as a phone does that was short of memory
+    assert [field.input_value() for field in page.locator("input:checked").all()] == ["5", "5"]
+    page.context.set_offline(True)
+    page.locator("main .bar button").click()
+    expect(page.get_by_role("status")).to_contain_text("Your choices are kept on this page")
+    page.get_by_role("radio", name="3").first.check()  # they can still be changed
+    stored = len(store.steps())
+    with page.expect_navigation():
+        page.context.set_offline(False)  # and are sent by themselves
+    expect(page.locator("input[name=step]")).to_have_value("trial-2")
+    assert page.locator("input:checked").count() == 0
+    steps = store.steps()
+    assert len(steps) == stored + 1
+    assert list(steps[-1]["answers"].values()) == ["3", "5"] and steps[-1]["seconds"] > 0
+
+
+def test_pictures_can_be_made_larger_on_a_phone(browser: Browser, short: tuple[str, Store]) -> None:
+    address, _ = short
+    page, _ = open_page(browser, 390, 844)
+    agree(page, address)
+    go_on(page)
+    small = page.locator(".half").last.bounding_box()
+    page.get_by_role("button", name="Larger pictures").click()
+    large = page.locator(".half").last.bounding_box()
+    assert small and large and small["width"] >= 170 and large["width"] >= 350
 
 
 def test_the_keyboard_alone(browser: Browser, short: tuple[str, Store]) -> None:
@@ -107,7 +158,7 @@ def test_back_reload_and_double_click(browser: Browser, short: tuple[str, Store]
         for group in page.locator("fieldset").all():
             group.get_by_role("radio").first.check()
         before = page.locator("input[name=step]").input_value()
-        page.locator("main form button").dblclick()
+        page.locator("main form .bar button").dblclick()
         expect(page.locator("input[name=step]")).not_to_have_value(before)
     page.go_back()
     page.reload()

@@ -55,7 +55,8 @@ def test_commands_end_to_end(runs: list[Path], tmp_path: Path, capsys: pytest.Ca
     )
     printed = capsys.readouterr().out.split()
     assert main(["study", "preregister", str(study)]) == 0
-    assert capsys.readouterr().out.split() == printed[1:]
+    assert capsys.readouterr().out.split() == printed[-1:]
+    assert "trust" in printed and "minutes," in printed
     assert main(["study", "simulate", str(study), "--participants", "2", "--effect", "scaat=+0.5"]) == 0
     assert main(["study", "export", str(study), "--out", str(export)]) == 0
     assert "2 synthetic participants finished" in capsys.readouterr().out

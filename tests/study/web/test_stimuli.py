@@ -93,7 +93,7 @@ def test_pictures_are_photograph_and_map_of_one_size(shape: tuple[int, int, int]
     image = random.integers(0, 256, shape, dtype=np.uint8)
     picture = Image.open(io.BytesIO(render(image, random.random(shape[1:]))))
     assert picture.info == {} and picture.mode == "RGBA"
-    assert (picture.width - 20) % 2 == 0 and max((picture.width - 20) // 2, picture.height) <= 280
+    assert (picture.width - 20) % 2 == 0 and max((picture.width - 20) // 2, picture.height) <= 400
 
 
 def test_a_map_times_a_constant_is_the_same_picture() -> None:

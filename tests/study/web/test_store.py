@@ -1,5 +1,6 @@
 """What the database promises: an answer whole and once, a slot for one, drop-outs replaced, withdrawal."""
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,8 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from pellucid.core.errors import InputError
-from pellucid.study.store import Full, Participant, Store, Unavailable
+from pellucid.study.folder import read_study
+from pellucid.study.store import Full, Participant, Store, Taken, Unavailable
 from pellucid.study.tables import PARTICIPANTS
 from pellucid.study.visitor import read_page
 from pellucid.study.web import application
@@ -45,11 +47,26 @@ def described(file: Path) -> dict[str, str]:
         return {name: " ".join(sql.split()) for name, sql in tables if name != "alembic_version"}
 
 
-def test_a_new_database_has_the_tables_of_one_made_before(folder: Path, tmp_path: Path) -> None:
+def test_a_database_made_before_becomes_one_made_now(folder: Path, tmp_path: Path) -> None:
     Store.open(folder).close()
-    with closing(sqlite3.connect(tmp_path / "before.sqlite")) as connection:
+    before = tmp_path / "before.sqlite"
+    with closing(sqlite3.connect(before)) as connection:
         connection.executescript(BEFORE.read_text())
-    assert described(folder / "answers.sqlite") == described(tmp_path / "before.sqlite")
+    tables = described(before)
+    Store.open(folder, f"sqlite:///{before}").close()
+    assert described(folder / "answers.sqlite") == described(before)
+    assert {name: described(before)[name] for name in tables} == tables
+
+
+def test_ids_kept_by_an_older_pellucid_take_part_once_and_stay_out_of_the_export(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "answers.sqlite")) as connection:
+        connection.executescript(BEFORE.read_text())
+        connection.execute("""UPDATE participants SET platform = '{"PROLIFIC_PID": "5f1a"}'""")
+        connection.commit()
+    with closing(Store.open(folder)) as store:
+        with pytest.raises(Taken):
+            enrol(store, "key", recruit_id="5f1a")
+        assert [row["recruit_id"] for row in store.participants()] == [None]
 
 
 def test_who_began_before_goes_on(folder: Path) -> None:
@@ -61,6 +78,21 @@ def test_who_began_before_goes_on(folder: Path) -> None:
         answers = {name: values[0] for name, values in page.options.items()}
         assert browser.post("/study", data=page.hidden | answers).status_code == 200
         assert [step["name"] for step in store.steps()] == ["expertise", "instructions"]
+
+
+def test_a_study_that_moved_goes_on(folder: Path, tmp_path: Path) -> None:
+    """The folder is complete: neither its place nor the runs that it was made from matter."""
+    with closing(Store.open(folder)) as store:
+        browser = TestClient(application(folder, store))
+        page = read_page(browser.get("/consent").text)
+        browser.post("/consent", data=page.hidden | {"decision": "agree"})
+        link = re.search(r"/resume/[\w-]{48}", browser.get("/study").text)
+    assert link
+    moved = folder.rename(tmp_path / "elsewhere")
+    with closing(Store.open(moved)) as store:
+        assert read_page(TestClient(application(moved, store)).get(link[0]).text).step == "expertise"
+    with pytest.raises(InputError, match=r"there is no .*study.yaml"):
+        read_study(folder)
 
 
 def test_tables_are_made_once_by_whoever_comes_first(store: Store, folder: Path, database: str | None) -> None:
@@ -126,6 +158,55 @@ def test_planned_numbers_hold_at_once(store: Store) -> None:
 
     assert sum(in_threads(12, one)) == 5
     assert enrol(store, "a program", planned=5, synthetic=True).slot == 0
+
+
+def test_an_id_takes_part_once_also_at_once(store: Store) -> None:
+    def one(number: int) -> bool:
+        try:
+            enrol(store, str(number), recruit_id="5f1a")
+        except Taken:
+            return False
+        return True
+
+    assert sum(in_threads(6, one)) == 1
+    [row] = store.participants()
+    assert row["recruit_id"] == "5f1a" and store.holder("5f1a") == row["id"]
+
+
+def test_who_is_set_aside_frees_place_and_id_and_gets_them_back(store: Store) -> None:
+    test = enrol(store, "0", recruit_id="5f1a")
+    store.set_aside(test.id)
+    assert [row["set_aside"] for row in store.participants()] == [True]
+    assert enrol(store, "1", recruit_id="5f1a").slot == 0
+    store.set_aside(test.id, aside=False)  # the place and the ID are another's by now
+    assert [(row["set_aside"], row["claim"]) for row in store.participants() if row["id"] == test.id] == [(False, None)]
+    other = enrol(store, "2", recruit_id="77")
+    store.set_aside(other.id)
+    store.set_aside(other.id, aside=False)
+    assert store.holder("77") == other.id and enrol(store, "3").slot == 2
+
+
+def test_a_quota_holds_at_once(store: Store) -> None:
+    people = [enrol(store, str(number)) for number in range(8)]
+
+    def one(number: int) -> bool:
+        return store.record(people[number], 0, "expertise", {"age": "1"}, full=lambda others: len(others) >= 3)
+
+    assert all(in_threads(8, one))
+    rows = store.participants()
+    assert sorted(str(row["outcome"]) for row in rows) == ["None"] * 3 + ["full"] * 5
+    assert sum(row["claim"] is not None for row in rows) == 3
+
+
+def test_attempts_are_stored_once_each(store: Store) -> None:
+    person = enrol(store, "key")
+    in_threads(6, lambda number: store.attempt(person, "comprehension", 0, {"side": "0"}))
+    store.attempt(person, "comprehension", 1, {"side": "2"})
+    assert store.attempts(person.id, "comprehension") == [{"side": "0"}, {"side": "2"}]
+    assert store.participants()[0]["attempts"] == 2
+    store.withdraw(person)
+    store.attempt(person, "comprehension", 2, {"side": "0"})
+    assert store.attempts(person.id, "comprehension") == []
 
 
 def test_a_withdrawn_participant_is_gone_with_every_answer(store: Store) -> None:

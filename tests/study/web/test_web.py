@@ -174,7 +174,8 @@ def test_prolific_parameters_travel_and_are_checked(visit: Visit, store: Store) 
     assert visitor.page.hidden["PROLIFIC_PID"] == "5f1a" and "STUDY_ID" not in visitor.page.hidden
     visitor.get("/consent", params=visitor.page.hidden)
     visitor.post("/consent", visitor.page.hidden | {"decision": "agree", "SESSION_ID": "x" * 65})
-    assert [row["platform"] for row in store.participants()] == [{"PROLIFIC_PID": "5f1a"}]
+    [row] = store.participants()
+    assert (row["recruit_id"], row["platform"]) == ("5f1a", {})
 
 
 def test_a_full_study_takes_nobody_more(
@@ -183,7 +184,7 @@ def test_a_full_study_takes_nobody_more(
     folder = make_study("full", participants=1)
     app = application(folder, open_store(folder))
     assert visitor_at(app).agree().page.step == "expertise"
-    assert visitor_at(app).agree().page.title == "The study is closed"
+    assert visitor_at(app).agree().page.title == "The study is full"
 
 
 def test_completion_code_and_address(
