@@ -15,8 +15,11 @@ postgresql := postgresql=$$(scripts/postgresql) || [ -z "$$CI" ] || exit 1
 # One thread a process: two processes of two threads slow each other down on two cores.
 pytest := PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile
 
+# Material's note about its successor is for whoever chooses a generator, not for every build.
+mkdocs := NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-lowest test-newest test-slow check format results parity torture clean
+.PHONY: help demo test test-python test-lowest test-newest test-slow check docs format results idioms parity torture clean
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -56,24 +59,35 @@ test-slow: ## the long tests
 	@$(data)
 	@$(browser); $(postgresql); PELLUCID_POSTGRESQL="$$postgresql" $(pytest) -m slow $(ARGS)
 
-check: ## format, lint, types, import direction, known vulnerabilities
+check: ## format, lint, types, import direction, the site, known vulnerabilities
 	@scripts/environment check $(venv)
 	$(python) -m ruff format --check .
 	$(python) -m ruff check .
 	$(python) -m mypy
 	@$(python) -m pytest -q tests/test_imports.py
+	@$(mkdocs) --quiet --site-dir $(venv)/site
 	@$(python) scripts/audit $(python)
+
+docs: ## the documentation's site in site/, with search, without a network
+	@scripts/environment check $(venv)
+	@$(mkdocs) --quiet --site-dir site
+	@echo 'site/index.html; with search: python3 -m http.server --directory site, then http://localhost:8000'
 
 format: ## format the code, put the imports in order
 	@scripts/environment check $(venv)
 	$(python) -m ruff format .
 	$(python) -m ruff check --fix .
 
-results: ## README's headline, results/raw/claims.md and the index of results/raw, from the tables there
+results: ## README's numbers and picture, results/raw/claims.md and the index of results/raw, from the tables there
 	@scripts/environment check $(venv)
 	@$(python) benchmarks/headline.py
+	@$(python) benchmarks/before_after.py
 	@$(python) benchmarks/claims.py
 	@$(python) benchmarks/raw_index.py
+
+idioms: ## docs/idioms.md: what people do in other libraries, each example run (ARGS="--also PYTHON")
+	@scripts/environment test $(venv)
+	@OMP_NUM_THREADS=1 $(python) benchmarks/idioms.py $(ARGS)
 
 parity: ## results/metrics-parity.md: every measure against independent code
 	@scripts/environment parity
@@ -91,5 +105,5 @@ torture: ## results/reliability.md: kills, crash points, damage, races, faults, 
 	@$(python) benchmarks/torture.py $(ARGS)
 
 clean: ## remove .venv, .venv-*, caches and built packages; runs/ and downloaded data stay
-	rm -rf .venv .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

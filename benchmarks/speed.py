@@ -29,6 +29,8 @@ __all__ = ["GROUPS", "Row", "interleaved", "row_of"]
 
 GROUPS = {
     "neighbour": "A good neighbour: a training beside busy processes",
+    "methods": "A lower floor: cheaper forms of a method",
+    "measures": "Measures at the passes they must make",
     "data": "The data path: pictures into batches",
     "program": "Commands, until they do what they are for",
     "whole": "The demo and the quick tests",

@@ -1,4 +1,4 @@
-"""docs/explain.md says what the code does."""
+"""docs/explain.md and docs/trust-rules.md say what the code does."""
 
 import re
 import sys
@@ -17,7 +17,8 @@ from pellucid.explanation.reference import FEWEST
 
 from .conftest import FACTORY, pixels
 
-TEXT = (Path(__file__).parents[2] / "docs" / "explain.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = "\n".join((DOCS / name).read_text(encoding="utf-8") for name in ("explain.md", "trust-rules.md"))
 
 
 def row(rule: str) -> str:

@@ -130,6 +130,15 @@ def test_a_network_that_nothing_normalises_is_told_of(factory, capsys) -> None:
     assert capsys.readouterr().err == ""
 
 
+def test_random_weights_are_told_of(factory, tmp_path, capsys) -> None:
+    lenet = of_network("lenet5", size=28, channels=1, classes=10)
+    assert "lenet5 has random weights" in capsys.readouterr().err
+    save_file(lenet.model.network.state_dict(), tmp_path / "lenet.safetensors")
+    of_network("lenet5", weights=tmp_path / "lenet.safetensors", size=28, channels=1, classes=10)
+    of_network("of_a_user:Quadrants", size=16, channels=3, classes=4)
+    assert "random weights" not in capsys.readouterr().err
+
+
 def test_a_network_that_ends_in_a_softmax_is_told_of(factory, tmp_path, capsys) -> None:
     (tmp_path / "of_a_user.py").write_text(
         FACTORY + "\nclass Soft(Quadrants):\n    def forward(self, x):\n        return super().forward(x).softmax(1)\n"

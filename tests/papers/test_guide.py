@@ -1,4 +1,4 @@
-"""docs/reproduce.md says what the code does."""
+"""docs/reproduce.md and docs/searches.md say what the code does."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,8 @@ from pellucid.papers.plan import PAPERS, SEARCHES, Reproduction, Selection
 from pellucid.papers.setting import DATASETS, setting
 from pellucid.papers.table import tables
 
-TEXT = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = "\n".join((DOCS / name).read_text(encoding="utf-8") for name in ("reproduce.md", "searches.md"))
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, flags=re.DOTALL) for line in block.splitlines()]
 
 

@@ -23,6 +23,7 @@ from pellucid.core.types import Image, Task
 from pellucid.data import load
 from pellucid.methods.method import BOTH
 from pellucid.models import Network, bare, build, preprocessing_of
+from pellucid.models.network import is_untrained
 from pellucid.runs.any_network import on_pixels, probed, tell_raw_pixels
 from pellucid.runs.digests import digest_of
 from pellucid.runs.directory import RunDirectory
@@ -204,6 +205,11 @@ def of_network(
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment
         model = build(choice, classes=len(names), shape=shape, mean=(), std=(), unknown="leave").eval()
     model, _ = probed(model, torch.full((2, *shape), 0.5), classes=len(names))
+    if is_untrained(choice):
+        tell(
+            f"{network} has random weights, so its answers and maps mean nothing; give --weights FILE, or "
+            "--options '{\"pretrained\": true}' for published ones"
+        )
     if isinstance(model.get_submodule("normalize"), nn.Identity) and preprocessing_of(model) is None:
         tell_raw_pixels(network)
     if channels == 3 and size > SMALL:

@@ -72,8 +72,9 @@ def judge(
 ) -> Judgement:
     """Judge one map of one image.
 
-    The rules and their thresholds stand in docs/explain.md, each with its reason. A check that fails refuses the map;
-    one that the draws cannot decide asks for more of them, or for care where there are no more; a doubt asks for care.
+    The rules and their thresholds stand in docs/trust-rules.md, each with its reason. A check that fails refuses the
+    map; one that the draws cannot decide asks for more of them, or for care where there are no more; a doubt asks for
+    care.
 
     Args:
         figures: numbers by name, as in `pellucid.explanation.card.FIGURES`; a missing or NaN one fails the first rules.

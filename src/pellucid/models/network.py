@@ -28,7 +28,7 @@ from pellucid.models.vgg import VGG
 from pellucid.models.weights import own_preprocessing, put_weights
 from pellucid.models.wide_resnet import WideResNet
 
-__all__ = ["NAMES", "Network", "Normalize", "build", "without_weights"]
+__all__ = ["NAMES", "Network", "Normalize", "build", "is_untrained", "without_weights"]
 
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "lenet5": LeNet5,
@@ -214,6 +214,18 @@ def _says_itself(network: Network) -> bool:
     source, colon, _ = network.name.partition(":")
     foreign_factory = (bool(colon) or "." in source) and source not in PACKAGES
     return _has_weights(network) or foreign_factory
+
+
+def is_untrained(network: Network) -> bool:
+    """Whether a network of pellucid or of a package begins with random weights, so that its answers mean nothing.
+
+    Args:
+        network: what is built; a factory of the user's own may bring weights itself, and never counts.
+
+    >>> is_untrained(Network(name="lenet5")), is_untrained(Network(name="my_package:make_network"))
+    (True, False)
+    """
+    return not _says_itself(network)
 
 
 def _by_data(network: Network) -> bool:
