@@ -19,9 +19,10 @@ from pellucid.report import drawing, verdict
 from pellucid.report.caveats import caveats, merged, survivals
 from pellucid.report.colours import COLORMAP, SIGNED_COLORMAP, palette
 from pellucid.report.confusion import confusions
-from pellucid.report.formats import render
+from pellucid.report.copies import copies
 from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.hardest import hardest
+from pellucid.report.meanings import meanings
 from pellucid.report.measures import saliency_title, written
 from pellucid.report.origin import details
 from pellucid.report.recommendation import contests, recommend
@@ -29,7 +30,7 @@ from pellucid.report.rows_csv import rows_csv
 from pellucid.report.scale import scale
 from pellucid.report.sections import sections
 from pellucid.report.subgroups import sections_by
-from pellucid.report.table import plain, summarise
+from pellucid.report.table import summarise
 from pellucid.report.training import seconds_per_step
 from pellucid.report.weights import weighed
 from pellucid.report.words import number, spelled, training_words
@@ -182,7 +183,7 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
             for change in verdict.changes(runs, summaries, standing, baseline)
         ],
         "cost": _cost(runs, baseline),
-        "copies": _copies(runs, summaries, warned),
+        "copies": copies(runs, summaries, warned),
         "rows": rows_csv(runs),
         "methods": [
             {"name": method, "title": saliency_title(method), "plain": SALIENCY_PLAIN.get(method, "")}
@@ -196,7 +197,7 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
         "cells": {
             run.name: [_cell(run, runs, baseline, measure, summaries, standing) for measure in measures] for run in runs
         },
-        "definitions": _definitions(runs, measures, summaries),
+        "definitions": meanings(runs, measures, summaries),
         "gallery": pictures,
         "gallery_shown": GALLERY_SHOWN,
         "shown_classes": {row.label for row in pictures.rows},
@@ -312,33 +313,6 @@ def _cell(
     return cell | {"interval": interval, "star": star} | shown
 
 
-def _definitions(runs: Sequence[Run], measures: Sequence[Measure], summaries: Summaries) -> list[dict[str, Any]]:
-    of_name: dict[str, list[Measure]] = {}
-    for measure in measures:
-        of_name.setdefault(measure.own_name, []).append(measure)
-    definitions = []
-    for of_maps in of_name.values():
-        measure, column = of_maps[0], of_maps[0].column
-        numbers = [summary.get(of_map.name) for summary in summaries.values() for of_map in of_maps]
-        counts = [interval.n for interval in numbers if interval is not None]
-        definitions.append(
-            {
-                "measure": measure,
-                "parameters": ", ".join(f"{key} {number(value)}" for key, value in column.parameters.items()),
-                "n": f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}",
-                "coverage": _coverage(runs) if column.family == "stability" else "",
-            }
-        )
-    return definitions
-
-
-def _coverage(runs: Sequence[Run]) -> str:
-    """Share of the noisy pictures that kept their prediction, by run: stability is measured on these alone."""
-    column = "stability_coverage"
-    shares = [(run.name, run.values(column).mean()) for run in runs if column in run.rows.column_names]
-    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares)
-
-
 def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, best: Sequence[str]) -> dict[str, Any] | None:
     """A picture that every run names correctly, if there is one, with the baseline's map and the recommended one's."""
     if not pictures.rows:
@@ -359,31 +333,6 @@ def _cost(runs: Sequence[Run], baseline: Run) -> str:
     trained = [run for run in runs if run is not baseline and not run.is_as_given]
     factors = [f"{run.name} {seconds_per_step(run) / unit:.1f}×" for run in trained]
     return f"Time per training step, as a multiple of {baseline.name}’s: {', '.join(factors)}." * bool(factors)
-
-
-def _copies(runs: Sequence[Run], summaries: Summaries, warned: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """The table as `pellucid compare` writes it: everything as CSV, the main measures as LaTeX and Markdown."""
-
-    def comparison(*, main: bool) -> dict[str, dict[str, Any]]:
-        return {
-            run.name: plain(
-                run,
-                {
-                    name: interval
-                    for name, interval in summaries[run.name].items()
-                    if run.measures[name].is_main or not main
-                },
-                warned[run.name],
-            )
-            for run in runs
-        }
-
-    whole, main = comparison(main=False), comparison(main=True)
-    return [
-        {"id": "csv", "title": "CSV", "what": "every measure in full", "text": render(whole, "csv")},
-        {"id": "latex", "title": "LaTeX", "what": "the main measures", "text": render(main, "latex")},
-        {"id": "markdown", "title": "Markdown", "what": "the main measures", "text": render(main, "markdown")},
-    ]
 
 
 def _gallery_data(sorted_by: Mapping[Measure, list[list[float | None]]]) -> Markup:
