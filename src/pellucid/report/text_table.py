@@ -7,7 +7,7 @@ from rich.text import Text
 from pellucid.core.terminal import Cell, Part, columns_that_fit, letters, rendered, table, width
 from pellucid.report.cells import Comparison, cell, printable, sections_of, trained
 from pellucid.report.measures import saliency_title
-from pellucid.report.verdict import baseline_of, standings
+from pellucid.report.verdict import baseline_of, contrasts, standings
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure
 
@@ -59,7 +59,8 @@ def ranks(runs: Sequence[Run]) -> dict[str, dict[str, str]]:
     """
     summaries = {run.name: {name: measure.interval(run) for name, measure in run.measures.items()} for run in runs}
     ranked: dict[str, dict[str, str]] = {run.name: {} for run in runs}
-    for (name, measure), one in standings(runs, summaries, baseline_of(runs)).items():
+    baseline = baseline_of(runs)
+    for (name, measure), one in standings(runs, summaries, baseline, contrasts(runs, summaries, baseline)).items():
         if one.rank:
             ranked[name][measure] = one.rank
     return ranked
