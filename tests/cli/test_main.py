@@ -217,7 +217,7 @@ def test_data_list_and_get(here, capsys):
         ("train", "the following arguments are required: RUN; see `pellucid train --help`"),
         (
             "train run --method SCAT",
-            "method must be one of .*Regular, .*SaliencyGuided, SCAAT.*got 'SCAT', did you mean SCAAT",
+            "method must be one of .*Regular, .*SaliencyGuided, .*got 'SCAT', did you mean SCAAT",
         ),
         ("train run --method scaat", "got 'scaat', did you mean SCAAT"),
         ("train run --method no.such.Thing", "method: cannot import 'no.such.Thing': No module named 'no'"),

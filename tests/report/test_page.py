@@ -328,6 +328,8 @@ def test_what_training_kept_is_shown(browser: Browser, make_run, tmp_path: Path)
         rows = page.locator("#snapshots tbody tr")
         assert [rows.nth(i).locator("img").count() for i in range(rows.count())] == [4, 4]
         assert "epoch 3: T-shirt/top" in rows.first.inner_text() and "<i>" in rows.first.inner_text()
+        page.locator("#q tbody tr").first.scroll_into_view_if_needed()
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # it is drawn
         shown = page.locator("#q tbody tr").all_inner_texts()
         assert [text.split() for text in shown] == [
             ["<i>", "smallest", "q", "T-shirt/top,", "q", "0.10"],

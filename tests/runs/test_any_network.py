@@ -332,4 +332,4 @@ def test_a_network_as_given_is_measured_on_a_folder_without_splits(tmp_path):
     few = ["--metrics=clean_accuracy,gini", "--saliency=vanilla_gradient", "--gallery=2"]
     assert main(["evaluate", *words, *few]) == 0
     assert rows(tmp_path / "before").num_rows == 6
-    assert main(["evaluate", str(tmp_path / "before"), *few]) == 0, "it has learnt nothing of the folder"
+    assert main(["evaluate", str(tmp_path / "before"), *few, "--overwrite"]) == 0, "it has learnt nothing of the folder"

@@ -66,8 +66,8 @@ def test_commands_end_to_end(runs: list[Path], tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nonsense"], "`pellucid study` takes new, "),
-        (["new", "--images", "3"], "the following arguments are required: run, --out"),
+        (["nonsense"], "of `pellucid study`; there are new, "),
+        (["new", "--images", "3"], "the following arguments are required: RUN, --out"),
         (["new", "a", "b", "--images", "x", "--out", "o"], "invalid int value: 'x'"),
         (["new", "no-a", "no-b", "--images", "3", "--out", "o"], "no run directory"),
         (["serve", "no-study"], "there is no"),
