@@ -6,29 +6,22 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import nn
 
-from pellucid.config import ImportPath, read_config, read_yaml, to_config, write_yaml
-from pellucid.core.checks import at_least, one_of, positive
+from pellucid.config import read_config, read_yaml, to_config, write_yaml
 from pellucid.core.cores import check_threads
 from pellucid.core.errors import InputError
 from pellucid.core.notes import tell
-from pellucid.core.types import Saliency
 from pellucid.data import Data, Dataset
-from pellucid.metrics import Metric
 from pellucid.metrics.chunks import usual_chunk
-from pellucid.metrics.families.faithfulness import Fill
-from pellucid.metrics.families.masking import MaskingProbes
 from pellucid.metrics.metric import Images
-from pellucid.metrics.suite import ALL, check_twice, select
 from pellucid.runs.any_network import lent
 from pellucid.runs.budget import could_be_planned, fitted
 from pellucid.runs.directory import RunDirectory, read_run
@@ -42,141 +35,11 @@ from pellucid.runs.measurement import Measurement
 from pellucid.runs.provenance import begun, ended
 from pellucid.runs.recording import of_object, record
 from pellucid.runs.rows import ROWS_FORMAT, begin_parts, measure_rows, remove_parts
-from pellucid.runs.settings import read_experiment
+from pellucid.runs.settings import SETTINGS, Evaluation, read_experiment
 from pellucid.runs.threads import settle_threads, threads_kept
 from pellucid.runs.trained import OtherImages, load_network, open_images, open_run
-from pellucid.saliency import Channels, Explain, as_saliency, by_name
 
 __all__ = ["Evaluation", "evaluate", "known_of", "measurement_of", "replaced"]
-
-SETTINGS = (
-    *("fraction", "steps", "repeats", "region", "fill", "sigma", "draws", "layer"),
-    *("robust_eps", "restarts", "robust_grid", "transfer"),
-)
-"""The settings of an evaluation that its metrics follow."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What is measured, and how.
-
-    Args:
-        images: measured images, a fixed choice by ``seed``; all of them where the split holds fewer.
-        metrics: what is measured: columns, families or numbers of ``pellucid metrics``; ``default``, ``all``; your own
-            by import path, such as ``my_package.Peak``; or `pellucid.Metric` objects with settings of their own, which
-            none of the settings below changes.
-        split: ``test``, or ``validation`` for choosing settings without touching the test images.
-        saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``,
-            ``gradcam``, ``gradcam_plus_plus``, ``layercam``, ``rollout`` (attention rollout, of a vision transformer),
-            an import path; in Python also a saliency function, a Captum class or any callable that can be imported.
-        stability: names of those methods whose stability (similarity and sensitivity, where asked for) is measured too;
-            ``vanilla_gradient`` by default, or the first method where that is not measured.
-        target: class that is explained, the ``predicted`` one or the ``true`` one; where an image has several labels,
-            the most probable of those whose truth is known, or the most probable of those that apply.
-        label: name of the label that is explained in every image instead, of a network with several labels an image.
-        channels: how channels are reduced to a heatmap.
-        fraction: share of an image's regions that the perturbation curves replace; like all settings down to
-            ``transfer``, the metrics' own default where it is not given.
-        steps: points of a perturbation curve.
-        repeats: draws of the replacing noise that a curve averages.
-        region: side of the replaced regions in pixels; 2 at 28 and 32 pixels, 8 at 96, 16 at 224 by default.
-        fill: what a replaced region shows: ``uniform`` noise, the image's ``mean``, its ``blur``, or ``linear``, the
-            noisy linear imputation of ROAD.
-        sigma: standard deviation of the stability noise in pixel units.
-        draws: noisy copies of the stability measures.
-        layer: layer whose output is the representation of RRS; ``penultimate`` is the input of the last layer.
-        robust_eps: radius of the PGD-20 attack; 0.1 for Fashion-MNIST and MNIST, 8/255 for other images by default.
-        restarts: random starts of the attack.
-        robust_grid: radii of ``robust_curve`` in (0, 1], rising; a quarter, half, one, two and three times
-            ``robust_eps`` by default, but for those above 1.
-        transfer: run directory of the network that ``masking_transfer`` computes its attack on.
-        gallery: images whose maps are kept for looking at, the same for every network.
-        batch_size: images measured at once, over all processes.
-        chunk: images in one forward pass, which bounds memory; by default 16 to 128 on a CPU, as many as its cache is
-            good for at their size, and 256 elsewhere.
-        seed: of the choice of images and of every draw.
-        budget: seconds that measuring may take; it then measures as many of the images as fit, and, where those are
-            few and nothing else was asked for, one draw of the curves' noise instead of five, the first method's maps
-            alone and no attack. All are measured by default.
-    """
-
-    images: int = 1000
-    metrics: tuple[ImportPath | Metric, ...] = ("default",)
-    split: Literal["test", "validation"] = "test"
-    saliency: tuple[Explain, ...] = ("vanilla_gradient", "smoothgrad", "integrated_gradients")
-    stability: tuple[str, ...] | None = None
-    target: Literal["predicted", "true"] = "predicted"
-    label: str | None = None
-    channels: Channels = "mean_abs"
-    fraction: float | None = None
-    steps: int | None = None
-    repeats: int | None = None
-    region: int | None = None
-    fill: Fill | None = None
-    sigma: float | None = None
-    draws: int | None = None
-    layer: str | None = None
-    robust_eps: float | None = None
-    restarts: int | None = None
-    robust_grid: tuple[float, ...] | None = None
-    transfer: str | None = None
-    gallery: int = 24
-    batch_size: int = 100
-    chunk: int | None = None
-    seed: int = 0
-    budget: float | None = None
-
-    def __post_init__(self) -> None:
-        one_of(("test", "validation"), split=self.split)
-        one_of(("predicted", "true"), target=self.target)
-        one_of(get_args(Channels), channels=self.channels)
-        at_least(1, images=self.images, gallery=self.gallery, batch_size=self.batch_size, chunk=self.chunk)
-        if self.budget is not None:
-            positive(budget=self.budget)
-        if not self.metrics:
-            raise InputError("metrics must name at least one; `pellucid metrics` lists them")
-        for metric in (metric for metrics in ALL.values() for metric in metrics):
-            metric.overridden(self._settings)  # refuses a bad setting, also where nothing that is asked for follows it
-        self.chosen(Images((1, 1, 1)))
-        measured = self.methods()
-        if unknown := sorted(set(self.stability or ()) - set(measured)):
-            raise InputError(f"stability must be among the measured methods {', '.join(measured)}, got {unknown[0]!r}")
-
-    @property
-    def _settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in SETTINGS}
-
-    def chosen(self, images: Images | None = None) -> tuple[Metric, ...]:
-        """The metrics with this evaluation's settings in place of their own.
-
-        Args:
-            images: what is measured, for the settings that depend on it; without it they stay open.
-
-        Raises:
-            InputError: a metric that is not known, or a setting that it refuses.
-        """
-        settings = self._settings
-        metrics = [
-            metric if metric in self.metrics else metric.overridden(settings) for metric in select(self.metrics, images)
-        ]
-        other = next((metric.transfer for metric in metrics if isinstance(metric, MaskingProbes)), None)
-        if other not in (None, self.transfer):
-            raise InputError(
-                f"the network of masking_transfer is the evaluation's transfer {self.transfer}, got {other}"
-            )
-        check_twice(metrics)  # once more, as a setting may have changed one of two that gave a column alike
-        return tuple(metric if images is None else metric.fitted(images) for metric in metrics)
-
-    def stable(self) -> tuple[str, ...]:
-        """Names of the methods whose stability is measured."""
-        if self.stability is not None:
-            return self.stability
-        methods = list(self.methods())
-        return ("vanilla_gradient",) if "vanilla_gradient" in methods else (methods[0],)
-
-    def methods(self) -> dict[str, Saliency]:
-        """The saliency functions by the names of their columns."""
-        return {name: as_saliency(explain) for name, explain in by_name(self.saliency).items()}
 
 
 def evaluate(
