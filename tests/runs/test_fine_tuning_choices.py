@@ -6,8 +6,7 @@ from torch import nn
 
 from pellucid import FineTuning, InputError, Schedule
 from pellucid.cli.options import Parser
-from pellucid.runs import training
-from pellucid.runs.fine_tuning import weights_of_classes
+from pellucid.runs.fine_tuning import check_task, weights_of_classes
 
 
 @pytest.mark.parametrize("name", ["cosine", "steps", "constant"])
@@ -101,6 +100,6 @@ def test_every_choice_is_a_flag():
 )  # fmt: skip
 def test_choices_of_classes_are_for_images_of_one_class(tuning):
     name, value = next(iter(tuning.items()))
-    training._check_task(FineTuning(**tuning), "multiclass")
+    check_task(FineTuning(**tuning), "multiclass")
     with pytest.raises(InputError, match=f"fine_tuning.{name} is for images that have one class each, got {value!r}"):
-        training._check_task(FineTuning(**tuning), "multilabel")
+        check_task(FineTuning(**tuning), "multilabel")

@@ -7,8 +7,9 @@ from typing import Literal
 
 from pellucid.core.checks import in_unit, one_of, positive, whole
 from pellucid.core.errors import InputError
+from pellucid.core.types import Task
 
-__all__ = ["FineTuning", "weights_of_classes"]
+__all__ = ["FineTuning", "check_task", "weights_of_classes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,3 +147,19 @@ def weights_of_classes(
     if total == 0:
         raise InputError(f"class_weights are 0 for every class of the training images, got {tuple(class_weights)}")
     return tuple(len(labels) * weight / total for weight in class_weights)
+
+
+def check_task(tuning: FineTuning, task: Task) -> None:
+    """Refuse what asks for one class an image, where each has any number of labels."""
+    one_class = {
+        "class_weights": tuning.class_weights is not None,
+        "sampling": tuning.sampling is not None,
+        "label_smoothing": tuning.label_smoothing > 0,
+        "score": tuning.score == "balanced_accuracy",
+    }
+    wrong = next((name for name, asked in one_class.items() if asked), None)
+    if task == "multilabel" and wrong is not None:
+        raise InputError(
+            f"fine_tuning.{wrong} is for images that have one class each, got {getattr(tuning, wrong)!r} for images "
+            "with any number of labels"
+        )

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -17,12 +16,12 @@ from pellucid.core.cores import check_threads
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating, wake
 from pellucid.core.randomness import fork
-from pellucid.core.types import Task
 from pellucid.data import Dataset, Loader, load
 from pellucid.edits.smoothing import smoothing_words
 from pellucid.methods.objective import Objective
 from pellucid.methods.terms import cross_entropy, right_shares
 from pellucid.runs.checkpoint import Checkpoint, write_beginning, write_rows, write_weights
+from pellucid.runs.continuation import is_done
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import (
     Interrupted,
@@ -36,12 +35,12 @@ from pellucid.runs.engine import (
     stop_signals,
 )
 from pellucid.runs.fabric import Fabric
-from pellucid.runs.fine_tuning import FineTuning, weights_of_classes
+from pellucid.runs.fine_tuning import FineTuning, check_task, weights_of_classes
 from pellucid.runs.layers import freeze, only_head, parameter_groups, what_trains
 from pellucid.runs.lock import working_on
 from pellucid.runs.provenance import ended
 from pellucid.runs.selection import moving_average, selection_of
-from pellucid.runs.settings import Experiment, read_experiment
+from pellucid.runs.settings import Experiment
 from pellucid.runs.threads import recorded_threads, settle_threads, threads_kept
 from pellucid.runs.trained import beside_training, build_network, facts_of, load_network
 
@@ -124,11 +123,11 @@ def fit(
     if snapshots < 0:
         raise InputError(f"snapshots must be the epochs between two, or 0 for none, got {snapshots}")
     loggers = make_loggers(log, directory)
-    if _is_done(experiment, directory, resume):
+    if is_done(experiment, directory, resume):
         return directory.path
     fabric = make_fabric(accelerator, devices, num_nodes, strategy, experiment.precision, loggers=loggers)
     with threads_kept(), working_on(directory.path) if fabric.is_global_zero else nullcontext():
-        if _is_done(experiment, directory, resume):  # asked once more, as nobody else changes it from here on
+        if is_done(experiment, directory, resume):  # asked once more, as nobody else changes it from here on
             return directory.path
         if experiment.epochs == 0:
             launch(fabric, partial(_leave_as_given, experiment=experiment, directory=directory))
@@ -140,66 +139,6 @@ def fit(
         if not directory.weights.exists():  # a spawned process was stopped, which its parent is not told
             raise Interrupted("SIGTERM")
     return directory.path
-
-
-def _is_done(experiment: Experiment, directory: RunDirectory, resume: bool) -> bool:
-    """Whether nothing is left to do; a directory that holds something else is refused."""
-    _check_directory(experiment, directory, resume)
-    return directory.is_finished
-
-
-def _check_directory(experiment: Experiment, directory: RunDirectory, resume: bool) -> None:
-    run = directory.path
-    if run.exists() and not run.is_dir():
-        raise InputError(f"the run directory {run} is a file; give a folder")
-    if not directory.is_begun:
-        # Another process may have written its first checkpoint since; it is found under the lock.
-        foreign = [
-            name for name in directory.foreign if name not in (directory.checkpoint.name, directory.weights.name)
-        ]
-        if foreign:
-            raise InputError(f"{run} holds {foreign[0]!r} and no run; give a new or empty folder")
-        return
-    if not resume:
-        raise InputError(f"{run} holds a run already; continue it with --resume or give another folder")
-    there, asked = (
-        to_config(replace(one, dataset=one.dataset.settled())) for one in (read_experiment(run), experiment)
-    )
-    difference = _first_difference(there, asked)
-    if difference is not None:
-        name, theirs, ours = difference
-        raise InputError(
-            f"{run} was begun with another {name}: {theirs} there, {ours} asked for; "
-            "resume with the same settings or give another folder"
-        )
-
-
-def _first_difference(there: Any, asked: Any, name: str = "") -> tuple[str, Any, Any] | None:
-    """Dotted name and both values of the first setting in which two configs differ."""
-    if there == asked:
-        return None
-    if not (isinstance(there, dict) and isinstance(asked, dict) and there.keys() == asked.keys()):
-        return name, there, asked
-    if there.get("class_path") != asked.get("class_path"):
-        return name, there["class_path"], asked["class_path"]
-    inner = (_first_difference(there[key], asked[key], f"{name}.{key}".strip(".")) for key in asked)
-    return next(difference for difference in inner if difference is not None)
-
-
-def _check_task(tuning: FineTuning, task: Task) -> None:
-    """Refuse what asks for one class an image, where each has any number of labels."""
-    one_class = {
-        "class_weights": tuning.class_weights is not None,
-        "sampling": tuning.sampling is not None,
-        "label_smoothing": tuning.label_smoothing > 0,
-        "score": tuning.score == "balanced_accuracy",
-    }
-    wrong = next((name for name, asked in one_class.items() if asked), None)
-    if task == "multilabel" and wrong is not None:
-        raise InputError(
-            f"fine_tuning.{wrong} is for images that have one class each, got {getattr(tuning, wrong)!r} for images "
-            "with any number of labels"
-        )
 
 
 def _leave_as_given(fabric: Fabric, experiment: Experiment, directory: RunDirectory) -> None:
@@ -222,7 +161,7 @@ def _fit(
     train = load(experiment.dataset, "train")
     validation, *tested = beside_training(experiment.dataset)
     tuning = experiment.fine_tuning or FROM_THE_BEGINNING
-    _check_task(tuning, train.task)
+    check_task(tuning, train.task)
     selection = selection_of(tuning, len(validation))
     model = build_network(experiment, train)
     wake(model)
