@@ -16,6 +16,7 @@ from pellucid.core.randomness import SampleDraws, pinned
 from pellucid.core.types import Attribution, Image, Logits, Saliency, Task
 from pellucid.explanation.card import FIGURES
 from pellucid.explanation.evidence import Evidence, evidence_of
+from pellucid.explanation.finding import Finding, MapFinding
 from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness, region_means
 from pellucid.explanation.trust_rules import Counts
 from pellucid.metrics import (
@@ -38,7 +39,7 @@ from pellucid.saliency import Channels, Explain, IntegratedGradients, SmoothGrad
 if TYPE_CHECKING:
     from pellucid.runs.evaluation import Evaluation
 
-__all__ = ["Examination", "Finding", "MapFinding", "examine"]
+__all__ = ["Examination", "examine"]
 
 UNKNOWN = Images((1, 1, 1), "the image of a card", known=())
 """Nobody has said what decides the class of an image that is explained."""
@@ -220,42 +221,6 @@ def _chunked(explain: Explain, chunk: int | None) -> Explain:
     (explain,) = _named([explain], {"smoothgrad": SmoothGrad(), "integrated_gradients": IntegratedGradients()})
     several = isinstance(explain, SmoothGrad | IntegratedGradients) and explain.chunk is None
     return replace(explain, chunk=chunk) if several else explain  # type: ignore[type-var]
-
-
-@dataclass(frozen=True, eq=False)
-class MapFinding:
-    """One map of one image, and what was measured of it.
-
-    Attributes:
-        attribution: (c, h, w), signed.
-        heatmap: (h, w), non-negative.
-        figures: numbers by name; NaN where one is undefined.
-        evidence: what a reader can see of it; None unless asked for.
-    """
-
-    attribution: Tensor
-    heatmap: Tensor
-    figures: dict[str, float]
-    evidence: Evidence | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Finding:
-    """One image: what the network says, its maps, how far they agree.
-
-    Attributes:
-        target: class or label that was explained.
-        probabilities: (classes,) softmax; of a network of several labels an image the sigmoid of each.
-        maps: by name of the method.
-        agreement: rank correlation of the region means of two maps, by their names.
-        notes: why a metric was left out.
-    """
-
-    target: int
-    probabilities: Tensor
-    maps: dict[str, MapFinding]
-    agreement: dict[tuple[str, str], float]
-    notes: tuple[str, ...] = ()
 
 
 class _CardCase(Case):
