@@ -52,7 +52,7 @@ def commands(root: Path, names: Sequence[str] = COMMANDS) -> dict[str, Command]:
     words = {
         "train": training_words(run, photos),
         "evaluate": evaluation_words(run),
-        "evaluate again": [*evaluation_words(run), "--target=true", "--overwrite"],
+        "evaluate again": [*evaluation_words(run), "--target=true"],
         "explain": ["explain", "run", *pictures, "--out=cards", "--saliency=vanilla_gradient", "--accelerator=cpu"],
         "study new": ["study", "new", "run", "two", "--out=study", "--images=2", "--choose=any", "--practice=0"],
         "select": ["select", *PAPER],

@@ -270,9 +270,8 @@ def test_a_network_by_its_name_leaves_a_run_that_can_be_built_again(trained, tmp
     assert said.startswith(f"{out}\n") and "Gini index" in said, "where it lies, and what was measured"
     x = torch.rand(2, 1, 28, 28)
     assert torch.equal(pellucid.load(out)(x), pellucid.load(trained)(x))
-    assert main(["evaluate", str(out), *settings]) == 2, "no rows are replaced unasked"
-    assert f"{out} was measured before, in the same way; there are 6 rows; give --overwrite" in capsys.readouterr().err
-    assert main(["evaluate", str(out), "--overwrite", *settings]) == 0, "it is evaluated again like any run"
+    assert main(["evaluate", str(out), *settings]) == 0, "it is evaluated again like any run"
+    assert f"{out} was measured before, in the same way; its 6 rows stay" in capsys.readouterr().err
     assert main(["evaluate", *words, "--out", str(out), "--resume", *settings]) == 0
     assert main(["evaluate", *words, "--out", str(trained), *settings]) == 2
     assert "holds a training of lenet5 already" in capsys.readouterr().err
@@ -332,4 +331,4 @@ def test_a_network_as_given_is_measured_on_a_folder_without_splits(tmp_path):
     few = ["--metrics=clean_accuracy,gini", "--saliency=vanilla_gradient", "--gallery=2"]
     assert main(["evaluate", *words, *few]) == 0
     assert rows(tmp_path / "before").num_rows == 6
-    assert main(["evaluate", str(tmp_path / "before"), *few, "--overwrite"]) == 0, "it has learnt nothing of the folder"
+    assert main(["evaluate", str(tmp_path / "before"), *few]) == 0, "it has learnt nothing of the folder"

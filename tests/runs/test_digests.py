@@ -158,14 +158,25 @@ def test_every_process_that_worked_on_a_run_is_listed(run) -> None:
     assert read_run(run).environment["pellucid"] and pq.read_schema(run / "rows.parquet").metadata[b"pellucid.weights"]
 
 
-def test_a_second_evaluation_says_what_it_replaces(run, capsys) -> None:
+def test_a_second_evaluation_keeps_what_another_one_measured(run, capsys) -> None:
+    files = ("evaluation.yaml", "maps.safetensors", "rows.parquet")
     evaluate(run, QUICK, progress=False)
-    assert "was measured before, in the same way; there are 4 rows, which stay" in capsys.readouterr().err
-    evaluate(run, Evaluation(**vars(QUICK) | {"images": 3}), progress=False)
-    assert (
-        "was measured before, with images 4 where 3 is asked for; there are 4 rows, which stay"
-        in capsys.readouterr().err
-    )
+    assert "was measured before, in the same way; its 4 rows stay" in capsys.readouterr().err
+    assert not (run / "earlier").exists(), "the same rows again lose nothing"
+    first = {name: (run / name).read_bytes() for name in files}
+    three, two = (Evaluation(**vars(QUICK) | {"images": images}) for images in (3, 2))
+    evaluate(run, three, progress=False)
+    said = capsys.readouterr().err
+    (kept,) = (run / "earlier").iterdir()
+    assert f"was measured before, with images 4 where 3 is asked for; its 4 rows are kept in {kept}" in said
+    assert {file.name: file.read_bytes() for file in kept.iterdir()} == first
+    evaluate(run, QUICK, progress=False)
+    evaluate(run, three, progress=False)
+    assert len(list((run / "earlier").iterdir())) == 2, "what was kept is not copied again"
+    evaluate(run, two, overwrite=True, progress=False)
+    assert len(list((run / "earlier").iterdir())) == 2
+    evaluate(run, three, overwrite=True, progress=False)
+    capsys.readouterr()
     (run / ".rows-0123").mkdir()  # a process that was killed when its rows were whole may leave it
     evaluate(run, Evaluation(**vars(QUICK) | {"images": 3}), resume=True, progress=False)
     assert [file.name for file in run.glob(".*")] == [".lock"]

@@ -44,7 +44,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         "--classes", metavar="FILE", help="with --network: a file with the names of its classes, in their order"
     )
     parser.add_argument("--out", type=Path, help="with --network: the run folder to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace the rows of an earlier evaluation")
+    parser.add_argument("--overwrite", action="store_true", help="keep nothing of an earlier evaluation")
     add_engine(parser)
     own, of_network = _parted(arguments)
     evaluation, parsed = parser.parse(own)
@@ -56,13 +56,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     runs = _runs(parsed, of_network)
     if parsed.minutes is not None:
         evaluation = replace(evaluation, budget=60 * parsed.minutes / len(runs))
-    for run in runs if not parsed.overwrite else ():
-        directory = RunDirectory(run)
-        there = measured.replaced(directory, evaluation, resume=parsed.resume)
-        if there and not (parsed.resume and directory.all_parts):  # an evaluation that was interrupted goes on
-            raise InputError(f"{there}; give --overwrite to replace them")
     for number, run in enumerate(runs):
-        measured.evaluate(run, evaluation, resume=parsed.resume, **engine(parsed))
+        measured.evaluate(run, evaluation, resume=parsed.resume, overwrite=parsed.overwrite, **engine(parsed))
         if is_first_process():
             print(run)
         if evaluation.budget is not None and number == 0:  # what fits is the same for all, so that they compare

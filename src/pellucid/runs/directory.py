@@ -66,6 +66,7 @@ class RunDirectory:
         maps: images and heatmaps of the gallery, safetensors.
         rows: one row per measured image, Parquet; it is there once evaluation is finished.
         digests: SHA-256 of weights, checkpoint, rows and maps, JSON; see `digests`.
+        earlier: folder of what earlier evaluations have measured; see `earlier`.
         lock: held by the process that works on the run.
 
     >>> RunDirectory("runs/scaat").weights.as_posix()
@@ -86,6 +87,7 @@ class RunDirectory:
         self.maps = self.path / "maps.safetensors"
         self.rows = self.path / "rows.parquet"
         self.digests = self.path / "digests.json"
+        self.earlier = self.path / "earlier"
         self.lock = self.path / ".lock"
 
     def sample_numbers(self, name: str) -> Path:
@@ -150,6 +152,7 @@ class RunDirectory:
     def remove_left(self) -> None:
         """Remove what a killed process has left of the files that it was writing; only who holds the run may do so."""
         remove_left(self.path)
+        remove_left(self.earlier)
         for folder in self.all_parts:
             remove_left(folder)
         for file in self.path.glob(".*"):  # as earlier versions named them

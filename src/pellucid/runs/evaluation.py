@@ -25,6 +25,7 @@ from pellucid.metrics.metric import Images
 from pellucid.runs.any_network import lent
 from pellucid.runs.budget import could_be_planned, fitted
 from pellucid.runs.directory import RunDirectory, read_run
+from pellucid.runs.earlier import keep_earlier
 from pellucid.runs.engine import launch, make_fabric
 from pellucid.runs.environment import tell_changed_machine
 from pellucid.runs.fabric import Fabric
@@ -39,7 +40,7 @@ from pellucid.runs.settings import SETTINGS, Evaluation, read_experiment
 from pellucid.runs.threads import settle_threads, threads_kept
 from pellucid.runs.trained import OtherImages, load_network, open_images, open_run
 
-__all__ = ["Evaluation", "evaluate", "known_of", "measurement_of", "replaced"]
+__all__ = ["Evaluation", "evaluate", "known_of", "measurement_of"]
 
 
 def evaluate(
@@ -52,6 +53,7 @@ def evaluate(
     mean: Sequence[float] | float | None = None,
     std: Sequence[float] | float | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     accelerator: str = "auto",
     devices: int | str = 1,
     num_nodes: int = 1,
@@ -64,7 +66,8 @@ def evaluate(
     Writes ``rows.parquet`` (a row per image; every column's meaning in its metadata), ``maps.safetensors`` (images and
     heatmaps of the gallery) and ``evaluation.yaml`` into the directory. Each image's draws depend on the seed and the
     image alone, so batch size and number of processes change nothing but the rounding of sums. What will take long is
-    told beforehand on standard error, and afterwards what makes robust accuracy only look high.
+    told beforehand on standard error, and afterwards what makes robust accuracy only look high. What another evaluation
+    has measured there is kept in the directory's folder ``earlier``, and a note says so.
 
     A network that is an object is measured in eval mode and keeps its modes, its weights and its place. Its directory
     is read by every command like that of a training, but for what needs the network itself.
@@ -80,6 +83,7 @@ def evaluate(
             its weights say, or nothing.
         std: of a module, what it wants the rest divided by, likewise.
         resume: keep the rows that an interrupted evaluation with the same settings has left; a finished one is left.
+        overwrite: replace what another evaluation has measured there, and keep nothing of it.
         accelerator: as in `pellucid.runs.training.fit`, as are the arguments that follow.
         devices: processes on this machine.
         num_nodes: machines.
@@ -123,9 +127,7 @@ def evaluate(
                 remove_parts(RunDirectory(run))  # of a process that was killed when its rows were whole
             return run
         if fabric.is_global_zero:
-            there = replaced(RunDirectory(run), evaluation, resume=resume)
-            if there:
-                tell(f"note: {there}, which stay until the new ones are whole")
+            _tell_replaced(RunDirectory(run), evaluation, resume=resume, overwrite=overwrite)
         work = partial(
             _evaluate,
             run=run,
@@ -142,27 +144,27 @@ def evaluate(
     return run
 
 
-def replaced(run: RunDirectory, evaluation: Evaluation, *, resume: bool = False) -> str:
-    """What an evaluation would replace, and by what other settings, as half a sentence; empty where it is nothing.
-
-    Args:
-        run: the run directory.
-        evaluation: what is asked for.
-        resume: whether rows of the same settings are kept.
-    """
+def _tell_replaced(run: RunDirectory, evaluation: Evaluation, *, resume: bool, overwrite: bool) -> None:
+    """Say what takes the place of earlier rows, and keep those of other settings unless they are to be overwritten."""
     if not run.is_evaluated:
-        return ""
+        return
     try:
         count = pq.read_metadata(run.rows).num_rows
         made = read_config(run.evaluation, Evaluation)
         there, asked = to_config(made), to_config(evaluation)
     except (pa.ArrowInvalid, OSError, InputError):  # damaged, or of metrics that are not here
-        return f"{run.rows} is there and cannot be read"
+        tell(f"note: {run.rows} is there and cannot be read; it stays until new rows are whole")
+        return
     other = next((name for name in asked if asked[name] != there.get(name)), None)
     if resume and (other is None or (evaluation.budget is not None and could_be_planned(evaluation, made))):
-        return ""
-    how = "in the same way" if other is None else f"with {other} {there.get(other)} where {asked[other]} is asked for"
-    return f"{run.path} was measured before, {how}; there are {count} rows"
+        return
+    before = f"note: {run.path} was measured before"
+    if other is None:
+        tell(f"{before}, in the same way; its {count} rows stay until the new ones are whole")
+    else:
+        how = f"with {other} {there.get(other)} where {asked[other]} is asked for"
+        kept = "stay until the new ones are whole" if overwrite else f"are kept in {keep_earlier(run)}"
+        tell(f"{before}, {how}; its {count} rows {kept}")
 
 
 def _is_finished(run: RunDirectory, evaluation: Evaluation, subject: Given | None = None) -> bool:
