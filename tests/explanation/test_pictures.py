@@ -335,7 +335,7 @@ def bad_files():
     }
 
 
-@pytest.mark.parametrize(("name", "content"), bad_files().items())
+@pytest.mark.parametrize(("name", "content"), bad_files().items(), ids=bad_files())
 def test_what_is_no_picture_gets_one_sentence(tmp_path, name, content) -> None:
     file = tmp_path / name
     file.write_bytes(content)
