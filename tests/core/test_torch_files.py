@@ -2,6 +2,7 @@
 
 import pickle
 import traceback
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ def pickled(content: Any, path: Path) -> None:
 
 
 def scripted(content: Any, path: Path) -> None:
-    torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)).save(str(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is on its way out
+        torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)).save(str(path))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*looks like a TorchScript archive")

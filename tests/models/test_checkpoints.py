@@ -319,7 +319,7 @@ class Foreign:
 
 def scripted(state: State, path: Path) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")  # TorchScript is on its way out
         torch.jit.script(nn.Linear(2, 2)).save(path)
 
 
