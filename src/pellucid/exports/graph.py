@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
+from packaging.version import Version
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 from torch.export import Dim, ExportedProgram
@@ -22,7 +23,10 @@ from pellucid.core.types import Heatmap, Image, Logits
 from pellucid.exports.gradients import decompositions
 from pellucid.saliency import Explain, VanillaGradient, as_saliency, heatmap, saliency_name
 
-__all__ = ["logits_and_map", "quiet", "traced"]
+__all__ = ["logits_and_map", "older_torch", "quiet", "traced"]
+
+TRIED = "2.13"
+"""The oldest PyTorch with which every graph of the tests was written."""
 
 
 def logits_and_map(model: nn.Module, x: Image, saliency: Explain) -> tuple[Logits, Heatmap]:
@@ -80,8 +84,15 @@ def traced(model: nn.Module, example: Image, *, saliency: Explain | None = None)
     except Exception as error:  # whatever the code of a user's network meets in the tracer
         raise InputError(
             f"{what} cannot be written as a graph, so neither onnx nor torch_export can hold it; torch.export says "
-            f"{raised(error)[:300]}"
+            f"{raised(error)[:300]}{older_torch()}"
         ) from error
+
+
+def older_torch() -> str:
+    """What to say after a failure where PyTorch is older than any with which graphs were written; otherwise nothing."""
+    if Version(torch.__version__) >= Version(TRIED):
+        return ""
+    return f"; PyTorch {TRIED} or newer writes graphs that older ones cannot, and this is {torch.__version__}"
 
 
 @contextmanager

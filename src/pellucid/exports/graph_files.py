@@ -17,7 +17,7 @@ from pellucid.core.errors import InputError, raised
 from pellucid.core.files import whole_file
 from pellucid.exports.exported_network import ExportedNetwork
 from pellucid.exports.gradients import median
-from pellucid.exports.graph import logits_and_map, quiet, traced
+from pellucid.exports.graph import logits_and_map, older_torch, quiet, traced
 from pellucid.exports.parity import Arrays, Parity, compared
 from pellucid.saliency import Explain, saliency_name
 
@@ -142,7 +142,7 @@ def write_onnx(graph: Graph, exported: ExportedNetwork, file: Path, *, opset: in
         reason = raised(_first_cause(error))
         raise InputError(
             f"ONNX cannot hold the network of {exported.run}: {reason[:300]}; torch_export holds every network that "
-            "can be traced"
+            f"can be traced{older_torch()}"
         ) from error
     said = exported.preprocessing
     written.model.metadata_props.update(
