@@ -86,6 +86,22 @@ def test_where_no_network_survives_an_attack_none_holds_out(make_run) -> None:
     assert "no more than guessing would" in _advice(few)[0][1].why
 
 
+@pytest.mark.parametrize(("held", "offered"), [(28, False), (44, False), (52, True), (90, True)])
+def test_a_cheaper_network_is_offered_for_a_quarter_of_the_gain_alone(make_run, held: int, offered: bool) -> None:
+    runs = read_runs([make_run(name, images=200, saliency=("vanilla_gradient",)) for name in ("a", "b", "c")])
+    label = runs[0].rows["label"].to_numpy()
+    places = np.arange(200)
+    answers = [np.where(places < right, label, (label + 1) % 10) for right in (190, 190, 150)]
+    withstood = [places < count for count in (20, held, 140)]  # the third gains 120 of 200 and costs accuracy
+    made = [
+        _with(run, prediction=prediction, robust_correct=correct)
+        for run, prediction, correct in zip(runs, answers, withstood, strict=True)
+    ]
+    attack = _advice(made)[0][1]
+    assert attack.runs == ["c"] and "c loses 20" in attack.cost
+    assert attack.cheaper.startswith("If that is too much, take b (") is offered
+
+
 def test_where_the_truth_is_known_it_chooses(make_run) -> None:
     runs = read_runs([make_run(name, saliency=("vanilla_gradient",)) for name in ("a", "b")])
     info = {"columns": runs[0].info["columns"] | {"mass": {}}}

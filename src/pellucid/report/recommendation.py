@@ -20,6 +20,9 @@ FEWEST = 10
 MOST_TOLD = 3
 """Networks of a tie that are told by name."""
 
+WORTH_TELLING = 0.25
+"""Share of the leader's gain over the baseline that a cheaper network must keep in order to be offered beside it."""
+
 DECIDING = ("mass", "gini")
 """What chooses a network for its maps, the first that was measured of all: where the truth is known, the map's share
 on it; otherwise the measure that went most closely with that share where it was known (results/truth-measures.md)."""
@@ -286,7 +289,7 @@ def _rounded(count: int) -> str:
 def _cheaper(
     contest: Contest, runs: Sequence[Run], summaries: Summaries, contrasted: Contrasts, baseline: Run, accuracy: Contest
 ) -> str:
-    """The best of the networks that beat the baseline without a loss of accuracy that shows."""
+    """The best of the networks that keep a good part of the gain without a loss of accuracy that shows."""
     measure = contest.measure
     paid = contrasted.get((accuracy.measure.name, contest.best[0], baseline.name))
     if paid is None or paid.difference.high >= 0:
@@ -304,6 +307,10 @@ def _cheaper(
     if not free:
         return ""
     best = max(free, key=lambda name: measure.sign * summaries[name][measure.name].mean)
+    means = {name: summaries[name][measure.name].mean for name in (best, contest.best[0], baseline.name)}
+    whole = means[contest.best[0]] - means[baseline.name]
+    if (means[best] - means[baseline.name]) / whole < WORTH_TELLING:
+        return ""
     value = f"{measure.title} {_short(summaries[best][measure.name], measure)}"
     return f"If that is too much, take {best} ({value}), which shows no loss of accuracy."
 
