@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 
 import pellucid.data.dataset
 from pellucid.core.errors import InputError
-from pellucid.data import Data, Loader, headers, load
+from pellucid.data import Data, Loader, load
 
 
 def write(path, *, splits=("train", "test"), classes=("cat", "dog"), n=4, size=(12, 12), mode="RGB", suffix="png"):
@@ -474,43 +474,3 @@ def test_splits_of_different_sizes_need_a_size(tmp_path):
     with pytest.raises(InputError, match="the test images of .* are 10 x 30 pixels, but its training images 12 x 12"):
         load(data(tmp_path), "test")
     assert load(data(tmp_path, size=8), "test").shape == (3, 8, 8)
-
-
-def smooth(path, side=64, **how):
-    """A folder of JPEG files without detail, of which little is lost at half their resolution."""
-    for name in ("ant", "bee"):
-        (path / "train" / name).mkdir(parents=True)
-        for i in range(3):
-            soft = Image.fromarray(np.random.default_rng(i).integers(0, 256, (4, 6, 3), dtype=np.uint8))
-            picture = soft.resize((side + 16, side), Image.Resampling.BICUBIC)
-            picture.save(path / "train" / name / f"{i}.jpg", quality=95, **how)
-    return path
-
-
-def test_fast_decoding_gives_nearly_the_same_pixels_from_fewer(tmp_path):
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    smooth(tmp_path, exif=turned)
-    exact, fast = (load(data(tmp_path, size=16, decoding=how), "train").images.int() for how in ("exact", "fast"))
-    assert 0 < (exact - fast).abs().float().mean() < 2, "of 255"
-    whole, reduced = (load(data(tmp_path, size=size, decoding="fast"), "train") for size in (64, 16))
-    assert torch.equal(whole.images, load(data(tmp_path, size=64), "train").images), "no smaller scale is large enough"
-    assert [split.source.values[0].size for split in (whole, reduced)] == [(80, 64), (20, 16)]
-
-
-def test_the_first_look_refuses_what_decoding_refuses(tmp_path):
-    smooth(tmp_path)
-    whole, cut = (tmp_path / "train" / "ant" / f"{i}.jpg" for i in (0, 1))
-    assert headers.looked_through(str(whole), 3, reduced=True).shape == (3, 8, 10)
-    cut.write_bytes(cut.read_bytes()[:-600])
-    for reduced in (True, False):
-        with pytest.raises(OSError, match="truncated"):
-            headers.looked_through(str(cut), 3, reduced=reduced)
-
-
-@pytest.mark.parametrize("choice", [{"name": "folder", "path": "photos"}, {"name": "truth:shapes", "size": 64}])
-def test_fast_decoding_is_for_files_that_are_resized(choice):
-    with pytest.raises(InputError, match="^decoding fast is for folder with a size, got "):
-        Data(decoding="fast", **choice)
-    with pytest.raises(InputError, match="^decoding must be exact or fast, got 'quick'$"):
-        Data(decoding="quick", **choice)
