@@ -37,11 +37,19 @@ def rows(rounds: int = 5) -> list[Row]:
         for what, target, seconds, note in cases
     ]
     found.append(row_of(bare, what="Python itself, processor time", target=None, unit="s", command=COMMAND))
-    first = [first_step() for _ in range(rounds)]
+    pairs = [(first_step(), bare_step()) for _ in range(rounds)]
+    first = [pellucid for pellucid, _ in pairs]
     found.append(
         row_of(
             first, what="`pellucid train` on Fashion-MNIST, from the command until its first step is done", target=3.0,
             unit="s", command=COMMAND, note="LeNet-5; on the clock.",
+        )
+    )  # fmt: skip
+    found.append(
+        row_of(
+            [bare for _, bare in pairs], what="A step of plain PyTorch, from the command until it is done",
+            target=None, unit="s", command=COMMAND,
+            note="Importing PyTorch, one layer, one step of SGD: no training with PyTorch starts sooner.",
         )
     )  # fmt: skip
     return found
@@ -81,3 +89,18 @@ def first_step() -> float:
         process.kill()
         process.wait()
     return seconds
+
+
+def bare_step() -> float:
+    """Seconds that a program of plain PyTorch takes for one step of one layer, its imports included."""
+    program = """
+import torch
+layer = torch.nn.Linear(784, 10)
+optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+torch.nn.functional.cross_entropy(layer(torch.rand(64, 784)), torch.zeros(64, dtype=torch.long)).backward()
+optimizer.step()
+optimizer.zero_grad()
+"""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True)
+    return time.perf_counter() - start
