@@ -6,6 +6,7 @@ Source: Y. LeCun, C. Cortes, C. Burges, *The MNIST database of handwritten digit
 import math
 import struct
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -57,10 +58,20 @@ def _numbers(name: str, folder: Path, file: str, dimensions: int, verify: bool) 
     path = sources.find_file(name, folder, file)
     if path is None:
         raise InputError(f"{folder} has no file {file} or {file}.gz, which {name} needs")
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    return _read_once(name, path, file, dimensions, verify, (facts.st_ino, facts.st_size, facts.st_mtime_ns)), path
+
+
+@lru_cache(maxsize=4)
+def _read_once(name: str, path: Path, file: str, dimensions: int, verify: bool, _: tuple[int, int, int]) -> Tensor:
+    """A file's numbers; training, predicting and measuring read the same files, which are unpacked once."""
     content = unpacked(path)
     if verify:
         sources.verify(name, file, content, path)
-    return parse(content, path, dimensions=dimensions), path
+    return parse(content, path, dimensions=dimensions)
 
 
 def unpacked(path: Path) -> bytes:

@@ -110,6 +110,7 @@ def _changes(recorded: Mapping[str, Any], device: torch.device) -> list[tuple[st
     ]
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
