@@ -1,8 +1,8 @@
 """Settings of the demo's networks, chosen on validation images; the test images are not touched.
 
-    python benchmarks/demo_settings.py         about ten minutes on two cores; writes results/demo-settings.{json,md}
+    python benchmarks/demo_settings.py         about five minutes on one core; writes results/demo-settings.{json,md}
 
-Every candidate is trained as the demo trains (LeNet-5, Fashion-MNIST, 5 epochs, seed 0) and measured on 1 000 of the
+Every candidate is trained as the demo trains (LeNet-5, Fashion-MNIST, 2 epochs, seed 0) and measured on 1 000 of the
 5 000 validation images. Of each method the candidate with the lowest LeRF is taken among those that lose at most
 4 points of validation accuracy (of all 5 000 images) to regular training. Runs are kept and continued.
 """

@@ -23,7 +23,7 @@ def page(result: dict[str, Any]) -> str:
             "",
             render(result["runs"], "markdown"),
             "",
-            f"One seed (0), LeNet-5, 5 epochs of 55 000 images. Training time: {seconds}.",
+            f"One seed (0), LeNet-5, {result['epochs']} epochs of 55 000 images. Training time: {seconds}.",
             "",
             f"{facts['cpu']}, {facts['threads']} threads, Python {facts['python']}, "
             f"torch {facts['packages']['torch']}, pellucid {facts['pellucid']}, commit {facts['commit']}, "
@@ -40,6 +40,7 @@ def main() -> None:
     runs = read_runs([options.runs / name for name in experiments()])
     result = {
         "environment": runs[-1].environment,
+        "epochs": experiments()["regular"].epochs,
         "training_seconds": {run.name: float(run.training["seconds"].sum()) for run in runs},
         "runs": compare(runs),
     }

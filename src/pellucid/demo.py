@@ -31,7 +31,7 @@ class Demo:
 
     Args:
         out: folder of the run directories and the report; ``runs/demo``, or ``runs/demo-quick``, by default.
-        quick: a tenth of the training images and fewer measured ones: about a minute, for a first look only.
+        quick: a tenth of the training images and fewer measured ones: half a minute, for a first look only.
         seed: of everything.
         jobs: trainings at once, each with its share of the cores. None: one on each free core.
     """
@@ -64,7 +64,7 @@ def experiments(choice: Demo | None = None) -> dict[str, Experiment]:
     base = Experiment(
         dataset=Data(name="fashion-mnist", limit=6000 if choice.quick else None),
         network=Network(name="lenet5", normalize=False),
-        epochs=2 if choice.quick else 5,
+        epochs=2,
         seed=choice.seed,
     )
     runs = {name: replace(base, method=method) for name, method in methods.items()}
@@ -84,7 +84,7 @@ def demo(choice: Demo | None = None, *, say: Callable[[str], None] = print) -> P
     """
     choice = choice or Demo()
     out = choice.out or Path("runs/demo-quick" if choice.quick else "runs/demo")
-    measured = Evaluation(images=100 if choice.quick else 1000, seed=choice.seed)
+    measured = Evaluation(images=100 if choice.quick else 500, seed=choice.seed)
     runs = experiments(choice)
     say(f"{len(runs)} networks, each trained on Fashion-MNIST and measured on {measured.images} test images.")
     stages = [
