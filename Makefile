@@ -13,7 +13,7 @@ data := $(python) -m pellucid data get fashion-mnist 2>$(venv)/data.log || scrip
 browser := browser=$$(scripts/browser $(python)) || [ -z "$$CI" ] || exit 1
 postgresql := postgresql=$$(scripts/postgresql) || [ -z "$$CI" ] || exit 1
 # One thread a process: two processes of two threads slow each other down on two cores.
-pytest := PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile
+pytest := PELLUCID_BROWSER="$$browser" OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(python) -m pytest -n 2 --dist loadfile
 
 # Material's note about its successor is for whoever chooses a generator, not for every build.
 mkdocs := NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build

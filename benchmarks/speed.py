@@ -31,6 +31,7 @@ GROUPS = {
     "neighbour": "A good neighbour: a training beside busy processes",
     "methods": "A lower floor: cheaper forms of a method",
     "measures": "Measures at the passes they must make",
+    "cards": "Trust cards",
     "data": "The data path: pictures into batches",
     "program": "Commands, until they do what they are for",
     "whole": "The demo and the quick tests",

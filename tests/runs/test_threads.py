@@ -74,15 +74,16 @@ def test_a_record_without_a_number_says_none(tmp_path, text):
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="two threads need two cores")
 def test_results_are_the_same_but_for_rounding_and_the_run_says_its_number(tmp_path):
     few = Experiment(
-        dataset=Data(name="truth:shapes", size=48, limit=256, validation=32),
+        dataset=Data(name="truth:shapes", size=48, limit=64, validation=16),
         network=Network(name="resnet18", options={"width": 4}),
+        batch_size=32,
         epochs=1,
     )
     before = torch.get_num_threads()
     weights = []
     for number in (1, 2):
         run = fit(few, tmp_path / str(number), progress=False, threads=number)
-        evaluate(run, Evaluation(images=20, metrics=("gini",), gallery=1), progress=False, threads=number)
+        evaluate(run, Evaluation(images=8, metrics=("gini",), gallery=1), progress=False, threads=number)
         work = json.loads((run / "environment.json").read_text())["work"]
         assert [entry["threads"] for entry in work] == [number, number]
         weights.append(torch.cat([value.flatten().double() for value in _weights(run)]))
