@@ -74,9 +74,8 @@ def test_a_record_without_a_number_says_none(tmp_path, text):
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="two threads need two cores")
 def test_results_are_the_same_but_for_rounding_and_the_run_says_its_number(tmp_path):
     few = Experiment(
-        dataset=Data(name="truth:shapes", size=48, limit=64, validation=16),
+        dataset=Data(name="truth:shapes", size=48, limit=256, validation=16),
         network=Network(name="resnet18", options={"width": 4}),
-        batch_size=32,
         epochs=1,
     )
     before = torch.get_num_threads()
