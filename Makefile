@@ -78,7 +78,7 @@ format: ## format the code, put the imports in order
 	$(python) -m ruff format .
 	$(python) -m ruff check --fix .
 
-results: ## README's numbers and picture, results/raw/claims.md and the index of results/raw, from the tables there
+results: ## README's numbers and picture, the pages of claims and the index of results/raw, from the tables there
 	@scripts/environment check $(venv)
 	@$(python) benchmarks/headline.py
 	@$(python) benchmarks/before_after.py
