@@ -52,12 +52,12 @@ def index(results: Sequence[Mapping[str, Any]]) -> str:
         "",
         "- **confirmed**: the 95 % interval over seeds and images lies within what the claim says.",
         "- **refuted**: the interval lies outside of what the claim says.",
-        "- **cannot be told**: the interval covers both. This is also the verdict where a claim about robustness does not "
-        "hold under every attack of that radius that was made, and where no image tells the two networks apart.",
+        "- **cannot be told**: the interval covers both. This is also the verdict where a claim about robustness does "
+        "not hold under every attack of that radius that was made, and where no image tells the two networks apart.",
         "",
-        "Each claim is judged alone: the intervals are not widened for the number of claims. A sentence that is tested at "
-        "several radii or on several maps counts once for each. The tables are of scale `cpu`, which has smaller networks "
-        "and shorter trainings than the papers.",
+        "Each claim is judged alone: the intervals are not widened for the number of claims. A sentence that is tested "
+        "at several radii or on several maps counts once for each. The tables are of scale `cpu`, which has smaller "
+        "networks and shorter trainings than the papers.",
         "",
         REGENERATE,
         "",
