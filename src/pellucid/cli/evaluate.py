@@ -36,7 +36,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_argument("--minutes", type=float, help="minutes that all runs together may take; see --budget")
     parser.add_argument(
         "--network", metavar="NAME",
-        help="measure another network: timm:NAME, torchvision:NAME or package.module:factory; it takes "
+        help="measure any network: timm:NAME, torchvision:NAME or package.module:factory; takes "
         "the options --network.* and --dataset.* of `pellucid train`",
     )  # fmt: skip
     parser.add_argument("--weights", metavar="FILE", help="with --network: the file of its weights")
@@ -44,7 +44,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         "--classes", metavar="FILE", help="with --network: a file with the names of its classes, in their order"
     )
     parser.add_argument("--out", type=Path, help="with --network: the run folder to write")
-    parser.add_argument("--overwrite", action="store_true", help="keep nothing of an earlier evaluation")
+    parser.add_argument("--overwrite", action="store_true", help="delete an earlier evaluation instead of keeping it")
     add_engine(parser)
     own, of_network = _parted(arguments)
     evaluation, parsed = parser.parse(own)
