@@ -104,9 +104,7 @@ def _runs(parsed: Namespace, of_network: Sequence[str]) -> list[Path]:
         given = [word for word in of_network if word.startswith("--")]
         given += [f"--{name}" for name in ("weights", "classes", "out") if getattr(parsed, name) is not None]
         if given:
-            raise InputError(
-                f"{given[0].partition('=')[0]} goes with --network, which is missing; a run brings its own"
-            )
+            raise InputError(f"{given[0].partition('=')[0]} goes with --network, which is missing; a run has its own")
         if not parsed.run:
             raise InputError("give run directories to measure, or a network with --network, --dataset.name and --out")
         return list(parsed.run)

@@ -143,11 +143,11 @@ def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
     if parsed.network is None:
         for name in ("weights", "mean", "std"):
             if getattr(parsed, name):
-                raise InputError(f"--{name} goes with --network, which is missing; a run brings its own")
+                raise InputError(f"--{name} goes with --network, which is missing; a run has its own")
         run, *images = parsed.words
         if not images:
             raise InputError(
-                f"give a run directory and then images, got {run!r} alone; for any other network give --network"
+                f"give a run directory and then images, got only {run!r}; for any other network give --network"
             )
         return of_run(run), images
     classes = int(parsed.classes) if parsed.classes.isdigit() else Path(parsed.classes)
@@ -169,7 +169,7 @@ def _device(accelerator: str) -> "torch.device":
     if accelerator not in ("cpu", "cuda", "mps"):
         raise InputError(f"accelerator must be auto, cpu, cuda or mps, got {accelerator!r}")
     if accelerator != "cpu" and (present is None or present.type != accelerator):
-        raise InputError(f"accelerator {accelerator!r} is not there; this machine has {present or 'a cpu alone'}")
+        raise InputError(f"accelerator {accelerator!r} is not available; this machine has {present or 'only a cpu'}")
     return torch.device(accelerator)
 
 

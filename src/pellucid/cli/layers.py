@@ -59,9 +59,7 @@ def _network(parsed: Any) -> "ExplainedNetwork":
 
     if Path(parsed.network).is_dir():
         if parsed.options != "{}" or parsed.size is not None or parsed.channels is not None:
-            raise InputError(
-                f"the run {parsed.network} brings its own network; --options, --size and --channels do not"
-            )
+            raise InputError(f"the run {parsed.network} has its own network; --options, --size and --channels do not")
         return of_run(parsed.network)
     try:
         options = json.loads(parsed.options)

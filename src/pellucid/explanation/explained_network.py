@@ -122,8 +122,8 @@ def of_run(path: str | Path) -> ExplainedNetwork:
     if run.is_file():
         if run != RunDirectory(run.parent).weights:
             raise InputError(
-                f"{path} is no run directory; name one, or explain any network with --network package.module:factory "
-                "--weights FILE"
+                f"{path} is not a run directory; name one, or explain any network with --network "
+                "package.module:factory --weights FILE"
             )
         run = run.parent
     directory = RunDirectory(run)

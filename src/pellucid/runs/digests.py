@@ -71,7 +71,7 @@ def check_digest(file: Path, digests: Path, remedy: str, *, others: bool = False
         others: whether a safetensors file that another program has put there is accepted.
 
     Raises:
-        InputError: it is not what was written, or is no file.
+        InputError: it is not what was written, or is not a file.
     """
     check_readable(file)
     if not file.exists():

@@ -45,7 +45,7 @@ class Tune:
             folder has no split.
         test: share of the photographs that are kept for measuring, in (0, 1). By default: a fifth, if the folder has no
             split.
-        batch_size: photographs in a step.
+        batch_size: photographs in a step; all of them if there are fewer.
         lr: learning rate of the last layers; the first layers use a tenth of it.
         batchnorm: ``follow`` lets BatchNorm's statistics follow the photographs, ``frozen`` keeps those of the weights.
         measured: largest number of test photographs that are measured.

@@ -132,6 +132,7 @@ def experiments(decided: Decisions) -> dict[str, Experiment]:
     """
     plan = decided.plan
     regular = _regular(plan, decided.size, decided.epochs, decided.images)
+    regular = replace(regular, batch_size=min(plan.batch_size, decided.images))  # few photographs make one small batch
     untouched = FineTuning(head_epochs=decided.epochs, batchnorm="frozen", keep="best")
     before = replace(regular, epochs=0 if decided.fits else decided.epochs, fine_tuning=untouched)
     after = _preset(decided).applied_to(regular, side=decided.side, stage=decided.stage)
