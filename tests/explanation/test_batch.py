@@ -299,7 +299,7 @@ def test_mistakes_are_one_sentence(words, pictures, capsys, more, sentence) -> N
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("explain cat.png", "give a run directory and then images, got 'cat.png' alone"),
+        ("explain cat.png", "give a run directory and then images, got only 'cat.png'"),
         ("explain nowhere cat.png", "nowhere is not a run directory"),
         ("explain run cat.png --weights w.pt", "--weights goes with --network, which is missing"),
     ],

@@ -76,7 +76,8 @@ def check_task(method: Method, task: Task) -> None:
     if task not in method.tasks:
         raise InputError(
             f"{type(method).__name__} knows only one class for each image, got the task {task}; methods for several "
-            "labels are Regular, AdversarialTraining, SaliencyGuided, SCAAT, TRADES, GradientPenalty and what is built on them"
+            "labels are Regular, AdversarialTraining, SaliencyGuided, SCAAT, TRADES, GradientPenalty and what is built "
+            "on them"
         )
     parts: list[Any] = [getattr(method, field.name) for field in fields(method)] if is_dataclass(method) else []
     for part in parts:
