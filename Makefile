@@ -84,6 +84,8 @@ results: ## README's numbers and picture, the pages of claims and the index of r
 	@$(python) benchmarks/before_after.py
 	@$(python) benchmarks/claims.py
 	@$(python) benchmarks/raw_index.py
+	@$(python) benchmarks/comparison.py
+	@if [ -d runs/demo ]; then OMP_NUM_THREADS=1 $(python) benchmarks/concept_figures.py; fi
 
 idioms: ## docs/idioms.md: what people do in other libraries, each example run (ARGS="--also PYTHON")
 	@scripts/environment test $(venv)
