@@ -40,6 +40,7 @@ def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tun
     assert before.rows["index"].to_pylist() == control.rows["index"].to_pylist() == after.rows["index"].to_pylist()
     assert (control.method, after.method) == ("Regular", "StructuredAdversarialTraining")
     assert "minutes" not in said[0] and said[0].startswith("about ")
+    assert said[1] == "4 test photographs are too few for a verdict, which needs 20; add photographs"
     told = json.loads((plan.out / "tune.json").read_text())
     assert list(told["rows"]) == ["before", "control", "after"]
     assert all(sum(row["cards"].values()) == 2 for row in told["rows"].values())
