@@ -78,12 +78,14 @@ format: ## format the code, put the imports in order
 	$(python) -m ruff format .
 	$(python) -m ruff check --fix .
 
-results: ## README's numbers and picture, results/raw/claims.md and the index of results/raw, from the tables there
+results: ## README's numbers and picture, the pages of claims and the index of results/raw, from the tables there
 	@scripts/environment check $(venv)
 	@$(python) benchmarks/headline.py
 	@$(python) benchmarks/before_after.py
 	@$(python) benchmarks/claims.py
 	@$(python) benchmarks/raw_index.py
+	@$(python) benchmarks/comparison.py
+	@if [ -d runs/demo ]; then OMP_NUM_THREADS=1 $(python) benchmarks/concept_figures.py; fi
 
 idioms: ## docs/idioms.md: what people do in other libraries, each example run (ARGS="--also PYTHON")
 	@scripts/environment test $(venv)

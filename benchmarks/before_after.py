@@ -1,4 +1,4 @@
-"""The README's picture: eight photographs with the map after usual fine-tuning and after pellucid's.
+"""The README's picture: eight photographs with the map after regular fine-tuning and after pellucid's.
 
 python benchmarks/before_after.py      writes docs/pictures/before-after.png from results/tune-photographs.png
 """
@@ -12,7 +12,7 @@ from PIL import Image
 
 SOURCE = Path("results/tune-photographs.png")
 OUT = Path("docs/pictures/before-after.png")
-ROWS = {"photograph": 0, "usual\nfine-tuning": 2, "fine-tuned\nby pellucid": 3}
+ROWS = {"photograph": 0, "regular\nfine-tuning": 2, "fine-tuned\nby pellucid": 3}
 """Which column of the source each row shows; the column between, a new last layer alone, is left to the source."""
 WHITE = 250
 COLOURS = 128

@@ -1,6 +1,6 @@
-"""What held: every claim of every table under results/, in one page.
+"""What held: every claim of every table under results/raw, in a page for each paper and an index of them.
 
-python benchmarks/claims.py      writes results/raw/claims.md
+python benchmarks/claims.py      writes results/raw/claims.md and results/raw/claims-PAPER.md
 """
 
 import json
@@ -12,6 +12,8 @@ from pellucid.papers.table_page import verdicts
 
 RESULTS = Path(__file__).parent.parent / "results" / "raw"
 VERDICTS = ("confirmed", "refuted", "cannot be told")
+WHOSE = {"paper": "the paper's own sentences", "ours": "our bounds and controls"}
+REGENERATE = "Regenerate: `python benchmarks/claims.py`. The page of each table names the command that measured it."
 
 
 def tables(folder: Path) -> list[dict[str, Any]]:
@@ -20,46 +22,98 @@ def tables(folder: Path) -> list[dict[str, Any]]:
     return [result for result in found if "paper" in result and result["claims"] and result["scale"] != "smoke"]
 
 
-def page(results: Sequence[Mapping[str, Any]]) -> str:
-    """results/raw/claims.md."""
+def index(results: Sequence[Mapping[str, Any]]) -> str:
+    """results/raw/claims.md: how many claims of each paper held, and how to read a verdict."""
     every = [claim for result in results if result["seeds"] > 1 for claim in result["claims"]]
     single = sum(len(result["claims"]) for result in results if result["seeds"] == 1)
     lines = [
         "# What held",
         "",
-        f"{len(every) + single} claims of {len(results)} tables; {single} are of one seed, which confirms and refutes "
-        f"nothing, and are not counted here. Of the papers' own sentences {_counts(every, 'paper')}; of "
-        f"bounds and controls of ours {_counts(every, 'ours')}. A claim is confirmed where the 95 % interval over "
-        "seeds and images lies within what it says, refuted where it lies outside, else it cannot be told; nor where "
-        "it does not hold under all attacks of that radius that were made, or where no image tells two networks apart. "
-        "Each stands alone: the intervals are not widened for their number, and one sentence at several radii or on "
-        "several maps counts as often. Scale `cpu` is not the "
-        "papers' scale: small networks, short trainings.",
+        f"{len(results)} tables make {len(every) + single} claims. {single} of them rest on one seed. One seed neither "
+        "confirms nor refutes anything, so the counts below leave these out.",
+        "",
+        "| paper | tables | whose claims | " + " | ".join(VERDICTS) + " |",
+        "| --- | ---: | --- |" + " ---: |" * len(VERDICTS),
     ]
-    for result in results:
-        lines += [
-            "",
-            f"## [{result['paper']}, {result['table']}]({result['name']}.md): {result['dataset']}, {result['network']}",
-            "",
-            f"{result['seeds']} seed{'s' * (result['seeds'] > 1)}, {result['images']} {result['split']} images.",
-            "",
-            *verdicts(result["claims"], result["seeds"]),
-        ]
+    for paper, tables_of_paper in _by_paper(results).items():
+        for whose, name in WHOSE.items():
+            counts = _counts([result for result in tables_of_paper if result["seeds"] > 1], whose)
+            if any(counts):
+                link = f"[{paper}]({page_name(paper)}) | {len(tables_of_paper)}"
+                lines.append(f"| {link} | {name} | {' | '.join(map(str, counts))} |")
+    whole = [_counts([result for result in results if result["seeds"] > 1], whose) for whose in WHOSE]
+    lines += [
+        f"| **all** | {len(results)} | {name} | {' | '.join(map(str, counts))} |"
+        for name, counts in zip(WHOSE.values(), whole, strict=True)
+    ]
     lines += [
         "",
-        "Regenerate: `python benchmarks/claims.py`; each table's page names the command that measured it.",
+        "How to read a verdict:",
+        "",
+        "- **confirmed**: the 95 % interval over seeds and images lies within what the claim says.",
+        "- **refuted**: the interval lies outside of what the claim says.",
+        "- **cannot be told**: the interval covers both. This is also the verdict where a claim about robustness does "
+        "not hold under every attack of that radius that was made, and where no image tells the two networks apart.",
+        "",
+        "Each claim is judged alone: the intervals are not widened for the number of claims. A sentence that is tested "
+        "at several radii or on several maps counts once for each. The tables are of scale `cpu`, which has smaller "
+        "networks and shorter trainings than the papers.",
+        "",
+        REGENERATE,
         "",
     ]
     return "\n".join(lines)
 
 
-def _counts(claims: Sequence[Mapping[str, Any]], whose: str) -> str:
-    verdicts = [claim["verdict"] for claim in claims if claim["whose"] == whose]
-    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS)
+def page(paper: str, results: Sequence[Mapping[str, Any]]) -> str:
+    """results/raw/claims-PAPER.md: every claim of that paper's tables with its verdict."""
+    lines = [
+        f"# Claims of {paper}",
+        "",
+        "[What held](claims.md) counts the verdicts of all papers and says how to read them. Each heading links to the "
+        "table that was measured.",
+    ]
+    for result in results:
+        lines += [
+            "",
+            f"## [{result['table']}]({result['name']}.md): {result['dataset']}, {result['network']}",
+            "",
+            f"{result['seeds']} seed{'s' * (result['seeds'] > 1)}, {result['images']} {result['split']} images.",
+            "",
+            *verdicts(result["claims"], result["seeds"]),
+        ]
+    lines += ["", REGENERATE, ""]
+    return "\n".join(lines)
+
+
+def pages(results: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The text of every page of claims, by file name."""
+    made = {page_name(paper): page(paper, of_paper) for paper, of_paper in _by_paper(results).items()}
+    return {"claims.md": index(results)} | made
+
+
+def page_name(paper: str) -> str:
+    """The file of a paper's claims.
+
+    >>> page_name("xu2023")
+    'claims-xu2023.md'
+    """
+    return f"claims-{paper}.md"
+
+
+def _by_paper(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    papers = dict.fromkeys(result["paper"] for result in results)
+    return {paper: [result for result in results if result["paper"] == paper] for paper in papers}
+
+
+def _counts(results: Sequence[Mapping[str, Any]], whose: str) -> list[int]:
+    found = [claim["verdict"] for result in results for claim in result["claims"] if claim["whose"] == whose]
+    return [found.count(verdict) for verdict in VERDICTS]
 
 
 def main() -> None:
-    (RESULTS / "claims.md").write_text(page(tables(RESULTS)), encoding="utf-8")
+    for name, text in pages(tables(RESULTS)).items():
+        (RESULTS / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

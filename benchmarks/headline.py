@@ -31,12 +31,12 @@ def truth(board: Mapping[str, Any]) -> str:
     lost = ours["against"][CONTROL]["clean_accuracy"]
     network, page = board["network"].replace("lenet", "LeNet-"), BOARD.with_suffix(".md").as_posix()
     return _filled(
-        "**One number**, from a smaller network on pictures in which it is known what decides the class: "
-        f"**{_percent(mass)} of the map lies on it** after training with pellucid's preset, a ready-made way of "
-        f"training, and {_percent(usually)} after usual training. A map that knows nothing would have {chance:.0f} %. "
-        f"The price: a training step takes {ours['cost']['median']:.1f} times as long, and accuracy changes by "
-        f"{_points(lost)} points. ({network}, {board['training_images']:,} grey pictures, "
-        f"{_seeds(len(board['seeds']))}; brackets are 95 % intervals. [All methods and controls]({page}).)"
+        "**One number**, from a smaller network on pictures where we know what decides the class: after training with "
+        f"pellucid's preset (a ready-made recipe), **{_percent(mass)} of the map lies on it**; after regular training, "
+        f"{_percent(usually)}. A random map would reach {chance:.0f} %. The cost: a training step takes "
+        f"{ours['cost']['median']:.1f} times as long, and accuracy changes by {_points(lost)} points. ({network}, "
+        f"{board['training_images']:,} grey pictures, {_seeds(len(board['seeds']))}. Brackets are 95 % intervals. "
+        f"[All methods and controls]({page}).)"
     )
 
 
@@ -47,13 +47,13 @@ def photographs(result: Mapping[str, Any]) -> str:
     withstands, usually = _percent(ours["robust_accuracy"]), _percent(usual["robust_accuracy"])
     accuracy, mass = ours["accuracy"], ours["mass"]
     return _filled(
-        "*The first photograph of each class that every network names correctly. A pretrained network "
-        "(EfficientNet-lite0) was fine-tuned on Imagenette.* After pellucid's training it withstands small changes "
-        f"that are made to mislead it on {withstands} of photographs, and on {usually} after usual training; "
-        f"accuracy changes by {_points(accuracy['difference'])} points ({_seeds(accuracy['seeds'])}). "
-        "The shares of these maps that lie on the object "
-        f"**cannot be told apart**: they differ by {_points(mass['difference'])} points "
-        f"({_seeds(mass['seeds'])}). [All numbers]({PHOTOGRAPHS.with_suffix('.md').as_posix()})."
+        "*Each column is the first photograph of its class that every network classifies correctly. The network is a "
+        "pretrained EfficientNet-lite0, fine-tuned on Imagenette.* When every pixel is changed slightly to mislead the "
+        f"network, it still answers correctly on {withstands} of photographs after pellucid's fine-tuning, and on "
+        f"{usually} after regular fine-tuning. Accuracy changes by {_points(accuracy['difference'])} points "
+        f"({_seeds(accuracy['seeds'])}). **The share of the map that lies on the object cannot be told apart**: it "
+        f"changes by {_points(mass['difference'])} points ({_seeds(mass['seeds'])}). "
+        f"[All numbers]({PHOTOGRAPHS.with_suffix('.md').as_posix()})."
     )
 
 

@@ -1,4 +1,4 @@
-"""docs/idioms.md: what people do in other libraries, done with pellucid, each example run.
+"""docs/idioms.md: how to use pellucid together with other libraries, each example run.
 
 python benchmarks/idioms.py [--also PYTHON] [--only LIBRARY]      writes results/idioms.json and docs/idioms.md
 """
@@ -54,13 +54,16 @@ def run(idiom: Idiom, pythons: Sequence[str]) -> dict[str, Any]:
 def page(result: Mapping[str, Any]) -> str:
     """docs/idioms.md."""
     rows = result["rows"]
+    works = sum(row["state"] == "works" for row in rows)
     lines = [
         "# Idioms of other libraries",
         "",
-        "What people do in other libraries, done with pellucid. Each example ends with something that must hold, and",
-        "was run; *not run* means that the package was missing where this page was made.",
+        f"This page shows how to use pellucid together with other libraries. {works} of the {len(rows)} examples were",
+        "run and work; each ends with a check that must hold. *Not run* means that the package was not installed where",
+        f"this page was written; the other {len(rows) - works} examples are only known to be valid Python. With",
+        '`make idioms ARGS="--also PYTHON"`, another Python that has these packages runs them.',
         "",
-        "| library | what | works | version |",
+        "| library | example | state | version |",
         "| --- | --- | --- | --- |",
     ]
     lines += [f"| {row['library']} | {row['does']} | {row['state']} | {row['version'] or '–'} |" for row in rows]

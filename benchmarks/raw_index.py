@@ -9,6 +9,7 @@ from typing import Any
 
 RAW = Path(__file__).parent.parent / "results" / "raw"
 PREFIXES = {
+    "claims": "What held: every claim with its verdict",
     "bhusal2026": "Adversarial training and feature-map smoothing (Bhusal, Alam, Rastogi 2026)",
     "guesmi2024": "Saliency-guided and adversarial training (Guesmi, Aswani, Shafique 2024)",
     "ismail2021": "Saliency-guided training (Ismail, Corrada Bravo, Feizi 2021)",

@@ -65,7 +65,7 @@ def test_everything_is_left_behind_and_a_second_call_skips_it(tiny, tmp_path, mo
         *["evaluation.yaml", "rows.parquet", "maps.safetensors"],
         *[".lock", "digests.json"],
     }
-    assert "The report lies at" in said[-1]
+    assert "The report is at" in said[-1]
     table = compare(read_runs([tmp_path / "demo" / name for name in NAMES]))
     assert list(table) == NAMES
     page = report.read_text()

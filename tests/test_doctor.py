@@ -43,7 +43,7 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(versions, ca
     assert (one.state, one.found) == ("problem", "missing") and one.remedy.startswith("pip install 'scipy")
     assert main(["doctor"]) == 1
     text = capsys.readouterr().out
-    assert "✗" in text and "pip install 'scipy" in text and text.endswith("1 thing has to be mended.\n")
+    assert "✗" in text and "pip install 'scipy" in text and text.endswith("1 thing needs fixing.\n")
 
 
 def test_a_package_that_is_too_old_is_told(versions) -> None:

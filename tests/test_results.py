@@ -82,10 +82,30 @@ def test_attacks_on_saliency_guided_networks_have_the_numbers_of_their_rows(benc
             assert value == (kept[name] if isinstance(value, str) else pytest.approx(kept[name], rel=1e-9))
 
 
-def test_every_claim_of_every_table_is_on_the_page_of_claims(benchmarks, numbers):
+def test_every_claim_of_every_table_is_on_a_page_of_claims(benchmarks, numbers):
     claims = benchmarks("claims")
-    page = claims.page(claims.tables(RAW))
-    assert numbers((RAW / "claims.md").read_text()) == numbers(page)
+    results = claims.tables(RAW)
+    pages = claims.pages(results)
+    assert {file.name for file in RAW.glob("claims*.md")} == set(pages)
+    for name, page in pages.items():
+        assert numbers((RAW / name).read_text()) == numbers(page)
+    texts = [claim["text"] for result in results for claim in result["claims"]]
+    assert sum(page.count("| **") for name, page in pages.items() if name != "claims.md") == len(texts) > 300
+
+
+def test_the_index_of_claims_counts_every_claim_of_more_than_one_seed(benchmarks):
+    claims = benchmarks("claims")
+    results = claims.tables(RAW)
+    lines = [line for line in claims.index(results).splitlines() if line.startswith("| ")][2:]
+    counted = [sum(map(int, line.strip("| ").split(" | ")[3:])) for line in lines]
+    several = sum(len(result["claims"]) for result in results if result["seeds"] > 1)
+    of_papers, of_all = counted[: -len(claims.WHOSE)], counted[-len(claims.WHOSE) :]
+    assert sum(of_papers) == sum(of_all) == several
+
+
+def test_no_page_of_results_is_longer_than_a_reader_can_follow():
+    long = {file.name: lines for file in RESULTS.rglob("*.md") if (lines := len(file.read_text().splitlines())) > 300}
+    assert not long
 
 
 def test_every_raw_page_is_in_the_index(benchmarks):

@@ -1,4 +1,4 @@
-"""Train image classifiers whose saliency maps can be trusted, and measure it.
+"""Train image classifiers with saliency maps you can trust, and test the maps.
 
 The public names stand in ``__init__.pyi`` and are loaded on first use, so that ``pellucid --help`` and the report
 import no torch.

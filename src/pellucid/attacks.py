@@ -30,12 +30,12 @@ class PGD:
         step_size: length of one step in the same units.
         steps: number of gradient steps; 0 returns the random start.
         norm: the ball's norm, ``linf`` or ``l2``.
-        random_start: begin at a uniform draw from the ball, projected on mask and bounds, rather than at ``x``. A
-            divergence from f(x) has gradient zero at ``x``, so an attack on one must start at random.
+        random_start: start at a random point of the ball, projected on mask and bounds, instead of at ``x``. An attack
+            on a divergence from f(x) must start at random, because the gradient at ``x`` is zero.
         bounds: valid pixel values.
-        resolution: side of the square of pixels that move as one, at least 1. With 2 the search sees the image at half
-            its height and width, so that a step costs about a quarter; the change that it finds is laid on the whole
-            image. It is for networks that take images of any size; the objective is then that of the smaller image.
+        resolution: side of the squares of pixels that change together, at least 1. With 2 the attack sees the image at
+            half its height and width, so that a step costs about a quarter; the change is then enlarged to the whole
+            image. This is for networks that take images of any size, and the objective is that of the smaller image.
 
     >>> attack = PGD(eps=0.1, step_size=0.1, steps=1, random_start=False)
     >>> attack(lambda x: x.sum((1, 2, 3)), torch.full((1, 1, 1, 2), 0.95)).tolist()

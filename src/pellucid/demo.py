@@ -32,7 +32,7 @@ class Demo:
     Args:
         out: folder of the run directories and the report; ``runs/demo``, or ``runs/demo-quick``, by default.
         quick: a tenth of the training images and fewer measured ones: half a minute, for a first look only.
-        seed: of everything.
+        seed: seed of all random numbers.
         jobs: trainings at once, each with its share of the cores. None: one on each free core.
     """
 
@@ -95,7 +95,7 @@ def demo(choice: Demo | None = None, *, say: Callable[[str], None] = print) -> P
     jobs = _jobs(out, runs)
     if at_once > 1:
         cores = max(1, usable_cores() // at_once)
-        say(f"{at_once} networks are trained at once, each on {cores} core" + "s" * (cores > 1) + ".")
+        say(f"{at_once} networks are trained at the same time, each on {cores} core" + "s" * (cores > 1) + ".")
         whole = {name: Job(name, "network", sum(job.weight for job in pair)) for name, pair in jobs.items()}
         with Progress("demo", list(whole.values())) as progress:
             for number, stage in enumerate(finished(stages, at_once), start=1):
@@ -115,7 +115,7 @@ def demo(choice: Demo | None = None, *, say: Callable[[str], None] = print) -> P
     write_picture(done, out / "maps.png")
     measures = read_runs(done)
     say(render(compare(measures), "text", ranks=ranks(measures), styled=is_styled()))
-    say(f"The report lies at {report}; open it in a browser.")
+    say(f"The report is at {report}; open it in a browser.")
     return report
 
 

@@ -44,7 +44,7 @@ def test_large_files_are_not_read(tmp_path) -> None:
     with pytest.raises(InputError, match="holds more than 64 MB"):
         read_json(tmp_path / "large.yaml")
     (tmp_path / "deep.json").write_text("[" * 200_000)
-    with pytest.raises(InputError, match="is no JSON"):
+    with pytest.raises(InputError, match="is not JSON"):
         read_json(tmp_path / "deep.json")
 
 

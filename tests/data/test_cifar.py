@@ -118,7 +118,7 @@ def test_truncated_and_missing_files(tmp_path):
     files = python()
     with pytest.raises(InputError, match="data_batch_1 is damaged or truncated at 100 bytes"):
         load(data(folder(tmp_path / "c", files | {"data_batch_1": files["data_batch_1"][:100]})), "train")
-    with pytest.raises(InputError, match="data_batch_1 is no batch of CIFAR-10"):
+    with pytest.raises(InputError, match="data_batch_1 is not a batch of CIFAR-10"):
         load(data(folder(tmp_path / "d", files | {"data_batch_1": pickle.dumps([1])})), "train")
     path = archive(tmp_path / "e" / "cifar-10-binary.tar.gz", "x", binary())
     path.write_bytes(path.read_bytes()[:5000])

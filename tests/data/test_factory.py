@@ -219,7 +219,7 @@ def test_groups_of_an_own_dataset_stay_together(package):
     assert sorted(int(row) for part in found for row in part.source.rows) == list(range(12))
     assert all(len(part.source.rows) == 3 * len({int(row) // 3 for row in part.source.rows}) for part in found)
     assert refused(f"{name}:whole", group="doctors") == (
-        f"{name}:whole('train') has no list doctors, which --dataset.group asks for; expected one entry an image"
+        f"{name}:whole('train') has no list doctors, which --dataset.group asks for; expected one entry for each image"
     )
     assert "few('train').patients has 11 entries for 12 images" in refused(f"{name}:few", group="patients")
 

@@ -279,9 +279,9 @@ def test_classes_alone_are_cut_by_shares(tmp_path, capsys):
     assert [len(part) for part in (train, validation, test)] == [51, 13, 17]
     assert counts(test) == [10, 5, 1, 1, 0] and counts(validation) == [8, 4, 1, 0, 0]
     assert capsys.readouterr().err.splitlines() == [
-        "pellucid: pets is not cut into train and test; 51 of its images train, 13 validate and 17 test "
-        "(--dataset.validation and --dataset.test are their shares)",
-        "pellucid: class 'gnu' of pets has one image, which is in one part alone",
+        "pellucid: pets has no split; 51 of its images are for training, 13 for validation and 17 for testing "
+        "(the settings validation and test change this)",
+        "pellucid: class 'gnu' of pets has one image, which can be in only one of these parts",
     ]
     pixels = [image.numpy().tobytes() for part in (train, validation, test) for image in part.images]
     assert len(set(pixels)) == 81
@@ -395,7 +395,7 @@ def test_a_picture_that_is_damaged_later_is_named_wherever_it_is_decoded(tmp_pat
     loader = Loader(load(data(tmp_path), "train"), batch_size=4, shuffle=False, seed=0, drop_last=True, workers=workers)
     monkeypatch.undo()
     spoil(tmp_path / "train" / "dog" / "002.png")
-    sentence = r"^[^\n]*dog/002.png is no image that can be read: [^\n]*$"
+    sentence = r"^[^\n]*dog/002.png is not an image that can be read: [^\n]*$"
     with pytest.raises(InputError, match=sentence):
         _ = held.images
     with pytest.raises(InputError, match=sentence):
@@ -436,7 +436,7 @@ def test_the_reader_can_be_sent_to_a_process(tmp_path):
 
 
 def test_mistakes_in_the_folders(tmp_path):
-    with pytest.raises(InputError, match="is no folder; expected one with train/CLASS"):
+    with pytest.raises(InputError, match="is not a folder; expected one with train/CLASS"):
         load(data(tmp_path / "nowhere"), "train")
     with pytest.raises(InputError, match="has no folder train"):
         load(data(tmp_path), "train")

@@ -90,7 +90,7 @@ def test_other_mistakes_in_the_files(tmp_path):
     with pytest.raises(InputError, match=r"has 30 images, but .* has 29 labels"):
         load(data, "train")
     labels.write_bytes(b"\x89PNG")
-    with pytest.raises(InputError, match=r"is no idx file .* begins with 89504e47, expected 00000801"):
+    with pytest.raises(InputError, match=r"is not an idx file .* begins with 89504e47, expected 00000801"):
         load(data, "train")
     with pytest.raises(InputError, match="does not exist"):
         load(Data(path=str(tmp_path / "nowhere")), "train")

@@ -130,7 +130,7 @@ def test_a_mask_that_does_not_fit_is_named(tmp_path):
     Image.new("L", (12, 10), 200).save(place)
     train = load(data(tmp_path), "train")
     place.write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"dog/3.png is no mask that can be read for .*dog/3.bmp: "):
+    with pytest.raises(InputError, match=r"dog/3.png is not a mask that can be read for .*dog/3.bmp: "):
         train.truth_of(range(10))
 
 
@@ -138,7 +138,7 @@ def test_a_folder_of_masks_that_tells_nothing_is_named(tmp_path):
     write(tmp_path, splits=("train",))
     (tmp_path / "images" / "test" / "cat").mkdir(parents=True)
     Image.new("RGB", (12, 10)).save(tmp_path / "images" / "test" / "cat" / "a.png")
-    with pytest.raises(InputError, match=r"masks/test is no folder; expected one with the masks of .*images/test"):
+    with pytest.raises(InputError, match=r"masks/test is not a folder; expected one with the masks of .*images/test"):
         load(data(tmp_path), "test")
     for value in (0, 1, 255):
         for file in (tmp_path / "masks" / "train").glob("*/*.png"):
@@ -160,5 +160,5 @@ def test_masks_are_remembered_and_can_be_sent_to_a_process(tmp_path):
         file.unlink()
     assert torch.equal(train.truth_of(range(10)).mask, before)
     sent = pickle.loads(pickle.dumps(train.truth.mask))
-    with pytest.raises(InputError, match="is no mask that can be read"):
+    with pytest.raises(InputError, match="is not a mask that can be read"):
         sent[0]

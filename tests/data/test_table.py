@@ -130,7 +130,7 @@ def test_files_lie_beside_the_table_where_no_path_is_given(photos):
         (["file,label", "a/00.png,0,1"], "row 2 of .* has 3 cells, expected 2 as in the first row"),
         (["file,label,label", "a/00.png,0,1"], "column 'label' stands twice in"),
         (["a/00.png", "a/01.png"], r"the first row of .* names no columns, and has 1 cells"),
-        (['file,label', 'a/00.png,"0'], "is no CSV that can be read: unexpected end of data"),
+        (['file,label', 'a/00.png,"0'], "is not a CSV file that can be read: unexpected end of data"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_with_their_row(photos, tmp_path, rows, sentence):

@@ -397,7 +397,7 @@ def test_pictures_that_are_missing_are_named(tmp_path, monkeypatch):
     stock.stock.cache_clear()
     with pytest.raises(InputError, match=r"^fashion-mnist, of which .* `pellucid data get fashion-mnist` brings it"):
         load(Data(name="truth:decoy"), "test")
-    with pytest.raises(InputError, match=r"nowhere/fashion-mnist is no folder; expected one with the files of"):
+    with pytest.raises(InputError, match=r"nowhere/fashion-mnist is not a folder; expected one with the files of"):
         load(Data(name="truth:decoy", path=str(tmp_path / "nowhere")), "test")
     write_idx(tmp_path / "fashion-mnist", n=9, test=12)
     with pytest.raises(InputError, match=r"fashion-mnist has no picture of class 'Sandal', of which images are made$"):

@@ -231,11 +231,11 @@ def odd_pictures(path) -> dict[str, str]:
     (path / "text.jpg").write_text("no picture")
     made = ("alpha.png", "animated.gif", "hundred-megapixels.png", "sixteen-bits.png", "sixteen-bits.tif", "turned.jpg")
     return dict.fromkeys(made, "") | {
-        "code.npy": "is no NumPy array of numbers that can be read: Object arrays cannot be loaded",
+        "code.npy": "is not a NumPy array of numbers that can be read: Object arrays cannot be loaded",
         "cut.png": "is damaged or no picture: ",
         "empty.png": "is empty; PNG, JPEG, TIFF, GIF, WebP and BMP pictures, NumPy arrays and DICOM files are accepted",
         "seven-channels.npy": "is an array of shape (16, 16, 7); (h, w), (h, w, c) or (c, h, w) with 1, 3",
-        "text.jpg": "is no picture; PNG, JPEG, ",
+        "text.jpg": "is not a picture; PNG, JPEG, ",
     }
 
 
@@ -278,7 +278,7 @@ def test_standard_input(words, capsys, monkeypatch) -> None:
         ("pictures/a.png --classes 5.5", "class names 5.5 cannot be read"),
         ("pictures/a.png --options 3", "options must be a JSON object"),
         ("pictures/a.png --mean red", "mean must be numbers with commas between"),
-        ("pictures/a.png --reference nowhere", "reference nowhere is no folder of pictures"),
+        ("pictures/a.png --reference nowhere", "reference nowhere is not a folder of pictures"),
         ("pictures/a.png --saliency smothgrad", "saliency must be vanilla_gradient"),
         ("pictures/a.png --format gif", "format must be of png"),
         ("pictures/a.png --target cat", "target must be one of the 4 classes"),
@@ -299,7 +299,7 @@ def test_mistakes_are_one_sentence(words, pictures, capsys, more, sentence) -> N
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("explain cat.png", "give a run directory and then images, got 'cat.png' alone"),
+        ("explain cat.png", "give a run directory and then images, got only 'cat.png'"),
         ("explain nowhere cat.png", "nowhere is not a run directory"),
         ("explain run cat.png --weights w.pt", "--weights goes with --network, which is missing"),
     ],

@@ -85,8 +85,8 @@ def test_a_folder_goes_on_past_what_cannot_be_read_and_a_named_file_does_not(pho
     Image.fromarray(photograph.permute(1, 2, 0).numpy()).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no picture")
     made = cards(tmp_path, size=SIDE)
-    assert len(made) == 1 and "is no picture" in made.skipped[str(tmp_path / "b.png")]
-    with pytest.raises(InputError, match="is no picture"):
+    assert len(made) == 1 and "is not a picture" in made.skipped[str(tmp_path / "b.png")]
+    with pytest.raises(InputError, match="is not a picture"):
         cards([tmp_path / "a.png", tmp_path / "b.png"], size=SIDE)
 
 

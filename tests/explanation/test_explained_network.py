@@ -101,7 +101,7 @@ def test_what_is_no_run(tmp_path) -> None:
     with pytest.raises(InputError, match="is not a run directory"):
         of_run(tmp_path)
     (tmp_path / "net.pt").touch()
-    with pytest.raises(InputError, match="is no run directory; name one, or explain any network with --network"):
+    with pytest.raises(InputError, match="is not a run directory; name one, or explain any network with --network"):
         of_run(tmp_path / "net.pt")
 
 

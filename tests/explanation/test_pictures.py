@@ -283,7 +283,7 @@ def test_a_palette_gives_colours() -> None:
 
 @pytest.mark.parametrize("name", ["MR_truncated.dcm", "test-SR.dcm", "rtplan.dcm", "badVR.dcm"])
 def test_a_dicom_file_without_a_picture_gets_one_sentence(name) -> None:
-    with pytest.raises(InputError, match=rf"{name} is no DICOM picture that can be read: [^\n]+$"):
+    with pytest.raises(InputError, match=rf"{name} is not a DICOM picture that can be read: [^\n]+$"):
         read(_sample(name), GREY)
 
 
@@ -321,7 +321,7 @@ def bad_files():
     return files | {
         "empty.png": b"",
         "cut.png": cut.getvalue()[:300],
-        "text.jpg": b"This is no picture.",
+        "text.jpg": b"This is not a picture.",
         "cut.jpg": b"\xff\xd8\xff\xe0" + b"\0" * 50,
         "cut.tif": b"II*\0" + b"\1" * 40,
         "cut.npy": b"\x93NUMPY\x01\x00",

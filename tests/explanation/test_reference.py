@@ -53,7 +53,7 @@ def test_other_pictures_are_another_reference(subject, examination, folder, cach
 
 
 def test_what_is_no_reference(subject, examination, folder, tmp_path) -> None:
-    with pytest.raises(InputError, match="is no folder of pictures"):
+    with pytest.raises(InputError, match="is not a folder of pictures"):
         of_folder(subject, tmp_path / "nowhere", examination)
     with pytest.raises(InputError, match="at least 20 images, got 3"):
         of_folder(subject, folder, examination, images=3)

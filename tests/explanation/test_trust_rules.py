@@ -172,7 +172,7 @@ def test_it_is_told_whether_the_map_or_the_network_is_at_fault(figures, probabil
 
 def test_the_sentence_names_the_noise_and_how_sure_the_network_is() -> None:
     loud = replace(SHOWN, sigma=0.1)
-    assert "slight noise (σ 0.1) makes another map of it" in judged(similarity=0.0, counts=loud).sentence
+    assert "it changes strongly under slight noise (σ 0.1)" in judged(similarity=0.0, counts=loud).sentence
     assert "slight noise (σ 0.1) changes the prediction" in judged(stability_coverage=0.0, counts=loud).sentence
     assert "not sure of its answer (16 %)" in judged(probability=0.16).sentence
 

@@ -110,8 +110,11 @@ def test_several_labels_that_are_right_pass_as_bytes_of_any_float() -> None:
         (lambda z: [z[:, :, None], z], "got a list of 2 values; wrap it as pellucid.models.Logits(network, 1)"),
         (lambda z: SimpleNamespace(scores=z), "got a SimpleNamespace; wrap it as pellucid.models.Logits(netwo"),
         (lambda z: None, "got None; wrap it as pellucid.models.Logits(network, KEY)"),
-        (lambda z: z[:, :1], "got one number an image, shape (6, 1); torch.nn.Sequential(network, pellucid.models.Bin"),
-        (lambda z: z[:, 0], "got one number an image, shape (6,)"),
+        (
+            lambda z: z[:, :1],
+            "got one number for each image, shape (6, 1); torch.nn.Sequential(network, pellucid.models.Bin",
+        ),
+        (lambda z: z[:, 0], "got one number for each image, shape (6,)"),
         (lambda z: z[:, :, None, None], "got shape (6, 3, 1, 1); the mean over height and width is one"),
         (lambda z: z[:, None], "got shape (6, 1, 3)"),
     ],
@@ -272,7 +275,11 @@ def test_whatever_is_given_is_trained_on_or_refused_in_one_sentence(shape, kind,
     ("form", "label", "sentence"),
     [
         (lambda z: (z, z), LABEL, "got a tuple of 2 values; wrap it as pellucid.models.Logits(network, 0)"),
-        (lambda z: z[:, :1], LABEL * 0, "got one number an image, shape (6, 1); torch.nn.Sequential(network, pell"),
+        (
+            lambda z: z[:, :1],
+            LABEL * 0,
+            "got one number for each image, shape (6, 1); torch.nn.Sequential(network, pell",
+        ),
         (None, F.one_hot(LABEL).float(), "look at one after the other, with the network pellucid.models.OneLabel(mo"),
     ],
 )

@@ -165,7 +165,9 @@ def test_several_labels_are_learned(name: str) -> None:
 
 @pytest.mark.parametrize("method", [EnergyLoss(), RightReasons(), GradientPenalty(method=EnergyLoss())])
 def test_methods_of_one_class_an_image_say_so(method: Method) -> None:
-    with pytest.raises(InputError, match=r"^\w+ knows one class an image alone, got the task multilabel; methods for"):
+    with pytest.raises(
+        InputError, match=r"^\w+ knows only one class for each image, got the task multilabel; methods for"
+    ):
         Objective(network(3), method, 12, 100, task="multilabel")
 
 
@@ -177,6 +179,6 @@ def test_a_method_of_ones_own_knows_class_numbers_alone_unless_it_says_so() -> N
     class Both(Own):
         tasks: tuple[Task, ...] = ("multiclass", "multilabel")
 
-    with pytest.raises(InputError, match="Own knows one class an image alone"):
+    with pytest.raises(InputError, match="Own knows only one class for each image"):
         Objective(network(3), Own(), 12, 100, task="multilabel")
     assert Objective(network(3), Both(), 12, 100, task="multilabel").task == "multilabel"

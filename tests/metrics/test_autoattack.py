@@ -179,7 +179,7 @@ class TestAutoAttack:
             ({"chunk": 0}, "chunk must be at least 1, got 0"),
             ({"label": torch.tensor([0, 3])}, r"classes must be in \[0, 2\]"),
             ({"model": network().train()}, "network must be in eval mode"),
-            ({"model": lambda x: x[:, 0, 0, :1], "label": torch.tensor([0, 0])}, "got one number an image"),
+            ({"model": lambda x: x[:, 0, 0, :1], "label": torch.tensor([0, 0])}, "got one number for each image"),
             (
                 {"model": lambda x: x[:, 0, 0, :3], "x": random(2, 1, 12, 12), "norm": "l2"},
                 "l2 square attack fails on images of 12 x 12 pixels; leave it out of attacks",

@@ -182,7 +182,7 @@ class Accurate(Peak):
         ("my_package.Peak", "cannot import 'my_package.Peak'"),
         (
             "pellucid.metrics.gini",
-            "'pellucid.metrics.gini' is no metric: it must be a subclass of pellucid.Metric",
+            "'pellucid.metrics.gini' is not a metric: it must be a subclass of pellucid.Metric",
         ),
         (NoColumns(), "NoColumns must name its columns, such as"),
         (Taken(), "the column 'gini' of Taken is one of pellucid's own; give it another name"),

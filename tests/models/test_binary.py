@@ -72,7 +72,7 @@ def test_a_label_of_several_is_seen_alone_and_modes_stay() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 2), (3, 4), (2, 1, 2), ()])
 def test_more_than_one_logit_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"Binary takes one logit an image, \(n, 1\) or \(n,\), got shape"):
+    with pytest.raises(InputError, match=r"Binary takes one logit for each image, \(n, 1\) or \(n,\), got shape"):
         Binary()(torch.zeros(shape))
     assert Binary()(torch.zeros(3)).shape == (3, 2)
 

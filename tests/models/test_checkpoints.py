@@ -177,7 +177,7 @@ def test_an_average_is_torchs_own(tmp_path: Path, trained: nn.Module) -> None:
 )
 def test_several_networks_are_not_chosen_between(tmp_path: Path, trained: nn.Module, wrap: Any, named: str) -> None:
     torch.save(wrap(trained.state_dict()), tmp_path / "several.pt")
-    with pytest.raises(InputError, match=f"holds several networks, {named}; save one of them alone"):
+    with pytest.raises(InputError, match=f"holds several networks, {named}; save only one of them"):
         read_checkpoint(tmp_path / "several.pt")
 
 
@@ -233,9 +233,7 @@ def test_an_archive_of_tar_is_not_answered_with_the_advice_to_run_code(tmp_path:
 def test_two_networks_in_one_file_are_not_chosen_between(tmp_path: Path, trained: nn.Module) -> None:
     state = trained.state_dict()
     torch.save(prefixed("student.", state) | prefixed("teacher.", other(state)), tmp_path / "distilled.pt")
-    with pytest.raises(
-        InputError, match=r"several networks that would fit, student., teacher.; save one of them alone"
-    ):
+    with pytest.raises(InputError, match=r"several networks that would fit, student., teacher.; save only one of them"):
         load_weights(network(), tmp_path / "distilled.pt")
 
 
@@ -326,7 +324,7 @@ def scripted(state: State, path: Path) -> None:
 REFUSED: list[tuple[Any, str]] = [
     (
         scripted,
-        r"is a TorchScript program; save its weights alone: torch.save\(torch.jit.load\(FILE\).state_dict\(\), NEW\)",
+        r"is a TorchScript program; save only its weights: torch.save\(torch.jit.load\(FILE\).state_dict\(\), NEW\)",
     ),
     (
         lambda s, p: torch.save({"model": s, "cfg": Foreign()}, p),

@@ -171,7 +171,7 @@ def test_every_number_of_an_axis_has_words() -> None:
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"rows": [{"run": "a"}]}, "is no trace of"),
+        ({"rows": [{"run": "a"}]}, "is not a record of"),
         ({"recommended": "nobody"}, "names a network that it has no row of"),
         ({"dataset": "mnist"}, "is the trace of a search on mnist, and the table is of fashion-mnist"),
     ],
@@ -186,13 +186,13 @@ def test_a_damaged_trace_is_refused(tmp_path, changed, sentence) -> None:
 def test_a_file_that_is_no_trace_is_refused(tmp_path, content) -> None:
     file = tmp_path / "trace.json"
     file.write_bytes(content)
-    with pytest.raises(InputError, match=r"trace\.json is no trace of `pellucid select pellucid`"):
+    with pytest.raises(InputError, match=r"trace\.json is not a record of `pellucid select pellucid`"):
         trace(setting("fashion-mnist", "cpu", trace=file))
 
 
 def test_the_trace_of_another_search_is_refused() -> None:
     file = RESULTS / "selection-xu2023-fashion-mnist-cpu.json"
-    with pytest.raises(InputError, match="is no trace of `pellucid select pellucid`"):
+    with pytest.raises(InputError, match="is not a record of `pellucid select pellucid`"):
         trace(setting("fashion-mnist", "cpu", trace=file))
 
 

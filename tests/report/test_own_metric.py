@@ -146,7 +146,7 @@ def test_the_report_has_it(measured, tmp_path) -> None:
 def test_the_gate_takes_it(measured) -> None:
     text = "peak>=1x, peak<=1x, peak/smoothgrad>=0, peak_by_level<=1e6"
     assert [outcome.verdict for outcome in check(measured[0], measured[0], parse(text))] == ["pass"] * 4
-    with pytest.raises(InputError, match="peak_by_level is no mean over images"):
+    with pytest.raises(InputError, match="peak_by_level is not a mean over images"):
         check(measured[0], measured[1], parse("peak_by_level>=1x"))
     with pytest.raises(InputError, match="has no metric 'level'"):
         check(measured[0], measured[1], parse("level>=0"))

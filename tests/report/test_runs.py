@@ -128,7 +128,9 @@ def test_a_foreign_experiment(make_run, text: str) -> None:
 def test_a_broken_environment(make_run) -> None:
     path = make_run()
     (path / "environment.json").write_text("{")
-    with pytest.raises(InputError, match=r"regular/environment.json is no JSON .* delete .*regular and train it again"):
+    with pytest.raises(
+        InputError, match=r"regular/environment.json is not JSON .* delete .*regular and train it again"
+    ):
         _ = read_run(path).environment
 
 

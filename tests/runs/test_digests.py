@@ -94,7 +94,7 @@ def test_weights_that_another_program_has_put_there_are_told_and_never_under_old
     halved = {name: value / 2 for name, value in load_file(run / "model.safetensors").items()}
     save_file(halved, run / "model.safetensors")
     assert torch.equal(load(run).network.fc3.weight, halved["network.fc3.weight"])
-    assert "model.safetensors is not what was written there, another program" in capsys.readouterr().err
+    assert "model.safetensors was replaced by another program" in capsys.readouterr().err
     with pytest.raises(InputError, match="rows.parquet was measured with other weights than model.safetensors holds"):
         read_run(run)
     evaluate(run, QUICK, progress=False)

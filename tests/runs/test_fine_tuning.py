@@ -199,7 +199,8 @@ def test_networks_are_put_in_training_mode_as_their_factories_mean_it(regular, g
     assert "network.block.1.running_mean" in moved(given, stubborn)
     fit(experiment("Stubborn", FineTuning(freeze=("block",)), epochs=1), tmp_path / "told")
     assert capsys.readouterr().err == (
-        "told: 63 of 219 parameters train; BatchNorm statistics follow the data in 0 of 2 layers (2 stay as they are)\n"
+        "told: 63 of 219 parameters are trained; BatchNorm statistics follow the data in 0 of 2 layers "
+        "(2 stay as they are)\n"
     )
 
 

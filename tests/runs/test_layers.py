@@ -43,8 +43,10 @@ def test_only_the_head_gives_everything_back():
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.BatchNorm1d(2).eval(), nn.Linear(2, 2))
     network[0].weight.requires_grad_(False)
     with only_head(network) as resting:
-        assert what_trains(network).startswith("6 of 20 parameters train; BatchNorm statistics follow the data in 0 of")
+        assert what_trains(network).startswith(
+            "6 of 20 parameters are trained; BatchNorm statistics follow the data in 0 of"
+        )
         assert len(resting) == 5
     assert what_trains(network) == (
-        "16 of 20 parameters train; BatchNorm statistics follow the data in 1 of 2 layers (2 stays as it is)"
+        "16 of 20 parameters are trained; BatchNorm statistics follow the data in 1 of 2 layers (2 stays as it is)"
     )

@@ -101,5 +101,5 @@ def test_whatever_a_damaged_checkpoint_raises_is_one_sentence(tmp_path, monkeypa
         raise IndexError("list index out of range")  # as PyTorch's reader of old files does
 
     monkeypatch.setattr("pellucid.runs.checkpoint.read_torch_file", damaged)
-    with pytest.raises(InputError, match="state.pt is no checkpoint of this experiment: list index out of range"):
+    with pytest.raises(InputError, match="state.pt is not a checkpoint of this experiment: list index out of range"):
         fit(TINY, run, resume=True, progress=False)

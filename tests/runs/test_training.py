@@ -228,7 +228,7 @@ def test_places_that_cannot_hold_a_run(tmp_path):
 def test_a_damaged_checkpoint_is_refused(finished, tmp_path):
     write_yaml(experiment(), tmp_path / "experiment.yaml")
     (tmp_path / "state.pt").write_bytes((finished / "state.pt").read_bytes()[:5000])
-    with pytest.raises(InputError, match="state.pt is no checkpoint of this experiment"):
+    with pytest.raises(InputError, match="state.pt is not a checkpoint of this experiment"):
         fit(experiment(), tmp_path, resume=True)
 
 
@@ -242,7 +242,7 @@ def test_unknown_engines():
 def test_a_checkpoint_of_another_network_is_refused(finished, tmp_path):
     write_yaml(experiment(network=Network(name="sgt-mnist")), tmp_path / "experiment.yaml")
     (tmp_path / "state.pt").write_bytes((finished / "state.pt").read_bytes())
-    with pytest.raises(InputError, match="state.pt is no checkpoint of this experiment"):
+    with pytest.raises(InputError, match="state.pt is not a checkpoint of this experiment"):
         fit(experiment(network=Network(name="sgt-mnist")), tmp_path, resume=True)
 
 

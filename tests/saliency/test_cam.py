@@ -227,7 +227,7 @@ def test_what_gives_no_map_is_refused(make: Make, x: Tensor, name: str, layer: s
 
 @pytest.mark.parametrize("method", ["gradcam", "rollout"])
 def test_a_function_has_no_inside(x: Tensor, method: str) -> None:
-    with pytest.raises(InputError, match=r"looks into a torch.nn.Module, got function"):
+    with pytest.raises(InputError, match=r"needs a torch.nn.Module, got function"):
         as_saliency(method)(lambda x: x.mean((2, 3)), x, TARGET)
 
 

@@ -13,7 +13,7 @@ from pellucid.tuning.tune import experiments, tune
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory) -> Tune:
-    """Bright and dark photographs of 28 pixels, without a split."""
+    """Bright and dark photographs of 28 pixels, without a split; fewer than a batch of the default size train."""
     folder = tmp_path_factory.mktemp("photos")
     draws = np.random.default_rng(0)
     for name, level in (("bright", 160), ("dark", 40)):
@@ -23,7 +23,7 @@ def plan(tmp_path_factory) -> Tune:
             Image.fromarray(pixels).save(folder / name / f"{number:02d}.png")
     return Tune(
         photos=str(folder), network="lenet5", out=tmp_path_factory.mktemp("out") / "tuned", preset="fast", minutes=0.1,
-        epochs=1, channels=1, batch_size=8, measured=4, metrics=("gini", "ris"), composites=0, cards=2,
+        epochs=1, channels=1, measured=4, metrics=("gini", "ris"), composites=0, cards=2,
     )  # fmt: skip
 
 
@@ -40,6 +40,7 @@ def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tun
     assert before.rows["index"].to_pylist() == control.rows["index"].to_pylist() == after.rows["index"].to_pylist()
     assert (control.method, after.method) == ("Regular", "StructuredAdversarialTraining")
     assert "minutes" not in said[0] and said[0].startswith("about ")
+    assert said[1] == "4 test photographs are too few for a verdict, which needs 20; add photographs"
     told = json.loads((plan.out / "tune.json").read_text())
     assert list(told["rows"]) == ["before", "control", "after"]
     assert all(sum(row["cards"].values()) == 2 for row in told["rows"].values())

@@ -14,7 +14,7 @@ def test_a_better_map_at_no_cost_is_worth_it() -> None:
     found = verdict({"mass": interval(0.1, 0.02), "ris": interval(-3, 1)}, {"mass": 0.4, "ris": 12}, SAME, step=1.8)
     assert (found.ending, found.gained, found.lost) == ("worth it", ("mass", "ris"), ())
     assert found.sentence == (
-        "Worth it: 10 points more of the map lies on the object and maps move 25 % less when the photograph is a "
+        "Worth it: 10 points more of the map lies on the object and maps change 25 % less when the photograph is a "
         "little noisy; accuracy changes by +0.0 points [−2.0, +2.0]; a step took 1.8 times as long."
     )
 
@@ -22,7 +22,7 @@ def test_a_better_map_at_no_cost_is_worth_it() -> None:
 def test_nothing_shown_is_no_gain() -> None:
     found = verdict({"gini": interval(0.01, 0.02)}, {"gini": 0.4}, SAME, step=2)
     assert found.ending == "no gain"
-    assert found.sentence.startswith("No gain, keep the control: no improvement is shown of sparsity (Gini);")
+    assert found.sentence.startswith("No gain, keep the control: no improvement of sparsity (Gini) is shown;")
 
 
 def test_a_worse_goal_or_dear_accuracy_makes_a_trade() -> None:
@@ -41,7 +41,7 @@ def test_a_lower_ris_is_better_and_few_images_tell_nothing() -> None:
 
 def test_a_gain_from_nothing_counts() -> None:
     found = verdict({"no_objection": interval(0.4, 0.1)}, {"no_objection": 0.0}, SAME, step=2)
-    assert found.ending == "worth it" and "no objection to 40 points more photographs" in found.sentence
+    assert found.ending == "worth it" and "no objection on 40 points more of the photographs" in found.sentence
     sparser = verdict({"gini": interval(0.4, 0.1)}, {"gini": 0.0}, SAME, step=2)
     assert "maps are clearly sparser" in sparser.sentence
 

@@ -43,4 +43,4 @@ def _foreign(path: str) -> Class:
     try:
         return find_class(f"{kind.__module__}.{kind.__qualname__}")
     except (AttributeError, LookupError, OSError):
-        raise InputError(f"{path} is no class whose source can be read") from None
+        raise InputError(f"{path} is not a class whose source can be read") from None

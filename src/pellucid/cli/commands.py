@@ -14,13 +14,13 @@ GROUPS = {
     "Train": {
         "train": ("train", "train one network"),
         "tune": ("tune", "fine-tune a pretrained network on your photographs"),
-        "presets": ("tune", "list ready-made trainings and the evidence for each"),
+        "presets": ("tune", "list ready-made recipes for training, and the evidence for each"),
     },
     "Measure and compare": {
         "evaluate": ("evaluate", "measure trained networks on test images"),
         "compare": ("show", "print a table of measured networks"),
         "report": ("show", "write one web page about measured networks"),
-        "check": ("gate", "hold a network against a baseline in continuous integration"),
+        "check": ("gate", "compare a network with a baseline in continuous integration"),
         "metrics": ("show", "explain what every metric means"),
     },
     "Explain pictures": {
@@ -30,7 +30,7 @@ GROUPS = {
     },
     "Research": {
         "study": ("study", "ask people about the maps, and analyse their answers"),
-        "reproduce": ("papers", "measure a paper's tables beside the published numbers"),
+        "reproduce": ("papers", "repeat a paper's tables beside the published numbers"),
         "select": ("papers", "search settings on validation images"),
         "leaderboard": ("papers", "compare every method with its controls"),
     },

@@ -21,7 +21,7 @@ def data(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("action", metavar="get|list", help="what to do")
     parser.add_argument("name", nargs="?", help="the dataset to get")
-    parser.add_argument("--path", help="folder that holds its files already")
+    parser.add_argument("--path", help="folder that already holds its files")
     parsed = parser.parse_args(arguments)
     from pellucid.core import terminal
     from pellucid.data import get, names

@@ -18,7 +18,7 @@ def doctor(arguments: Sequence[str]) -> int:
     parser = Parser(
         "doctor",
         "Say what this machine has for pellucid (device, threads, packages, extras and data), and name the command "
-        "that brings what is missing. The exit code is 1 if something has to be mended, otherwise 0.",
+        "that brings what is missing. The exit code is 1 if something needs fixing, otherwise 0.",
         examples=(
             ("pellucid doctor", "the list"),
             ("pellucid doctor --format json", "the same, for a program or a bug report"),
@@ -44,8 +44,10 @@ def doctor(arguments: Sequence[str]) -> int:
         ]
         if rows:
             parts += [terminal.table(["", heading, ""], rows), ""]
-    parts.append("✓ there, – missing but optional, ✗ has to be mended; the command that brings it stands below.")
-    verdict = {0: "Nothing has to be mended.", 1: "1 thing has to be mended."}
-    parts.append(verdict.get(len(problems), f"{len(problems)} things have to be mended."))
+    parts.append(
+        "✓ found, – missing but optional, ✗ needs fixing. The line below an entry is the command that fixes it."
+    )
+    verdict = {0: "Nothing needs fixing.", 1: "1 thing needs fixing."}
+    parts.append(verdict.get(len(problems), f"{len(problems)} things need fixing."))
     print(terminal.rendered(*parts, styled=terminal.is_styled()))
     return 1 if problems else 0

@@ -36,7 +36,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_argument("--minutes", type=float, help="minutes that all runs together may take; see --budget")
     parser.add_argument(
         "--network", metavar="NAME",
-        help="measure another network: timm:NAME, torchvision:NAME or package.module:factory; it takes "
+        help="measure any network: timm:NAME, torchvision:NAME or package.module:factory; takes "
         "the options --network.* and --dataset.* of `pellucid train`",
     )  # fmt: skip
     parser.add_argument("--weights", metavar="FILE", help="with --network: the file of its weights")
@@ -44,7 +44,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         "--classes", metavar="FILE", help="with --network: a file with the names of its classes, in their order"
     )
     parser.add_argument("--out", type=Path, help="with --network: the run folder to write")
-    parser.add_argument("--overwrite", action="store_true", help="keep nothing of an earlier evaluation")
+    parser.add_argument("--overwrite", action="store_true", help="delete an earlier evaluation instead of keeping it")
     add_engine(parser)
     own, of_network = _parted(arguments)
     evaluation, parsed = parser.parse(own)
@@ -104,9 +104,7 @@ def _runs(parsed: Namespace, of_network: Sequence[str]) -> list[Path]:
         given = [word for word in of_network if word.startswith("--")]
         given += [f"--{name}" for name in ("weights", "classes", "out") if getattr(parsed, name) is not None]
         if given:
-            raise InputError(
-                f"{given[0].partition('=')[0]} goes with --network, which is missing; a run brings its own"
-            )
+            raise InputError(f"{given[0].partition('=')[0]} goes with --network, which is missing; a run has its own")
         if not parsed.run:
             raise InputError("give run directories to measure, or a network with --network, --dataset.name and --out")
         return list(parsed.run)

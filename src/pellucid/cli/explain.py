@@ -33,7 +33,7 @@ def explain(arguments: Sequence[str]) -> None:
     )
     parser.add_argument(
         "words", nargs="+", metavar="RUN|PICTURE",
-        help="a run folder, then pictures or folders of them, or - for standard input; with --network pictures alone",
+        help="a run folder, then pictures, folders of pictures, or - for standard input; only pictures with --network",
     )  # fmt: skip
     parser.add_argument("--out", default=Path("explanations"), type=Path, help="folder to write the cards to")
     parser.add_argument(
@@ -44,31 +44,36 @@ def explain(arguments: Sequence[str]) -> None:
         "--signed", action="store_true", help="draw what speaks for the class in red, what speaks against it in blue"
     )
     parser.add_argument(
-        "--top", type=float, help="value that the strongest colour stands for in all maps; by default each has its own"
+        "--top", type=float, help="value of the strongest colour, the same in all maps; by default each map has its own"
     )
     parser.add_argument("--target", help="the class to explain, by number or name; by default the predicted one")
     parser.add_argument(
-        "--full", action="store_true", help="take more noisy copies and random maps, for tighter figures"
+        "--full", action="store_true", help="take more noisy copies and random maps, which makes the figures more exact"
     )
-    parser.add_argument("--reference", type=Path, help="folder of pictures to rank this one among; a run has its own")
-    parser.add_argument("--reference-images", default=50, type=int, help="use at most N of them")
+    parser.add_argument(
+        "--reference", type=Path, help="folder of pictures to compare this one with; a measured run has its own"
+    )
+    parser.add_argument("--reference-images", default=50, type=int, help="use at most N pictures of that folder")
     parser.add_argument(
         "--network",
         metavar="NAME",
         help="explain another network: package.module:factory, timm:NAME, torchvision:NAME or pellucid's own",
     )
     parser.add_argument("--weights", type=Path, help="the file of its weights: .safetensors, .pt or .pth")
-    parser.add_argument("--options", default="{}", metavar="JSON", help="its keyword arguments")
-    parser.add_argument("--size", default=224, type=int, help="side in pixels of the pictures it takes")
-    parser.add_argument("--channels", default=3, type=int, help="channels of these pictures")
+    parser.add_argument("--options", default="{}", metavar="JSON", help="keyword arguments of the network")
+    parser.add_argument("--size", default=224, type=int, help="side in pixels of the pictures that the network takes")
+    parser.add_argument("--channels", default=3, type=int, help="channels of the pictures that the network takes")
     parser.add_argument(
         "--mean",
         default="",
         metavar="NUMBER,...",
-        help="mean of each channel that it was trained with, for pixels in [0, 1]",
+        help="mean of each channel that the network was trained with, for pixels in [0, 1]",
     )
     parser.add_argument(
-        "--std", default="", metavar="NUMBER,...", help="standard deviation of each channel that it was trained with"
+        "--std",
+        default="",
+        metavar="NUMBER,...",
+        help="standard deviation of each channel that the network was trained with",
     )
     parser.add_argument(
         "--classes", default="1000", metavar="FILE|N", help="a file with the names of the classes, or their number"
@@ -77,10 +82,10 @@ def explain(arguments: Sequence[str]) -> None:
         "--task",
         default="multiclass",
         metavar="multiclass|multilabel",
-        help="multilabel where a picture may have several classes",
+        help="multilabel if a picture may have several classes",
     )
     parser.add_argument("--batch-size", default=8, type=int, help="pictures measured at once")
-    parser.add_argument("--seed", default=0, type=int, help="seed of all random draws")
+    parser.add_argument("--seed", default=0, type=int, help="seed of all random numbers")
     parser.add_argument("--accelerator", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute")
     parsed = parser.parse_args(arguments)
     from dataclasses import replace
@@ -138,11 +143,11 @@ def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
     if parsed.network is None:
         for name in ("weights", "mean", "std"):
             if getattr(parsed, name):
-                raise InputError(f"--{name} goes with --network, which is missing; a run brings its own")
+                raise InputError(f"--{name} goes with --network, which is missing; a run has its own")
         run, *images = parsed.words
         if not images:
             raise InputError(
-                f"give a run directory and then images, got {run!r} alone; for any other network give --network"
+                f"give a run directory and then images, got only {run!r}; for any other network give --network"
             )
         return of_run(run), images
     classes = int(parsed.classes) if parsed.classes.isdigit() else Path(parsed.classes)
@@ -164,7 +169,7 @@ def _device(accelerator: str) -> "torch.device":
     if accelerator not in ("cpu", "cuda", "mps"):
         raise InputError(f"accelerator must be auto, cpu, cuda or mps, got {accelerator!r}")
     if accelerator != "cpu" and (present is None or present.type != accelerator):
-        raise InputError(f"accelerator {accelerator!r} is not there; this machine has {present or 'a cpu alone'}")
+        raise InputError(f"accelerator {accelerator!r} is not available; this machine has {present or 'only a cpu'}")
     return torch.device(accelerator)
 
 

@@ -31,11 +31,11 @@ def export(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--map", metavar="vanilla_gradient|gradcam|layercam",
-        help="the map that onnx and torch_export give beside the logits",
+        help="the map that onnx and torch_export return beside the logits",
     )  # fmt: skip
     parser.add_argument("--images", default=8, type=int, help="test images to compare the files on")
     parser.add_argument("--tolerance", default=1e-4, type=float, help="largest relative difference to accept")
-    parser.add_argument("--opset", type=int, help="version of the operations of ONNX; torch chooses by default")
+    parser.add_argument("--opset", type=int, help="version of ONNX's operators; by default torch chooses")
     parser.add_argument("--license", help="licence to name in the model card, such as apache-2.0")
     parser.add_argument("--replace", action="store_true", help="replace an export that is there already")
     parsed = parser.parse_args(arguments)

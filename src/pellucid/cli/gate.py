@@ -20,22 +20,22 @@ EXAMPLES = (
 
 
 def check(arguments: Sequence[str]) -> int:
-    """Hold a run against a baseline; 0 if every requirement is met, otherwise 1."""
+    """Compare a run with a baseline; 0 if every requirement is met, otherwise 1."""
     parser = Parser(
         "check",
-        "Hold a network against a baseline: exit code 0 if every requirement is met, otherwise 1.\n\n"
-        "A requirement is about the network minus the baseline: gini>=-0.02 allows a loss of 0.02. With an x it is "
-        "about a multiple: ris<=1.1x allows a tenth more.\n\n"
-        "To show that accuracy has lost no more than one point (clean_accuracy>=-0.01) takes 381 images if both "
-        "networks answer alike, and 1,994 if they differ on one in twenty; for two points it takes 189 and 550. Where "
-        "the images are too few to tell, the reason says about how many would be needed.",
+        "Compare a network with a baseline: exit code 0 if every requirement is met, otherwise 1.\n\n"
+        "A requirement bounds the network's value minus the baseline's: gini>=-0.02 allows a loss of 0.02. With an x "
+        "it bounds the ratio: ris<=1.1x allows 10 % more.\n\n"
+        "To show that accuracy has dropped by at most one point (clean_accuracy>=-0.01) takes 381 images if both "
+        "networks give the same answers, and 1,994 if they differ on one image in twenty; for two points it takes 189 "
+        "and 550. If there are too few images to tell, the reason says roughly how many are needed.",
         examples=EXAMPLES,
     )
     parser.add_argument("run", type=Path, help="run folder of the network")
     parser.add_argument("--baseline", type=Path, required=True, help="run folder measured on the same images")
     parser.add_argument("--require", required=True, help="requirements, with commas between")
     parser.add_argument(
-        "--undecided", default="fail", metavar="fail|pass", help="what to do where the images are too few to tell"
+        "--undecided", default="fail", metavar="fail|pass", help="what to do if there are too few images to tell"
     )
     parser.add_argument("--format", default="text", metavar="text|markdown|json", help="how to write the table")
     parser.add_argument("--junit", type=Path, help="also write a file in JUnit's XML format")

@@ -32,11 +32,15 @@ def layers(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "network", help="a run folder, pellucid's own network, timm:NAME, torchvision:NAME or package.module:factory"
     )
-    parser.add_argument("--options", default="{}", metavar="JSON", help="its keyword arguments")
-    parser.add_argument("--size", type=int, help="side in pixels of the images it takes; 224, or that of the run")
-    parser.add_argument("--channels", type=int, help="channels of these images; 3, or those of the run")
+    parser.add_argument("--options", default="{}", metavar="JSON", help="keyword arguments of the network")
+    parser.add_argument(
+        "--size",
+        type=int,
+        help="side in pixels of the images that the network takes; by default 224, or that of the run",
+    )
+    parser.add_argument("--channels", type=int, help="channels of these images; by default 3, or those of the run")
     parser.add_argument("--classes", default=1000, type=int, help="number of classes")
-    parser.add_argument("--depth", type=int, help="show names of at most N parts, such as 1 for the stages alone")
+    parser.add_argument("--depth", type=int, help="show names of at most N parts, such as 1 for only the stages")
     parser.add_argument("--format", default="text", metavar="text|json", help="how to write the list")
     parsed = parser.parse_args(arguments)
     one_of(("text", "json"), format=parsed.format)
@@ -55,9 +59,7 @@ def _network(parsed: Any) -> "ExplainedNetwork":
 
     if Path(parsed.network).is_dir():
         if parsed.options != "{}" or parsed.size is not None or parsed.channels is not None:
-            raise InputError(
-                f"the run {parsed.network} brings its own network; --options, --size and --channels do not"
-            )
+            raise InputError(f"the run {parsed.network} has its own network; --options, --size and --channels do not")
         return of_run(parsed.network)
     try:
         options = json.loads(parsed.options)

@@ -110,7 +110,7 @@ def _overview() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pellucid",
         usage="pellucid COMMAND [options]",
-        description="Train image classifiers whose saliency maps can be trusted, and measure it.",
+        description="Train image classifiers with saliency maps you can trust, and test the maps.",
         epilog="\n\n".join(groups) + "\n\n`pellucid COMMAND --help` shows the options of a command, and examples.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

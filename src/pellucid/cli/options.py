@@ -75,7 +75,7 @@ class Parser(argparse.ArgumentParser):
         self._positionals.title = "arguments"
         self.add_argument(
             "--trust", action=_Trust, metavar="PACKAGE",
-            help="let run directories and files of settings name code of this package; may be given again",
+            help="allow run directories and settings files to use code of this package; may be repeated",
         )  # fmt: skip
         if config:
             self.add_argument("--config", metavar="FILE", help="YAML file of settings; options after it override it")
@@ -290,7 +290,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=int,
         metavar="N",
-        help="of each process; by default what the network and the cores allow",
+        help="threads of each process; by default chosen for the network and the free cores",
     )
 
 

@@ -46,8 +46,8 @@ def select(arguments: Sequence[str]) -> None:
     """Choose settings on validation images."""
     parser = Parser(
         "select",
-        "Search settings on validation images: train every candidate, and choose by a rule that was set before. The "
-        "same command continues what was interrupted.",
+        "Choose settings on validation images: train every candidate, and choose by a rule that was set in advance. "
+        "The same command continues what was interrupted.",
         examples=(
             ("pellucid select xu2023 --dry-run", "the candidates for SCAAT, and about how long they would take"),
             ("pellucid select ismail2021 --scale smoke", "a trial of the search for saliency-guided training"),
@@ -78,7 +78,7 @@ def leaderboard(arguments: Sequence[str]) -> None:
         "boards have measured: measures (which measure tells the truth), cards (how well the trust card judges) or "
         "sentences (what was declared before measuring)",
     )
-    parser.add_argument("--search", action="store_true", help="search settings on validation images instead")
+    parser.add_argument("--search", action="store_true", help="choose settings on validation images instead")
     settings, parsed = parser.parse(arguments)
     pages = {
         "measures": ("telling", "measures"),
@@ -93,7 +93,7 @@ def leaderboard(arguments: Sequence[str]) -> None:
 def _carry_out(parser: Parser, arguments: Sequence[str], module: str, name: str) -> None:
     """Say what would be done, or do it and print the files."""
     parser.add_argument(
-        "--dry-run", action="store_true", help="only say what would be done, and about how long it would take"
+        "--dry-run", action="store_true", help="only say what would be done, and roughly how long it would take"
     )
     settings, parsed = parser.parse(arguments)
     if parsed.dry_run:

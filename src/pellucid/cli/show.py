@@ -61,7 +61,7 @@ def report(arguments: Sequence[str]) -> None:
     parser = Parser(
         "report",
         "Write one web page about measured networks. It needs no other file and no network connection. The baseline "
-        "is the first run that was trained in the usual way, or else the first run.",
+        "is the first run that was trained in the regular way, or the first run if there is none.",
         examples=(
             ("pellucid report runs/regular runs/scaat", "a page about two networks: report.html"),
             (
@@ -73,7 +73,9 @@ def report(arguments: Sequence[str]) -> None:
     parser.add_argument("run", type=Path, nargs="+", help="folders that `pellucid evaluate` has measured")
     parser.add_argument("--out", default=Path("report.html"), type=Path, help="the file to write")
     parser.add_argument("--title", metavar="TEXT", help="first line of the page")
-    parser.add_argument("--cards", action="store_true", help="make a trust card for each picture, beside the page")
+    parser.add_argument(
+        "--cards", action="store_true", help="also write a trust card for each picture, in a folder beside the page"
+    )
     parser.add_argument("--figures", type=Path, help="also write every figure there, as SVG, PDF and PNG")
     parsed = parser.parse_args(arguments)
     from pellucid.report import write_report

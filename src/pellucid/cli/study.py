@@ -147,11 +147,11 @@ def _simulate(arguments: Sequence[str]) -> None:
     parser.add_argument("--participants", type=int, required=True, help="number of participants")
     parser.add_argument(
         "--effect", action="append", default=[], metavar="CONDITION=SHIFT",
-        help="how much better the maps of a condition are rated, on the latent scale; may be given again",
+        help="how much better the maps of a condition are rated, on the latent scale; may be repeated",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="seed of their answers")
     parser.add_argument(
-        "--through-http", action="store_true", help="let them use the web pages, through a server on this machine"
+        "--through-http", action="store_true", help="let them use the web pages, on a server on this machine"
     )
     _add_database(parser)
     parsed = parser.parse_args(arguments)
@@ -234,11 +234,11 @@ def _analyze(arguments: Sequence[str]) -> None:
         action="append",
         default=[],
         metavar="QUESTION",
-        help="also test a question that was not planned; may be given again",
+        help="also test a question that was not planned; may be repeated",
     )
     parser.add_argument(
         "--equivalence", action="append", default=[], metavar="QUESTION=POINTS",
-        help="also test equivalence within a margin that was not planned; may be given again",
+        help="also test equivalence within a margin that was not planned; may be repeated",
     )  # fmt: skip
     parsed = parser.parse_args(arguments)
     bounds = _numbers_by_name(parsed.equivalence, "--equivalence is QUESTION=POINTS, such as trust=0.5")

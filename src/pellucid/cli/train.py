@@ -13,7 +13,7 @@ from pellucid.core.errors import InputError
 __all__ = ["train"]
 
 EXAMPLES = (
-    ("pellucid train runs/regular", "a LeNet-5 on Fashion-MNIST, trained in the usual way"),
+    ("pellucid train runs/regular", "a LeNet-5 on Fashion-MNIST, trained in the regular way"),
     (
         "pellucid train runs/scaat --method SCAAT --method.attack.eps 8/255",
         "the same network, trained so that pixels its map calls irrelevant do not matter",
@@ -39,10 +39,10 @@ def train(arguments: Sequence[str]) -> None:
     parser.add_argument("--resume", action="store_true", help="continue the training that the folder holds")
     parser.add_argument(
         "--preset", metavar="trustworthy|truest|robust|fast",
-        help="take the method, activation and smoothing that a search found for images of this size",
+        help="use the method, activation and smoothing that a search found for images of this size",
     )  # fmt: skip
     parser.add_argument(
-        "--log", metavar="tensorboard|csv|wandb", help="also write the numbers of the training there while it runs"
+        "--log", metavar="tensorboard|csv|wandb", help="also log the training's numbers there while it runs"
     )
     parser.add_argument("--snapshots", default=0, type=int, help="keep some maps every N epochs; 0 for never")
     add_engine(parser)

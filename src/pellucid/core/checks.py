@@ -82,7 +82,7 @@ def at_most(most: float, unit: str = "", **values: float | None) -> None:
 
 
 def whole(least: int, **values: object) -> None:
-    """Refuse what is no whole number, or one below ``least``.
+    """Refuse what is not a whole number, or one below ``least``.
 
     >>> whole(1, width=0.5)
     Traceback (most recent call last):

@@ -159,7 +159,7 @@ def remove_left(folder: str | Path, stem: str = "") -> None:
 
 
 def check_readable(path: str | Path) -> None:
-    """Refuse what is there and is no file that ends, such as a named pipe, for which one would wait for ever.
+    """Refuse what is there and is not a file that ends, such as a named pipe, for which one would wait for ever.
 
     What a shell has opened itself, as in ``--config <(command)``, is accepted.
 

@@ -131,7 +131,7 @@ def check_logits(output: Any, what: str = "classes", *, alone: bool = False) -> 
     pellucid.models.Logits(network, 0)
     >>> check_logits(torch.zeros(2, 1))
     Traceback (most recent call last):
-    pellucid.InputError: the network must return logits (n, classes), got one number an image, shape (2, 1);
+    pellucid.InputError: the network must return logits (n, classes), got one number for each image, shape (2, 1);
     torch.nn.Sequential(network, pellucid.models.Binary()) makes the logits of two classes of it
     """
     wanted = f"the network must return logits (n, {what})"
@@ -139,7 +139,7 @@ def check_logits(output: Any, what: str = "classes", *, alone: bool = False) -> 
         raise InputError(f"{wanted}, got {told(output)}; wrap it as {_wrapped(output)}")
     if not alone and output.ndim in (1, 2) and output.numel() == len(output):
         raise InputError(
-            f"{wanted}, got one number an image, shape {tuple(output.shape)}; torch.nn.Sequential(network, "
+            f"{wanted}, got one number for each image, shape {tuple(output.shape)}; torch.nn.Sequential(network, "
             "pellucid.models.Binary()) makes the logits of two classes of it"
         )
 

@@ -115,7 +115,9 @@ def read_json(path: str | Path, remedy: str = "") -> Any:
     try:
         return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON ({' '.join(str(error).split())[:200]}){remedy and '; '}{remedy}") from None
+        raise InputError(
+            f"{path} is not JSON ({' '.join(str(error).split())[:200]}){remedy and '; '}{remedy}"
+        ) from None
 
 
 def content_of(path: str | Path, kind: Literal["YAML", "JSON"]) -> bytes:
@@ -133,5 +135,7 @@ def content_of(path: str | Path, kind: Literal["YAML", "JSON"]) -> bytes:
     with path.open("rb") as file:
         content = file.read(LARGEST[kind] + 1)
     if len(content) > LARGEST[kind]:
-        raise InputError(f"{path} holds more than {LARGEST[kind] >> 20} MB, which is no {kind} of settings or facts")
+        raise InputError(
+            f"{path} holds more than {LARGEST[kind] >> 20} MB, too large for a {kind} of settings or facts"
+        )
     return content

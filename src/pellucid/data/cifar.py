@@ -104,7 +104,7 @@ def _python(content: bytes, where: object) -> tuple[Tensor, Tensor]:
         and all(isinstance(label, int) for label in labels)
     ):
         raise InputError(
-            f"{where} is no batch of CIFAR-10: expected 'data', bytes (n, {PIXELS}), and 'labels', n integers"
+            f"{where} is not a batch of CIFAR-10: expected 'data', bytes (n, {PIXELS}), and 'labels', n integers"
         )
     if len(data) != len(labels) or not labels:
         raise InputError(f"{where} has {len(data)} images and {len(labels)} labels, expected as many and at least one")

@@ -51,62 +51,66 @@ USUAL_EPS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """The images of a run and how they are cut into training, validation and test.
+    """The images of a run, and how they are split into training, validation and test.
 
     Args:
-        name: ``fashion-mnist``, ``mnist``, ``cifar10``, ``pcam``, ``folder`` (PATH/train/CLASS/* and
-            PATH/test/CLASS/*, or PATH/CLASS/*, or files that ``table`` names) or ``huggingface``; or images made here,
-            each with the mask of what decides its class (``truth:beside``, ``truth:composite``,
-            ``truth:composite-colour``, ``truth:decoy``, ``truth:shapes``, ``truth:parts``; ``pellucid data list``
-            describes them); or the import path of your own, ``my_package:make_dataset`` or ``my_package.MyImages``,
-            which is called with a split (``train``, ``test``, optionally ``validation``) and
-            returns a ``torch.utils.data.Dataset`` of (image, label).
-        path: Folder of the files; for ``huggingface`` a folder written by ``save_to_disk`` or an id of the hub; for
-            ``truth:composite-colour`` an image folder as for ``folder``, whose images decide; for other sets of truth
-            one that holds the folders ``fashion-mnist`` and ``mnist``. None: where ``pellucid data get NAME`` puts
-            them, and for ``folder`` with a table the table's folder.
-        table: For ``folder``, a CSV file with a row for each image: its ``file`` (relative to ``path``), its ``label``,
-            and where you have them its ``split`` (train, validation or test) and its ``group``; further columns, such
-            as age or camera, are kept for scores of subgroups. None: the folders tell the classes.
-        group: What must not be in two splits, such as the patient of an image: a column of the table or of a
-            ``huggingface`` dataset; an attribute of a dataset of your own that lists it for each image; or a regular
-            expression that finds it in the path of a file, such as ``patient([0-9]+)``. None: a table's column
-            ``group`` or ``patient``, where there is one; otherwise each image is alone.
-        image_column: Name of the column of images, for ``huggingface`` and a table. None: found by its type or by a
-            usual name.
-        label_column: Name of the column of labels, for ``huggingface`` and a table. None: as for images.
-        masks: For ``folder``, a folder of pictures that show what decides the class of an image,
-            MASKS/train/CLASS/NAME.png for PATH/train/CLASS/NAME.jpg, of the same size, grey or black and white; what is
-            brighter than 127 decides. An image without one has a mask that is not known. None: no masks.
+        name: ``fashion-mnist``, ``mnist``, ``cifar10``, ``pcam``, ``folder`` (PATH/train/CLASS/* and PATH/test/CLASS/*,
+            or PATH/CLASS/*, or the files that ``table`` names) or ``huggingface``; or images made on this machine, each
+            with a mask of what decides its class (``truth:beside``, ``truth:composite``, ``truth:composite-colour``,
+            ``truth:decoy``, ``truth:shapes``, ``truth:parts``; ``pellucid data list`` describes them); or the import
+            path of your own, ``my_package:make_dataset`` or ``my_package.MyImages``, which is called with a split
+            (``train``, ``test``, optionally ``validation``) and returns a ``torch.utils.data.Dataset`` of (image,
+            label).
+        path: Folder of the files. For ``huggingface``: a folder written by ``save_to_disk``, or an id of the hub. For
+            ``truth:composite-colour``: an image folder, whose images decide the class. For other truth sets: a folder
+            that holds the folders ``fashion-mnist`` and ``mnist``. None: where ``pellucid data get NAME`` puts them, or
+            the table's folder for ``folder`` with a table.
+        table: For ``folder``: a CSV file with a row for each image. Its columns are ``file`` (relative to ``path``),
+            ``label`` and, if you have them, ``split`` (train, validation or test) and ``group``. Further columns, such
+            as age or camera, are kept for scores of subgroups. None: the folders are the classes.
+        group: What must stay in one split, such as a patient: a column of the table or of a ``huggingface`` dataset; an
+            attribute of your own dataset that lists it for each image; or a regular expression that finds it in the
+            path of a file, such as ``patient([0-9]+)``. None: the table's column ``group`` or ``patient`` if it has
+            one; otherwise each image by itself.
+        image_column: Name of the column of images, for ``huggingface`` and a table. None: found by its type or a common
+            name.
+        label_column: Name of the column of labels, for ``huggingface`` and a table. None: found by its type or a common
+            name.
+        masks: For ``folder``: a folder of masks, MASKS/train/CLASS/NAME.png for PATH/train/CLASS/NAME.jpg. Masks have
+            the size of the images and are grey or black and white; pixels brighter than 127 are those that decide the
+            class. The mask of an image without a file is unknown. None: no masks.
         size: Side in pixels to which images of ``folder``, ``huggingface`` and your own datasets are resized (shorter
-            side, then centre crop), None: as stored, all alike; or of images made for ``truth:composite`` and
-            ``truth:composite-colour`` (56 to 96, None: 56), ``truth:shapes`` and ``truth:parts`` (48 to 128, None: 64).
-        channels: From 1 to 16, for ``folder``, ``huggingface`` and your own datasets; other than 1 and 3 for images
-            that have as many, such as NumPy arrays. None: 3.
-        classes: Names of the classes in the order in which the network counts them, for ``folder``, ``huggingface`` and
-            your own datasets. None: the names and the order that the training images have; a dataset of your own
-            without ``.classes`` needs them.
-        validation: What is kept of the training images for validation, where the dataset has no such split of its own:
-            a number of images, or a share in (0, 1), which is taken of every class; of a set of truth, how many of its
-            5 000 validation images are used. None: 5 000, or a fifth where there are fewer than 25 000 images.
-        test: What is kept for test, as a number or a share, which is taken of every class, where ``folder``,
-            ``huggingface`` or a dataset of your own has no such split. None: a fifth of a folder or table that has no
-            splits at all.
-        split_seed: Which images are kept for validation and test, which ones ``limit`` takes, how labels are shuffled.
-        limit: Use only that many training images (what is left after validation). None: all.
-        labels: ``true``, or ``shuffled``: the labels of the training images in a random order, those of validation and
-            test as they are. A network that fits them has learnt each image by heart (Adebayo et al. 2018, 3.3).
+            side, then centre crop). None: the stored size, which must be the same for all. For truth sets, the size
+            that is made: 56 to 96 for ``truth:composite`` and ``truth:composite-colour`` (None: 56), 48 to 128 for
+            ``truth:shapes`` and ``truth:parts`` (None: 64).
+        channels: Number of channels, 1 to 16, for ``folder``, ``huggingface`` and your own datasets; other numbers than
+            1 and 3 for images that have as many, such as NumPy arrays. None: 3.
+        classes: Names of the classes, in the order of the network's outputs, for ``folder``, ``huggingface`` and your
+            own datasets. None: the names and the order of the training images; your own dataset needs them if it has no
+            ``.classes``.
+        validation: How much of the training images is held back for validation if the dataset has no such split: a
+            number of images, or a share of every class in (0, 1). For truth sets: how many of the 5 000 validation
+            images are used. None: 5 000, or a fifth of fewer than 25 000 images.
+        test: How much is held back for testing if ``folder``, ``huggingface`` or your own dataset has no such split: a
+            number of images, or a share of every class in (0, 1). None: a fifth of a folder or table that has no
+            splits.
+        split_seed: Seed of which images are held back for validation and test, which ones ``limit`` takes, and how
+            labels are shuffled.
+        limit: Use only this many training images, of those that remain after validation. None: all.
+        labels: ``true``, or ``shuffled``, which gives the training images their labels in random order and leaves those
+            of validation and test as they are. A network that fits shuffled labels has memorised the images (Adebayo et
+            al. 2018, 3.3).
         augmentation: ``none``, ``flip`` (left-right), ``flips`` (also upside down), ``crop-flip`` (4 pixels of
-            padding), ``resized-crop-flip``, or ``default``: as the papers do for this dataset, that is none for the
-            two MNISTs and sets of truth, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip``
-            for others. Masks are changed as their images are. ``randaugment`` flips left-right and makes two random
-            changes of colour or geometry (RandAugment); it takes no masks, and needs kornia (``pip install
-            'pellucid[augment]'``), or torchvision where only that is here.
-        correlation: Share of the training images of ``truth:decoy`` whose patch is that of their class. None: 0.9.
-        workers: Number of processes that decode images, for sets that do not fit in memory.
-        decoding: For ``folder`` with a size: ``exact``, or ``fast``, which decodes large JPEG files at a half, a
-            quarter or an eighth of their resolution, the smallest that is at least ``size``, before they are resized.
-            Large photographs take half the time, and pixels differ by about one level of 255.
+            padding), ``resized-crop-flip``, or ``default``, which follows the papers: none for the two MNISTs and truth
+            sets, ``crop-flip`` for ``cifar10``, ``flips`` for ``pcam``, ``resized-crop-flip`` for others. Masks are
+            changed like their images. ``randaugment`` flips left-right and makes two random changes of colour or
+            geometry (RandAugment). It does not support masks, and needs kornia (``pip install 'pellucid[augment]'``) or
+            torchvision.
+        correlation: Share of the training images of ``truth:decoy`` whose patch names their own class. None: 0.9.
+        workers: Number of processes that decode images, for datasets that do not fit in memory.
+        decoding: For ``folder`` with a size: ``exact``, or ``fast``, which decodes large JPEG files at one half, one
+            quarter or one eighth of their resolution (the smallest that is at least ``size``) before they are resized.
+            Large photographs then take half the time, and pixels differ by about one level of 255.
 
     >>> Data(name="fashion-mist")
     Traceback (most recent call last):
@@ -144,7 +148,7 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
             if not self.path and not (self.name == "folder" and self.table):
                 raise InputError(f"dataset {self.name!r} needs a path, got {self.path!r}")
         elif self.is_own and self.path is not None:
-            raise InputError(f"dataset {self.name!r} is called with a split alone and takes no path, got {self.path!r}")
+            raise InputError(f"dataset {self.name!r} is called with only a split and takes no path, got {self.path!r}")
         elif self.name in DRAWN and self.path is not None:
             raise InputError(f"{self.name} is drawn from nothing and takes no path, got {self.path!r}")
         self._check_reading()

@@ -50,8 +50,8 @@ def opened(
         few of them.
 
     Raises:
-        InputError: it is no picture, or an array of a shape or of values that no picture has. Pillow's errors for what
-            it finds damaged are passed on.
+        InputError: it is not a picture, or an array of a shape or of values that no picture has. Pillow's errors for
+            what it finds damaged are passed on.
     """
     if not content:
         raise InputError(f"{where} is empty; {KINDS}")
@@ -65,7 +65,7 @@ def opened(
     except UnidentifiedImageError:
         if content.startswith(TIFFS):
             return _tiff(content, where, channels)
-        raise InputError(f"{where} is no picture; {KINDS}") from None
+        raise InputError(f"{where} is not a picture; {KINDS}") from None
     except Image.DecompressionBombError:
         raise InputError(
             f"{where} has too many pixels; up to {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million are accepted, "
@@ -184,7 +184,7 @@ def _numpy(content: bytes, where: str) -> npt.NDArray[Any]:
     except InputError:
         raise
     except Exception as error:  # zip, header and value errors of many classes
-        raise InputError(f"{where} is no NumPy array of numbers that can be read: {first_line(error)}") from None
+        raise InputError(f"{where} is not a NumPy array of numbers that can be read: {first_line(error)}") from None
     return array
 
 

@@ -54,12 +54,12 @@ def cut(train: Split, data: Data, name: str, *, validates: bool) -> Cut:
     validating, rows = _kept("validation", validation, train, rows, data.split_seed, name)
     if train.whole:
         tell(
-            f"{name} is not cut into train and test; {len(rows)} of its images train, {len(validating)} validate "
-            f"and {len(kept)} test (--dataset.validation and --dataset.test are their shares)"
+            f"{name} has no split; {len(rows)} of its images are for training, {len(validating)} for validation and "
+            f"{len(kept)} for testing (the settings validation and test change this)"
         )
         if alone := [train.classes[c] for c in (torch.bincount(train.labels) == 1).nonzero().flatten().tolist()]:
             more = f" and {len(alone) - 1} other classes have" if len(alone) > 1 else " has"
-            tell(f"class {alone[0]!r} of {name}{more} one image, which is in one part alone")
+            tell(f"class {alone[0]!r} of {name}{more} one image, which can be in only one of these parts")
     return Cut(rows, validating, kept)
 
 

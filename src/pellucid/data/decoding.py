@@ -82,7 +82,7 @@ class Decoded:
             raise
         except Exception as error:  # readers of files of any origin: errors of many classes
             reason = "its format is unknown" if isinstance(error, UnidentifiedImageError) else error
-            raise InputError(f"{where} is no image that can be read: {reason}") from error
+            raise InputError(f"{where} is not an image that can be read: {reason}") from error
 
 
 def pixels(image: Any, *, size: int | None, channels: int, where: object) -> Tensor:

@@ -81,7 +81,7 @@ def read(content: bytes, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]
             if values.ndim == 2:
                 values, told = greys(values, data)
     except Exception as error:  # a reader of files of any origin: errors of many classes
-        raise InputError(f"{where} is no DICOM picture that can be read: {_reason(error)}") from None
+        raise InputError(f"{where} is not a DICOM picture that can be read: {_reason(error)}") from None
     notes: tuple[str, ...] = (f"the first of {frames} frames",) if frames > 1 else ()
     if values.ndim == 3:
         return values.astype(np.float64) / (2**bits - 1), notes

@@ -221,10 +221,14 @@ def _groups(dataset: Any, name: str, place: str) -> tuple[str, ...]:
     """What a dataset's attribute says that each of its images belongs to."""
     listed = getattr(dataset, name, None)
     if listed is None or isinstance(listed, str | Mapping) or not isinstance(listed, Iterable):
-        raise InputError(f"{place} has no list {name}, which --dataset.group asks for; expected one entry an image")
+        raise InputError(
+            f"{place} has no list {name}, which --dataset.group asks for; expected one entry for each image"
+        )
     groups = tuple("" if group is None else str(group) for group in listed)
     if len(groups) != len(dataset):
-        raise InputError(f"{place}.{name} has {len(groups)} entries for {len(dataset)} images; expected one an image")
+        raise InputError(
+            f"{place}.{name} has {len(groups)} entries for {len(dataset)} images; expected one for each image"
+        )
     return groups
 
 

@@ -63,7 +63,8 @@ def read(
     """
     if not path.is_dir():
         raise InputError(
-            f"{path} is no folder; expected one with train/CLASS/* and test/CLASS/* (or val/CLASS/*), or with CLASS/*"
+            f"{path} is not a folder; expected one with train/CLASS/* and test/CLASS/* (or val/CLASS/*), or with "
+            "CLASS/*"
         )
     names = folders_in(path, once=False)
     parts: dict[str, str] = {}

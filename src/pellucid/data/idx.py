@@ -115,7 +115,7 @@ def parse(content: bytes, where: object, *, dimensions: int) -> Tensor:
     header = 4 + 4 * dimensions
     if len(content) < header or content[:4] != bytes([0, 0, 8, dimensions]):
         raise InputError(
-            f"{where} is no idx file of unsigned bytes with {dimensions} dimensions: it begins with "
+            f"{where} is not an idx file of unsigned bytes with {dimensions} dimensions: it begins with "
             f"{content[:4].hex() or 'nothing'}, expected {bytes([0, 0, 8, dimensions]).hex()}"
         )
     shape = struct.unpack(f">{dimensions}I", content[4:header])

@@ -62,7 +62,7 @@ class Masks:
             with Image.open(mask) as opened:
                 drawn = opened.copy()
         except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-            raise InputError(f"{mask} is no mask that can be read for {image}: {error}") from error
+            raise InputError(f"{mask} is not a mask that can be read for {image}: {error}") from error
         if drawn.mode not in ("1", "L"):
             raise InputError(f"{mask} has mode {drawn.mode!r}; a mask is grey (L) or black and white (1)")
         if size is not None and drawn.size != size:
@@ -92,7 +92,7 @@ def find(images: list[str], folder: Path, masks: Path, shape: tuple[int, int]) -
         InputError: there is no such folder, no image has a mask, or the first masks tell nothing.
     """
     if not masks.is_dir():
-        raise InputError(f"{masks} is no folder; expected one with the masks of {folder}, CLASS/NAME.png")
+        raise InputError(f"{masks} is not a folder; expected one with the masks of {folder}, CLASS/NAME.png")
     places = [masks / Path(image).relative_to(folder).with_suffix(".png") for image in images]
     sound = sift([str(place) for place in places if place.is_file()], 1)
     if sound.left_out:

@@ -146,7 +146,7 @@ def _rows(place: Path) -> list[tuple[int, list[str]]]:
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise InputError(f"table {place} is no CSV that can be read: {error}") from None
+        raise InputError(f"table {place} is not a CSV file that can be read: {error}") from None
     numbered = [(number, row) for number, row in enumerate(rows, start=1) if any(cell.strip() for cell in row)]
     if not numbered:
         raise InputError(f"table {place} is empty; expected a row for each image, with its file and its label")

@@ -23,17 +23,17 @@ Name = Literal["softplus", "silu", "gelu", "smooth_relu"]
 
 @dataclass(frozen=True, kw_only=True)
 class Activation:
-    """What takes the place of a network's ReLUs, as a person chooses it.
+    """A smooth activation that replaces a network's ReLUs.
 
     A ReLU network is piecewise linear: its input gradient jumps from one piece to the next, and a penalty on that
     gradient has nothing to follow within a piece. Each of the four is a smooth function that becomes ReLU as ``beta``
     grows; a small ``beta`` smooths more, and moves the network further from what its weights were made for.
 
     Args:
-        name: ``softplus``, log(1 + exp(βx)) / β, is positive and rises everywhere; ``silu``, x σ(βx), and ``gelu``,
-            x Φ(βx), dip below 0 left of it; ``smooth_relu``, x Φ(βx) + φ(βx) / β, is ReLU convolved with a Gaussian of
-            deviation 1/β.
-        beta: sharpness β, above 0; the ReLU's corner is rounded over about 1/β of the layer's input. 1 makes the usual
+        name: ``softplus``, log(1 + exp(βx)) / β, is positive and rises everywhere. ``silu``, x σ(βx), and ``gelu``, x
+            Φ(βx), are slightly negative for some inputs below 0. ``smooth_relu``, x Φ(βx) + φ(βx) / β, is ReLU
+            convolved with a Gaussian of deviation 1/β.
+        beta: sharpness β, above 0: the ReLU's corner is rounded over about 1/β of the layer's input. 1 gives the common
             softplus, SiLU and GELU.
 
     Maximum pooling keeps its corners. It commutes with the two that rise everywhere as it does with ReLU; with the

@@ -33,22 +33,22 @@ Init = Literal["default", "zero"]
 
 @dataclass(frozen=True, kw_only=True)
 class Smoothing:
-    """Where a network is smoothed and how, as a person chooses it.
+    """The smoothing blocks of a network: where they are, and how they smooth.
 
     Args:
-        layers: names of the layers whose output is smoothed, such as ``relu1``, or patterns; ``*`` and ``?`` stand for
-            anything within one part of a dotted name: ``layer?`` is ResNet's four stages, not the blocks inside.
-            ``pellucid layers`` lists those of a network that can be smoothed. Each gives feature maps (n, c, h, w) or
-            (n, h, w, c), or the tokens of a vision transformer (n, t, c), of which those that belong to no place, such
-            as the class token, pass unchanged.
-        filter: ``gaussian``, ``mean`` and ``median`` look at ``kernel_size`` × ``kernel_size`` pixels, ``non-local`` at
-            the whole feature map; ``none`` leaves the 1 × 1 convolution alone, to tell its effect from the filter's.
-        kernel_size: odd, at least 3; for the three local filters.
-        sigma: deviation of the Gaussian in pixels of the feature map. ``feature-map`` is the rule of Bhusal's code,
-            which takes it from the map's height and width and is close to a mean filter.
-        init: first weights of the 1 × 1 convolution: PyTorch's default, which is random, or ``zero``, with which the
-            block starts as the identity. A network that comes with weights wants ``zero``: after a random block its
-            later layers meet features that they were not trained on.
+        layers: names of the layers whose output is smoothed, such as ``relu1``, or patterns, in which ``*`` and ``?``
+            stand for anything within one part of a dotted name: ``layer?`` means ResNet's four stages, not the blocks
+            inside. ``pellucid layers`` lists the layers of a network that can be smoothed. They return feature maps (n,
+            c, h, w) or (n, h, w, c), or the tokens of a vision transformer (n, t, c); tokens without a position, such
+            as the class token, are not changed.
+        filter: ``gaussian``, ``mean`` and ``median`` use ``kernel_size`` × ``kernel_size`` pixels, ``non-local`` the
+            whole feature map. ``none`` leaves only the 1 × 1 convolution, to separate its effect from the filter's.
+        kernel_size: side of the three local filters, odd and at least 3.
+        sigma: deviation of the Gaussian in pixels of the feature map. ``feature-map`` follows Bhusal's code, which
+            computes it from the map's height and width and is close to a mean filter.
+        init: initial weights of the 1 × 1 convolution: ``default`` is PyTorch's random initialisation, ``zero`` makes
+            the block start as the identity. Use ``zero`` for a pretrained network: behind a random block, its later
+            layers would receive features that they were not trained on.
 
     Raises:
         InputError: a value outside those.

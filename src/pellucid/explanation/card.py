@@ -64,13 +64,13 @@ SHOWN = ("faithfulness", "beats_random", "similarity", "stability_coverage", "ri
 
 SETTINGS = {
     "saliency": "Kinds of map",
-    "channels": "Channels become a map by",
+    "channels": "How channels are combined",
     "fraction": "Share that is covered",
     "steps": "Steps of the covering",
     "repeats": "Draws of the covering noise",
     "region": "Side of the covered squares in pixels",
     "fill": "Covered with",
-    "score": "What the covering is to lower",
+    "score": "What the covering should lower",
     "noise": "Kind of noise",
     "sigma": "σ of the noise",
     "draws": "Noisy maps",

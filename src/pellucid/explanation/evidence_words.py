@@ -57,8 +57,8 @@ def covering_words(covering: Covering) -> str:
     return (
         f"{said} Each dot is the same for a {part} chosen by one of {len(covering.random)} random maps: they lie "
         f"{spread}, and {covering.as_low or 'none'} of them cost{'s' if covering.as_low in (0, 1) else ''} as much "
-        "confidence as this map. The check of random maps goes by the distance between most and least marked, over all "
-        "steps from nothing to this much covered."
+        "confidence as this map. The check against random maps compares the distance between most and least marked, "
+        "averaged over all steps up to this one."
     )
 
 

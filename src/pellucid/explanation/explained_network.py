@@ -78,7 +78,7 @@ class ExplainedNetwork:
         """How a picture becomes what the network sees, in words."""
         channels, height, width = self.shape
         colours = {1: "grey", 3: "colour"}.get(channels, f"{channels} channels")
-        fitted = f"shorter side scaled and middle cut out to {width} × {height} pixels in {colours}"
+        fitted = f"shorter side scaled and centre cropped to {width} × {height} pixels in {colours}"
         if channels not in (1, 3):
             fitted = f"{width} × {height} pixels of {colours}, not scaled"
         known = preprocessing_of(self.model)
@@ -122,8 +122,8 @@ def of_run(path: str | Path) -> ExplainedNetwork:
     if run.is_file():
         if run != RunDirectory(run.parent).weights:
             raise InputError(
-                f"{path} is no run directory; name one, or explain any network with --network package.module:factory "
-                "--weights FILE"
+                f"{path} is not a run directory; name one, or explain any network with --network "
+                "package.module:factory --weights FILE"
             )
         run = run.parent
     directory = RunDirectory(run)

@@ -125,7 +125,7 @@ def of_folder(
         InputError: no folder, or fewer than `FEWEST` pictures in it that can be read.
     """
     if not Path(folder).is_dir():
-        raise InputError(f"reference {folder} is no folder of pictures")
+        raise InputError(f"reference {folder} is not a folder of pictures")
     if images < FEWEST:
         raise InputError(f"a reference needs at least {FEWEST} images, got {images}")
     files = find([folder])

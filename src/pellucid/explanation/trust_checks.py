@@ -145,7 +145,7 @@ def checks(
             _steady_check(known, counts, thresholds),
             _usual("Is it as steady as this network's other maps?", "steadier", percentiles, ("ris", "ros"), WORST,
                    thresholds.poor),
-            _usual("Does it tell as much as this network's other maps?", "more telling", percentiles, ("faithfulness",),
+            _usual("Is it as faithful as this network's other maps?", "more faithful", percentiles, ("faithfulness",),
                    None, thresholds.poor),
             *_agreement(agreement),
             *_diffuse(known("gini"), thresholds.diffuse),
@@ -154,7 +154,9 @@ def checks(
     if flat:  # nothing else about such a map means anything
         of_map = (of_map[0][:1], [])
     elif of_map[0][1].outcome == "fails":
-        of_map[0][2] = Check(of_map[0][2].question, "map", "not told, as covering changes nothing", "95 %", "not made")
+        of_map[0][2] = Check(
+            of_map[0][2].question, "map", "not measured, because covering changes nothing", "95 %", "not made"
+        )
     return (*of_map[0], _kept_check(known, counts), _sure(probability, thresholds.unsure), *of_map[1])
 
 
@@ -171,7 +173,7 @@ def _tested(known: Known) -> Check:
     question, asked = "Does covering parts of the picture change the answer?", "1 point of confidence"
     found = f"by {100 * lost:.0f} points of confidence at most, on average" if math.isfinite(lost) else "not known"
     if lost < NOTHING_LOST:
-        why = "whatever is covered, the answer stays, so nothing shows that it is true"
+        why = "the answer stays the same whatever is covered, so nothing shows what the network uses"
         return Check(question, "test", "by less than 1 point of confidence", asked, "fails", "untested", why)
     return Check(question, "test", found, asked, "passes")
 
@@ -179,7 +181,7 @@ def _tested(known: Known) -> Check:
 def _faithful_check(known: Known, counts: Counts) -> Check:
     faithfulness, beats = known("faithfulness"), known("beats_random")
     outcome = _faithful(faithfulness, beats, counts.random_maps)
-    question = "Does it point better than random maps at what the network uses?"
+    question = "Does it find what the network uses better than random maps do?"
     many = 2 * counts.random_maps
     found = f"better than {round(beats * many)} of {many} random maps" if math.isfinite(beats) else "not known"
     rule = why = ""
@@ -187,9 +189,9 @@ def _faithful_check(known: Known, counts: Counts) -> Check:
         found = "what it marks most counts no more than what it marks least"
         rule, why = "unfaithful", "what it marks most matters no more to the network than what it marks least"
     elif outcome == "fails":
-        rule, why = "unfaithful", "random maps often point as well at what the network uses"
+        rule, why = "unfaithful", "random maps often find what the network uses just as well"
     elif outcome == "undecided":
-        rule, why = "hardly-faithful", "some random maps point as well at what the network uses"
+        rule, why = "hardly-faithful", "some random maps find what the network uses just as well"
     return Check(question, "map", found, f"{100 - 100 * AS_GOOD:g} % of random maps", outcome, rule, why)
 
 
@@ -199,8 +201,8 @@ def _kept_check(known: Known, counts: Counts) -> Check:
     copies = counts.predictions
     found = f"on {round(coverage * copies)} of {copies} noisy copies" if math.isfinite(coverage) else "not known"
     rule, why = {
-        "fails": ("prediction-changes", f"{counts.noise} changes the prediction itself more often than not"),
-        "undecided": ("prediction-wavers", f"{counts.noise} changes the prediction itself about every other time"),
+        "fails": ("prediction-changes", f"{counts.noise} changes the prediction more often than not"),
+        "undecided": ("prediction-wavers", f"{counts.noise} changes the prediction about every other time"),
     }.get(outcome, ("", ""))
     question = f"Does the network keep its answer under noise (σ {counts.sigma:g})?"
     return Check(
@@ -223,8 +225,8 @@ def _steady_check(known: Known, counts: Counts, thresholds: Thresholds) -> Check
     if outcome == "passes" and not similarity >= thresholds.shaky:
         outcome = "care"
     rule, why = {
-        "fails": ("unsteady", f"{counts.noise} makes another map of it"),
-        "undecided": ("hardly-steady", f"{counts.noise} makes nearly another map of it"),
+        "fails": ("unsteady", f"it changes strongly under {counts.noise}"),
+        "undecided": ("hardly-steady", f"it may change strongly under {counts.noise}"),
         "care": ("shaky", f"it changes visibly under {counts.noise}"),
     }.get(outcome, ("", ""))
     copies = f"{counts.maps} noisy cop{'y' if counts.maps == 1 else 'ies'}"
@@ -251,7 +253,7 @@ def _usual(
         why = "it changes more under noise than most maps of this network"
         return Check(question, "map", found, asked, "care", "less-steady", why)
     if standing < poor:
-        why = "it tells less of what the network uses than most of its maps"
+        why = "it shows less of what the network uses than most of its maps"
         return Check(question, "map", found, asked, "care", "less-faithful", why)
     return Check(question, "map", found, asked, "passes")
 
@@ -260,10 +262,10 @@ def _agreement(agreement: Sequence[float]) -> list[Check]:
     if not agreement:
         return []
     mean = sum(agreement) / len(agreement)
-    question, asked = "Do maps of other kinds show the same?", f"{DISAGREE:g}"
+    question, asked = "Do maps of other kinds mark the same places?", f"{DISAGREE:g}"
     found = f"mean rank correlation {_number(mean)}"
     if not mean >= DISAGREE:
-        return [Check(question, "map", found, asked, "care", "disagreement", "maps of other kinds show other things")]
+        return [Check(question, "map", found, asked, "care", "disagreement", "maps of other kinds mark other places")]
     return [Check(question, "map", found, asked, "passes")]
 
 

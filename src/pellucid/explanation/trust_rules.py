@@ -27,9 +27,12 @@ Fault = Literal["map", "network", "both", "neither"]
 
 FAULTS: dict[tuple[bool, Fault], str] = {
     (True, "map"): "The map is at fault, not the network, which is sure of its answer and keeps it",
-    (True, "network"): "The network is at fault, not the map: no map can explain an answer that does not hold",
+    (True, "network"): "The network is at fault, not the map: no map can explain an answer that changes so easily",
     (True, "both"): "The map and the network are both at fault",
-    (True, "neither"): "Neither the map nor the network is known to be at fault: the test tells nothing here",
+    (
+        True,
+        "neither",
+    ): "Neither the map nor the network is known to be at fault: the test says nothing about this picture",
     (False, "map"): "The doubt is about the map, not the network",
     (False, "network"): "The doubt is about the network, not the map",
     (False, "both"): "The doubt is about both the map and the network",
@@ -91,7 +94,7 @@ def judge(
     >>> judge(good, usual, counts=quick, probability=0.9).level
     'no objection'
     >>> judge(good | {"beats_random": 0.6}, usual, counts=quick, probability=0.9).sentence
-    'Do not rely on this map: random maps often point as well at what the network uses. The map is at fault, ...'
+    'Do not rely on this map: random maps often find what the network uses just as well. The map is at fault, ...'
     >>> judge(good | {"beats_random": 0.92}, usual, counts=quick, probability=0.9).level
     'undecided'
     """
@@ -113,13 +116,13 @@ def judge(
 
 
 NO_REFERENCE = Check(
-    question="Is there a reference of what is usual?",
+    question="Are there reference pictures to compare with?",
     about="test",
     found="no",
     asked="yes",
     outcome="not made",
     rule="no-reference",
-    reason="it passed the checks, but there is no reference of what is usual for this network",
+    reason="it passed the checks, but there are no reference pictures to compare it with",
 )
 PASSED = (
     "what it marks matters more to the network than what random maps mark, and it hardly changes when the picture is a "

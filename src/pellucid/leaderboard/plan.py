@@ -30,14 +30,14 @@ class Leaderboard:
 
     Args:
         name: one of `BOARDS`, or of `PAGES`, which are made of what boards have measured.
-        seeds: trainings of each entry, with the seeds 1, 2, and so on; 5 on grey images and 3 on colour ones by
-            default. A search has seeds of its own, 101 and on.
-        scale: ``cpu``; ``smoke`` shows in seconds that everything runs.
+        seeds: number of trainings of each entry, with the seeds 1, 2, and so on. By default: 5 on grey images, 3 on
+            colour ones. A search uses seeds of its own, from 101.
+        scale: ``cpu``, or ``smoke``, which shows in seconds that everything runs.
         path: folder of the images, for ``cifar10`` and ``imagenette``.
-        only: names of the entries that are trained and told; all that the board's images allow by default. Regular
-            training is always among them.
-        jobs: trainings at once, each with its share of the cores. None: one on each free core where the networks are so
-            small that this is faster, otherwise one.
+        only: names of the entries to train and report; by default all that suit the board's images. Regular training is
+            always among them.
+        jobs: number of trainings at once, each with its share of the cores. None: one on each free core if the networks
+            are so small that this is faster, otherwise one.
         out: folder of the run directories.
         results: folder of the tables.
 

@@ -109,7 +109,7 @@ def check_outputs(output: Any, label: Tensor, task: Task) -> None:
     pellucid.models.Logits(network, 0)
     >>> check_outputs(torch.zeros(2, 1), torch.tensor([0, 1]), "multiclass")
     Traceback (most recent call last):
-    pellucid.InputError: the network must return logits (n, classes), got one number an image, shape (2, 1);
+    pellucid.InputError: the network must return logits (n, classes), got one number for each image, shape (2, 1);
     torch.nn.Sequential(network, pellucid.models.Binary()) makes the logits of two classes of it
     """
     what = "labels" if task == "multilabel" else "classes"

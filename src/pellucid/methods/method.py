@@ -70,13 +70,14 @@ def check_task(method: Method, task: Task) -> None:
     >>> from pellucid import EnergyLoss, GradientPenalty
     >>> check_task(GradientPenalty(method=EnergyLoss()), "multilabel")
     Traceback (most recent call last):
-    pellucid.InputError: EnergyLoss knows one class an image alone, got the task multilabel; methods for several labels
-    are Regular, AdversarialTraining, SaliencyGuided, SCAAT, TRADES, GradientPenalty and what is built on them
+    pellucid.InputError: EnergyLoss knows only one class for each image, got the task multilabel; methods for several
+    labels are Regular, AdversarialTraining, SaliencyGuided, SCAAT, TRADES, GradientPenalty and what is built on them
     """
     if task not in method.tasks:
         raise InputError(
-            f"{type(method).__name__} knows one class an image alone, got the task {task}; methods for several labels "
-            "are Regular, AdversarialTraining, SaliencyGuided, SCAAT, TRADES, GradientPenalty and what is built on them"
+            f"{type(method).__name__} knows only one class for each image, got the task {task}; methods for several "
+            "labels are Regular, AdversarialTraining, SaliencyGuided, SCAAT, TRADES, GradientPenalty and what is built "
+            "on them"
         )
     parts: list[Any] = [getattr(method, field.name) for field in fields(method)] if is_dataclass(method) else []
     for part in parts:

@@ -41,28 +41,28 @@ class SCAAT(Method):
     Args:
         attack: search for delta on the divergence; four steps, or one with ``fgsm``. It must start at random, since
             the gradient of D(f(x), f(x)) is 0.
-        weight: λ.
-        divergence: D; ``symmetric_kl`` is the paper's equation 4 as it stands, ``jensen_shannon`` what its text says.
-        q: share of the lowest-saliency features that may change, in [0, 1]: of all samples where ``adaptive`` is
-            off, and what each begins with where it is on.
+        weight: λ, the weight of the divergence term.
+        divergence: D; ``symmetric_kl`` is the paper's equation 4, ``jensen_shannon`` is what its text says.
+        q: share of the lowest-saliency features that may change, in [0, 1]: for all samples if ``adaptive`` is off, and
+            as the initial value of each if it is on.
         adaptive: adapt q to each sample (algorithm 2).
-        gamma: step of the adaptation.
-        q_min: least q.
-        q_max: greatest q.
-        warmup: share of the run's steps during which q stays as it is, in [0, 1].
+        gamma: step by which q is adapted.
+        q_min: smallest q.
+        q_max: largest q.
+        warmup: share of the run's steps during which q is not adapted, in [0, 1].
         region: side in pixels of the square regions whose mean saliency is ranked; 2 for 28 or 32 pixels, 8 for 96,
             16 for 224.
-        saliency: what ranks the features; by default the gradient of the true class's logit, of several labels an image
-            that of all of them, see `pellucid.methods.terms.sides`. `SmoothGrad` selects better and costs its samples
-            in forward and backward passes.
-        ranking: ``absolute`` saliency; ``random`` is the control that uses no map: delta may lie on as many regions, at
-            places that are drawn anew at every step. It saves the saliency's backward pass, and ``saliency`` is of no
-            effect.
-        q_pass: which prediction on x + delta moves q. ``train`` takes that of the pass that the loss is made of, where
-            BatchNorm uses the statistics of the batch and dropout drops. ``eval`` takes that of the network as the
-            attack saw it, for one more forward pass a step; networks without such layers give the same in both.
-        share: part of each batch that carries the divergence term, in (0, 1].
-        detach_clean: no gradient through f(x) inside D.
+        saliency: saliency method that ranks the features; by default the gradient of the true class's logit (with
+            several labels an image, of all of them, see `pellucid.methods.terms.sides`). `SmoothGrad` ranks them
+            better, at the cost of a forward and a backward pass for each of its samples.
+        ranking: ``absolute`` saliency, or ``random``, the control that uses no map: delta may lie on equally many
+            regions, at places that are drawn again at every step. This saves the saliency's backward pass, and
+            ``saliency`` has no effect.
+        q_pass: prediction on x + delta that adapts q. ``train`` uses the pass of the loss, in which BatchNorm uses the
+            batch's statistics and dropout is active. ``eval`` uses the network as the attack saw it, for one more
+            forward pass in each step. Networks without such layers give the same in both.
+        share: part of each batch for which the divergence term is computed, in (0, 1].
+        detach_clean: whether gradients through f(x) inside D are left out.
 
     Source: Xu et al. 2023, equations 1 to 5, algorithms 1 and 2. ``share``, ``ranking`` and ``q_pass`` are ours; the
     paper does not say in which mode the network is when q moves.

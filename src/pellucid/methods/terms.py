@@ -227,7 +227,7 @@ def spread(n: int, share: float, device: torch.device) -> Tensor:
     """
     if processes() > 1 and abs(share * n - round(share * n)) > 1e-6:
         raise InputError(
-            f"a share of {share:g} of the {n} images that each process has is no whole number; "
+            f"a share of {share:g} of the {n} images that each process has is not a whole number; "
             "change batch_size, so that the number of processes changes nothing"
         )
     count = min(n, max(1, round(share * n)))

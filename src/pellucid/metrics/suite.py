@@ -219,9 +219,9 @@ def _imported(path: str) -> Metric:
     if isinstance(kind, Metric):
         return kind
     if not (isinstance(kind, type) and issubclass(kind, Metric)):
-        raise InputError(f"{path!r} is no metric: it must be a subclass of pellucid.Metric, got {kind!r:.80}")
+        raise InputError(f"{path!r} is not a metric: it must be a subclass of pellucid.Metric, got {kind!r:.80}")
     if isabstract(kind):
-        raise InputError(f"{path!r} is no metric yet: give it a method __call__(self, case)")
+        raise InputError(f"{path!r} is not a metric yet: give it a method __call__(self, case)")
     try:
         return kind()
     except TypeError as error:

@@ -34,7 +34,7 @@ class Binary(nn.Module):
             InputError: another shape.
         """
         if logit.ndim == 0 or logit.numel() != len(logit):
-            raise InputError(f"Binary takes one logit an image, (n, 1) or (n,), got shape {tuple(logit.shape)}")
+            raise InputError(f"Binary takes one logit for each image, (n, 1) or (n,), got shape {tuple(logit.shape)}")
         half = logit.reshape(len(logit), 1) / 2
         return torch.cat([-half, half], 1)
 

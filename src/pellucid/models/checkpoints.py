@@ -134,12 +134,12 @@ def _refuse_program(path: Path) -> None:
         names = [name.partition("/")[2] for name in archive.namelist()]
     if "constants.pkl" in names:
         raise InputError(
-            f"{path} is a TorchScript program; save its weights alone: "
+            f"{path} is a TorchScript program; save only its weights: "
             "torch.save(torch.jit.load(FILE).state_dict(), NEW)"
         )
     if any(name.startswith("models/") or name == "serialized_exported_program.json" for name in names):
         raise InputError(
-            f"{path} is a torch.export program; save its weights alone: torch.save(torch.export.load(FILE).state_dict, "
+            f"{path} is a torch.export program; save only its weights: torch.save(torch.export.load(FILE).state_dict, "
             "NEW)"
         )
 
@@ -180,7 +180,7 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
         key = (averages or usual or list(inside))[0]
         if len(averages) > 1 or not (averages or usual or len(inside) == 1):
             raise InputError(
-                f"weights file {path} holds several networks, {', '.join(averages or inside)}; save one of them alone"
+                f"weights file {path} holds several networks, {', '.join(averages or inside)}; save only one of them"
             )
         if averages:
             averaged = f"{key!r}" + (f" and not {usual[0]!r}" if usual else "")

@@ -51,7 +51,7 @@ NAMES = tuple(_NETWORKS)
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A network as a person chooses it.
+    """The network that is trained.
 
     Args:
         name: one of pellucid's own (lenet5, sgt-mnist, resnet18, vgg16, vgg16-bn, wrn28-10; resnet18-224, vgg16-224 and
@@ -60,19 +60,19 @@ class Network:
             ``package.module:factory`` (a dot instead of the colon is the same), a callable that returns a module giving
             (n, classes) logits, or for two classes one logit, (n, 1), the second class's. A factory is given
             ``num_classes`` and ``in_channels`` where its signature accepts them.
-        weights: file to start from, .safetensors or PyTorch's; a fresh network if left out.
+        weights: file of weights to start from, .safetensors or PyTorch's. Without it, the weights are random.
         options: keyword arguments of the network, such as ``width`` of resnet18; ``pretrained`` starts from published
-            weights where the network has them (efficientnet-lite, timm, torchvision).
-        normalize: subtract a mean from the pixels and divide by a deviation as the first layer. ``true`` takes those
-            that ``mean`` and ``std`` give, otherwise those that the weights were trained with, and for a network
-            without weights the data set's; weights of which that is not known are refused. ``data`` takes the data
-            set's in any case, ``false`` leaves pixels as they are.
-        head: ``new`` leaves the last layer as initialised if the weights' last layer has another number of classes;
-            ``strict`` refuses such weights.
-        mean: one number a channel, or one for all, that is subtracted from pixels in [0, 1].
-        std: one positive number a channel, or one for all, that the rest is divided by.
-        output: entry of the network's output that holds the logits, by name or place, where it gives a dict, a tuple or
-            an object; found without it where there can be no doubt.
+            weights if the network has them (efficientnet-lite, timm, torchvision).
+        normalize: whether the first layer subtracts a mean from the pixels and divides them by a deviation. ``true``
+            uses ``mean`` and ``std`` if you give them, otherwise those that the weights were trained with, or the
+            dataset's for a network without weights; weights whose mean and deviation are unknown are refused. ``data``
+            always uses the dataset's, and ``false`` leaves pixels as they are.
+        head: ``new`` keeps a random last layer if the weights' last layer has another number of classes; ``strict``
+            refuses such weights.
+        mean: what is subtracted from pixels in [0, 1]: one number for each channel, or one for all.
+        std: what the difference is divided by: one positive number for each channel, or one for all.
+        output: entry of the network's output that holds the logits, by name or position, if the network returns a dict,
+            a tuple or an object. Not needed where only one entry can be meant.
 
     Raises:
         InputError: a mean without a deviation, or with a normalisation that does not use it.

@@ -129,7 +129,7 @@ def _reading(
         averaged = [other for other in same if "ema" in other or "average" in other]
         if len(averaged) != 1:
             raise InputError(
-                f"weights file {source} holds several networks that would fit, {_listed(same)}; save one of them alone"
+                f"weights file {source} holds several networks that would fit, {_listed(same)}; save only one of them"
             )
         prefix = averaged[0]
         tell(f"took the averaged weights of {source}: {prefix}* and not {next(o for o in same if o != prefix)}*")

@@ -165,7 +165,7 @@ def trace(at: Setting) -> dict[str, Any] | None:
     if at.trace is not None:
         if not at.trace.is_file():
             raise InputError(
-                f"trace must be a JSON file of `pellucid select {PAPER}`, got {at.trace}, which is no file"
+                f"trace must be a JSON file of `pellucid select {PAPER}`, got {at.trace}, which is not a file"
             )
         return _read(at.trace, images)
     for scale in dict.fromkeys((at.scale, "cpu")):
@@ -183,7 +183,7 @@ def _read(file: Traversable, images: str) -> dict[str, Any]:
         [Composition(**row["settings"]) for row in known["rows"] if row["settings"]]
         of, named = known["dataset"], {known["recommended"], *known["front"]}
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} is no trace of `pellucid select {PAPER}`: {error!r}; make it again") from None
+        raise InputError(f"{file} is not a record of `pellucid select {PAPER}`: {error!r}; make it again") from None
     if not named <= names:
         raise InputError(f"{file} names a network that it has no row of; make it again")
     if of != images:

@@ -75,9 +75,9 @@ class Plan:
         dataset: name of the dataset.
         scale: ``smoke``, ``cpu`` or ``full``; see `pellucid.papers.setting.setting`.
         path: folder of the dataset's files.
-        network: another network than the paper's, by the name that `pellucid train --network.name` takes.
-        jobs: trainings at once, each with its share of the cores. None: one on each free core where the networks are so
-            small that this is faster, otherwise one.
+        network: replacement for the paper's network, by a name that `pellucid train --network.name` takes.
+        jobs: number of trainings at once, each with its share of the cores. None: one on each free core if the networks
+            are so small that this is faster, otherwise one.
         results: folder of the tables.
 
     Raises:
@@ -113,14 +113,14 @@ class Reproduction(Plan):
 
     Args:
         paper: one of `PAPERS`.
-        table: number of the table. None: all of the paper's tables but those made only on request.
-        seeds: trainings of each network.
-        devices: numbers of the GPUs that trainings are dealt to; the first alone by default.
-        cluster: address of a Ray cluster on whose machines the networks are trained, ``jobs`` at once on each;
-            ``auto`` on one of them. All of them share the folder ``out``.
+        table: number of the table. None: all of the paper's tables except those made only on request.
+        seeds: number of trainings of each network.
+        devices: numbers of the GPUs to use; by default only the first.
+        cluster: address of a Ray cluster whose machines train the networks, ``jobs`` at once on each; ``auto`` on one
+            of these machines. All of them must share the folder ``out``.
         out: folder of the run directories.
-        trace: JSON file that a ``pellucid select pellucid`` of your own has written, for paper ``pellucid``. None: the
-            search that the package brings for the dataset, if it brings one.
+        trace: JSON file that your own ``pellucid select pellucid`` has written, for the paper ``pellucid``. None: the
+            search for the dataset that is part of the package, if there is one.
 
     Raises:
         InputError: an unknown paper, a GPU that this machine lacks or one beside a cluster, fewer than one seed or
@@ -163,7 +163,7 @@ class Selection(Plan):
 
     Args:
         search: a key of `SEARCHES`.
-        seed: of every training.
+        seed: seed of every training.
         out: folder of the run directories.
 
     Raises:

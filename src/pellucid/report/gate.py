@@ -160,7 +160,9 @@ def _multiple(measure: Measure, run: Run, baseline: Run) -> Interval:
     """The run's mean divided by the baseline's, over the images of which both have a value."""
     ours, theirs = measure.aggregate(run), measure.aggregate(baseline)
     if not (isinstance(ours, Mean) and isinstance(theirs, Mean)):
-        raise InputError(f"{measure.name} is no mean over images, so it has no multiple; require a difference instead")
+        raise InputError(
+            f"{measure.name} is not a mean over images, so a ratio has no meaning; require a difference instead"
+        )
     return ours.over(theirs)
 
 

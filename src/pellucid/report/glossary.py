@@ -34,7 +34,7 @@ def describe(names: Sequence[str] = (), form: Format = "text", *, width: int = 1
 
     >>> print(describe(["gini"]))
     sparsity: Is the map concentrated?
-      gini ↑ *  Concentration of the map: 0 when all pixels weigh the same, near 1 when few hold everything.
+      gini ↑ *  Concentration of the map: 0 if all pixels have equal weight, near 1 if a few have it all.
                 (Hurley and Rickard 2009)
     <BLANKLINE>
     ↑ higher is better, ↓ lower is better, * measured by default; `pellucid evaluate --metrics` takes these names.

@@ -262,10 +262,10 @@ def _ground(found: Sequence[Any]) -> str:
     """What the recommendation for maps rests on."""
     names = {contest.measure.own_name for contest in found}
     if "mass" in names:
-        return "What decides the class of these pictures is known, so the maps were held against the truth."
+        return "What decides the class of these pictures is known, so the maps were compared with the truth."
     if "gini" in names:
         return (
-            "What really decides the class of these pictures is not known, so no map here was held against the truth. "
+            "It is not known what decides the class of these pictures, so no map could be compared with the truth. "
             "Where it was known, networks with more concentrated maps mostly had truer maps: evidence, but no proof."
         )
     return ""

@@ -285,14 +285,14 @@ def estimate(asked: "Evaluation", made: "Evaluation", *, seconds: float, size: i
 
     >>> from pellucid import Evaluation
     >>> estimate(Evaluation(), Evaluation(), seconds=2.0, size=90)
-    'measuring 90 images takes about 3 min, 2 s each; --minutes, in Python Evaluation(budget=...), makes it fit a time'
+    'measuring 90 images takes about 3 min, 2 s each; --minutes, or Evaluation(budget=...) in Python, limits this time'
     >>> estimate(Evaluation(), Evaluation(images=25, repeats=1), seconds=2.0, size=500)
     'measuring 25 images takes about 50 s, 2 s each; left out to fit: 475 images, repeated noise of the curves'
     """
     images = min(made.images, size)
     sentence = f"measuring {images:,} images takes about {duration(seconds * images)}, {seconds:.2g} s each"
     if asked == made:
-        return f"{sentence}; --minutes, in Python Evaluation(budget=...), makes it fit a time"
+        return f"{sentence}; --minutes, or Evaluation(budget=...) in Python, limits this time"
     further = min(asked.images, size) - images
     left_out = [f"{further:,} images"] if further else []
     left_out += ["repeated noise of the curves"] if made.repeats != asked.repeats else []

@@ -276,6 +276,6 @@ class Checkpoint:
             raise
         except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError, OSError) as error:
             reason = " ".join(reason_of(error).split())[:200]
-            raise InputError(f"{file} is no checkpoint of this experiment: {reason}") from None
+            raise InputError(f"{file} is not a checkpoint of this experiment: {reason}") from None
         if self.fabric.is_global_zero:
             begun(self.directory, "resumed training", self.fabric.device, processes=self.fabric.world_size)

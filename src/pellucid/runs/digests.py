@@ -71,7 +71,7 @@ def check_digest(file: Path, digests: Path, remedy: str, *, others: bool = False
         others: whether a safetensors file that another program has put there is accepted.
 
     Raises:
-        InputError: it is not what was written, or is no file.
+        InputError: it is not what was written, or is not a file.
     """
     check_readable(file)
     if not file.exists():
@@ -88,7 +88,7 @@ def check_digest(file: Path, digests: Path, remedy: str, *, others: bool = False
         if found in known:
             return
     if others and not _is_marked(file):
-        tell(f"note: {file} is not what was written there, another program has replaced it; it is taken as it is")
+        tell(f"note: {file} was replaced by another program; it is used as it is")
         return
     raise InputError(
         f"{file} is damaged or was changed: its SHA-256 is {found[:12]}, {written[:12]} was written; {remedy}"

@@ -187,7 +187,7 @@ def _agreed(name: str, ours: str, default: str | None, settings: dict[str, str])
     """A setting that ``fabric run`` may have been told instead of pellucid."""
     told = settings.get(f"LT_{name.upper()}", ours)
     if told != ours and ours != default:
-        raise InputError(f"fabric run was told {name} {told}, and pellucid {ours}; tell pellucid alone")
+        raise InputError(f"fabric run was told {name} {told}, and pellucid {ours}; give it to pellucid only")
     return told
 
 

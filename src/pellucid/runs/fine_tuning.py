@@ -14,44 +14,48 @@ __all__ = ["FineTuning", "check_task", "weights_of_classes"]
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuning:
-    """How a pretrained network is trained further; what is not given is off.
+    """How a pretrained network is fine-tuned; everything is off by default.
 
     Without any of it, a run trains every weight at one rate, as a network is trained from the beginning. With it, the
     one thing that differs by default is ``running_statistics``.
 
     Args:
-        freeze: names of layers whose weights stay as they are, such as ``conv1`` or ``features.0``, with all that is
-            in them, or patterns; ``*`` and ``?`` stand for anything within one part of a dotted name. BatchNorm layers
-            in them keep their statistics, and dropout in them drops nothing.
-        freeze_share: share of the network's layers that stay as they are, in [0, 1), counted from the image: 0.5
+        freeze: names of layers whose weights stay fixed, such as ``conv1`` or ``features.0``, with everything in them,
+            or patterns, in which ``*`` and ``?`` stand for anything within one part of a dotted name. BatchNorm layers
+            in them keep their statistics, and dropout in them is off.
+        freeze_share: share of the network's layers whose weights stay fixed, in [0, 1), counted from the image: 0.5
             freezes the first half.
-        batchnorm: ``follow`` lets the running statistics of BatchNorm layers follow the data, but for those that the
-            network's factory has put in eval mode; ``frozen`` keeps all of them, and training uses them as a
-            measurement does.
-        affine: whether scale and shift of BatchNorm layers train where ``batchnorm`` is ``frozen``.
-        running_statistics: images that BatchNorm's running statistics follow: ``clean`` ones, so none that the method
-            has attacked, masked or made noisy, or ``all``. Where a method trains on changed images alone, ``clean``
-            takes one more forward pass a step.
-        layer_decay: learning rate of the first layer as a share of that of the last, in (0, 1]; from layer to layer it
-            rises by the same factor. A factor r per layer of n, as papers give it, is r to the power of n − 1.
-        head_epochs: epochs at the beginning in which the last layer alone trains, while BatchNorm keeps its statistics.
-        warmup: share of the steps over which the learning rate rises evenly to what the schedule says, in [0, 1); the
+        batchnorm: ``follow`` lets the running statistics of BatchNorm layers follow the data, except those that the
+            network's factory has put in eval mode. ``frozen`` keeps all of them, and training uses them as evaluation
+            does.
+        affine: whether the scale and shift of BatchNorm layers are trained if ``batchnorm`` is ``frozen``.
+        running_statistics: images that BatchNorm's running statistics follow: only ``clean`` ones, which the method has
+            not attacked, masked or made noisy, or ``all``. If a method trains only on changed images, ``clean`` needs
+            one more forward pass in each step.
+        layer_decay: learning rate of the first layer as a share of that of the last, in (0, 1]. It rises from layer to
+            layer by the same factor. If a paper gives a factor r per layer for n layers, this is r to the power of n −
+            1.
+        head_epochs: number of epochs at the beginning in which only the last layer is trained, while BatchNorm keeps
+            its statistics.
+        warmup: share of the steps over which the learning rate rises evenly to the schedule's value, in [0, 1). The
             one-cycle schedule has its own.
         ema: weight of the past in a moving average of the weights, in (0, 1), such as 0.999. The average is what is
-            validated, drawn in snapshots and saved. After n steps the weight is at most (1 + n) / (10 + n), so that a
-            short run forgets where it began.
-        keep: the epoch whose weights are saved, the ``last`` or the ``best`` on the validation images.
-        score: what is best: the highest ``accuracy`` or ``balanced_accuracy``, which is the mean of the accuracies of
-            the classes, the lower loss deciding between equals; or the lowest ``loss``.
-        patience: epochs without a better score after which training stops, at least 1. None: train all epochs.
-        clip: greatest Euclidean norm of all gradients together; a longer one is shortened to it. None: as they are.
-        accumulate: batches whose gradients are averaged for one step of the optimizer. Each is of ``batch_size`` images
-            and normalised by itself in BatchNorm layers.
-        class_weights: what the classification loss of an image is multiplied by: ``balanced``, the inverse of how
-            frequent its class is among the training images, or one number a class, in the order of the classes. They
-            are scaled so that their mean over the training images is 1.
-        sampling: ``balanced`` draws equally many images of each class in an epoch of as many images: some of frequent
-            classes are left out, those of rare ones come several times. None: each image once.
+            validated, shown in snapshots and saved. After n steps the weight is at most (1 + n) / (10 + n), so that a
+            short run is not dominated by its initial weights.
+        keep: the epoch whose weights are saved: the ``last``, or the ``best`` on the validation images.
+        score: what counts as best: the highest ``accuracy`` or ``balanced_accuracy`` (the mean of the accuracies of the
+            classes), where ties are decided by the lower loss; or the lowest ``loss``.
+        patience: number of epochs without a better score after which training stops, at least 1. None: train all
+            epochs.
+        clip: largest Euclidean norm of all gradients together; longer ones are shortened to it. None: no limit.
+        accumulate: number of batches whose gradients are averaged for one step of the optimizer. Each has
+            ``batch_size`` images, and BatchNorm layers normalise each by itself.
+        class_weights: factor of the classification loss of an image: ``balanced``, the inverse of the frequency of its
+            class among the training images, or one number for each class, in the order of the classes. The factors are
+            scaled so that their mean over the training images is 1.
+        sampling: ``balanced`` draws equally many images of each class; an epoch has as many images as before, so some
+            images of frequent classes are left out and those of rare classes appear several times. None: each image
+            once.
         label_smoothing: share of each label that is spread evenly over all classes in the classification loss, in
             [0, 1).
 

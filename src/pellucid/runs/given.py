@@ -25,7 +25,7 @@ PROBED = 2
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What is measured, where it is no run directory.
+    """What is measured, where it is not a run directory.
 
     Attributes:
         network: from images (n, c, h, w) in [0, 1] to logits, with weights ``network.*`` and ``normalize.*``.

@@ -75,7 +75,7 @@ def freeze(model: nn.Module, tuning: FineTuning) -> None:
     >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
     >>> freeze(network, FineTuning(freeze=("0",), batchnorm="frozen"))
     >>> what_trains(network)
-    '18 of 58 parameters train; BatchNorm statistics follow the data in 0 of 1 layers (1 stays as it is)'
+    '18 of 58 parameters are trained; BatchNorm statistics follow the data in 0 of 1 layers (1 stays as it is)'
     """
     network = _network(model)
     every = dict(network.named_parameters())
@@ -161,12 +161,13 @@ def what_trains(model: nn.Module) -> str:
     """A sentence: how many parameters train, and which BatchNorm layers follow the data.
 
     >>> what_trains(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Dropout().eval()))
-    '10 of 10 parameters train; BatchNorm statistics follow the data in 1 of 1 layers; dropout is off in 1 of 1 layers'
+    '10 of 10 parameters are trained; BatchNorm statistics follow the data in 1 of 1 layers; dropout is off in 1 of 1 \
+layers'
     """
     network = _network(model)
     every = list(network.parameters())
     trained = sum(parameter.numel() for parameter in every if parameter.requires_grad)
-    said = [f"{trained:,} of {sum(parameter.numel() for parameter in every):,} parameters train"]
+    said = [f"{trained:,} of {sum(parameter.numel() for parameter in every):,} parameters are trained"]
     norms = _norms(network)
     resting = [name for name, module in norms.items() if not module.training]
     if norms:

@@ -40,14 +40,14 @@ SETTINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """How weights move.
+    """How the weights are updated.
 
     Args:
         name: ``adam``, ``adamw`` or ``sgd``.
-        lr: learning rate; the greatest one where the schedule changes it.
+        lr: learning rate; the largest one if the schedule changes it.
         weight_decay: L2 penalty (decoupled for ``adamw``).
-        momentum: of ``sgd``.
-        nesterov: Nesterov's form of ``sgd``.
+        momentum: momentum of ``sgd``.
+        nesterov: whether ``sgd`` uses Nesterov's momentum.
     """
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
@@ -80,15 +80,15 @@ class Optimizer:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How the learning rate goes over the run, step by step.
+    """How the learning rate changes over the run, step by step.
 
     Args:
-        name: ``one-cycle`` (up to ``lr`` over ``warmup``, then down; the momentum, Adam's first beta, goes from 0.95 to
-            0.85 and back meanwhile, whatever the optimizer's own is), ``cosine`` (down to 0), ``steps`` (times
-            ``factor`` at each milestone) or ``constant``.
-        warmup: share of the steps that rise, in (0, 1), of ``one-cycle``.
-        milestones: epochs at whose end ``steps`` multiplies.
-        factor: of ``steps``.
+        name: ``one-cycle`` rises to ``lr`` over ``warmup`` and then falls, while the momentum (Adam's first beta) goes
+            from 0.95 to 0.85 and back, whatever the optimizer says; ``cosine`` falls to 0; ``steps`` multiplies by
+            ``factor`` at each milestone; ``constant`` stays.
+        warmup: share of the steps during which ``one-cycle`` rises, in (0, 1).
+        milestones: epochs at whose end ``steps`` multiplies the rate.
+        factor: what ``steps`` multiplies the rate by.
     """
 
     name: Literal["one-cycle", "cosine", "steps", "constant"] = "one-cycle"
@@ -148,18 +148,18 @@ class Experiment:
     Args:
         dataset: what is learnt.
         network: what learns.
-        activation: what takes the place of the network's ReLUs; they stay by default.
-        smoothing: blocks that are put into the network; none by default.
-        method: how it is trained; one of pellucid's by name, or your own by its import path.
-        optimizer: how weights move.
-        schedule: how the learning rate goes.
+        activation: replacement for the network's ReLUs; by default they stay.
+        smoothing: smoothing blocks that are put into the network; by default none.
+        method: training method: one of pellucid's by name, or your own by its import path.
+        optimizer: how the weights are updated.
+        schedule: how the learning rate changes during the run.
         fine_tuning: how a pretrained network is trained further: what is frozen, rates, averages, classes; by default
             every weight is trained at one rate.
-        epochs: passes over the training images; 0 leaves the network as it is given, as a run that can be measured.
+        epochs: passes over the training images; 0 keeps the network as it is, so that it can be measured.
         batch_size: images in a global batch, over all processes.
-        seed: of the initial weights, the order and every other draw.
-        precision: as Lightning Fabric names it; ``32-true`` or mixed.
-        channels_last: memory format of the network; faster for colour images on most devices.
+        seed: seed of the initial weights, of the order of the images and of all other random numbers.
+        precision: number format, as Lightning Fabric names it: ``32-true`` or mixed.
+        channels_last: store images channels last in memory; faster for colour images on most devices.
 
     >>> Experiment(epochs=1).method
     Regular()
@@ -204,43 +204,45 @@ class Evaluation:
     """What is measured, and how.
 
     Args:
-        images: measured images, a fixed choice by ``seed``; all of them where the split holds fewer.
-        metrics: what is measured: columns, families or numbers of ``pellucid metrics``; ``default``, ``all``; your own
-            by import path, such as ``my_package.Peak``; or `pellucid.Metric` objects with settings of their own, which
-            none of the settings below changes.
-        split: ``test``, or ``validation`` for choosing settings without touching the test images.
-        saliency: methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``, ``integrated_gradients``,
-            ``gradcam``, ``gradcam_plus_plus``, ``layercam``, ``rollout`` (attention rollout, of a vision transformer),
-            an import path; in Python also a saliency function, a Captum class or any callable that can be imported.
-        stability: names of those methods whose stability (similarity and sensitivity, where asked for) is measured too;
-            ``vanilla_gradient`` by default, or the first method where that is not measured.
-        target: class that is explained, the ``predicted`` one or the ``true`` one; where an image has several labels,
-            the most probable of those whose truth is known, or the most probable of those that apply.
-        label: name of the label that is explained in every image instead, of a network with several labels an image.
-        channels: how channels are reduced to a heatmap.
-        fraction: share of an image's regions that the perturbation curves replace; like all settings down to
-            ``transfer``, the metrics' own default where it is not given.
-        steps: points of a perturbation curve.
-        repeats: draws of the replacing noise that a curve averages.
-        region: side of the replaced regions in pixels; 2 at 28 and 32 pixels, 8 at 96, 16 at 224 by default.
+        images: number of measured images, chosen by ``seed``; all of them if the split has fewer.
+        metrics: what is measured: columns, families or numbers of ``pellucid metrics``; ``default`` or ``all``; your
+            own by import path, such as ``my_package.Peak``; or `pellucid.Metric` objects, whose own settings are not
+            changed by the settings below.
+        split: ``test``, or ``validation`` to choose settings without touching the test images.
+        saliency: saliency methods whose maps are measured: ``vanilla_gradient``, ``smoothgrad``,
+            ``integrated_gradients``, ``gradcam``, ``gradcam_plus_plus``, ``layercam``, ``rollout`` (attention rollout,
+            for vision transformers), or an import path; in Python also a saliency function, a Captum class or any
+            callable that can be imported.
+        stability: those of these methods whose stability is measured too, and similarity and sensitivity if you ask for
+            them. By default: ``vanilla_gradient``, or the first method if that is not measured.
+        target: class that is explained, the ``predicted`` one or the ``true`` one. If images have several labels: the
+            most probable class whose truth is known, or the most probable class that applies.
+        label: name of the label that is explained in every image instead, for a network with several labels.
+        channels: how the channels of a map are combined into one heatmap.
+        fraction: share of an image's regions that the perturbation curves replace. For this and all settings down to
+            ``transfer``, the default is that of each metric.
+        steps: number of points of a perturbation curve.
+        repeats: number of noise draws that a perturbation curve averages over.
+        region: side of the replaced regions in pixels. By default: 2 for images of 28 and 32 pixels, 8 for 96, 16 for
+            224.
         fill: what a replaced region shows: ``uniform`` noise, the image's ``mean``, its ``blur``, or ``linear``, the
             noisy linear imputation of ROAD.
-        sigma: standard deviation of the stability noise in pixel units.
-        draws: noisy copies of the stability measures.
-        layer: layer whose output is the representation of RRS; ``penultimate`` is the input of the last layer.
-        robust_eps: radius of the PGD-20 attack; 0.1 for Fashion-MNIST and MNIST, 8/255 for other images by default.
-        restarts: random starts of the attack.
-        robust_grid: radii of ``robust_curve`` in (0, 1], rising; a quarter, half, one, two and three times
-            ``robust_eps`` by default, but for those above 1.
-        transfer: run directory of the network that ``masking_transfer`` computes its attack on.
-        gallery: images whose maps are kept for looking at, the same for every network.
+        sigma: standard deviation of the noise of the stability measures, in pixel units.
+        draws: number of noisy copies for the stability measures.
+        layer: layer whose output is the representation in RRS; ``penultimate`` means the input of the last layer.
+        robust_eps: radius of the PGD-20 attack. By default: 0.1 for Fashion-MNIST and MNIST, 8/255 for other images.
+        restarts: number of random starts of the attack.
+        robust_grid: radii of ``robust_curve`` in (0, 1], in rising order. By default: a quarter, half, one, two and
+            three times ``robust_eps``, as far as they are at most 1.
+        transfer: run directory of the network on which ``masking_transfer`` computes its attack.
+        gallery: number of images whose maps are kept for the report, the same for every network.
         batch_size: images measured at once, over all processes.
-        chunk: images in one forward pass, which bounds memory; by default 16 to 128 on a CPU, as many as its cache is
-            good for at their size, and 256 elsewhere.
-        seed: of the choice of images and of every draw.
-        budget: seconds that measuring may take; it then measures as many of the images as fit, and, where those are
-            few and nothing else was asked for, one draw of the curves' noise instead of five, the first method's maps
-            alone and no attack. All are measured by default.
+        chunk: images in one forward pass, which limits memory. By default: 16 to 128 on a CPU, as many as suit its
+            cache, and 256 on other devices.
+        seed: seed of the choice of images and of all random numbers.
+        budget: seconds that measuring may take. As many images are measured as fit. If those are few and you chose
+            nothing else, the curves use one noise draw instead of five, only the first method's maps are measured, and
+            no attack is made. By default: all images are measured.
     """
 
     images: int = 1000

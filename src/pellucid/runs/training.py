@@ -207,7 +207,7 @@ def _fit(
     checkpoint.sample_numbers()  # what the method names wrongly is told before the first step
     if progress and fabric.is_global_zero and (experiment.fine_tuning is not None or sys.stderr.isatty()):
         first = "epoch" if tuning.head_epochs == 1 else f"{tuning.head_epochs} epochs"
-        head = f"; in the first {first} the last layer alone" if tuning.head_epochs else ""
+        head = f"; in the first {first} only the last layer is trained" if tuning.head_epochs else ""
         print(f"{directory.path.name}: {what_trains(model)}{head}", file=sys.stderr)
     done, total = checkpoint.epoch * len(batches) + checkpoint.batch, experiment.epochs * len(batches)
     bar = progress_bar(fabric, progress, total=total, initial=done, desc=directory.path.name, unit="step")

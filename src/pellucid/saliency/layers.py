@@ -71,7 +71,7 @@ def feature_layer(model: Any, x: Image, name: str | None = None) -> SeenLayer:
         InputError: no such layer, one without a feature map, a network in which there is none, or no module at all.
     """
     if not isinstance(model, nn.Module):
-        raise InputError(f"a class activation map looks into a torch.nn.Module, got {type(model).__name__}")
+        raise InputError(f"a class activation map needs a torch.nn.Module, got {type(model).__name__}")
     with torch.inference_mode(False), torch.enable_grad():
         layers, output = observe(model, x[:1].detach().clone().requires_grad_().clone())
         if name is None:

@@ -115,7 +115,7 @@ def attentions(model: Any, x: Image, *, create_graph: bool = False) -> list[Atte
         InputError: as `AttentionRollout` says.
     """
     if not isinstance(model, nn.Module):
-        raise InputError(f"attention rollout looks into a torch.nn.Module, got {type(model).__name__}")
+        raise InputError(f"attention rollout needs a torch.nn.Module, got {type(model).__name__}")
     found: list[Attention] = []
     named = {module: name for name, module in model.named_modules() if _kind(module)}
     twice = twice_differentiable() if create_graph else nullcontext()

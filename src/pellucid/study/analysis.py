@@ -143,7 +143,9 @@ def _added(study: Study, extra: Sequence[str]) -> list[PlannedTest]:
     for name in extra:
         study.question(name)
         if name in planned:
-            raise InputError(f"the test of {name!r} is planned and made anyway; an extra test takes another question")
+            raise InputError(
+                f"the test of {name!r} is planned and made in any case; name another question for an extra test"
+            )
     test: Literal["wilcoxon", "friedman"] = "wilcoxon" if len(study.conditions) == 2 else "friedman"
     return [PlannedTest(question=name, test=test, alpha=ADDED_ALPHA) for name in dict.fromkeys(extra)]
 

@@ -180,7 +180,9 @@ def read_responses(folder: str | Path) -> Responses:
     """
     folder = Path(folder)
     if not (folder / "study.yaml").is_file():
-        raise InputError(f"{folder} is no export of a study: it has no study.yaml; `pellucid study export` makes one")
+        raise InputError(
+            f"{folder} is not an export of a study: it has no study.yaml; `pellucid study export` makes one"
+        )
     study = read_study(folder)
     participants = tuple(
         _participant(row, number, study) for number, row in _rows(folder, "participants", PARTICIPANT_COLUMNS)

@@ -25,33 +25,35 @@ class Tune:
         photos: folder of the photographs: PHOTOS/CLASS/*, or PHOTOS/train/CLASS/* with ``val`` or ``test`` beside it.
         network: ``timm:NAME``, ``torchvision:NAME``, ``huggingface:ID``, ``efficientnet-lite0``, or the import path of
             a factory.
-        out: folder that is written: the networks ``before``, ``control`` and ``after``, and the report.
-        weights: file of the network's weights; the package's own pretrained ones by default.
-        options: keyword arguments of the network. A network of a package is pretrained unless they say otherwise.
-        preset: how it is tuned: ``trustworthy``, ``robust``, ``sparse`` or ``fast``; ``pellucid presets`` tells them
-            apart.
-        minutes: time for everything, from reading to the report. Epochs and measured images are chosen to fit.
-        epochs: passes over the photographs; as many as the time holds, at most 10, by default.
-        control: also tune a twin in the regular way, for as many epochs; without it nothing tells what the preset does.
-        size: side in pixels to which photographs are resized; by default their own where all are alike and not larger
-            than 224, otherwise what the weights were trained on, at most 224.
+        out: folder to write: the networks ``before``, ``control`` and ``after``, and the report.
+        weights: file of the network's weights. By default: the pretrained weights of its package.
+        options: keyword arguments of the network. A network from a package is pretrained unless these say otherwise.
+        preset: recipe for fine-tuning: ``trustworthy``, ``robust``, ``sparse`` or ``fast``; ``pellucid presets``
+            describes them.
+        minutes: time for everything, from reading the photographs to the report. Epochs and measured images are chosen
+            to fit.
+        epochs: passes over the photographs. By default: as many as fit into the time, at most 10.
+        control: also fine-tune the network in the regular way, for the same number of epochs. Without it, nothing shows
+            what the preset changes.
+        size: side in pixels to which photographs are resized. By default: their own size if all have the same and it is
+            at most 224, otherwise the size that the weights were trained on, at most 224.
         channels: 1 or 3.
-        table: CSV file with the columns ``file``, ``label``, and if wanted ``split`` and ``group``.
-        group: column of the table, or pattern of the file's path, whose photographs stay on one side of the split, such
-            as those of one patient.
-        validation: share of the training photographs that choose the best epoch, in (0, 1); a fifth by default, where
-            the folder does not say.
-        test: share of the photographs that are kept for measuring, in (0, 1), where the folder does not say; a fifth by
-            default.
-        batch_size: photographs in a step.
-        lr: learning rate of the last layers; the first ones have a tenth of it.
+        table: CSV file with the columns ``file`` and ``label`` and, optionally, ``split`` and ``group``.
+        group: column of the table, or a pattern of the file's path. Photographs of one group, such as those of one
+            patient, stay on one side of the split.
+        validation: share of the training photographs that choose the best epoch, in (0, 1). By default: a fifth, if the
+            folder has no split.
+        test: share of the photographs that are kept for measuring, in (0, 1). By default: a fifth, if the folder has no
+            split.
+        batch_size: photographs in a step; all of them if there are fewer.
+        lr: learning rate of the last layers; the first layers use a tenth of it.
         batchnorm: ``follow`` lets BatchNorm's statistics follow the photographs, ``frozen`` keeps those of the weights.
-        measured: most test photographs that are measured.
+        measured: largest number of test photographs that are measured.
         metrics: what is measured, as in `pellucid.Evaluation`.
-        composites: test images made of the photographs, each pasted on another ground among other things, on which it
-            is known where the object is; 0 for none. They need a folder with the split in it.
-        cards: test photographs whose trust card is made; 0 for none.
-        seed: of everything.
+        composites: number of test images that paste a photograph onto another background among other things, so that it
+            is known where the object is; 0 for none. They need a folder with its own split.
+        cards: number of test photographs that get a trust card; 0 for none.
+        seed: seed of all random numbers.
 
     Raises:
         InputError: a value outside those.

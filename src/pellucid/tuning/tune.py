@@ -30,6 +30,7 @@ from pellucid.tuning.measuring import evaluation_of, told
 from pellucid.tuning.page import page
 from pellucid.tuning.plan import MOST_EPOCHS, Tune
 from pellucid.tuning.presets import Family, TuningPreset, family_of, size_of, smoothed_stage, tuning_preset
+from pellucid.tuning.verdict import FEWEST
 
 __all__ = ["Decisions", "experiments", "tune"]
 
@@ -132,6 +133,7 @@ def experiments(decided: Decisions) -> dict[str, Experiment]:
     """
     plan = decided.plan
     regular = _regular(plan, decided.size, decided.epochs, decided.images)
+    regular = replace(regular, batch_size=min(plan.batch_size, decided.images))  # few photographs make one small batch
     untouched = FineTuning(head_epochs=decided.epochs, batchnorm="frozen", keep="best")
     before = replace(regular, epochs=0 if decided.fits else decided.epochs, fine_tuning=untouched)
     after = _preset(decided).applied_to(regular, side=decided.side, stage=decided.stage)
@@ -196,6 +198,8 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
     )  # fmt: skip
     write_yaml(decided, file)
     say(_estimate(decided, len(train)))
+    if (tested := min(plan.measured, len(load(regular.dataset, "test")))) < FEWEST:
+        say(f"{tested} test photographs are too few for a verdict, which needs {FEWEST}; add photographs")
     return decided
 
 

@@ -38,9 +38,11 @@ class Goal:
 
 GOALS = (
     Goal(name="mass", sign=1, words="{} more of the map lies on the object", percent=True),
-    Goal(name="ris", sign=-1, words="maps move {} less when the photograph is a little noisy"),
+    Goal(name="ris", sign=-1, words="maps change {} less when the photograph is a little noisy"),
     Goal(name="gini", sign=1, words="maps are {} sparser by the Gini index"),
-    Goal(name="no_objection", sign=1, words="the trust card has no objection to {} more photographs", percent=True),
+    Goal(
+        name="no_objection", sign=1, words="trust cards have no objection on {} more of the photographs", percent=True
+    ),
 )
 """What is tested, declared before anything is measured; Holm's correction is over those that were measured."""
 
@@ -86,7 +88,9 @@ def verdict(
     """
     goals = [goal for goal in GOALS if goal.name in differences and differences[goal.name].n >= FEWEST]
     if not goals:
-        return Verdict("cannot be told", f"Fewer than {FEWEST} photographs were measured, too few to tell.", (), ())
+        return Verdict(
+            "cannot be told", f"Fewer than {FEWEST} photographs were measured, which is too few to tell.", (), ()
+        )
     p_values = holm([p_value(differences[goal.name]) for goal in goals])
     shown = {
         goal: goal.sign * differences[goal.name].mean for goal, p in zip(goals, p_values, strict=True) if p < ALPHA
@@ -99,7 +103,7 @@ def verdict(
     if not gained:
         tested = _listed([NAMES[goal.name] for goal in goals])
         worse = f", and {_listed([NAMES[goal.name] for goal in lost])} got worse" if lost else ""
-        sentence = f"No gain, keep the control: no improvement is shown of {tested}{worse}; {cost}."
+        sentence = f"No gain, keep the control: no improvement of {tested} is shown{worse}; {cost}."
         return Verdict("no gain", sentence, *names)
     better = _listed([_change(goal, differences, control) for goal in gained])
     if lost or dearer:

@@ -92,7 +92,9 @@ def stock(name: str, split: str, path: Path | None) -> Stock:
             f"{sources.HELP.get(name, '')}"
         )
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; expected one with the files of {name}, of which the images are made")
+        raise InputError(
+            f"{folder} is not a folder; expected one with the files of {name}, of which the images are made"
+        )
     stored = idx.read(name, folder, "test" if split == "test" else "train", verify=path is None)
     assert stored is not None
     pictures, labels = np.asarray(stored.images)[:, 0], stored.labels.numpy()

@@ -43,9 +43,9 @@ class Gini(MapMetric):
     columns = {
         "gini": Column(
             title="Gini index", direction="higher", source="Hurley and Rickard 2009", main=True,
-            plain="How unequally the map is shared out: 0 when all pixels matter alike, near 1 when a few hold it all.",
+            plain="How unevenly the map is spread: 0 if all pixels have equal weight, near 1 if a few have it all.",
             contest="Whose maps are most concentrated?",
-            definition="Concentration of the map: 0 when all pixels weigh the same, near 1 when few hold everything.",
+            definition="Concentration of the map: 0 if all pixels have equal weight, near 1 if a few have it all.",
         )
     }  # fmt: skip
 
