@@ -19,6 +19,7 @@ from pellucid.report import drawing, verdict
 from pellucid.report.caveats import caveats, merged, survivals
 from pellucid.report.colours import COLORMAP, SIGNED_COLORMAP, palette
 from pellucid.report.confusion import confusions
+from pellucid.report.contrasts import contrasts
 from pellucid.report.copies import copies
 from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.hardest import hardest
@@ -30,7 +31,7 @@ from pellucid.report.rows_csv import rows_csv
 from pellucid.report.scale import scale
 from pellucid.report.sections import sections
 from pellucid.report.subgroups import sections_by
-from pellucid.report.table import summarise
+from pellucid.report.table import summaries_of
 from pellucid.report.training import seconds_per_step
 from pellucid.report.weights import weighed
 from pellucid.report.words import number, spelled, training_words
@@ -133,8 +134,8 @@ def _render(content: Mapping[str, Any]) -> str:
 
 def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
     baseline = verdict.baseline_of(runs)
-    summaries = {run.name: summarise(run) for run in runs}
-    contrasted = verdict.contrasts(runs, summaries, baseline)
+    summaries = summaries_of(runs)
+    contrasted = contrasts(runs, summaries, baseline)
     standing = verdict.standings(runs, summaries, baseline, contrasted)
     methods = list(dict.fromkeys(method for run in runs for method in run.saliency_methods))
     measures = measures_of(runs)
