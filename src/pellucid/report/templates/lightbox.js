@@ -30,10 +30,8 @@ if (lightbox) {
       const image = images[number];
       canvas.hidden = !image;
       if (!image) return;
-      [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
       canvas.className = image.className;
-      const shown = part("common").checked ? top : Number(image.dataset.top);
-      canvas.getContext("2d").putImageData(coloured(image, shown), 0, 0);
+      drawOn(canvas, image, part("common").checked ? top : Number(image.dataset.top), draw);
     });
     const said = (seam ? ["left", "right"] : ["left"]).map((side) => {
       const cell = row.cells[runOf(side) + 1];
@@ -90,12 +88,14 @@ if (lightbox) {
   });
 
   const told = (image, event, box) => {
-    const size = [image.naturalWidth, image.naturalHeight];
+    const map = levelsOf(image, () => {});
+    if (!map) return "";
+    const size = [map.width, map.height];
     const at = [event.clientX - box.left, event.clientY - box.top];
     const [x, y] = at.map((value, axis) =>
       Math.min(size[axis] - 1, Math.max(0, Math.floor((value / [box.width, box.height][axis]) * size[axis]))),
     );
-    const level = ownOf(image).levels[y * size[0] + x];
+    const level = map.levels[y * size[0] + x];
     const signed = "signed" in image.dataset;
     const share = signed ? (level - 127.5) / 127.5 : level / 255;
     const value = share * Number(image.dataset.top);
