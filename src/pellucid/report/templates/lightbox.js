@@ -87,8 +87,8 @@ if (lightbox) {
     if (event.key === "ArrowRight") step(1);
   });
 
-  const told = (image, event, box) => {
-    const map = levelsOf(image, () => {});
+  const told = (image, event, box, again) => {
+    const map = levelsOf(image, again);
     if (!map) return "";
     const size = [map.width, map.height];
     const at = [event.clientX - box.left, event.clientY - box.top];
@@ -103,22 +103,27 @@ if (lightbox) {
     const number = value.toPrecision(2).replace("-", "−");
     return `column ${x + 1}, row ${y + 1}: ${percent} of this map’s scale, ${number}`;
   };
-  part("stack").addEventListener("pointermove", (event) => {
+  const tellLarge = (event) => {
     const side = shownSide(event);
     const image = mapOf(side);
     const name = part(`of-${seam ? side : "left"}`).selectedOptions[0].textContent;
     const canvas = part(side).hidden ? part("right") : part(side);
-    if (image) part("value").textContent = `${name}, ${told(image, event, canvas.getBoundingClientRect())}`;
-  });
-  const hover = document.getElementById("hover");
-  pictures.addEventListener("pointermove", (event) => {
-    const image = event.target.closest(".map img");
-    hover.hidden = !image;
     if (!image) return;
-    hover.textContent = told(image, event, image.getBoundingClientRect());
+    const value = told(image, event, canvas.getBoundingClientRect(), () => tellLarge(event));
+    if (value) part("value").textContent = `${name}, ${value}`;
+  };
+  part("stack").addEventListener("pointermove", tellLarge);
+  const hover = document.getElementById("hover");
+  const tell = (event) => {
+    const image = event.target.closest(".map img");
+    const value = image && told(image, event, image.getBoundingClientRect(), () => tell(event));
+    hover.hidden = !value;
+    if (!value) return;
+    hover.textContent = value;
     hover.style.left = `${Math.min(event.clientX + 14, innerWidth - hover.offsetWidth - 8)}px`;
     hover.style.top = `${event.clientY + 16}px`;
-  });
+  };
+  pictures.addEventListener("pointermove", tell);
   pictures.addEventListener("pointerleave", () => {
     hover.hidden = true;
   });
