@@ -23,6 +23,7 @@ __all__ = [
     "difference_of",
     "interval_of",
     "mean_band",
+    "mean_bands",
     "mean_interval",
     "mean_of",
     "of_share",
@@ -306,9 +307,16 @@ def mean_band(
     >>> mean.tolist(), low.tolist(), high.tolist()
     ([0.0, 1.0], [0.0, 1.0], [0.0, 1.0])
     """
-    values = _floats(curves)
-    low, high = _ends(resampled_means([values], resamples, seed)[0], confidence)
-    return values.mean(axis=0), low, high
+    return mean_bands([curves], confidence=confidence, resamples=resamples, seed=seed)[0]
+
+
+def mean_bands(
+    curves: Sequence[Values], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> list[tuple[Floats, Floats, Floats]]:
+    """`mean_band` of the curves of each of several networks, in less time than one by one."""
+    values = [_floats(one) for one in curves]
+    means = resampled_means(values, resamples, seed)
+    return [(one.mean(axis=0), *_ends(mean, confidence)) for one, mean in zip(values, means, strict=True)]
 
 
 EMPTY = Interval(float("nan"), float("nan"), float("nan"), 0)

@@ -24,6 +24,9 @@ BLOCK = 250
 DRAWN = 50
 """Resamples that are drawn at a time."""
 
+SMALL = 4096
+"""Images below which tables are multiplied one by one."""
+
 CACHED = 16
 """Resamples of a few ten thousand images that fit into a processor's cache."""
 
@@ -50,12 +53,12 @@ def resampled_means(values: Sequence[Floats], resamples: int, seed: int) -> list
     """The means over images in every resample; what has as many images is resampled with one draw.
 
     Args:
-        values: (n, ...) each, without NaN; n may differ between them, and is at least 1.
+        values: (n,) or (n, k) each, without NaN; n and k may differ between them, and are at least 1.
         resamples: number of resamples.
         seed: of the draws.
 
     Returns:
-        (resamples, ...) of each.
+        (resamples,) or (resamples, k) of each.
     """
     found = [np.empty((resamples, *one.shape[1:])) for one in values]
     # The values' own mean is taken off first: equal values then give equal means to the last bit.
@@ -63,27 +66,41 @@ def resampled_means(values: Sequence[Floats], resamples: int, seed: int) -> list
     sizes = [n for n, _ in Counter(len(one) for one in values).most_common()]
     for n in reversed(sizes):
         places = [place for place, one in enumerate(values) if len(one) == n]
-        centred = {place: values[place] - centres[place] for place in places}
         # Further calls are likely to ask for the commonest number of images: its resamples come last, and are kept.
         of_size = blocks(n, resamples, seed) if n == sizes[0] else _passing_blocks(n, resamples, seed)
-        for number, block in enumerate(of_size):
-            _multiply(block, centred, found, BLOCK * number)
-        for place in places:
-            found[place] = found[place] / n + centres[place]
+        totals = _totals(of_size, [values[place] - centres[place] for place in places], resamples)
+        for place, total in zip(places, totals, strict=True):
+            found[place] = total / n + centres[place]
     return found
 
 
-def _multiply(block: Floats, centred: dict[int, Floats], found: list[Floats], first: int) -> None:
-    """Write the products of one block into ``found``, from row ``first`` on; each column of values passes the cache."""
-    vectors = {place: one for place, one in centred.items() if one.ndim == 1}
-    step = CACHED if len(vectors) > 1 else len(block)
-    for start in range(0, len(block), step):
-        rows = block[start : start + step]
-        for place, one in vectors.items():
-            found[place][first + start : first + start + len(rows)] = rows @ one
-    for place, one in centred.items():
-        if one.ndim > 1:
-            found[place][first : first + len(block)] = block @ one
+def _totals(of_size: Iterable[Floats], values: Sequence[Floats], resamples: int) -> list[Floats]:
+    """The sums over images in every resample, of values with as many images."""
+    totals = [np.empty((resamples, *one.shape[1:])) for one in values]
+    vectors = [(one, total) for one, total in zip(values, totals, strict=True) if one.ndim == 1]
+    tables = [(one, total) for one, total in zip(values, totals, strict=True) if one.ndim == 2]
+    joined = _joined([one for one, _ in tables])
+    step = CACHED if len(vectors) > 1 else BLOCK
+    for number, block in enumerate(of_size):
+        first = BLOCK * number
+        products = [product for wide, ends in joined for product in np.split(block @ wide, ends, axis=1)]
+        for (_, total), product in zip(tables, products, strict=True):
+            total[first : first + BLOCK] = product
+        for start in range(0, len(block), step):
+            rows = block[start : start + step]
+            for one, total in vectors:
+                total[first + start : first + start + len(rows)] = rows @ one
+    return totals
+
+
+def _joined(tables: Sequence[Floats]) -> list[tuple[Floats, npt.NDArray[np.intp]]]:
+    """Tables of as many images side by side, with where each but the last ends: one large product takes less time.
+
+    Small ones stay alone: a linear algebra library may multiply these in another order, with other last digits.
+    """
+    if not tables or len(tables[0]) < SMALL:
+        return [(one, np.empty(0, np.intp)) for one in tables]
+    return [(np.hstack(tables), np.cumsum([one.shape[1] for one in tables])[:-1])]
 
 
 def _drawn(n: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:

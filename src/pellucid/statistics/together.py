@@ -1,4 +1,4 @@
-"""The intervals of many numbers, the same as one by one, but in less time: resamples are drawn once for all of them."""
+"""The intervals of many numbers, the same as one by one, but in less time: their resamples are drawn once for all."""
 
 from collections.abc import Callable, Sequence
 
