@@ -184,8 +184,8 @@ def stratified_counts(
 
 def _numbered(stratum: npt.NDArray[np.generic]) -> bytes:
     """The classes as numbers from 0, by which draws are kept."""
-    _, number = np.unique(stratum, return_inverse=True)
-    return number.astype(np.int64).tobytes()
+    number: npt.NDArray[np.int64] = np.unique(stratum, return_inverse=True)[1].astype(np.int64)
+    return number.tobytes()
 
 
 def _blocks(stratum: npt.NDArray[np.generic]) -> Iterable[Floats]:
