@@ -11,10 +11,10 @@ from pellucid.cli import main
 from pellucid.core.errors import InputError
 from pellucid.data import Data
 from pellucid.report import compare, definitions, describe, read_runs, render, write_report
+from pellucid.report.contrasts import contrasts
 from pellucid.report.gate import check
 from pellucid.report.recommendation import contests
 from pellucid.report.requirement import parse
-from pellucid.report.verdict import contrasts
 from pellucid.runs.directory import read_run
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.measures import Measure

@@ -245,7 +245,7 @@ def test_the_map_lies_over_the_picture(page: Page) -> None:
     over = page.locator("#pictures tbody td .map").first
     assert over.locator("img").evaluate("i => getComputedStyle(i).opacity") == "0.4"
     photograph = page.locator("#pictures tbody th img").first.get_attribute("src")
-    assert over.evaluate("m => m.style.backgroundImage") == f'url("{photograph}")'
+    assert over.evaluate("m => getComputedStyle(m).backgroundImage") == f'url("{photograph}")'
     assert page.locator("#opacity").get_attribute("aria-valuetext") == "40 %"
 
 
@@ -348,6 +348,8 @@ def test_the_gallery_opens_and_closes(browser: Browser, make_run, tmp_path: Path
 def test_every_picture_and_figure_has_words(page: Page) -> None:
     assert page.locator("img:not([alt]), img[alt='']").count() == 0
     assert page.locator("svg:not([aria-label]):not([aria-hidden])").count() == 0
+    page.evaluate("sources.forEach((_, one) => load(one))")  # what is not shown is loaded later
+    page.evaluate("Promise.all([...document.images].map(one => one.decode()))")
     assert page.locator("img").evaluate_all("all => all.every(one => one.complete && one.naturalWidth > 0)")
     ids = page.locator("[id]").evaluate_all("all => all.map(one => one.id)")
     assert len(ids) == len(set(ids))

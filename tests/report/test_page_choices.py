@@ -161,6 +161,24 @@ def test_a_map_tells_its_values_below_the_pointer(page: Page) -> None:
     assert page.locator("#hover").is_hidden()
 
 
+def test_a_map_tells_the_same_values_on_another_colour_scale(page: Page) -> None:
+    images, hover = page.locator("#pictures .map:visible img"), page.locator("#hover")
+    page.locator("#one-scale").check()
+    changed = images.evaluate_all("all => all.findIndex(one => one.dataset.shown)")
+    assert changed >= 0
+    told = []
+    for _ in range(2):
+        images.nth(changed).hover()
+        hover.filter(has_text="column").wait_for()
+        told.append(hover.inner_text())
+        page.goto("about:blank")
+        page.go_back()
+        page.evaluate("history.replaceState(null, '', '#gallery')")
+        page.reload()
+        assert images.nth(changed).get_attribute("data-shown") is None
+    assert told[0] == told[1]
+
+
 def test_pictures_link_to_their_cards(page: Page) -> None:
     assert page.locator("#pictures .card").count() == 1
     link = page.locator("#pictures .card")

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
 
+from pellucid.report.contrasts import contrasts
 from pellucid.report.recommendation import RANDOM_GINI, Contest, contests, recommend
 from pellucid.report.scale import scale
 from pellucid.report.table import summarise
-from pellucid.report.verdict import baseline_of, contrasts
+from pellucid.report.verdict import baseline_of
 from pellucid.report.weights import score, weighed
 from pellucid.runs.directory import Run, read_runs
 from pellucid.runs.measures import Measure

@@ -8,8 +8,9 @@ import pytest
 import scipy.stats
 
 from pellucid.metrics.survival import survives
+from pellucid.report.contrasts import Contrast, contrasts, p_value, spoken_of
 from pellucid.report.table import summarise
-from pellucid.report.verdict import Contrast, baseline_of, changes, contrasts, p_value, sanity, spoken_of, standings
+from pellucid.report.verdict import baseline_of, changes, sanity, standings
 from pellucid.runs.directory import read_runs
 from pellucid.statistics import Interval, paired_difference
 
@@ -145,7 +146,7 @@ def test_changes_leave_nothing_out(said) -> None:
 def test_pairs_that_share_a_bootstrap_have_the_same_intervals(said, monkeypatch) -> None:
     runs, summaries, _, baseline = said
     alone = contrasts(runs, summaries, baseline)
-    monkeypatch.setattr("pellucid.report.verdict.FEW_RUNS", 1)
+    monkeypatch.setattr("pellucid.report.contrasts.FEW_RUNS", 1)
     shared = contrasts(runs, summaries, baseline)
     assert shared.keys() == alone.keys()
     for where, test in shared.items():

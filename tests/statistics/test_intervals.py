@@ -10,13 +10,19 @@ from hypothesis.extra import numpy as hnp
 
 from pellucid.statistics import (
     Interval,
+    bootstrapped,
+    difference_of,
     mean_band,
     mean_interval,
+    mean_of,
     of_share,
     paired_difference,
     paired_ratio_difference,
+    ratio_difference_of,
     ratio_interval,
+    ratio_of,
 )
+from pellucid.statistics.resamples import blocks, counts_of
 
 values_of_images = hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e3, 1e3))
 
@@ -163,3 +169,31 @@ def test_same_seed_same_interval() -> None:
     values = np.random.default_rng(0).random(30)
     assert mean_interval(values) == mean_interval(values)
     assert mean_interval(values, seed=1) != mean_interval(values)
+
+
+@settings(max_examples=20)
+@given(n=st.integers(1, 300), resamples=st.sampled_from([1, 49, 50, 250, 333]), seed=st.integers(0, 9))
+def test_resamples_are_those_that_are_drawn_one_after_the_other(n: int, resamples: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    expected = [np.bincount(random.integers(0, n, n), minlength=n) for _ in range(resamples)]
+    assert np.array_equal(counts_of.__wrapped__(n, resamples, seed), expected)
+    assert np.array_equal(np.concatenate(list(blocks(n, resamples, seed))), expected)
+
+
+def test_many_numbers_together_are_the_same_as_alone() -> None:
+    """Of two numbers of images, one with a kept and one with a passing bootstrap, and of means, ratios, none."""
+    random = np.random.default_rng(0)
+    columns = [random.normal(size=n) for n in (307, 307, 301, 307, 301, 12)]
+    asked = [mean_of(column) for column in columns]
+    asked += [difference_of(columns[0], columns[1]), ratio_of(columns[2], abs(columns[4])), mean_of([])]
+    asked += [ratio_difference_of((columns[0], abs(columns[1])), (columns[3], abs(columns[3])))]
+    alone = [bootstrapped([one])[0] for one in asked]
+    for together, one in zip(bootstrapped(asked), alone, strict=True):
+        expected = pytest.approx((one.mean, one.low, one.high), rel=1e-12, abs=1e-15, nan_ok=True)
+        assert (together.mean, together.low, together.high) == expected
+        assert together.n == one.n
+    tail = (1 - 0.95) / 2
+    for column, found in zip(columns, alone, strict=False):
+        drawn = np.concatenate([block @ (column - column.mean()) for block in blocks(len(column), 2000, 0)])
+        expected = np.quantile(drawn / len(column) + column.mean(), [tail, 1 - tail])
+        assert (found.mean, found.low, found.high) == pytest.approx((column.mean(), *expected), rel=1e-12, abs=1e-15)

@@ -84,7 +84,8 @@ def _counts(
     classes = np.unique(truth) if of is None else np.array([of])
     called, true = ((column[:, None] == classes).astype(np.float64) for column in (predicted, truth))
     given = np.ones((1, len(truth))) if weight is None else np.asarray(weight, dtype=np.float64)
-    return given @ (called * true), given @ called, given @ true
+    hits, of_called, of_true = np.split(given @ np.hstack([called * true, called, true]), 3, axis=1)
+    return hits, of_called, of_true
 
 
 def _mean(of_classes: Floats, true: Floats, weight: Floats | None) -> float | Floats:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pellucid.report.contrasts import Summaries
 from pellucid.report.formats import render
 from pellucid.report.table import plain
-from pellucid.report.verdict import Summaries
 from pellucid.runs.directory import Run
 
 __all__ = ["copies"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -148,6 +149,7 @@ def write_figures(panels: Sequence[Panel], style: Styles, folder: str | Path) ->
             columns = 3 if max(map(len, style)) < 16 else 1
             figure, rows = panel.figure, math.ceil(len(lines) / columns)
             figure.set_figheight(figure.get_figheight() + 0.2 * rows)
+            figure.set_layout_engine("constrained")
             figure.legend(handles=lines, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
             for kind, about in metadata.items():
                 path = folder / f"{panel.name}.{kind}"
@@ -180,8 +182,14 @@ def draw_panel(draw: Callable[[Axes], str], name: str, *, method: str | None = N
 def svg(figure: Figure, name: str, alt: str | None) -> str:
     """The figure as an SVG element whose ids begin with ``name``, hidden from screen readers where ``alt`` is None."""
     out = io.StringIO()
+    FigureCanvasSVG(figure)
+    figure.set_dpi(72)  # as SVG has it
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the browser has its own fonts
+        engine = figure.get_layout_engine()
+        if engine is not None:  # arranged once: otherwise `savefig` draws everything twice
+            engine.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = out.getvalue()
     text = text[text.index("<svg") :].strip()

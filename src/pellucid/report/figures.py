@@ -13,7 +13,7 @@ from pellucid.report.drawing import INK, Panel, Styles, draw_band, draw_panel, l
 from pellucid.report.verdict import with_unit
 from pellucid.runs.directory import Floats, Run
 from pellucid.runs.measures import Measure
-from pellucid.statistics import Interval, mean_band, pareto
+from pellucid.statistics import Interval, mean_bands, pareto
 
 __all__ = ["curvature", "distributions", "perturbation", "randomisation", "robustness", "stability", "trade_offs"]
 
@@ -41,8 +41,8 @@ def perturbation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel]
             axes: Axes, order: str = order, title: str = title, name: str = name, having: list[Run] = having
         ) -> str:
             ends, largest = [], 0.0
-            for run in having:
-                mean, low, high = mean_band(run.curves(name))
+            bands = mean_bands([run.curves(name) for run in having])
+            for run, (mean, low, high) in zip(having, bands, strict=True):
                 last = mean[-1]
                 fraction = run.columns[name]["parameters"]["fraction"]
                 x = 100 * fraction * np.arange(len(mean)) / (len(mean) - 1)
@@ -72,8 +72,8 @@ def randomisation(runs: Sequence[Run], style: Styles, method: str) -> list[Panel
 
     def draw(axes: Axes) -> str:
         ends, most = [], 0
-        for run in having:
-            mean, low, high = mean_band(run.curves(name))
+        bands = mean_bands([run.curves(name) for run in having])
+        for run, (mean, low, high) in zip(having, bands, strict=True):
             x = np.arange(1, len(mean) + 1)
             most = max(most, len(mean))
             draw_band(axes, x, (mean, low, high), style[run.name])
@@ -100,10 +100,10 @@ def robustness(runs: Sequence[Run], style: Styles) -> list[Panel]:
 
     def draw(axes: Axes) -> str:
         ends = []
-        for run in having:
+        clean = [run.values("prediction") == run.values("label") for run in having]
+        curves = [np.column_stack([c, run.curves("robust_curve")]) for c, run in zip(clean, having, strict=True)]
+        for run, band in zip(having, mean_bands(curves), strict=True):
             radius = np.array([0, *run.columns["robust_curve"]["parameters"]["eps"]])
-            clean = run.values("prediction") == run.values("label")
-            band = mean_band(np.column_stack([clean, run.curves("robust_curve")]))
             mean, low, high = (100 * curve for curve in band)
             draw_band(axes, radius, (mean, low, high), style[run.name])
             ends.append(f"{run.name} {mean[-1]:.0f} %")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pellucid.report.verdict import Summaries
+from pellucid.report.contrasts import Summaries
 from pellucid.report.words import number
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure

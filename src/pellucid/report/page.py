@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,20 @@ from pellucid.report import drawing, verdict
 from pellucid.report.caveats import caveats, merged, survivals
 from pellucid.report.colours import COLORMAP, SIGNED_COLORMAP, palette
 from pellucid.report.confusion import confusions
+from pellucid.report.contrasts import contrasts
 from pellucid.report.copies import copies
 from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.hardest import hardest
 from pellucid.report.meanings import meanings
-from pellucid.report.measures import saliency_title, written
+from pellucid.report.measures import saliency_title
 from pellucid.report.origin import details
+from pellucid.report.page_table import cell, chooser, groups
 from pellucid.report.recommendation import contests, recommend
 from pellucid.report.rows_csv import rows_csv
 from pellucid.report.scale import scale
 from pellucid.report.sections import sections
 from pellucid.report.subgroups import sections_by
-from pellucid.report.table import summarise
+from pellucid.report.table import summaries_of
 from pellucid.report.training import seconds_per_step
 from pellucid.report.weights import weighed
 from pellucid.report.words import number, spelled, training_words
@@ -52,7 +53,7 @@ MOST_RUNS = 100
 
 TITLE = "Which network’s saliency maps can be trusted?"
 
-SCRIPTS = ("view", "table", "weights", "gallery", "lightbox", "page")
+SCRIPTS = ("maps", "view", "table", "weights", "gallery", "lightbox", "page")
 """The page's scripts, in the order in which they run."""
 
 Summaries = Mapping[str, Mapping[str, Interval]]
@@ -133,8 +134,8 @@ def _render(content: Mapping[str, Any]) -> str:
 
 def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
     baseline = verdict.baseline_of(runs)
-    summaries = {run.name: summarise(run) for run in runs}
-    contrasted = verdict.contrasts(runs, summaries, baseline)
+    summaries = summaries_of(runs)
+    contrasted = contrasts(runs, summaries, baseline)
     standing = verdict.standings(runs, summaries, baseline, contrasted)
     methods = list(dict.fromkeys(method for run in runs for method in run.saliency_methods))
     measures = measures_of(runs)
@@ -190,12 +191,12 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
             for method in methods
         ],
         "spoken": saliency_title(runs[0].saliency_methods[0]).lower() if runs[0].saliency_methods else "saliency",
-        "groups": _groups(measures),
+        "groups": groups(measures),
         "own_names": own_names,
-        "chooser": _chooser(measures, own_names),
+        "chooser": chooser(measures, own_names),
         "measures": measures,
         "cells": {
-            run.name: [_cell(run, runs, baseline, measure, summaries, standing) for measure in measures] for run in runs
+            run.name: [cell(run, runs, baseline, measure, summaries, standing) for measure in measures] for run in runs
         },
         "definitions": meanings(runs, measures, summaries),
         "gallery": pictures,
@@ -269,48 +270,6 @@ def _ground(found: Sequence[Any]) -> str:
             "Where it was known, networks with more concentrated maps mostly had truer maps: evidence, but no proof."
         )
     return ""
-
-
-def _chooser(measures: Sequence[Measure], own_names: Mapping[str, int]) -> list[dict[str, Any]]:
-    """The columns that can be chosen, question by question; one name stands for the columns of all kinds of map."""
-    questions: dict[str, dict[str, dict[str, Any]]] = {}
-    for measure in measures:
-        column = {"name": measure.own_name, "number": own_names[measure.own_name], "title": measure.title}
-        questions.setdefault(measure.column.question, {})[measure.own_name] = column | {"main": measure.is_main}
-    return [{"question": question, "columns": list(columns.values())} for question, columns in questions.items()]
-
-
-def _groups(measures: Sequence[Measure]) -> list[dict[str, Any]]:
-    """Neighbouring columns that answer the same question about the same maps."""
-    groups = groupby(measures, key=lambda measure: (measure.column.question, measure.saliency))
-    return [{"title": question, "method": method, "span": len(list(columns))} for (question, method), columns in groups]
-
-
-def _cell(
-    run: Run,
-    runs: Sequence[Run],
-    baseline: Run,
-    measure: Measure,
-    summaries: Summaries,
-    standing: Mapping[tuple[str, str], verdict.Standing],
-) -> dict[str, Any]:
-    interval, where = summaries[run.name].get(measure.name), standing.get((run.name, measure.name))
-    cell: dict[str, Any] = {"measure": measure, "interval": None}
-    if interval is None or where is None:
-        return cell
-    mean, low, high = written(interval, measure)
-    by = verdict.amount(interval, summaries[baseline.name].get(measure.name), where.difference, measure)
-    p = "" if where.p is None else "; p < 0.001" if where.p < 0.001 else f"; p = {where.p:.2g}"
-    said = {
-        "better": f"better than {baseline.name}: {by}{p}",
-        "worse": f"worse than {baseline.name}: {by}{p}",
-        "level": f"cannot be told apart from {baseline.name}: {by}{p}",
-        "": "",
-    }[where.change]
-    shared = any(standing.get((one.name, measure.name), verdict.NOWHERE).rank == "level" for one in runs)
-    star = "" if not where.rank else "☆" if shared else "★"
-    shown = {"mean": mean, "low": low, "high": high, "rank": where.rank, "change": where.change, "said": said}
-    return cell | {"interval": interval, "star": star} | shown
 
 
 def _example(runs: Sequence[Run], baseline: Run, pictures: Gallery, best: Sequence[str]) -> dict[str, Any] | None:

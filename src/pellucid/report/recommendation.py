@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pellucid.report.contrasts import Contrasts, Summaries, spoken_of
 from pellucid.report.measures import written
 from pellucid.report.training import seconds_per_step
-from pellucid.report.verdict import Contrasts, Summaries, listed, spoken_of, with_unit
+from pellucid.report.verdict import listed, with_unit
 from pellucid.runs.directory import Run
 from pellucid.runs.masking import attack_caveats
 from pellucid.runs.measures import Measure
@@ -83,7 +84,7 @@ def contests(runs: Sequence[Run], summaries: Summaries, contrasted: Contrasts) -
     Args:
         runs: runs that may be compared.
         summaries: `summarise` of each by name.
-        contrasted: what `pellucid.report.verdict.contrasts` returned.
+        contrasted: what `pellucid.report.contrasts.contrasts` returned.
     """
     found = []
     for measure in spoken_of(runs):
@@ -107,7 +108,7 @@ def recommend(
     Args:
         runs: runs that may be compared.
         summaries: `summarise` of each by name.
-        contrasted: what `pellucid.report.verdict.contrasts` returned.
+        contrasted: what `pellucid.report.contrasts.contrasts` returned.
         baseline: what costs are told against.
         found: what `contests` returned.
     """

@@ -12,7 +12,7 @@ import pyarrow.csv as pc
 
 from pellucid.core.spreadsheet import guarded
 from pellucid.metrics.suite import split
-from pellucid.report.verdict import spoken_of
+from pellucid.report.contrasts import spoken_of
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import columns_of
 

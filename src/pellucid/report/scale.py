@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pellucid.report.contrasts import Summaries
 from pellucid.report.recommendation import DECIDING, RANDOM_GINI, Contest
-from pellucid.report.verdict import Summaries
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure
 

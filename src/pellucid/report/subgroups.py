@@ -1,16 +1,17 @@
 """Who is it worse for? Numbers per class and per subgroup, and how far each lies from all other images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pellucid.core.errors import InputError
 from pellucid.report.caveats import caveats
+from pellucid.report.contrasts import ALPHA, p_value
 from pellucid.report.measures import written
 from pellucid.report.table import Comparison, interval_data, plain
-from pellucid.report.verdict import ALPHA, p_value, with_unit
+from pellucid.report.verdict import with_unit
 from pellucid.runs.directory import Run, check_comparable
-from pellucid.runs.measures import Measure, measured
+from pellucid.runs.measures import Measure, columns_of, measured
 from pellucid.runs.outcomes import has_several_labels
 from pellucid.runs.subgroups import CLASS, FEWEST, Subgroup, names_of, others_of, part_of, subgroups_of
 from pellucid.statistics import Interval
@@ -216,7 +217,14 @@ def sections_by(runs: Sequence[Run]) -> list[dict[str, Any]]:
         ``interval`` and ``worse``. Of a column with more than `MOST` subgroups there are no rows; of as many classes
         those on which the first run is least accurate.
     """
-    return [_section(runs, by) for by in [*names_of(runs[0]), CLASS]]
+    told = [_of_predictions(run) for run in runs]
+    return [_section(told, by) for by in [*names_of(runs[0]), CLASS]]
+
+
+def _of_predictions(run: Run) -> Run:
+    """The run without what was measured of its maps, which parting it by subgroups would copy."""
+    maps = {name for name, column in columns_of(run).items() if column.saliency}
+    return replace(run, rows=run.rows.drop_columns([name for name in run.rows.column_names if name in maps]))
 
 
 def _section(runs: Sequence[Run], by: str) -> dict[str, Any]:

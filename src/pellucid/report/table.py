@@ -13,8 +13,9 @@ from pellucid.report.formats import render
 from pellucid.runs.directory import Run, check_comparable, read_run
 from pellucid.runs.measures import Measure, columns_of, measured, measures_of, ordered
 from pellucid.statistics import Interval
+from pellucid.statistics.together import intervals
 
-__all__ = ["Comparison", "compare", "definitions", "interval_data", "plain", "summarise"]
+__all__ = ["Comparison", "compare", "definitions", "interval_data", "plain", "summaries_of", "summarise"]
 
 
 class Comparison(dict[str, dict[str, Any]]):
@@ -45,7 +46,20 @@ def summarise(run: Run) -> dict[str, Interval]:
     Returns:
         Interval by metric name; metrics of other saliency maps than the vanilla gradient have a suffix.
     """
-    return {name: measure.interval(run) for name, measure in run.measures.items()}
+    return summaries_of([run])[run.name]
+
+
+def summaries_of(runs: Sequence[Run]) -> dict[str, dict[str, Interval]]:
+    """`summarise` of each of some runs, by name, in less time than one by one.
+
+    Args:
+        runs: evaluated runs with different names.
+    """
+    asked = [(run, name, measure.aggregate(run)) for run in runs for name, measure in run.measures.items()]
+    found: dict[str, dict[str, Interval]] = {run.name: {} for run in runs}
+    for (run, name, _), interval in zip(asked, intervals([number for _, _, number in asked]), strict=True):
+        found[run.name][name] = interval
+    return found
 
 
 def compare(

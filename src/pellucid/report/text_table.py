@@ -6,8 +6,9 @@ from rich.text import Text
 
 from pellucid.core.terminal import Cell, Part, columns_that_fit, letters, rendered, table, width
 from pellucid.report.cells import Comparison, cell, printable, sections_of, trained
+from pellucid.report.contrasts import contrasts
 from pellucid.report.measures import saliency_title
-from pellucid.report.verdict import baseline_of, contrasts, standings
+from pellucid.report.verdict import baseline_of, standings
 from pellucid.runs.directory import Run
 from pellucid.runs.measures import Measure
 

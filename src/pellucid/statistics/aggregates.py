@@ -16,18 +16,30 @@ import numpy.typing as npt
 
 from pellucid.statistics.intervals import (
     EMPTY,
-    Floats,
+    Estimand,
     Interval,
+    bootstrapped,
+    difference_of,
     mean_interval,
+    mean_of,
     of_share,
-    paired_difference,
-    paired_ratio_difference,
+    ratio_difference_of,
     ratio_interval,
+    ratio_of,
     weighted_interval,
 )
+from pellucid.statistics.resamples import Floats
 from pellucid.statistics.shares import combined_mean, not_certain, share_difference, share_interval, tango, wilson
 
-__all__ = ["Aggregate", "Mean", "MeanOfShares", "Ratio", "Share", "Statistic", "images_to_tell"]
+__all__ = [
+    "Aggregate",
+    "Mean",
+    "MeanOfShares",
+    "Ratio",
+    "Share",
+    "Statistic",
+    "images_to_tell",
+]
 
 Statistic = Callable[[Floats], Floats]
 """From how often each image counts, (resamples, n), to a number for each row of weights, (resamples,)."""
@@ -73,6 +85,13 @@ class Aggregate(ABC):
             other: of the same n images in the same order.
         """
         return weighted_interval(lambda weight: self.weighted(weight) - other.weighted(weight), self.images)
+
+    def estimand(self, other: "Aggregate | None" = None) -> Estimand | None:
+        """What is bootstrapped for `interval`, or with another network for `minus`; None where nothing is.
+
+        `pellucid.statistics.together` bootstraps those of many numbers at once.
+        """
+        return None
 
     def images_to_tell(self, other: "Aggregate", bound: float) -> int | None:
         """With how many images the interval of `minus` would no longer hold a bound, were the others like these.
@@ -134,18 +153,25 @@ class Mean(Aggregate):
         return means
 
     def interval(self) -> Interval:
-        interval = mean_interval(self.values)
-        return of_share(interval) if self.is_share else interval
+        return bootstrapped([self._mean()])[0]
 
     def minus(self, other: Aggregate) -> Interval:
+        asked = self.estimand(other)
+        return super().minus(other) if asked is None else bootstrapped([asked])[0]
+
+    def estimand(self, other: Aggregate | None = None) -> Estimand | None:
+        if other is None:
+            return self._mean()
         if not isinstance(other, Mean):
-            return super().minus(other)
-        found = paired_difference(self.values, other.values)
-        if not (self.is_share and other.is_share):
-            return found
-        change = self.values - other.values
+            return None
+        asked = difference_of(self.values, other.values)
+        few = self.is_share and other.is_share and np.count_nonzero(asked.values) < FEW
         # Resamples of few images that differ among many that do not say too little of how many may.
-        return not_certain(found, found.n) if np.count_nonzero(change[~np.isnan(change)]) < FEW else found
+        return replace(asked, then=lambda found: not_certain(found, found.n)) if few else asked
+
+    def _mean(self) -> Estimand:
+        asked = mean_of(self.values)
+        return replace(asked, then=of_share) if self.is_share else asked
 
     def over(self, other: "Mean") -> Interval:
         """This number divided by that of another network on the same images, paired, with its 95 % interval.
@@ -173,6 +199,9 @@ class Share(Mean):
 
     def minus(self, other: Aggregate) -> Interval:
         return share_difference(self.values, other.values) if isinstance(other, Share) else super().minus(other)
+
+    def estimand(self, other: Aggregate | None = None) -> Estimand | None:
+        return None if other is None or isinstance(other, Share) else super().estimand(other)
 
     def images_to_tell(self, other: Aggregate, bound: float) -> int | None:
         if not isinstance(other, Share):
@@ -239,14 +268,23 @@ class Ratio(Aggregate):
         return ratio
 
     def interval(self) -> Interval:
-        return ratio_interval(self.above, self.below) if self.divides else EMPTY
+        asked = self.estimand()
+        return EMPTY if asked is None else bootstrapped([asked])[0]
 
     def minus(self, other: Aggregate) -> Interval:
         if not isinstance(other, Ratio):
             return super().minus(other)
-        if not (self.divides and other.divides):
-            return EMPTY
-        return paired_ratio_difference((self.above, self.below), (other.above, other.below))
+        asked = self.estimand(other)
+        return EMPTY if asked is None else bootstrapped([asked])[0]
+
+    def estimand(self, other: Aggregate | None = None) -> Estimand | None:
+        if not self.divides:
+            return None
+        if other is None:
+            return ratio_of(self.above, self.below)
+        if not isinstance(other, Ratio) or not other.divides:
+            return None
+        return ratio_difference_of((self.above, self.below), (other.above, other.below))
 
 
 @dataclass(frozen=True, eq=False)

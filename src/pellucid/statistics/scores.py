@@ -5,6 +5,7 @@
 difference certain because these images do not show one. Imports no torch.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -12,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.statistics.aggregates import Aggregate, Share, Statistic
-from pellucid.statistics.intervals import EMPTY, Floats, Interval, interval_of, of_share
+from pellucid.statistics.intervals import EMPTY, Interval, interval_of, of_share
+from pellucid.statistics.resamples import KEPT_BYTES, Floats, as_blocks
 from pellucid.statistics.shares import combined_mean, unseen
 
 __all__ = ["Resampled", "Smooth", "stratified_counts"]
@@ -127,9 +129,7 @@ class Resampled(_Bounded):
     @cached_property
     def resampled(self) -> Floats:
         """(resamples,) the number in every resample."""
-        counts = stratified_counts(self.stratum)
-        blocks = [self.statistic(counts[i : i + 250].astype(np.float64)) for i in range(0, len(counts), 250)]
-        return np.concatenate(blocks)
+        return np.concatenate([self.statistic(block) for block in _blocks(self.stratum)])
 
     def interval(self) -> Interval:
         if not np.isfinite(self.value):
@@ -179,8 +179,25 @@ def stratified_counts(
     >>> counts[:, :3].sum(axis=1).tolist(), counts[:, 3].tolist()
     ([3, 3, 3], [1, 1, 1])
     """
-    _, number = np.unique(stratum, return_inverse=True)
-    return _counts(number.astype(np.int64).tobytes(), resamples, seed)
+    return _counts(_numbered(stratum), resamples, seed)
+
+
+def _numbered(stratum: npt.NDArray[np.generic]) -> bytes:
+    """The classes as numbers from 0, by which draws are kept."""
+    number: npt.NDArray[np.int64] = np.unique(stratum, return_inverse=True)[1].astype(np.int64)
+    return number.tobytes()
+
+
+def _blocks(stratum: npt.NDArray[np.generic]) -> Iterable[Floats]:
+    """`stratified_counts` as numbers to multiply with, kept as `pellucid.statistics.resamples.blocks` are."""
+    if 8 * len(stratum) * RESAMPLES <= KEPT_BYTES:
+        return _kept_blocks(_numbered(stratum))
+    return as_blocks(stratified_counts(stratum))
+
+
+@lru_cache(maxsize=1)
+def _kept_blocks(number: bytes) -> list[Floats]:
+    return list(as_blocks(_counts(number, RESAMPLES, 0)))
 
 
 @lru_cache(maxsize=8)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import InputError
-from pellucid.statistics.intervals import EMPTY, Floats, Interval, Values, counts_of, interval_of, mean_interval
+from pellucid.statistics.intervals import EMPTY, Interval, Values, interval_of, mean_interval
+from pellucid.statistics.resamples import Floats, counts_of
 
 __all__ = ["hierarchical_interval", "hierarchical_ratio", "hierarchical_statistic"]
 

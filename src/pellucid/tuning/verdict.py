@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pellucid.report.verdict import p_value
+from pellucid.report.contrasts import p_value
 from pellucid.statistics import Interval
 from pellucid.statistics.comparison import holm
 

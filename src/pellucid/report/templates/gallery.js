@@ -1,7 +1,12 @@
 // The gallery: which pictures, in which order, the map over the picture, one colour scale per row.
-const pictures = document.getElementById("pictures");
-const data = pictures && JSON.parse(document.getElementById("gallery-data").textContent);
 const all = pictures ? [...pictures.tBodies[0].rows] : [];
+const places = new Map(all.map((row, number) => [row, number]));
+const drawnMaps = all.flatMap((row, number) =>
+  [...row.querySelectorAll(".map img")].map((image) => {
+    const [map, run, top] = [image.parentElement.dataset.map, image.closest("td").dataset.run, Number(image.dataset.top)];
+    return { image, row, number, run, map, top };
+  }),
+);
 const tool = (id) => document.getElementById(id);
 const more = tool("more");
 let opened = false;
@@ -13,7 +18,7 @@ function arrange() {
   const whose = tool("whose")?.value ?? "";
   const number = (row) => {
     const isAsked = (run) => (whose === "" ? isShown(run) : run === Number(whose));
-    const there = values[all.indexOf(row)].filter((value, run) => value !== null && isAsked(run));
+    const there = values[places.get(row)].filter((value, run) => value !== null && isAsked(run));
     return there.length ? there.reduce((sum, value) => sum + value, 0) / there.length : NaN;
   };
   const found = all.filter((row) => {
@@ -31,13 +36,15 @@ function arrange() {
     found.sort((a, b) => last(a) - last(b) || sign * (key.get(a) - key.get(b)) || 0);
   }
   const most = more && !opened ? Number(more.dataset.shown) : all.length;
-  pictures.tBodies[0].append(...found, ...all.filter((row) => !found.includes(row)));
+  const [fits, inSight] = [new Set(found), new Set(found.slice(0, most))];
+  const order = [...found, ...all.filter((row) => !fits.has(row))];
+  if (order.some((row, place) => row !== pictures.tBodies[0].rows[place])) pictures.tBodies[0].append(...order);
   for (const row of all) {
-    row.hidden = !found.slice(0, most).includes(row);
+    row.hidden = !inSight.has(row);
     for (const span of row.querySelectorAll(".value")) span.remove();
     if (!values) continue;
     [...row.cells].slice(1).forEach((cell, run) => {
-      const value = values[all.indexOf(row)][run];
+      const value = values[places.get(row)][run];
       const span = document.createElement("span");
       span.className = "value";
       span.textContent = `${tool("order").selectedOptions[0].textContent}: ${value ?? "–"}`;
@@ -64,69 +71,20 @@ function offer() {
   arrange();
 }
 
-// Every heatmap is drawn in the palette's colours, so its levels can be read back and drawn to another top.
-const read = (palette) => Array.from({ length: 256 }, (_, i) => parseInt(palette.slice(6 * i, 6 * i + 6), 16));
-const scales = (data ? [data.palette, data.signed] : []).map((palette) => {
-  const colors = read(palette);
-  return { colors, levelOf: new Map(colors.map((color, level) => [color, level])) };
-});
-const canvas = document.createElement("canvas");
-const context = canvas.getContext("2d", { willReadFrequently: true });
-const own = new Map(); // of each image the picture that it came with, and the level of each of its pixels
-function ownOf(image) {
-  if (own.has(image)) return own.get(image);
-  const { levelOf } = scales[Number("signed" in image.dataset)];
-  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-  context.drawImage(image, 0, 0);
-  const { data: pixels } = context.getImageData(0, 0, canvas.width, canvas.height);
-  const levels = new Uint8Array(pixels.length / 4);
-  for (let i = 0; i < levels.length; i += 1) {
-    levels[i] = levelOf.get((pixels[4 * i] << 16) | (pixels[4 * i + 1] << 8) | pixels[4 * i + 2]) ?? 0;
-  }
-  own.set(image, { src: image.src, levels });
-  return own.get(image);
-}
-function coloured(image, top) {
-  const signed = "signed" in image.dataset;
-  const { colors } = scales[Number(signed)];
-  const zero = signed ? 127.5 : 0;
-  const { levels } = ownOf(image);
-  const drawn = context.createImageData(image.naturalWidth, image.naturalHeight);
-  levels.forEach((level, i) => {
-    const color = colors[Math.min(255, Math.round(zero + ((level - zero) * Number(image.dataset.top)) / top))];
-    drawn.data.set([color >> 16, (color >> 8) & 255, color & 255, 255], 4 * i);
-  });
-  return drawn;
-}
-function recolor(image, top) {
-  const drawn = coloured(image, top);
-  [canvas.width, canvas.height] = [drawn.width, drawn.height];
-  context.putImageData(drawn, 0, 0);
-  image.src = canvas.toDataURL();
-}
 // The largest number of each scale is of all pictures; only those in sight are drawn anew.
 function rescale() {
   const [perRow, perNetwork] = ["one-scale", "network-scale"].map((id) => tool(id)?.checked ?? false);
   tool("scale-of").textContent = perRow && perNetwork ? "table" : perRow ? "row" : perNetwork ? "network" : "map";
-  const key = (image, number, run) =>
-    [image.parentElement.dataset.map, perNetwork ? "" : number, perRow ? "" : run].join(" ");
+  const group = ({ map, number, run }) => [map, perNetwork ? "" : number, perRow ? "" : run].join(" ");
   const tops = new Map();
-  const seen = [];
-  all.forEach((row, number) => {
-    [...row.cells].slice(1).forEach((cell, run) => {
-      for (const image of cell.querySelectorAll(".map img")) {
-        const group = key(image, number, run);
-        tops.set(group, Math.max(tops.get(group) ?? 0, Number(image.dataset.top)));
-        if (!row.hidden && image.parentElement.dataset.map === currentMap()) seen.push([image, group]);
-      }
-    });
-  });
-  for (const [image, group] of seen) {
-    const top = perRow || perNetwork ? tops.get(group) : Number(image.dataset.top);
-    if (Number(image.dataset.shown ?? image.dataset.top) === top) continue;
-    if (top === Number(image.dataset.top)) image.src = own.get(image).src;
-    else recolor(image, top);
-    image.dataset.shown = top;
+  for (const one of perRow || perNetwork ? drawnMaps : []) tops.set(group(one), Math.max(tops.get(group(one)) ?? 0, one.top));
+  for (const one of drawnMaps) {
+    if (one.row.hidden || one.map !== currentMap()) continue;
+    load(one.image);
+    const top = tops.get(group(one)) ?? one.top;
+    if (Number(one.image.dataset.shown ?? one.top) === top) continue;
+    one.image.src = top === one.top ? sources.get(one.image) : recolored(one.image, top);
+    one.image.dataset.shown = top;
   }
 }
 if (pictures) {
@@ -134,10 +92,9 @@ if (pictures) {
     const share = event.target.value;
     event.target.setAttribute("aria-valuetext", `${share} %`);
     pictures.style.setProperty("--opacity", share / 100);
-    for (const row of all) {
-      const photograph = row.cells[0].querySelector("img").src;
-      for (const map of row.querySelectorAll(".map")) map.style.backgroundImage = `url(${photograph})`;
-    }
+    if (pictures.classList.contains("over")) return;
+    pictures.classList.add("over");
+    for (const row of all) row.style.setProperty("--photograph", `url(${row.cells[0].querySelector("img").src})`);
   });
   for (const id of ["one-scale", "network-scale"]) tool(id)?.addEventListener("change", rescale);
   for (const id of ["of-class", "answered", "order", "end", "whose"]) tool(id)?.addEventListener("change", arrange);

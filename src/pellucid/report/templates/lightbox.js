@@ -30,10 +30,8 @@ if (lightbox) {
       const image = images[number];
       canvas.hidden = !image;
       if (!image) return;
-      [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
       canvas.className = image.className;
-      const shown = part("common").checked ? top : Number(image.dataset.top);
-      canvas.getContext("2d").putImageData(coloured(image, shown), 0, 0);
+      drawOn(canvas, image, part("common").checked ? top : Number(image.dataset.top), draw);
     });
     const said = (seam ? ["left", "right"] : ["left"]).map((side) => {
       const cell = row.cells[runOf(side) + 1];
@@ -89,13 +87,15 @@ if (lightbox) {
     if (event.key === "ArrowRight") step(1);
   });
 
-  const told = (image, event, box) => {
-    const size = [image.naturalWidth, image.naturalHeight];
+  const told = (image, event, box, again) => {
+    const map = levelsOf(image, again);
+    if (!map) return "";
+    const size = [map.width, map.height];
     const at = [event.clientX - box.left, event.clientY - box.top];
     const [x, y] = at.map((value, axis) =>
       Math.min(size[axis] - 1, Math.max(0, Math.floor((value / [box.width, box.height][axis]) * size[axis]))),
     );
-    const level = ownOf(image).levels[y * size[0] + x];
+    const level = map.levels[y * size[0] + x];
     const signed = "signed" in image.dataset;
     const share = signed ? (level - 127.5) / 127.5 : level / 255;
     const value = share * Number(image.dataset.top);
@@ -103,22 +103,27 @@ if (lightbox) {
     const number = value.toPrecision(2).replace("-", "−");
     return `column ${x + 1}, row ${y + 1}: ${percent} of this map’s scale, ${number}`;
   };
-  part("stack").addEventListener("pointermove", (event) => {
+  const tellLarge = (event) => {
     const side = shownSide(event);
     const image = mapOf(side);
     const name = part(`of-${seam ? side : "left"}`).selectedOptions[0].textContent;
     const canvas = part(side).hidden ? part("right") : part(side);
-    if (image) part("value").textContent = `${name}, ${told(image, event, canvas.getBoundingClientRect())}`;
-  });
-  const hover = document.getElementById("hover");
-  pictures.addEventListener("pointermove", (event) => {
-    const image = event.target.closest(".map img");
-    hover.hidden = !image;
     if (!image) return;
-    hover.textContent = told(image, event, image.getBoundingClientRect());
+    const value = told(image, event, canvas.getBoundingClientRect(), () => tellLarge(event));
+    if (value) part("value").textContent = `${name}, ${value}`;
+  };
+  part("stack").addEventListener("pointermove", tellLarge);
+  const hover = document.getElementById("hover");
+  const tell = (event) => {
+    const image = event.target.closest(".map img");
+    const value = image && told(image, event, image.getBoundingClientRect(), () => tell(event));
+    hover.hidden = !value;
+    if (!value) return;
+    hover.textContent = value;
     hover.style.left = `${Math.min(event.clientX + 14, innerWidth - hover.offsetWidth - 8)}px`;
     hover.style.top = `${event.clientY + 16}px`;
-  });
+  };
+  pictures.addEventListener("pointermove", tell);
   pictures.addEventListener("pointerleave", () => {
     hover.hidden = true;
   });

@@ -29,12 +29,11 @@ showColumns();
 
 // A head sorts its column, best first, then the other way round; networks without the number stay last.
 function sortBy(head, order) {
-  const metric = head.dataset.metric;
   for (const each of table.querySelectorAll("th[aria-sort]")) each.setAttribute("aria-sort", "none");
   head.setAttribute("aria-sort", order);
-  const cell = (row) => (metric ? [...row.cells].find((c) => c.dataset.metric === metric) : row.cells[0]);
+  const place = heads.indexOf(head) + 1; // 0 is the network itself
   const sign = order === "ascending" ? 1 : -1;
-  const rows = [...table.tBodies[0].rows].map((row) => [parseFloat(cell(row).dataset.value), row]);
+  const rows = [...table.tBodies[0].rows].map((row) => [parseFloat(row.cells[place].dataset.value), row]);
   rows.sort(([x], [y]) => Number.isNaN(x) - Number.isNaN(y) || sign * (x - y) || 0);
   table.tBodies[0].append(...rows.map(([, row]) => row));
 }

@@ -1,5 +1,3 @@
-"use strict";
-
 // What a reader has chosen stands in the address, after the section's name, so that a link shows the same view again.
 const view = new URLSearchParams(location.hash.split("?")[1] ?? "");
 function remember(key, value) {
