@@ -14,7 +14,7 @@ from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.families.faithfulness import Fill, Order, PerturbationCurves
 from pellucid.metrics.imputation import NOISE, blurred, linear_imputation
-from pellucid.metrics.inputs import check_batch, check_classes, check_heatmap, check_model
+from pellucid.metrics.inputs import all_finite, check_batch, check_classes, check_heatmap, check_model
 from pellucid.metrics.regions import blocks, counts_of, default_region, ranks_of
 
 __all__ = ["Fill", "aopc", "area_between", "area_under", "perturbation_curve", "perturbation_curves"]
@@ -141,7 +141,7 @@ def perturbation_curves(
                 for rows, columns, replaced in blocks(ranks[order], counts, chunk):
                     for changed in refilled(x[rows, None], replaced, fill, [source[rows, None] for source in sources]):
                         curve[rows, columns] += (clean[rows, None] - probability(model, changed, target[rows])) / used
-    if not all(torch.isfinite(curve).all() for curve in curves.values()):
+    if not all(all_finite(curve) for curve in curves.values()):
         raise NotFinite("the network's logits must be finite, got nan or infinity on a partly replaced image")
     return curves
 
