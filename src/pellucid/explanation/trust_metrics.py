@@ -132,7 +132,7 @@ class RandomMaps(Metric):
                 explained=case.target.repeat(len(random)), index=case.index.repeat(len(random)),
                 generator=rows_of(case.draws, [*range(n)] * len(random), n),
             )  # fmt: skip
-            values = {name: value.unflatten(0, (-1, n)) for name, value in self.curves(copies).items()}
+            values = {name: value.view(-1, n, *value.shape[1:]) for name, value in self.curves(copies).items()}
             mean.append((values["aopc_morf"] + values["aopc_lerf"]) / 2)
             difference.append(values["aopc_morf"] - values["aopc_lerf"])
             covered.append(torch.stack([values["morf_curve"][..., -1], values["lerf_curve"][..., -1]], dim=1))
