@@ -135,6 +135,18 @@ def test_every_figure_has_its_meaning() -> None:
     assert set(FIGURES) == {*figures, "faithfulness", "beats_random"}
 
 
+def test_how_many_go_through_the_network_together_changes_nothing() -> None:
+    model, x = curved(), torch.rand(2, 3, 16, 16)
+    case = Case(model=model, x=x, label=torch.tensor([0, 1]), index=torch.tensor([7, 8]), chunk=2)
+    for metric in (
+        RandomMaps(curves=PerturbationCurves(steps=3, repeats=2), maps=5),
+        PredictionKept(sigma=0.5, draws=7),
+    ):
+        alone, together = (metric(replace(case, chunk=chunk)) for chunk in (2, 7))
+        for name, value in alone.items():
+            torch.testing.assert_close(together[name], value, rtol=0, atol=1e-6)
+
+
 def test_the_maps_of_noisy_copies_are_made_once_for_all_metrics() -> None:
     x = torch.rand(2, 3, 16, 16)
     quick = Examination.quick(["vanilla_gradient"])

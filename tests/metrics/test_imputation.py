@@ -226,19 +226,25 @@ class TestProperties:
             off = (imputation._neighbours(filled) / weights - filled)[removed].abs().max()
             assert off < 2e-11
 
-    @pytest.mark.parametrize("size", [(1, 2), (8, 8), (9, 7), (5, 16)])
+    @pytest.mark.parametrize("size", [(1, 6), (8, 8), (17, 7), (5, 16)])
     def test_coarser_levels_are_galerkins(self, size: tuple[int, int]) -> None:
         # What a coarse graph does to blocks is the sum over each block of what the fine one does to flat blocks.
         h, w = size
         levels = imputation._hierarchy(holes(2, h, w, 0.7).double())
-        assert levels[-1].leak.shape == (2, 1, 1, 1)
+        assert max(levels[-1].leak.shape[2:]) <= 4 < max(levels[-2].leak.shape[2:])
         for fine, coarse in itertools.pairwise(levels):
-            value = random(2, 1, *coarse.leak.shape[2:])
+            value = coarse.there * random(2, 1, *coarse.leak.shape[2:])
             h, w = fine.leak.shape[2:]
-            flat = value.repeat_interleave(2, 2).repeat_interleave(2, 3)[:, :, :h, :w]
+            flat = value.repeat_interleave(2, 2).repeat_interleave(2, 3)[:, :, :h, :w] * fine.there
             product = torch.nn.functional.pad(fine.times(flat), (0, w % 2, 0, h % 2))
             summed = 4 * torch.nn.functional.avg_pool2d(product, 2)
             torch.testing.assert_close(coarse.times(value), summed)
+
+    def test_the_last_level_is_solved_at_once(self) -> None:
+        level = imputation._hierarchy(holes(2, 16, 12, 0.7).double())[-1]
+        value = level.there * random(2, 1, *level.leak.shape[2:])
+        solved = imputation._cycle([], imputation._Inverted.of(level), level.times(value))
+        torch.testing.assert_close(level.there * solved, value, rtol=1e-4, atol=1e-4)
 
     def test_no_convergence_is_no_result(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(imputation, "_ITERATIONS", 3)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
@@ -17,7 +17,7 @@ from pellucid.core import randomness
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws
 from pellucid.metrics.perturbation import noisy_image
-from pellucid.metrics.similarity import map_similarity, rank_correlation, ssim
+from pellucid.metrics.similarity import _ranks, _ranks_on_device, map_similarity, rank_correlation, ssim
 from pellucid.saliency import SmoothGrad, VanillaGradient, heatmap
 
 from .conftest import random
@@ -76,13 +76,26 @@ class TestSSIM:
 
 class TestRankCorrelation:
     @settings(max_examples=100, deadline=None)
-    @given(maps=pairs)
-    def test_scipy(self, maps: tuple[np.ndarray, np.ndarray]) -> None:
-        value = rank_correlation(*map(torch.from_numpy, maps))
+    @given(maps=pairs, dtype=st.sampled_from([np.float32, np.float64]))
+    def test_scipy(self, maps: tuple[np.ndarray, np.ndarray], dtype: Any) -> None:
+        value = rank_correlation(*(torch.from_numpy(map_.astype(dtype)) for map_ in maps))
         for a, b, got in zip(*maps, value.tolist(), strict=True):
             flat = np.ptp(a) == 0, np.ptp(b) == 0
             expected = float(all(flat)) if any(flat) else spearmanr(a.ravel(), b.ravel()).statistic
-            assert got == pytest.approx(expected, abs=1e-12)
+            assert got == pytest.approx(expected, abs=1e-12 if dtype is np.float64 else 1e-7)
+
+    @settings(max_examples=50, deadline=None)
+    @given(
+        values=hnp.arrays(
+            np.float32,
+            (2, 12),
+            elements=st.floats(allow_nan=False, allow_infinity=False, width=32) | st.sampled_from([0, -0.0]),
+        )
+    )
+    def test_ranks_of_every_number_on_every_device(self, values: np.ndarray) -> None:
+        ranks = _ranks(torch.from_numpy(values))
+        assert torch.equal(ranks, _ranks_on_device(torch.from_numpy(values)))
+        assert ranks.tolist() == (rankdata(values, axis=1) - 6.5).tolist()
 
     @settings(max_examples=30, deadline=None)
     @given(maps=pairs, scale=st.floats(1e-3, 1e3), shift=st.integers(-5, 5))

@@ -35,3 +35,12 @@ def test_training_loads_neither_torchmetrics_nor_transformers() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.mark.slow
+def test_explaining_loads_nothing_that_trains() -> None:
+    program = (
+        "import sys, pellucid.explanation.batch\nassert not {'lightning_fabric', 'torch._dynamo'} & {*sys.modules}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stderr, done.returncode) == ("", 0)

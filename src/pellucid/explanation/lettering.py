@@ -32,18 +32,20 @@ def letter(
         bold: in the bold font.
         anchor: ``la``, ``ma`` or ``ra``.
     """
-    mask, length = _drawn(text, size, bold=bold)
+    mask, (across, down), length = _drawn(text, size, bold=bold)
     left = at[0] - {"l": 0, "m": length / 2, "r": length}[anchor[0]]
-    canvas.paste(ink, (round(left), round(at[1])), mask)
+    canvas.paste(ink, (round(left) + across, round(at[1]) + down), mask)
 
 
 @lru_cache(8192)
-def _drawn(text: str, size: int, *, bold: bool) -> tuple[Image.Image, float]:
+def _drawn(text: str, size: int, *, bold: bool) -> tuple[Image.Image, tuple[int, int], float]:
+    """The letters, cut to what they cover, where that begins, and the length of the line."""
     letters = font(size, bold=bold)
     length = letters.getlength(text)
     mask = Image.new("L", (max(1, int(length) + 3), 2 * size))
     ImageDraw.Draw(mask).text((0, 0), text, 255, letters)
-    return mask, length
+    box = mask.getbbox() or (0, 0, 1, 1)
+    return mask.crop(box), box[:2], length
 
 
 @lru_cache(4096)

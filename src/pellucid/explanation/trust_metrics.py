@@ -12,11 +12,13 @@ from pellucid.core import randomness
 from pellucid.core.types import Heatmap
 from pellucid.metrics import rank_correlation
 from pellucid.metrics.case import Case
+from pellucid.metrics.chunks import rows_of
 from pellucid.metrics.column import Column
 from pellucid.metrics.families.faithfulness import PerturbationCurves
 from pellucid.metrics.families.stability import RelativeStability, coverage_column
 from pellucid.metrics.metric import About, Metric
 from pellucid.metrics.perturbation import noisy_image
+from pellucid.metrics.regions import slices
 from pellucid.saliency import heatmap
 
 __all__ = ["PredictionKept", "RandomMaps", "Steadiness", "region_means"]
@@ -76,10 +78,12 @@ class PredictionKept(Metric):
 
     def __call__(self, case: Case) -> Mapping[str, Tensor]:
         kept = torch.zeros(len(case.x), device=case.x.device)
-        for draw in range(self.draws):
-            noisy = noisy_image(case.x, randomness.of(case.draws, f"prediction/{draw}"), sigma=self.sigma)
+        for part in slices(self.draws, _at_once(case)):
+            draws = [randomness.of(case.draws, f"prediction/{draw}") for draw in range(part.start, part.stop)]
+            noisy = torch.cat([noisy_image(case.x, source, sigma=self.sigma) for source in draws])
             with torch.no_grad():
-                kept += case.model(noisy).argmax(1) == case.prediction
+                answers = case.model(noisy).argmax(1).view(len(draws), -1)
+            kept += (answers == case.prediction).sum(0)
         return {"stability_coverage": kept / self.draws}
 
 
@@ -117,20 +121,31 @@ class RandomMaps(Metric):
     }
 
     def __call__(self, case: Case) -> Mapping[str, Tensor]:
-        shape = (len(case.x), *case.x.shape[2:])
+        n, shape = len(case.x), (len(case.x), *case.x.shape[2:])
         mean, difference, covered = [], [], []
-        for number in range(self.maps):
-            source = randomness.of(case.draws, f"random_map/{number}")
-            random = randomness.uniform(shape, source, device=case.x.device).to(case.x.dtype)
-            values = self.curves(replace(case, given=random, explained=case.target))
+        for part in slices(self.maps, _at_once(case)):
+            sources = [randomness.of(case.draws, f"random_map/{number}") for number in range(part.start, part.stop)]
+            random = [randomness.uniform(shape, source, device=case.x.device).to(case.x.dtype) for source in sources]
+            # Each image stands there once for each map, with its own draws.
+            copies = replace(
+                case, x=case.x.repeat(len(random), 1, 1, 1), given=torch.cat(random),
+                explained=case.target.repeat(len(random)), index=case.index.repeat(len(random)),
+                generator=rows_of(case.draws, [*range(n)] * len(random), n),
+            )  # fmt: skip
+            values = {name: value.view(-1, n, *value.shape[1:]) for name, value in self.curves(copies).items()}
             mean.append((values["aopc_morf"] + values["aopc_lerf"]) / 2)
             difference.append(values["aopc_morf"] - values["aopc_lerf"])
-            covered += [values["morf_curve"][:, -1], values["lerf_curve"][:, -1]]
+            covered.append(torch.stack([values["morf_curve"][..., -1], values["lerf_curve"][..., -1]], dim=1))
         return {
-            "random_aopc": torch.stack(mean).mean(0),
-            "random_faithfulness": torch.stack(difference, dim=1),
-            "random_covered": torch.stack(covered, dim=1),
+            "random_aopc": torch.cat(mean).mean(0),
+            "random_faithfulness": torch.cat(difference).T,
+            "random_covered": torch.cat(covered).flatten(0, 1).T,
         }
+
+
+def _at_once(case: Case) -> int:
+    """How many versions of a case's images go through the network together: few images alone would waste a pass."""
+    return max(1, case.chunk // len(case.x))
 
 
 def region_means(map_: Heatmap, region: int) -> Heatmap:

@@ -10,6 +10,7 @@ from torch import Tensor
 from pellucid.core import randomness
 from pellucid.core.errors import NotFinite
 from pellucid.core.types import Attribution, Image, Label, Saliency
+from pellucid.metrics.inputs import all_finite
 from pellucid.saliency import in_chunks
 
 __all__ = ["attribution_of", "rows_of", "usual_chunk"]
@@ -106,6 +107,6 @@ def attribution_of(
 
     n = len(x)
     attribution = in_chunks(explained, x, target, torch.arange(n), chunk=chunk)
-    if not torch.isfinite(attribution).all():
+    if not all_finite(attribution):
         raise NotFinite(f"the attribution must be finite, got {attribution[~torch.isfinite(attribution)][0]:g}")
     return attribution

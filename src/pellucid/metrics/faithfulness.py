@@ -14,7 +14,7 @@ from pellucid.core.types import Heatmap, Image, Label, PerSample
 from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.families.faithfulness import Fill, Order, PerturbationCurves
 from pellucid.metrics.imputation import NOISE, blurred, linear_imputation
-from pellucid.metrics.inputs import check_batch, check_classes, check_heatmap, check_model
+from pellucid.metrics.inputs import all_finite, check_batch, check_classes, check_heatmap, check_model
 from pellucid.metrics.regions import blocks, counts_of, default_region, ranks_of
 
 __all__ = ["Fill", "aopc", "area_between", "area_under", "perturbation_curve", "perturbation_curves"]
@@ -140,8 +140,9 @@ def perturbation_curves(
                 curve = curves[order][:, 1:]
                 for rows, columns, replaced in blocks(ranks[order], counts, chunk):
                     for changed in refilled(x[rows, None], replaced, fill, [source[rows, None] for source in sources]):
-                        curve[rows, columns] += (clean[rows, None] - probability(model, changed, target[rows])) / used
-    if not all(torch.isfinite(curve).all() for curve in curves.values()):
+                        decay = clean[rows, None] - probability(model, changed, target[rows])
+                        curve[rows, columns].add_(decay / used if used > 1 else decay)
+    if not all(all_finite(curve) for curve in curves.values()):
         raise NotFinite("the network's logits must be finite, got nan or infinity on a partly replaced image")
     return curves
 
@@ -240,7 +241,8 @@ def clean_probability(model: Callable[[Tensor], Tensor], x: Tensor, target: Tens
 def probability(model: Callable[[Tensor], Tensor], changed: Tensor, target: Tensor) -> Tensor:
     """Probability of each image's target on its k changed versions (n, k, c, h, w); (n, k)."""
     n, k = changed.shape[:2]
-    return _score(answer(model, changed.flatten(0, 1)), target.repeat_interleave(k)).view(n, k)
+    logits = answer(model, changed.flatten(0, 1))
+    return _score(logits, target.repeat_interleave(k) if k > 1 else target).view(n, k)
 
 
 def imputed(x: Tensor, removed: Tensor) -> Tensor:

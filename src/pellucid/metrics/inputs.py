@@ -11,6 +11,7 @@ from pellucid.core.pixels import check_pixels
 from pellucid.core.types import Image, Label, Logits
 
 __all__ = [
+    "all_finite",
     "check_batch",
     "check_classes",
     "check_heatmap",
@@ -38,6 +39,15 @@ def check_heatmap(heatmap: Tensor) -> None:
 def wide(value: Tensor) -> Tensor:
     """The tensor in float64, where differences cancel; in float32 on Apple's GPUs, which have no float64."""
     return value.to(torch.float32 if value.device.type == "mps" else torch.float64)
+
+
+def all_finite(value: Tensor) -> bool:
+    """Whether no number is NaN or infinite: their sum tells, in a tenth of the time of a look at each.
+
+    >>> all_finite(torch.tensor([3e38, 3e38])), all_finite(torch.tensor([1.0, float("nan")]))
+    (True, False)
+    """
+    return bool(torch.isfinite(value.sum())) or bool(torch.isfinite(value).all())
 
 
 def check_images(x: Tensor) -> None:
@@ -68,7 +78,7 @@ def check_classes(target: Tensor, logits: Tensor) -> None:
     check_logits(logits)
     if logits.ndim != 2 or len(logits) != len(target):
         raise InputError(f"the network must return logits ({len(target)}, classes), got shape {tuple(logits.shape)}")
-    if not torch.isfinite(logits).all():
+    if not all_finite(logits):
         raise NotFinite(f"the network's logits must be finite, got {logits[~torch.isfinite(logits)][0]:g}")
     low, high = target.aminmax()
     if low < 0 or high >= logits.shape[1]:

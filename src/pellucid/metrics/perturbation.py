@@ -15,7 +15,7 @@ from pellucid.core.outputs import answer
 from pellucid.core.types import Attribution, Image, Label, Logits
 from pellucid.metrics.chunks import attribution_of
 from pellucid.metrics.families.stability import Noise, RelativeStability
-from pellucid.metrics.inputs import check_batch, check_classes, check_model
+from pellucid.metrics.inputs import all_finite, check_batch, check_classes, check_model
 from pellucid.saliency import as_saliency, in_chunks
 
 __all__ = ["PENULTIMATE", "Noise", "NoisyCopies", "Observation", "noisy_image"]
@@ -227,7 +227,7 @@ def _checked(seen: list[Any], layer: str, n: int) -> Tensor:
         got = tuple(hidden.shape) if isinstance(hidden, Tensor) else type(hidden).__name__
         what = "read" if layer == PENULTIMATE else "return"
         raise InputError(f"layer {layer!r} must {what} a tensor with one row for each of {n} images, got {got}")
-    if not torch.isfinite(hidden).all():
+    if not all_finite(hidden):
         raise NotFinite(f"the output of layer {layer!r} must be finite, got {hidden[~torch.isfinite(hidden)][0]:g}")
     return hidden
 

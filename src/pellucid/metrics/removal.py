@@ -15,6 +15,7 @@ from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.faithfulness import check_inputs, clean_probability, imputed, probability
 from pellucid.metrics.families.faithfulness import ROAD, InsertionDeletion, Order
 from pellucid.metrics.imputation import blurred
+from pellucid.metrics.inputs import all_finite
 from pellucid.metrics.regions import blocks, counts_of, default_region, ranks_of
 
 __all__ = ["insertion_deletion", "road"]
@@ -170,6 +171,6 @@ def insertion_deletion(
         for rows, columns, deleted in blocks(ranks, counts, chunk):
             changed = torch.where(deleted, empty, x[rows, None])
             hidden[rows, columns] = probability(model, changed, target[rows])
-    if not all(torch.isfinite(curve).all() for curve in curves.values()):
+    if not all(all_finite(curve) for curve in curves.values()):
         raise NotFinite("the network's logits must be finite, got nan or infinity on a partly shown image")
     return curves

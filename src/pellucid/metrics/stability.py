@@ -1,7 +1,7 @@
 """Does the map change when the image hardly does: stability relative to the image, the representation, the logits."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -115,13 +115,15 @@ def stability_of(
     prediction = clean.logits.argmax(dim=1)
     worst: dict[str, Tensor] = {}
     kept, draws = torch.zeros_like(clean.image[:, 0, 0, 0]), 0
+    parts = {"ris_elementwise": clean.image, "rrs_elementwise": clean.hidden, "map": clean.attribution}
+    divided = {name: _Divided.of(part, eps_min) for name, part in parts.items() if form != "norm" and part.numel()}
     for noisy in copies:
         same = noisy.logits.argmax(dim=1) == prediction
         ratios: dict[str, Tensor] = {}
         if form != "elementwise":
             ratios |= _norm_form(clean, noisy, eps_min=eps_min)
         if form != "norm":
-            ratios |= _elementwise_form(clean, noisy, eps_min=eps_min)
+            ratios |= _elementwise_form(clean, noisy, divided, eps_min=eps_min)
         for name, ratio in ratios.items():
             before = worst.get(name, torch.full_like(ratio, -1))
             worst[name] = torch.where(same & ~ratio.isnan(), torch.maximum(before, ratio), before)
@@ -147,19 +149,28 @@ def _norm_change(reference: Tensor, changed: Tensor) -> Tensor:
     return torch.where(difference == 0, 0, difference / reference.flatten(1).norm(dim=1))
 
 
-def _elementwise_form(clean: Observation, noisy: Observation, *, eps_min: float) -> dict[str, Tensor]:
-    change = _elementwise_change(clean.attribution, noisy.attribution, eps_min)
-    causes = {
-        "ris_elementwise": _elementwise_change(clean.image, noisy.image, eps_min),
-        "ros_elementwise": (wide(clean.logits) - wide(noisy.logits)).norm(dim=1),
-    }
-    if clean.hidden.numel():
-        causes["rrs_elementwise"] = _elementwise_change(clean.hidden, noisy.hidden, eps_min)
+class _Divided(NamedTuple):
+    """What changes are divided by, wide, as it is and with a stand-in for 0: once for all draws."""
+
+    value: Tensor
+    divisor: Tensor
+
+    @classmethod
+    def of(cls, value: Tensor, eps_min: float) -> "_Divided":
+        value = wide(value.flatten(1))
+        return cls(value, torch.where(value == 0, eps_min, value))
+
+    def change(self, changed: Tensor) -> Tensor:
+        """||(value - changed) / divisor||_2 of each sample."""
+        size: Tensor = (self.value - wide(changed.flatten(1))).div_(self.divisor).norm(dim=1)
+        return size
+
+
+def _elementwise_form(
+    clean: Observation, noisy: Observation, divided: dict[str, _Divided], *, eps_min: float
+) -> dict[str, Tensor]:
+    changed = {"ris_elementwise": noisy.image, "rrs_elementwise": noisy.hidden}
+    causes = {name: divided[name].change(part) for name, part in changed.items() if name in divided}
+    causes["ros_elementwise"] = (wide(clean.logits) - wide(noisy.logits)).norm(dim=1)
+    change = divided["map"].change(noisy.attribution)
     return {name: change / torch.where(cause == 0, eps_min, cause) for name, cause in causes.items()}
-
-
-def _elementwise_change(reference: Tensor, changed: Tensor, eps_min: float) -> Tensor:
-    divisor = wide(reference)
-    ratio = (divisor - wide(changed)) / torch.where(divisor == 0, eps_min, divisor)
-    size: Tensor = ratio.flatten(1).norm(dim=1)
-    return size

@@ -4,7 +4,7 @@ import dataclasses
 import io
 import math
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors.torch import save
@@ -22,13 +22,15 @@ from pellucid.methods.objective import Objective
 from pellucid.runs.digests import MARK, check_digest, digested_file
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.environment import tell_changed_machine
-from pellucid.runs.fabric import Fabric
 from pellucid.runs.facts import DataFacts
 from pellucid.runs.observations import write_extremes, write_snapshot
 from pellucid.runs.per_sample import append_epoch
 from pellucid.runs.provenance import begun, ended
 from pellucid.runs.selection import Selection
 from pellucid.runs.settings import Experiment, count_parameters
+
+if TYPE_CHECKING:  # a third of the time that it takes to import what explains a picture
+    from pellucid.runs.fabric import Fabric
 
 __all__ = ["Checkpoint", "weights_content", "write_beginning", "write_rows", "write_weights"]
 
@@ -38,7 +40,7 @@ EPOCHS_WITH_NUMBERS = 20  # numbers of every training image are written for at m
 
 
 def write_beginning(
-    directory: RunDirectory, experiment: Experiment, facts: DataFacts, model: nn.Module, fabric: Fabric
+    directory: RunDirectory, experiment: Experiment, facts: DataFacts, model: nn.Module, fabric: "Fabric"
 ) -> None:
     """Write what a run is: its settings, the machine, what is known of its images.
 
@@ -96,7 +98,7 @@ class Checkpoint:
 
     def __init__(
         self,
-        fabric: Fabric,
+        fabric: "Fabric",
         experiment: Experiment,
         directory: RunDirectory,
         facts: DataFacts,
