@@ -20,11 +20,12 @@ TRIED = (
     "ROAD must solve its linear systems, which stand in none of its passes. Conjugate gradients without multigrid are "
     "faster for small scattered holes alone, and need 390 iterations for one large hole of 96 pixels; levels that are "
     "added up instead of cycled through need two to three times the iterations. No two images share a mask. One dense "
-    "Cholesky factor of an image's pixels in their order of removal would serve all shares; it takes about half of the "
-    "iterations' time at 28 pixels, and 64 times as much for each doubling of the side.",
+    "Cholesky factor of an image's pixels in their order of removal would serve all shares. By an estimate, for which "
+    "the factor alone was timed, it takes half of the iterations' time at 28 pixels, and 64 times as much for each "
+    "doubling of the side.",
     "Similarity and randomisation on LeNet-5: ranking a map costs about a fifth of an input gradient, most "
-    "of it sorting, and SSIM in float64 a tenth; in float32 its variances lose four digits. Noise, of which each image "
-    "has its own seed, costs about a tenth of the passes.",
+    "of it sorting, and SSIM in float64 a tenth; SSIM in float32 was not tried, for its variances are small "
+    "differences of large numbers. Noise, of which each image has its own seed, costs about a tenth of the passes.",
     "Cards: the rows of the picture that repeat the one above, kept in compressed form, saved no time.",
 )
 """What did not help."""
