@@ -26,7 +26,7 @@ Fault = Literal["map", "network", "both", "neither"]
 """What the checks that did not pass are about."""
 
 FAULTS: dict[tuple[bool, Fault], str] = {
-    (True, "map"): "The map is at fault, not the network, which is sure of its answer and keeps it",
+    (True, "map"): "The map is at fault, not the network, which keeps its answer when the picture is a little noisy",
     (True, "network"): "The network is at fault, not the map: no map can explain an answer that does not hold",
     (True, "both"): "The map and the network are both at fault",
     (True, "neither"): "Neither the map nor the network is known to be at fault: the test tells nothing here",
