@@ -45,15 +45,15 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 
 def _continued(command: str, width: int) -> list[str]:
-    r"""A command as lines that a shell joins again, broken between its words and never inside quotes.
+    r"""A command as lines that a shell joins again; no option is parted from its value, and no quotes are broken.
 
     >>> print(*_continued("  pellucid explain photos --options '{\"a\": 1}' --out cards", 36), sep="\n")
       pellucid explain photos \
-          --options '{"a": 1}' --out \
-          cards
+          --options '{"a": 1}' \
+          --out cards
     """
     lines, last = [], ""
-    for word in re.findall(r"(?:'[^']*'|\S)+", command):
+    for word in re.findall(r"--\S+ (?:'[^']*'|[^-\s]\S*)|(?:'[^']*'|\S)+", command):
         if last and len(last) + len(word) + 3 > width:
             lines.append(f"{last} \\")
             last = f"      {word}"
