@@ -115,7 +115,7 @@ def _standing(study: Study, row: Mapping[str, Any], done: Sequence[Mapping[str, 
 
 
 def _questions(study: Study, people: Sequence[Person]) -> Iterable[dict[str, Any]]:
-    """Per question the number of answers with their mean and spread (of guesses the share that was right), over all conditions together."""
+    """Per question the answers with their mean and spread, of guesses the share that was right, over all conditions."""
     for question in study.rated:
         given = [(value, step) for person in people for name, value, step in person["answers"] if name == question.name]
         values = [_number(question.kind, value, step) for value, step in given]
