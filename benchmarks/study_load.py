@@ -1,6 +1,6 @@
 """A study under load: 200 participants at once through every page, without and with `kill -9` of the server.
 
-usage: python benchmarks/study_load.py RUN RUN... [--participants 200] [--think 2] [--kills 20] [--database URL]
+usage: python benchmarks/study_load.py RUN RUN... [--participants 200] [--think 2] [--kills 20] [--out FILE]
 
 Each participant is a connection of its own that reads a page and its pictures, thinks, and sends the answers. In the
 second round the server is killed and started again under the same load; a participant whose request failed sends it

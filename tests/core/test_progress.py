@@ -1,10 +1,13 @@
 """How long the rest takes is told from the jobs that are done."""
 
+import io
 import re
+import sys
 import time
 
 import pytest
 from hypothesis import given, strategies as st
+from tqdm import tqdm
 
 from pellucid.core import progress
 from pellucid.core.progress import Job, Progress
@@ -51,6 +54,31 @@ def test_networks_that_are_only_foreseen_count_too() -> None:
     assert told.left() == 30.0
     told.more([Job("c", "c"), Job("d", "d"), Job("e", "e")])  # one more than was foreseen
     assert told.total == 5 and told.left() == 40.0
+
+
+def test_on_a_terminal_printed_lines_stand_alone_above_the_bar(monkeypatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stderr", screen)
+    jobs = [Job("a", "training"), Job("b", "training")]
+    with Progress("demo", jobs) as told:
+        print("1/2 a: Regular")
+        print("a note", file=sys.stderr)
+        for _ in tqdm(range(3), desc="steps", mininterval=0):
+            print("a step")
+        told.done(jobs[0])
+        print("a part ", end="")
+        print("and its end")
+    assert sys.stdout is screen and sys.stderr is screen
+    shown = re.sub(r"\x1b\[[A-Z]", "\r", screen.getvalue())
+    lines = [line.split("\r")[-1] for line in shown.split("\n")]  # what is left of a line when the next begins
+    for line, times in (("1/2 a: Regular", 1), ("a note", 1), ("a step", 3), ("a part and its end", 1)):
+        assert lines.count(line) == times, line
+    assert "demo: 1 of 2 networks" in shown.rpartition("a part")[2], "the bar comes again"
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch, capsys) -> None:

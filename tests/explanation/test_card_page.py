@@ -176,12 +176,13 @@ def test_everything_has_words(browser, file) -> None:
             assert words in text
         marks = page.locator(".said").all_inner_texts()
         assert [mark[:4] for mark in marks] == ["✗ Do", "! Re", "✓ No", "? Th"]
-        assert page.locator(".verdict").inner_text() == marks[0]
+        assert marks[0].startswith(page.locator(".verdict").inner_text())
         assert "−0.00" not in text and "nan" not in text.lower()
 
 
 def test_without_script_all_is_there(browser, file) -> None:
     for page in _open(browser, file, java_script_enabled=False):
+        assert page.locator(".of-map:visible").count() == 4 and page.locator("#which").is_hidden()
         assert page.locator("#veil").is_hidden() and page.locator(".seen + img").last.is_visible()
 
 
@@ -198,6 +199,42 @@ def test_the_evidence_is_told_in_words_and_pictures(browser, file) -> None:
         rows = page.locator(".checks").first.locator("tbody tr")
         assert rows.count() == len(card().maps[0].judgement.checks)
         assert {"✗ fails", "✓ passes"} <= set(rows.locator(".mark").all_inner_texts())
+
+
+def test_each_map_has_its_evidence_and_its_checks(browser, file) -> None:
+    for page in _open(browser, file):
+        shown, titles = page.locator(".of-map:visible"), [map_.title for map_ in card(maps=4).maps]
+        assert page.locator(".of-map").count() == 4
+        assert [one.strip() for one in page.locator(".of-map h3").all_text_contents()] == titles
+        assert (
+            page.locator(".of-map").evaluate_all("all => all.map(one => one.querySelectorAll('img').length)") == [6] * 4
+        )
+        assert shown.locator("h3").all_inner_texts() == titles[:1]
+        page.get_by_role("radio", name=titles[1]).check(force=True)
+        assert shown.locator("h3").all_inner_texts() == titles[1:2]
+        page.keyboard.press("ArrowRight")
+        assert shown.locator("h3").all_inner_texts() == titles[2:3]
+        page.get_by_role("link", name=f"of the {titles[3]} map").click()
+        assert shown.locator("h3").all_inner_texts() == titles[3:]
+        assert shown.evaluate("one => one.getBoundingClientRect().top") < 800
+        rows = shown.locator(".checks tbody tr")
+        assert rows.count() == len(card(maps=4).maps[3].judgement.checks)
+        page.emulate_media(media="print")
+        assert shown.count() == 4 and page.locator("#which").is_hidden()
+
+
+def test_the_picture_shows_the_evidence_of_each_map() -> None:
+    def height(one: Card) -> int:
+        return Image.open(io.BytesIO(png(one))).size[1]
+
+    whole = card(maps=3)
+    some = [
+        replace(whole, maps=tuple(replace(map_, evidence=map_.evidence if i < kept else None)
+                                  for i, map_ in enumerate(whole.maps)))
+        for kept in range(4)
+    ]  # fmt: skip
+    steps = np.diff([height(one) for one in some])
+    assert (steps > 250).all() and np.ptp(steps) < 60, "each map takes as much room as the first"
 
 
 def test_covering_that_raises_the_confidence_is_told() -> None:

@@ -9,7 +9,8 @@ import torch
 from pellucid import Evaluation, SmoothGrad
 from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws, uniform
-from pellucid.explanation.examination import Examination, examine
+from pellucid.explanation.examination import Examination
+from pellucid.explanation.finding import examine
 from pellucid.explanation.trust_rules import Counts, judge
 from pellucid.metrics import (
     PerturbationCurves,

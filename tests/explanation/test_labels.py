@@ -9,8 +9,9 @@ from PIL import Image
 
 from pellucid import InputError
 from pellucid.explanation.batch import cards
-from pellucid.explanation.examination import Examination, examine
+from pellucid.explanation.examination import Examination
 from pellucid.explanation.explained_network import ExplainedNetwork
+from pellucid.explanation.finding import examine
 from pellucid.models import OneLabel
 
 X = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(2))

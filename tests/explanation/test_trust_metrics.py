@@ -14,7 +14,8 @@ from pellucid.core.errors import InputError
 from pellucid.core.randomness import SampleDraws, uniform
 from pellucid.explanation.batch import explain
 from pellucid.explanation.card import FIGURES
-from pellucid.explanation.examination import Examination, examine
+from pellucid.explanation.examination import Examination
+from pellucid.explanation.finding import examine
 from pellucid.explanation.reference import of_folder
 from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness, region_means
 from pellucid.metrics import (

@@ -13,7 +13,8 @@ from torch import nn
 from pellucid import Evaluation, evaluate
 from pellucid.core.randomness import SampleDraws, StepDraws, fork, pinned
 from pellucid.data import Dataset
-from pellucid.explanation.examination import Examination, examine
+from pellucid.explanation.examination import Examination
+from pellucid.explanation.finding import examine
 from pellucid.metrics import map_similarity, max_sensitivity, relative_stability
 from pellucid.metrics.perturbation import NoisyCopies
 from pellucid.saliency import SmoothGrad

@@ -14,11 +14,10 @@ from pellucid.study.inference import (
     friedman,
     hodges_lehmann,
     kendalls_w,
-    participant_interval,
     signed_rank,
     signed_rank_effect,
-    two_way_interval,
 )
+from pellucid.study.resampling import participant_interval, two_way_interval
 
 halves = st.lists(st.integers(-6, 6).map(lambda whole: whole / 2), min_size=1, max_size=9)
 

@@ -1,6 +1,7 @@
 """How the help of a command is laid out: usage, what it does, examples, then its options, as wide as the terminal."""
 
 import argparse
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,13 +17,16 @@ PLACEHOLDERS: dict[object, str] = {int: "N", float: "NUMBER", Path: "PATH"}
 
 
 class Layout(argparse.RawDescriptionHelpFormatter):
-    """Wraps paragraphs, but no command that can be copied, and tells defaults, but for those that say nothing."""
+    """Wraps paragraphs, and commands so that they can be copied; tells defaults, but for those that say nothing."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        lines = ([line] if line.startswith("  pellucid ") else _wrapped(line, width) for line in text.splitlines())
+        lines = (
+            _continued(line, width) if line.startswith("  pellucid ") else _wrapped(line, width)
+            for line in text.splitlines()
+        )
         return "\n".join(indent + line for wrapped in lines for line in wrapped)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
@@ -38,6 +42,24 @@ def _wrapped(line: str, width: int) -> list[str]:
     indent = " " * (len(line) - len(line.lstrip()))
     wrapped = textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
     return wrapped or [""]
+
+
+def _continued(command: str, width: int) -> list[str]:
+    r"""A command as lines that a shell joins again; no option is parted from its value, and no quotes are broken.
+
+    >>> print(*_continued("  pellucid explain photos --options '{\"a\": 1}' --out cards", 36), sep="\n")
+      pellucid explain photos \
+          --options '{"a": 1}' \
+          --out cards
+    """
+    lines, last = [], ""
+    for word in re.findall(r"--\S+ (?:'[^']*'|[^-\s]\S*)|(?:'[^']*'|\S)+", command):
+        if last and len(last) + len(word) + 3 > width:
+            lines.append(f"{last} \\")
+            last = f"      {word}"
+        else:
+            last = f"{last} {word}" if last else f"  {word}"
+    return [*lines, last]
 
 
 def value_of(names: Sequence[str], kind: object) -> str:

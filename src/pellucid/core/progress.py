@@ -4,9 +4,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -76,11 +77,15 @@ class Progress:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._bar: Any = None
+        self._streams = ExitStack()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> "Progress":
         if self.shown and self.total:
             if sys.stderr.isatty():
+                for redirect, stream in ((redirect_stdout, sys.stdout), (redirect_stderr, sys.stderr)):
+                    if stream.isatty():
+                        self._streams.enter_context(redirect(_Above(stream)))
                 form = "{desc}: {n_fmt} of {total_fmt} {unit}s |{bar}| {elapsed} so far{postfix}"
                 self._bar = tqdm(total=self.total, desc=self.title, unit=self.unit, dynamic_ncols=True, bar_format=form)
             self._thread = threading.Thread(target=self._tick, daemon=True)
@@ -93,6 +98,7 @@ class Progress:
             self._thread.join()
         if self._bar is not None:
             self._bar.close()
+        self._streams.close()
 
     def done(self, job: Job) -> None:
         """A job has ended."""
@@ -155,6 +161,30 @@ class Progress:
             return
         left = self.left()
         self._bar.set_postfix_str("" if left is None else f"about {duration(left)} left")
+
+
+class _Above:
+    """A terminal's stream on which a printed line stands above the bars, which are drawn again below it.
+
+    What a bar itself writes has a carriage return, an escape or nothing but line ends, and passes as it is.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._begun = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        if "\r" in text or "\x1b[A" in text or not (self._begun or text.strip("\n")):
+            return self._stream.write(text)
+        *lines, self._begun = (self._begun + text).split("\n")
+        if lines:
+            with tqdm.external_write_mode(file=sys.stderr):
+                self._stream.write("".join(f"{line}\n" for line in lines))
+                self._stream.flush()
+        return len(text)
 
 
 def duration(seconds: float) -> str:

@@ -13,9 +13,9 @@ from pellucid.core.errors import InputError
 from pellucid.explanation.card import FIGURES, Card, Figure, MapCard
 from pellucid.explanation.card_files import Format, check_formats, check_out, file_names, write_card, write_index
 from pellucid.explanation.contact_sheet import Entry
-from pellucid.explanation.examination import Examination, examine
+from pellucid.explanation.examination import Examination
 from pellucid.explanation.explained_network import ExplainedNetwork
-from pellucid.explanation.finding import Finding
+from pellucid.explanation.finding import Finding, examine
 from pellucid.explanation.pictures import Picture, find, read, told
 from pellucid.explanation.provenance import provenance_of
 from pellucid.explanation.reference import Reference

@@ -54,7 +54,7 @@ def card_page(card: Card, *, index: str | None = None) -> str:
             image=uri(Image.fromarray(card.image)),
             over=smoothing_words(shape),
             evidence=_evidence(card),
-            raises=[map_.evidence is not None and map_.evidence.covering.raises for map_ in card.maps],
+            proven=any(map_.evidence is not None or map_.judgement.checks for map_ in card.maps),
             pixels="pixels" if max(shape) <= LARGE else "smooth",
             agreement=[(saliency_title(a), saliency_title(b), value) for (a, b), value in card.agreement.items()],
             words=[figure.column for figure in card.maps[0].figures.values()],
@@ -63,37 +63,34 @@ def card_page(card: Card, *, index: str | None = None) -> str:
 
 
 def _evidence(card: Card) -> list[dict[str, Any] | None]:
-    """Of each map what its evidence shows: pictures of the first, words and dots of all."""
+    """Of each map what its evidence shows: pictures, words, dots."""
     told: list[dict[str, Any] | None] = []
-    for number, map_ in enumerate(card.maps):
+    whole_picture = _photograph(card.image)
+    for map_ in card.maps:
         if map_.evidence is None:
             told.append(None)
             continue
         covering, copies = map_.evidence.covering, map_.evidence.copies
-        covered: list[tuple[str, str]] = []
-        noisy: list[tuple[str, str]] = []
-        if number == 0:
-            pictures = (covering.marked_picture, covering.unmarked_picture)
-            covered = [*zip(map(_photograph, pictures), captions(covering)[1:], strict=True)]
-            noisy = [(_photograph(copies[0].picture), f"A noisy copy of the picture: {share(copies[0].probability)}")]
-            noisy += [
-                (
-                    uri(card.scale.picture(copy.heatmap)),
-                    f"Map of noisy copy {at}: rank correlation {two(copy.correlation)}",
-                )
-                for at, copy in enumerate(copies, 1)
-            ]
+        pictures = [whole_picture, _photograph(covering.marked_picture), _photograph(covering.unmarked_picture)]
         told.append(
             {
-                "whole": captions(covering)[0],
-                "covered": covered,
+                "covered": list(zip(pictures, captions(covering), strict=True)),
                 "covering": covering_words(covering),
                 "dots": _dots(covering),
                 "lines": [
                     (_x(value), words, share(value), "start" if value < 0.1 else "end" if value > 0.9 else "middle")
                     for value, words in ((covering.marked, "most"), (covering.unmarked, "least"))
                 ],
-                "noisy": noisy,
+                "noisy": [
+                    (_photograph(copies[0].picture), f"A noisy copy of the picture: {share(copies[0].probability)}"),
+                    *(
+                        (
+                            uri(card.scale.picture(copy.heatmap)),
+                            f"Map of noisy copy {at}: rank correlation {two(copy.correlation)}",
+                        )
+                        for at, copy in enumerate(copies, 1)
+                    ),
+                ],
                 "noise": noise_words(map_, map_.evidence),
             }
         )

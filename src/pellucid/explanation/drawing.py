@@ -5,7 +5,8 @@ import json
 from PIL import Image, ImageDraw
 
 from pellucid.explanation.card import Card, MapCard, file_name, percentile_words, share, written
-from pellucid.explanation.drawn_evidence import checks_height, draw_checks, draw_evidence, evidence_height
+from pellucid.explanation.drawn_checks import checks_height, draw_checks
+from pellucid.explanation.drawn_evidence import draw_evidence, evidence_height
 from pellucid.explanation.lettering import clipped, letter, wrapped
 from pellucid.explanation.overlay import LARGE, overlay, smoothing_words
 from pellucid.explanation.paint import BAND, COLORS, FAINT, GAP, INK, LINE, MARKS, PAPER, scaled
@@ -44,8 +45,8 @@ def png(card: Card) -> bytes:
     box = 18 * max(len(lines) for lines in sentences) + 16
     figures = panels + PANEL + 2 * (height + CAPTION) + 10
     evidence = figures + rows * 38 + 8 + box + GAP
-    checks = evidence + evidence_height(card.maps[0], inner)
-    foot = checks + checks_height(card.maps[0])
+    checks = evidence + evidence_height(card, inner)
+    foot = checks + checks_height(card, inner)
     origin = _origin(card, inner)
     canvas = Image.new("RGB", (total, foot + 18 * len(origin) + GAP), PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -72,7 +73,7 @@ def png(card: Card) -> bytes:
             letter(canvas, (x + 12, top + 8 + 18 * i), line, INK, 14)
     _legend(canvas, draw, card, GAP, figures, side)
     draw_evidence(canvas, draw, card, evidence, inner)
-    draw_checks(canvas, draw, card.maps[0], checks, inner)
+    draw_checks(canvas, draw, card, checks, inner)
     for i, line in enumerate(origin):
         letter(canvas, (GAP, foot + 18 * i), line, FAINT, 12)
     return png_content(canvas, _texts(card), quick=max(card.image.shape[:2]) <= LARGE)

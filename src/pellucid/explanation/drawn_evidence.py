@@ -1,4 +1,4 @@
-"""The lower half of a card's picture: covered and noisy pictures, the dots of random maps, every check."""
+"""What a card's picture shows of each map: covered and noisy pictures, the dots of random maps."""
 
 from PIL import Image, ImageDraw
 
@@ -6,9 +6,9 @@ from pellucid.explanation.card import Card, MapCard, share
 from pellucid.explanation.evidence import Covering
 from pellucid.explanation.evidence_words import ROWS, captions, covering_words, dots, noise_words, two
 from pellucid.explanation.lettering import clipped, letter, wrapped
-from pellucid.explanation.paint import BAND, COLORS, FAINT, GAP, INK, LINE, OUTCOMES, scaled
+from pellucid.explanation.paint import COLORS, FAINT, GAP, INK, LINE, scaled
 
-__all__ = ["checks_height", "draw_checks", "draw_evidence", "evidence_height"]
+__all__ = ["draw_evidence", "evidence_height"]
 
 PICTURES = 6
 """The whole picture, two covered ones, a noisy one and its map, another map."""
@@ -17,7 +17,6 @@ BETWEEN = 14
 HEAD = 30
 STRIP = 74
 """Height of the dots with their axis."""
-ROW = 22
 
 
 def _size(map_: MapCard, width: int) -> tuple[int, int]:
@@ -33,16 +32,25 @@ def _words(map_: MapCard, width: int) -> tuple[str, ...]:
     return tuple(line for part in said for line in wrapped(part, 13, width))
 
 
-def evidence_height(map_: MapCard, width: int) -> int:
-    """Height in pixels of what `draw_evidence` draws; 0 of a map whose evidence was not kept."""
+def evidence_height(card: Card, width: int) -> int:
+    """Height in pixels of what `draw_evidence` draws; a map whose evidence was not kept takes nothing."""
+    return sum(_height(map_, width) for map_ in card.maps)
+
+
+def _height(map_: MapCard, width: int) -> int:
     if map_.evidence is None:
         return 0
     return HEAD + _size(map_, width)[1] + 3 * 16 + 10 + STRIP + 18 * len(_words(map_, width)) + GAP
 
 
 def draw_evidence(canvas: Image.Image, draw: ImageDraw.ImageDraw, card: Card, top: int, width: int) -> None:
-    """Draw what can be seen of the first map's figures."""
-    map_ = card.maps[0]
+    """Draw what can be seen of each map's figures, one map below the other."""
+    for map_ in card.maps:
+        _draw_map(canvas, draw, card, map_, top, width)
+        top += _height(map_, width)
+
+
+def _draw_map(canvas: Image.Image, draw: ImageDraw.ImageDraw, card: Card, map_: MapCard, top: int, width: int) -> None:
     if map_.evidence is None:
         return
     title = clipped(f"The evidence: {map_.title}", 17, width, bold=True)
@@ -95,28 +103,3 @@ def _draw_dots(canvas: Image.Image, draw: ImageDraw.ImageDraw, covering: Coverin
 
 def _anchor(position: float) -> str:
     return "la" if position < 0.1 else "ra" if position > 0.9 else "ma"
-
-
-def checks_height(map_: MapCard) -> int:
-    """Height in pixels of what `draw_checks` draws."""
-    return HEAD + ROW * (1 + len(map_.judgement.checks)) + GAP if map_.judgement.checks else 0
-
-
-def draw_checks(canvas: Image.Image, draw: ImageDraw.ImageDraw, map_: MapCard, top: int, width: int) -> None:
-    """Draw every check of a map: question, what was found, what was asked for, how it came out."""
-    if not map_.judgement.checks:
-        return
-    letter(canvas, (GAP, top), clipped(f"The checks: {map_.title}", 17, width, bold=True), INK, 17, bold=True)
-    parts = (0, round(0.39 * width), round(0.66 * width), width - 96)
-    heads = ("Question", "Found", "Needed", "Result")
-    for words, x in zip(heads, parts, strict=True):
-        letter(canvas, (GAP + x, top + HEAD), words, INK, 12, bold=True)
-    for number, check in enumerate(map_.judgement.checks, 1):
-        y = top + HEAD + ROW * number
-        for i, words in enumerate((check.question, check.found, check.asked)):
-            letter(canvas, (GAP + parts[i], y), clipped(words, 12, parts[i + 1] - parts[i] - 8), INK, 12)
-        mark, outcome, level = OUTCOMES[check.outcome]
-        ink, paper = COLORS[level]
-        draw.rectangle((GAP + parts[3] - 4, y - 2, GAP + width, y + 17), paper)
-        letter(canvas, (GAP + parts[3], y), f"{mark} {outcome}", ink, 12, bold=True)
-        draw.line((GAP, y + 18, GAP + width, y + 18), BAND)

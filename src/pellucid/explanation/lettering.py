@@ -10,6 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 __all__ = ["clipped", "font", "letter", "wrapped"]
 
 
+KEPT = "\u00a0"
+"""A space at which no line is broken."""
+
+
 @cache
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """The font of every card, of ``size`` pixels."""
@@ -67,14 +71,18 @@ def clipped(text: str, size: int, width: int, *, bold: bool = False) -> str:
 
 @lru_cache(4096)
 def wrapped(text: str, size: int, width: int, *, bold: bool = False) -> tuple[str, ...]:
-    """The text in lines of at most a width in pixels."""
-    text, letters = _printable(text), font(size, bold=bold)
+    """The text in lines of at most a width in pixels; no number is parted from its percent sign or its σ.
+
+    >>> wrapped("a line that ends with 51 %", 12, 150)
+    ('a line that ends with', '51 %')
+    """
+    text, letters = _printable(text).replace(" %", KEPT + "%").replace("σ ", "σ" + KEPT), font(size, bold=bold)
     most = max(8, int(width / (letters.getlength(text) / max(1, len(text)))))
     lines = textwrap.wrap(text, most) or [""]
     while most > 8 and any(letters.getlength(line) > width for line in lines):
         most -= 1
         lines = textwrap.wrap(text, most) or [""]
-    return tuple(lines)
+    return tuple(line.replace(KEPT, " ") for line in lines)
 
 
 def _printable(text: str) -> str:

@@ -10,7 +10,8 @@ from torch import nn
 
 from pellucid.data import Dataset
 from pellucid.explanation.card import FIGURES
-from pellucid.explanation.examination import Examination, examine
+from pellucid.explanation.examination import Examination
+from pellucid.explanation.finding import examine
 from pellucid.explanation.reference import Reference
 from pellucid.explanation.trust_rules import LEVELS, Counts, Level, Thresholds, judge
 from pellucid.metrics.regions import default_region

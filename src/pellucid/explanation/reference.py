@@ -20,8 +20,9 @@ from pellucid.config import to_config
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.explanation.card import FIGURES
-from pellucid.explanation.examination import Examination, examine
+from pellucid.explanation.examination import Examination
 from pellucid.explanation.explained_network import ExplainedNetwork
+from pellucid.explanation.finding import examine
 from pellucid.explanation.pictures import Picture, find, read
 from pellucid.metrics.column import Column
 from pellucid.metrics.suite import COLUMNS, column_name, split

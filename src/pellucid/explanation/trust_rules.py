@@ -26,13 +26,10 @@ Fault = Literal["map", "network", "both", "neither"]
 """What the checks that did not pass are about."""
 
 FAULTS: dict[tuple[bool, Fault], str] = {
-    (True, "map"): "The map is at fault, not the network, which is sure of its answer and keeps it",
+    (True, "map"): "The map is at fault, not the network, which keeps its answer when the picture is a little noisy",
     (True, "network"): "The network is at fault, not the map: no map can explain an answer that changes so easily",
     (True, "both"): "The map and the network are both at fault",
-    (
-        True,
-        "neither",
-    ): "Neither the map nor the network is known to be at fault: the test says nothing about this picture",
+    (True, "neither"): "It is not known whether the map or the network is at fault: the test says nothing here",
     (False, "map"): "The doubt is about the map, not the network",
     (False, "network"): "The doubt is about the network, not the map",
     (False, "both"): "The doubt is about both the map and the network",

@@ -18,11 +18,10 @@ from pellucid.study.inference import (
     friedman,
     hodges_lehmann,
     kendalls_w,
-    participant_interval,
     signed_rank,
     signed_rank_effect,
-    two_way_interval,
 )
+from pellucid.study.resampling import participant_interval, two_way_interval
 from pellucid.study.responses import Ratings, Responses
 from pellucid.study.results import Analysis, Pair, Result
 

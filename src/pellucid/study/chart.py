@@ -9,7 +9,7 @@ __all__ = ["progress_chart"]
 
 WIDTH, HEIGHT = 720, 240
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 14, 34
-TICKS = 4
+TICKS = 3
 
 
 def progress_chart(

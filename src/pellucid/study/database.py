@@ -148,6 +148,7 @@ class Database:
                 if not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": SERVING}):
                     raise taken
                 connection.commit()  # the lock is the session's, and no transaction stays open
+                held.callback(_unlocked, connection)
             yield
 
     def backup(self, path: str | Path) -> Path:
@@ -193,6 +194,13 @@ class Database:
         """One at a time from here to the end of the transaction; SQLite's writers are so from its beginning."""
         if not self.is_sqlite:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": ENROLMENT})
+
+
+def _unlocked(connection: sa.Connection) -> None:
+    """Give the server's lock back: the pool keeps the session, which would hold it. A session that is gone has none."""
+    with suppress(DBAPIError):
+        connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": SERVING})
+        connection.commit()
 
 
 def _prepare(connection: Any, record: Any) -> None:

@@ -1,12 +1,10 @@
 """Tests and effect sizes for ratings: the participant is the unit, and one participant gives one number a condition.
 
 Answers of one person are not independent of each other, so that a test over single answers would count every person
-many times. Everything here therefore takes one value per participant and condition, except for `two_way_interval`,
-which sees the single answers and resamples participants and images together.
+many times. Everything here therefore takes one value per participant and condition.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,20 +13,18 @@ import numpy.typing as npt
 import scipy.stats
 
 from pellucid.core.errors import InputError
-from pellucid.statistics import Interval, interval_of
 
 __all__ = [
     "Alternative",
     "Friedman",
     "SignedRank",
     "equivalence",
+    "finite",
     "friedman",
     "hodges_lehmann",
     "kendalls_w",
-    "participant_interval",
     "signed_rank",
     "signed_rank_effect",
-    "two_way_interval",
 ]
 
 Alternative = Literal["two-sided", "greater", "less"]
@@ -37,10 +33,6 @@ Values = npt.ArrayLike
 
 FEW = 20
 """Below this number of participants Friedman's p is that of random permutations, not of the chi-squared limit."""
-
-
-BATCH = 100
-"""Resamples at a time."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +94,7 @@ def signed_rank(differences: Values, *, alternative: Alternative = "two-sided") 
 
     Source: Wilcoxon 1945; Pratt 1959 for zeros; Streitberg and Röhmel 1986 for the distribution.
     """
-    values = _finite(differences)
+    values = finite(differences)
     if values.ndim != 1 or not len(values):
         raise InputError(f"differences must be (n,) with n >= 1, got shape {values.shape}")
     # Differences of means that are equal on paper differ in the last bit, which would break ties and zeros.
@@ -134,7 +126,7 @@ def hodges_lehmann(differences: Values) -> Floats:
 
     Source: Hodges and Lehmann 1963, "Estimates of location based on rank tests".
     """
-    values = _finite(differences)
+    values = finite(differences)
     first, second = np.triu_indices(values.shape[-1])
     shift: Floats = np.asarray(np.median((values[..., first] + values[..., second]) / 2, axis=-1))
     return shift
@@ -154,7 +146,7 @@ def signed_rank_effect(differences: Values) -> Floats:
 
     Source: Kerby 2014, "The simple difference formula".
     """
-    values = np.round(_finite(differences), 9)
+    values = np.round(finite(differences), 9)
     # Zeros have the lowest ranks, so that without them all others are lower by their number.
     zeros = (values == 0).sum(axis=-1, keepdims=True)
     ranks = np.where(values == 0, 0.0, scipy.stats.rankdata(np.abs(values), axis=-1) - zeros)
@@ -183,7 +175,7 @@ def friedman(values: Values, *, resamples: int = 9999, seed: int = 0) -> Friedma
 
     Source: Friedman 1937; Kendall and Babington Smith 1939 for W; `scipy.stats.friedmanchisquare`.
     """
-    rows = np.round(_finite(values), 9)
+    rows = np.round(finite(values), 9)
     if rows.ndim != 2 or rows.shape[0] < 2 or rows.shape[1] < 3:
         raise InputError(
             f"Friedman's test takes (n, k) values with n >= 2 and k >= 3, got shape {rows.shape}; two conditions "
@@ -217,7 +209,7 @@ def kendalls_w(values: Values) -> Floats:
 
     Source: Kendall and Babington Smith 1939, "The problem of m rankings".
     """
-    ranks = scipy.stats.rankdata(np.round(_finite(values), 9), axis=-1)
+    ranks = scipy.stats.rankdata(np.round(finite(values), 9), axis=-1)
     ranks = ranks - (ranks.shape[-1] + 1) / 2
     apart, largest = (ranks.sum(axis=-2) ** 2).sum(axis=-1), ranks.shape[-2] * (ranks**2).sum(axis=(-2, -1))
     w: Floats = np.asarray(apart / np.where(largest > 0, largest, 1.0))
@@ -246,109 +238,13 @@ def equivalence(differences: Values, *, bound: float) -> float:
     """
     if not (bound > 0 and math.isfinite(bound)):
         raise InputError(f"the bound of an equivalence test must be above 0, got {bound}")
-    values = _finite(differences)
+    values = finite(differences)
     above = signed_rank(values + bound, alternative="greater").p
     return max(above, signed_rank(values - bound, alternative="less").p)
 
 
-def participant_interval(
-    values: Values,
-    statistic: Callable[[Floats], Floats],
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """A statistic over participants with its percentile bootstrap interval, participants resampled whole.
-
-    Args:
-        values: (n, ...) what each participant gave, n >= 1.
-        statistic: of resamples (m, n, ...), one number for each of the m.
-        confidence: probability that the interval covers, in (0, 1).
-        resamples: number of bootstrap resamples.
-        seed: of the resamples.
-
-    Returns:
-        The statistic of ``values`` as ``mean``, its interval, and the number of participants.
-
-    >>> participant_interval([1.0, 1.0, 1.0], hodges_lehmann, resamples=10)
-    Interval(mean=1.0, low=1.0, high=1.0, n=3)
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
-    """
-    rows = _finite(values)
-    drawn = np.random.default_rng(seed).integers(0, len(rows), (resamples, len(rows)))
-    # In parts, since the shift of m resamples takes m n^2 / 2 numbers.
-    resampled = np.concatenate([statistic(rows[part]) for part in np.array_split(drawn, -(-resamples // BATCH))])
-    return interval_of(statistic(rows[None])[0], resampled, confidence, len(rows))
-
-
-def two_way_interval(
-    first: Values, second: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> Interval:
-    """Mean difference of two conditions with an interval that speaks about other people and about other images.
-
-    Each resample draws participants and, independently, images; an answer counts as often as both were drawn. A test
-    over participants takes the images as fixed: an effect that a few images carry is real for these images and may be
-    none for others, which this interval shows. It is too wide rather than too narrow: up to 1.7 times where the noise
-    of single answers, which both draws repeat, outweighs what people and images have in common.
-
-    Args:
-        first: (participants, images) answers in the one condition, NaN where a participant did not see the image.
-        second: (participants, images) answers in the other.
-        confidence: probability that the interval covers, in (0, 1).
-        resamples: number of bootstrap resamples of participants and images.
-        seed: of the resamples.
-
-    Returns:
-        Mean over participants of the difference of their means, its interval, and the number of participants who have
-        both.
-
-    Raises:
-        InputError: different shapes, or no participant with both conditions.
-
-    >>> two_way_interval([[4, 5], [3, 4]], [[2, 3], [1, 2]], resamples=50)
-    Interval(mean=2.0, low=2.0, high=2.0, n=2)
-
-    Source: Owen 2007, "The pigeonhole bootstrap".
-    """
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if a.ndim != 2 or a.shape != b.shape:
-        raise InputError(f"both conditions must be (participants, images) of one shape, got {a.shape} and {b.shape}")
-    kept = ~(np.isnan(a).all(axis=1) | np.isnan(b).all(axis=1))
-    a, b = a[kept], b[kept]
-    people, images = a.shape
-    if not people:
-        raise InputError("no participant rated both conditions")
-    random = np.random.default_rng([seed, people, images])
-    ones = np.ones((1, people)), np.ones((1, images))
-    of_people = random.multinomial(people, np.full(people, 1 / people), size=resamples)
-    of_images = random.multinomial(images, np.full(images, 1 / images), size=resamples)
-    estimate = _crossed_mean(a, b, *ones)[0]
-    drawn = _crossed_mean(a, b, of_people, of_images)
-    # A resample that drew no image in common for anybody has no mean.
-    return interval_of(estimate, drawn[~np.isnan(drawn)], confidence, people)
-
-
-def _crossed_mean(a: Floats, b: Floats, of_people: npt.ArrayLike, of_images: npt.ArrayLike) -> Floats:
-    """(resamples,): weighted mean over people of the difference of their weighted means over images."""
-    people, images = np.asarray(of_people, dtype=np.float64), np.asarray(of_images, dtype=np.float64)
-
-    def means(values: Floats) -> Floats:
-        there = ~np.isnan(values)
-        weight = images @ there.T
-        mean: Floats = np.full_like(weight, np.nan)
-        return np.divide(images @ np.where(there, values, 0.0).T, weight, out=mean, where=weight > 0)
-
-    difference = means(a) - means(b)
-    weight = np.where(np.isnan(difference), 0.0, people)
-    total = weight.sum(axis=1)
-    mean: Floats = np.full(len(total), np.nan)
-    np.divide((weight * np.nan_to_num(difference)).sum(axis=1), total, out=mean, where=total > 0)
-    return mean
-
-
-def _finite(values: Values) -> Floats:
+def finite(values: Values) -> Floats:
+    """The values as numbers; raises for a NaN or an infinite one."""
     numbers = np.asarray(values, dtype=np.float64)
     if not np.isfinite(numbers).all():
         raise InputError(f"values must be finite, got {numbers[~np.isfinite(numbers)][0]}")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pellucid.core.errors import InputError
 from pellucid.study.analysis import question_test
 from pellucid.study.design import Study
-from pellucid.study.inference import two_way_interval
 from pellucid.study.raters import Variation, simulated
+from pellucid.study.resampling import two_way_interval
 
 __all__ = ["Power", "power"]
 

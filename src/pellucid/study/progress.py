@@ -115,7 +115,7 @@ def _standing(study: Study, row: Mapping[str, Any], done: Sequence[Mapping[str, 
 
 
 def _questions(study: Study, people: Sequence[Person]) -> Iterable[dict[str, Any]]:
-    """Per question the number of answers with their mean and spread, over all conditions together."""
+    """Per question the answers with their mean and spread, of guesses the share that was right, over all conditions."""
     for question in study.rated:
         given = [(value, step) for person in people for name, value, step in person["answers"] if name == question.name]
         values = [_number(question.kind, value, step) for value, step in given]
@@ -123,13 +123,19 @@ def _questions(study: Study, people: Sequence[Person]) -> Iterable[dict[str, Any
         yield {
             "name": question.name,
             "answers": len(values),
-            "mean": f"{mean(values):.2f}" if values else "–",
-            "spread": f"{stdev(values):.2f}" if len(values) > 1 else "–",
+            "mean": _mean(question.kind, values),
+            "spread": f"{stdev(values):.2f}" if len(values) > 1 and question.kind == "likert" else "–",
             "shares": [
                 (point, round(100 * shares[point] / len(values)))
                 for point in (range(1, question.points + 1) if question.kind == "likert" and values else ())
             ],
         }
+
+
+def _mean(kind: str, values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    return f"{mean(values):.2f}" if kind == "likert" else f"{100 * mean(values):.0f} % right"
 
 
 def _number(kind: str, value: str, step: Step) -> float:

@@ -73,6 +73,8 @@ class Recruitment:
         screened_out: ending of those whom the device, the window or the comprehension check turns away.
         full: ending of those for whom no place is left.
         failed_checks: ending of those who failed more attention checks than ``exclusions`` allow.
+        return_after: seconds after which the last page leads back to the service's address by itself, from 5 to 300,
+            or None for the button alone. Who reads on stays.
     """
 
     id_parameter: str = "PROLIFIC_PID"
@@ -83,13 +85,15 @@ class Recruitment:
     screened_out: Ending = field(default_factory=Ending)
     full: Ending = field(default_factory=Ending)
     failed_checks: Ending = field(default_factory=Ending)
+    return_after: int | None = 15
 
 
 def check_recruitment(study: "Study") -> None:
     """Refuse a recruitment that cannot be carried out.
 
     Raises:
-        InputError: an address without https, a parameter that no link can hold, a quota of a group that cannot be.
+        InputError: an address without https, a parameter that no link can hold, a time of return out of range, a quota
+            of a group that cannot be.
     """
     recruitment = study.recruitment
     if not PARAMETER.fullmatch(recruitment.id_parameter) or recruitment.id_parameter == "language":
@@ -100,6 +104,8 @@ def check_recruitment(study: "Study") -> None:
     one_of(DEVICES, **{"recruitment.device": recruitment.device})
     for number in recruitment.smallest_window or ():
         at_least(1, " pixel", **{"recruitment.smallest_window": number})
+    if recruitment.return_after is not None and not 5 <= recruitment.return_after <= 300:
+        raise InputError(f"recruitment.return_after must be 5 to 300 seconds or null, got {recruitment.return_after}")
     addresses: dict[str, str | None] = {"completion_url": study.completion_url}
     addresses |= {
         f"recruitment.{name}.url": getattr(recruitment, name).url for name in ("screened_out", "full", "failed_checks")

@@ -160,6 +160,7 @@ class Site:
             link=link,
             code=ending.code,
             address=ending.address(recruit_id),
+            leave_after=self.study.recruitment.return_after if again is None else None,
         )
 
     def spot(self, stimulus: str) -> Spot:

@@ -216,7 +216,9 @@ class Store(Settings):
         """
         with self.writing() as connection:
             mine = (ATTEMPTS.c.participant == participant.id) & (ATTEMPTS.c.name == name)
-            held = connection.scalar(sa.select(PARTICIPANTS.c.id).where(PARTICIPANTS.c.id == participant.id))
+            held = connection.scalar(
+                sa.select(PARTICIPANTS.c.id).where(PARTICIPANTS.c.id == participant.id).with_for_update()
+            )
             if held is None or connection.scalar(sa.select(sa.func.count()).where(mine)) != number:
                 return
             values = {"participant": participant.id, "name": name, "number": number, "answers": dict(answers)}

@@ -185,6 +185,7 @@ def _finished(site: Site, participant: Participant, link: str) -> Response:
         link=link,
         code=ending.code,
         address=ending.address(participant.recruit_id),
+        leave_after=site.study.recruitment.return_after,
         failed=outcome == "failed_checks" and site.study.recruitment.failed_checks == ending,
     )
 
@@ -281,6 +282,7 @@ STATIC = {
     "study.css": "text/css",
     "study.js": "text/javascript",
     "researcher.js": "text/javascript",
+    "return.js": "text/javascript",
     "key.png": "image/png",
 }
 

@@ -1,5 +1,6 @@
 """The study in a real browser: phone and desktop, keyboard alone, without JavaScript."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,70 @@ def test_the_keyboard_alone(browser: Browser, short: tuple[str, Store]) -> None:
         with page.expect_navigation():
             page.keyboard.press("Enter")
     assert store.participants()[0]["finished_at"]
+
+
+@pytest.fixture
+def returning(
+    make_study: Callable[..., Path], open_store: Callable[..., Store], visitor_at: Callable[..., Any], browser: Browser
+) -> Iterator[Callable[..., Page]]:
+    """Open the last page of a finished study that leads to a recruiting service, with a clock that the test moves."""
+    folder = make_study("returning", completion_code="C1A2", completion_url="https://service.example/done?id={id}")
+    app = application(folder, open_store(folder))
+    visitor = visitor_at(app).agree(PROLIFIC_PID="5f1a").go_to("never")
+    link = re.search(r'class="link" href="https?://[^/]*([^"]+)"', visitor.text)
+    assert link
+    with running(app) as address:
+
+        def opened(**options: Any) -> Page:
+            page, _ = open_page(browser, 390, 844, **options)
+            page.context.route("https://service.example/**", lambda route: route.fulfill(body="service"))
+            page.clock.install()
+            page.goto(address + link[1])
+            return page
+
+        yield opened
+
+
+def test_the_last_page_leads_back_by_itself_but_once(returning: Callable[..., Page]) -> None:
+    page = returning()
+    expect(page.get_by_role("status")).to_have_text("You will be taken back to the platform in 15 seconds.")
+    assert page.locator(".code").inner_text() == "C1A2"
+    assert page.get_by_role("link", name="Return to the platform").is_visible()
+    page.clock.run_for(14_500)
+    assert page.locator("[data-left]").inner_text() == "1 s left"
+    assert page.get_by_role("status").inner_text().endswith("in 15 seconds."), "a screen reader does not hear the count"
+    with page.expect_navigation():
+        page.clock.run_for(1000)
+    assert page.url == "https://service.example/done?id=5f1a"
+    page.go_back()
+    page.clock.run_for(60_000)
+    assert page.get_by_role("heading", name="Thank you").is_visible()
+
+
+def test_who_reads_on_stays(returning: Callable[..., Page]) -> None:
+    def press(page: Page) -> None:
+        page.get_by_role("button", name="Stay on this page").click()
+
+    for act in (press, lambda page: page.keyboard.press("PageDown"), lambda page: page.mouse.wheel(0, 100)):
+        page = returning()
+        page.clock.run_for(3000)
+        act(page)
+        expect(page.get_by_role("status")).to_contain_text("You stay on this page.")
+        page.clock.run_for(60_000)
+        assert page.get_by_role("heading", name="Thank you").is_visible()
+        assert page.get_by_role("button", name="Stay on this page").is_hidden()
+        page.context.close()
+
+
+def test_without_motion_or_script_the_button_alone_leads_back(returning: Callable[..., Page]) -> None:
+    options: list[dict[str, Any]] = [{"reduced_motion": "reduce"}, {"java_script_enabled": False}]
+    for each in options:
+        page = returning(**each)
+        page.clock.run_for(60_000)
+        assert page.get_by_role("status").inner_text() == ""
+        page.get_by_role("link", name="Return to the platform").click()
+        assert page.url == "https://service.example/done?id=5f1a"
+        page.context.close()
 
 
 def test_without_javascript(browser: Browser, short: tuple[str, Store]) -> None:

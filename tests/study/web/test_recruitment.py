@@ -251,6 +251,7 @@ def test_a_preview_says_so_and_stores_nothing(folder: Path, visitor_at: Visit) -
         ({"id_parameter": "language"}, "other than language, got 'language'"),
         ({"device": "fridge"}, "recruitment.device must be one of any, computer, mobile, got 'fridge'"),
         ({"smallest_window": (0, 100)}, "smallest_window must be at least 1 pixel, got 0"),
+        ({"return_after": 4}, "return_after must be 5 to 300 seconds or null, got 4"),
         ({"full": Ending(url="http://x")}, "recruitment.full.url must begin with https://, got 'http://x'"),
         ({"quotas": (Quota(question="age", answers=(0,), participants=1),)}, r"\(machine_learning, explanations\)"),
         ({"quotas": (Quota(question="explanations", answers=(4,), participants=1),)}, "positions from 0 to 3"),

@@ -1,17 +1,22 @@
 """The researcher's side: who gets in, what it shows, what it changes."""
 
 import io
+import re
 import time
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 
+from pellucid.study.design import Question
 from pellucid.study.store import Store
 from pellucid.study.tokens import Tokens, password_matches
 from pellucid.study.web import application
+
+from .conftest import HASH
 
 Visit = Callable[..., Any]
 PASSWORD = "correct horse"
@@ -35,6 +40,20 @@ def test_the_session_is_for_this_side_alone(visit: Visit) -> None:
     response = visitor.client.post("/researcher/login", data={"password": PASSWORD}, follow_redirects=False)
     cookie = response.headers["set-cookie"].lower()
     assert "samesite=strict" in cookie and "httponly" in cookie and "path=/researcher" in cookie
+
+
+def test_of_guesses_the_share_that_was_right_is_shown(
+    make_study: Callable[..., Path], open_store: Callable[..., Store], visitor_at: Callable[..., Any]
+) -> None:
+    text = {"en": "What did it answer?", "de": "Was hat es geantwortet?"}
+    guess = Question(name="guess", kind="guess", text=text)
+    folder = make_study("guessed", questions=(guess,), show_prediction=False, tests=())
+    app = application(folder, open_store(folder), password=HASH)
+    visitor = visitor_at(app).agree().go_to("trial")
+    pictures = {shown.stimulus: shown.prediction for shown in app.state.site.manifest.values()}
+    visitor.go_on(guess=pictures[visitor.page.pictures[0]])
+    page = visitor_at(app).post("/researcher/login", {"password": PASSWORD}).text
+    assert re.search(r"guess</th><td[^>]*>1</td><td[^>]*>100 % right</td><td[^>]*>–</td>", page)
 
 
 def test_guessing_is_slowed_down(visit: Visit) -> None:
