@@ -111,11 +111,20 @@ VARIANTS: tuple[Variant, ...] = (
             "one step, share 1/8": replace(FAST_ADAPTIVE, share=1 / 8),
             "one step, share 1/16": replace(FAST_ADAPTIVE, share=1 / 16),
             "one step, every 8th step, weight × 4": Alternating(method=replace(FAST_ADAPTIVE, weight=2.0), every=8),
+            "one step, every 8th step, weight × 16": Alternating(method=replace(FAST_ADAPTIVE, weight=8.0), every=8),
+            "one step, every 8th step, weight × 32": Alternating(method=replace(FAST_ADAPTIVE, weight=16.0), every=8),
+            "every 14th step, weight × 14": Alternating(method=replace(ADAPTIVE, weight=7.0), every=14),
         },
     ),
     *_family(
         "sgt", lambda method: Variant(name="", of="", method=method),
-        {"": GUIDED, "share 1/2": replace(GUIDED, share=1 / 2), "share 1/4": replace(GUIDED, share=1 / 4)},
+        {
+            "": GUIDED,
+            "shared pass": replace(GUIDED, map_pass="shared"),
+            "share 1/2": replace(GUIDED, share=1 / 2),
+            "shared pass, share 1/2": replace(GUIDED, map_pass="shared", share=1 / 2),
+            "share 1/4": replace(GUIDED, share=1 / 4),
+        },
     ),
     Variant(
         name="one-step attack of half the batch, softplus", of="robust", softplus=8,
