@@ -1,6 +1,7 @@
 """A compiled network: refused where it cannot be, and otherwise the same losses up to rounding."""
 
 import copy
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import pytest
@@ -99,8 +100,7 @@ class Small(nn.Module):
 def trained(method, how):
     torch.manual_seed(0)
     torch._dynamo.reset()
-    network = nn.Sequential(nn.Identity(), Small())
-    network.network = network[1]  # as `pellucid.models.build` names it
+    network = nn.Sequential(OrderedDict(normalize=nn.Identity(), network=Small()))
     compile_network(network, how, torch.device("cpu"))
     objective = Objective(network, method, 8, 10)
     optimizer = torch.optim.SGD(objective.parameters(), lr=0.1)
