@@ -113,7 +113,8 @@ class Loader:
         """
         mine = self._mine(number)[start:]
         # All at once, since each copy from ordinary memory waits until the GPU has done what was asked of it.
-        there = torch.cat([*mine, torch.empty(0, dtype=torch.int64)]).to(self.device).split([len(i) for i in mine])
+        positions = torch.cat([*mine, torch.empty(0, dtype=torch.int64)]).to(self.device)
+        there = torch.split(positions, [len(index) for index in mine])
         images = self._decode(mine) if self._images is None else self._cut(self._images, there)
         batches = zip(mine, there, images, strict=True)
         for step, (index, position, image) in enumerate(batches, start=number * len(self) + start):

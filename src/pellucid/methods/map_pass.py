@@ -72,15 +72,15 @@ def logits_with_map(
     >>> logits.tolist(), gradient.tolist()
     ([[1.0, 1.0]], [[[[0.0, 1.0]]]])
     """
-    alone = isinstance(part, slice) or mixes(model)
+    whole = isinstance(part, slice) or mixes(model)
     with torch.inference_mode(False), torch.enable_grad(), image_gradients():
-        seen = x if alone else x[part]
+        seen = x if whole else x[part]
         seen = (seen.clone() if seen.is_inference() or seen is x else seen).detach().requires_grad_()
         logits: Logits = model(seen)
-        explained = logits[part] if alone else logits
+        explained = logits[part] if whole else logits
         score = target_score(explained, target(explained.detach()), score=saliency.score)
         gradient = input_gradient_of(score, seen, create_graph=False)
-    if alone:
+    if isinstance(part, slice) or whole:
         return logits, gradient[part]
     return completed(model, x, part, logits), gradient
 
