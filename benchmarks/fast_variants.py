@@ -123,6 +123,9 @@ VARIANTS: tuple[Variant, ...] = (
             "share 1/2": replace(GUIDED, share=1 / 2),
             "shared pass, share 1/2": replace(GUIDED, map_pass="shared", share=1 / 2),
             "share 1/4": replace(GUIDED, share=1 / 4),
+            "shared pass, every 2nd step, weight × 2": Alternating(
+                method=replace(GUIDED, map_pass="shared", weight=2.0), every=2
+            ),
         },
     ),
     Variant(
