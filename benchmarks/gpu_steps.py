@@ -69,7 +69,7 @@ def ways(
         steps: that are timed, after five that are not.
         precision: as Lightning Fabric names it.
     """
-    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    wait: Callable[[], object] = torch.cuda.synchronize if device == "cuda" else lambda: None
     asked: tuple[Compile, ...] = ("off", "network", "graphs") if device == "cuda" else ("off", "network")
     found: dict[Compile, Stepped] = {}
     for how in asked:
