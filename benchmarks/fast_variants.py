@@ -63,7 +63,7 @@ def _family(of: str, make: Callable[[Method], Variant], methods: dict[str, Metho
 
 FIRST = (
     *("regular", "truest", "truest, share 1/4", "robust", "robust, one step, share 1/8", "free, softplus"),
-    *("scaat", "scaat, one step, share 1/16", "sgt", "sgt, share 1/2"),
+    *("scaat", "scaat, one step, every 8th step, weight × 32", "sgt", "sgt, shared pass, share 1/2"),
 )
 """What is trained first, where there is no time for all."""
 PENALTY, STRONG = GradientPenalty(weight=0.01), GradientPenalty(weight=0.03)
@@ -111,11 +111,22 @@ VARIANTS: tuple[Variant, ...] = (
             "one step, share 1/8": replace(FAST_ADAPTIVE, share=1 / 8),
             "one step, share 1/16": replace(FAST_ADAPTIVE, share=1 / 16),
             "one step, every 8th step, weight × 4": Alternating(method=replace(FAST_ADAPTIVE, weight=2.0), every=8),
+            "one step, every 8th step, weight × 16": Alternating(method=replace(FAST_ADAPTIVE, weight=8.0), every=8),
+            "one step, every 8th step, weight × 32": Alternating(method=replace(FAST_ADAPTIVE, weight=16.0), every=8),
         },
     ),
     *_family(
         "sgt", lambda method: Variant(name="", of="", method=method),
-        {"": GUIDED, "share 1/2": replace(GUIDED, share=1 / 2), "share 1/4": replace(GUIDED, share=1 / 4)},
+        {
+            "": GUIDED,
+            "shared pass": replace(GUIDED, map_pass="shared"),
+            "share 1/2": replace(GUIDED, share=1 / 2),
+            "shared pass, share 1/2": replace(GUIDED, map_pass="shared", share=1 / 2),
+            "share 1/4": replace(GUIDED, share=1 / 4),
+            "shared pass, every 2nd step, weight × 2": Alternating(
+                method=replace(GUIDED, map_pass="shared", weight=2.0), every=2
+            ),
+        },
     ),
     Variant(
         name="one-step attack of half the batch, softplus", of="robust", softplus=8,

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-__all__ = ["DROPOUTS", "NORMS", "evaluating", "following", "untracked", "wake"]
+__all__ = ["DROPOUTS", "NORMS", "acts_otherwise", "evaluating", "following", "untracked", "wake"]
 
 NORMS = (nn.modules.batchnorm._NormBase,)
 """Layers that may keep running statistics: BatchNorm in all its forms, and InstanceNorm."""
@@ -120,3 +120,12 @@ def _has_a_say(module: nn.Module) -> bool:
     """Whether it holds weights, or layers that the mode changes."""
     layers = any(isinstance(inner, (*NORMS, *DROPOUTS)) for inner in module.modules())
     return layers or next(module.parameters(), None) is not None
+
+
+def acts_otherwise(model: nn.Module) -> bool:
+    """Whether the network gives something else now than in eval mode: a norm or a dropout layer is in training mode.
+
+    >>> acts_otherwise(nn.Sequential(nn.Dropout())), acts_otherwise(nn.Sequential(nn.Dropout().eval(), nn.ReLU()))
+    (True, False)
+    """
+    return any(module.training and isinstance(module, NORMS + DROPOUTS) for module in model.modules())

@@ -1,6 +1,6 @@
 """Batches of a dataset on the training device, in an order that depends on the seed and the epoch alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -112,11 +112,15 @@ class Loader:
             start: batches to skip, as a run that resumes inside an epoch does.
         """
         mine = self._mine(number)[start:]
-        images = self._decode(mine) if self._images is None else self._cut(self._images, mine)
-        for step, (index, image) in enumerate(zip(mine, images, strict=True), start=number * len(self) + start):
+        # All at once, since each copy from ordinary memory waits until the GPU has done what was asked of it.
+        positions = torch.cat([*mine, torch.empty(0, dtype=torch.int64)]).to(self.device)
+        there = torch.split(positions, [len(index) for index in mine])
+        images = self._decode(mine) if self._images is None else self._cut(self._images, there)
+        batches = zip(mine, there, images, strict=True)
+        for step, (index, position, image) in enumerate(batches, start=number * len(self) + start):
             image = image.to(torch.float32).div_(255)
             truth = self.dataset.truth
-            mask = None if truth is None else truth.masks(index).to(self.device)[:, None]
+            mask = None if truth is None else self._sent(truth.masks(index))[:, None]
             if self._augments:
                 draws = StepDraws(self.seed, step, self.rank, self.world).of("augment")
                 if mask is None:
@@ -124,8 +128,12 @@ class Loader:
                 else:  # as one more channel, so that it is cropped and flipped like the image
                     image, moved = self.augmentation(torch.cat([image, mask.float()], 1), draws).tensor_split([-1], 1)
                     mask = moved > 0.5
-            position = index.to(self.device)
             yield Batch(image, self._labels[position], position, mask)
+
+    def _sent(self, made: Tensor) -> Tensor:
+        """What was made in this process, on the device; from pinned memory, which a GPU reads while it computes."""
+        pinned = made.pin_memory() if self.device.type == "cuda" else made
+        return pinned.to(self.device, non_blocking=True)
 
     def _mine(self, number: int) -> list[Tensor]:
         """Positions of this process's part of every batch of an epoch."""
@@ -141,9 +149,9 @@ class Loader:
             for first in range(0, len(self) * self.batch_size, self.batch_size)
         ]
 
-    def _cut(self, images: Tensor, batches: list[Tensor]) -> Iterator[Tensor]:
+    def _cut(self, images: Tensor, batches: Sequence[Tensor]) -> Iterator[Tensor]:
         for index in batches:
-            yield images.index_select(0, index.to(self.device))
+            yield images.index_select(0, index)
 
     def _decode(self, batches: list[Tensor]) -> Iterator[Tensor]:
         if self._decoder is None:

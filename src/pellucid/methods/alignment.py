@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pellucid.core.checks import in_unit, not_negative
-from pellucid.core.input_gradient import input_gradient
+from pellucid.core.input_gradient import input_gradient, input_gradient_of
 from pellucid.core.randomness import Generator, of, uniform
 from pellucid.core.types import Batch, Image, Logits
 from pellucid.methods.method import BOTH, Method
-from pellucid.methods.penalty import Penalty, input_gradient_of
+from pellucid.methods.penalty import Penalty
 from pellucid.methods.regular import Regular
 from pellucid.methods.terms import changed_images, sides
 from pellucid.saliency import target_score

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.core.checks import not_negative, one_of
+from pellucid.core.input_gradient import input_gradient_of
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch, Image, Logits, PerSample
 from pellucid.methods.method import BOTH, Method
-from pellucid.methods.penalty import Penalty, input_gradient_of
+from pellucid.methods.penalty import Penalty
 from pellucid.methods.regular import Regular
 from pellucid.methods.terms import changed_images, cross_entropy
 

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.core.checks import not_negative, whole
+from pellucid.core.input_gradient import input_gradient_of
 from pellucid.core.randomness import Generator, normal, of
 from pellucid.core.types import Batch, Image, Logits
 from pellucid.methods.method import BOTH, Method
-from pellucid.methods.penalty import Penalty, input_gradient_of
+from pellucid.methods.penalty import Penalty
 from pellucid.methods.regular import Regular
 
 __all__ = ["JacobianPenalty"]

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +14,9 @@ from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch, Image, Logits
 from pellucid.methods.method import Losses, Method
 from pellucid.methods.regular import Regular
-from pellucid.methods.terms import accuracy, classification_loss, log_of, mixes, part_of
+from pellucid.methods.terms import accuracy, classification_loss, completed, log_of, mixes, part_of
 
-__all__ = ["Penalty", "input_gradient_of"]
+__all__ = ["Penalty"]
 
 
 class Penalty(Method):
@@ -90,7 +89,9 @@ class Penalty(Method):
             with nullcontext() if share == 1 or not mixes(model) else untracked(model):
                 logits = model(x)
             if shared:
-                every = logits if share == 1 else _completed(model, batch, part, logits)
+                every = logits
+                if isinstance(part, Tensor):
+                    every = model(batch.image) if mixes(model) else completed(model, batch.image, part, logits)
                 loss = classification_loss(every, batch.label)
                 losses = log_of(loss=loss, clean_loss=loss, clean_accuracy=accuracy(every, batch.label))
             for penalty in penalties:
@@ -98,37 +99,3 @@ class Penalty(Method):
                     losses["loss"] = losses["loss"] + weight * value
                     losses[name] = value.detach()
         return losses
-
-
-def _completed(model: nn.Module, batch: Batch, part: Any, logits: Logits) -> Logits:
-    """The logits of a whole batch; those of a part are known, and serve unless the images influence each other."""
-    n = len(batch.image)
-    whole: Logits
-    if mixes(model):
-        whole = model(batch.image)
-    elif len(logits) == n:
-        whole = logits
-    else:  # sorted, since asking a GPU which positions are left would wait for it
-        left = torch.ones(n, device=batch.image.device).index_fill(0, part, 0).argsort(stable=True)[len(logits) :]
-        whole = logits.new_zeros(n, logits.shape[1]).index_copy(0, part, logits)
-        whole = whole.index_copy(0, left, model(batch.image[left]).to(logits.dtype))
-    return whole
-
-
-def input_gradient_of(value: Tensor, x: Image, *, create_graph: bool = True) -> Image:
-    """Gradient of each sample's value with respect to its image, of a forward pass that is used further.
-
-    Args:
-        value: (n,) or a sum of such values, computed from ``x``.
-        x: (n, c, h, w) images that require a gradient.
-        create_graph: keep the graph of the gradient, so that it can itself be differentiated.
-
-    Returns:
-        (n, c, h, w); the gradient of the sum over the batch, so no 1/n is in it.
-
-    >>> x = torch.tensor([[[[1.0, 2.0]]]], requires_grad=True)
-    >>> input_gradient_of((x**2).sum((1, 2, 3)), x).tolist()
-    [[[[2.0, 4.0]]]]
-    """
-    (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=create_graph, retain_graph=True)
-    return gradient

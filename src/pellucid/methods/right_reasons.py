@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 from pellucid.core.checks import not_negative
 from pellucid.core.errors import InputError
+from pellucid.core.input_gradient import input_gradient_of
 from pellucid.core.randomness import Generator
 from pellucid.core.types import Batch, Image, Logits, Mask
 from pellucid.methods.method import Method
-from pellucid.methods.penalty import Penalty, input_gradient_of
+from pellucid.methods.penalty import Penalty
 from pellucid.methods.regular import Regular
 from pellucid.saliency import heatmap, target_score
 

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pellucid.attacks import PGD
 from pellucid.core.checks import in_unit, not_negative, one_of, some_share
+from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating
 from pellucid.core.randomness import Generator, of, uniform
-from pellucid.core.types import Batch, Image, Label, Mask
+from pellucid.core.types import Attribution, Batch, Image, Label, Logits, Mask
 from pellucid.divergence import kl
+from pellucid.methods.map_pass import MapPass, check_map_pass, logits_beside, logits_with_map
 from pellucid.methods.method import BOTH, Losses, Method
 from pellucid.methods.terms import (
     accuracy,
@@ -58,9 +60,12 @@ class SaliencyGuided(Method):
         attack: how x becomes x'; none for SGT alone.
         reading: A, B or C; of no effect without an attack.
         saliency: what ranks the features; by default the gradient of the target's logit.
+        map_pass: where that map comes from: ``own``, a forward pass of its own in eval mode, or ``shared``, the pass on
+            the clean images that the loss is made of, which costs a pass less. Networks without BatchNorm and dropout
+            learn the same from both. It is for the gradient as ``saliency``, and for no attack or reading C.
 
     Source: Ismail, Corrada Bravo, Feizi 2021, algorithm 1; Guesmi, Aswani, Shafique 2024; reading C, Li et al. 2022.
-    ``share`` is ours.
+    ``share`` and ``map_pass`` are ours.
     """
 
     tasks = BOTH
@@ -74,6 +79,7 @@ class SaliencyGuided(Method):
     attack: PGD | None = None
     reading: Literal["A", "B", "C"] = "A"
     saliency: Explain = VanillaGradient()
+    map_pass: MapPass = "own"
 
     def __post_init__(self) -> None:
         in_unit(fraction=self.fraction)
@@ -84,22 +90,29 @@ class SaliencyGuided(Method):
         not_negative(weight=self.weight)
         some_share(share=self.share)
         as_saliency(self.saliency)
+        check_map_pass(self.map_pass, ranking=self.ranking, saliency=self.saliency)
+        if self.map_pass == "shared" and self.attack is not None and self.reading != "C":
+            raise InputError(
+                f"map_pass shared gives the map of clean images, and reading {self.reading} of an attack ranks "
+                "attacked ones; leave map_pass out"
+            )
 
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
         """See `Method.loss`."""
         x, y = batch.image, batch.label
         attack, draws, part = self.attack, of(generator, "attack"), part_of(batch, self.share)
+        known, attribution = self._shared_map(model, x, y, part)
         with evaluating(model):
             if attack is None:
-                masked = self.replace(model, x[part], y[part], generator=generator)
+                masked = self.replace(model, x[part], y[part], attribution, generator=generator)
             elif self.reading == "C":
-                masked = self.replace(model, x[part], y[part], generator=generator)
+                masked = self.replace(model, x[part], y[part], attribution, generator=generator)
                 masked = attack(cross_entropy_of(model, y[part]), masked, generator=draws)
             else:
                 changed = attack(cross_entropy_of(model, y), x, generator=draws)
                 masked = self.replace(model, changed[part], y[part], generator=generator)
         if attack is None or self.reading == "C":
-            logits, masked_logits = joint_logits(model, x, masked)
+            logits, masked_logits = logits_beside(model, known, x, masked)
             clean_loss = classification_loss(logits, y)
             divergence = kl(logits[part], masked_logits, task=batch.task).mean()
             return log_of(
@@ -120,19 +133,43 @@ class SaliencyGuided(Method):
             adversarial=(changed_logits, y),
         )
 
-    def replace(self, model: nn.Module, x: Image, label: Label, *, generator: Generator = None) -> Image:
-        """M(x): the lowest-saliency features of ``x`` replaced; the network is in eval mode."""
-        mask = self._mask(model, x, label, generator)
+    def replace(
+        self,
+        model: nn.Module,
+        x: Image,
+        label: Label,
+        attribution: Attribution | None = None,
+        *,
+        generator: Generator = None,
+    ) -> Image:
+        """M(x): the lowest-saliency features of ``x`` replaced; the network is in eval mode, where it is asked."""
+        mask = self._mask(model, x, label, attribution, generator)
         return torch.where(mask, self._fill(x, of(generator, "fill")), x)
 
-    def _mask(self, model: nn.Module, x: Image, label: Label, generator: Generator) -> Mask:
+    def _shared_map(
+        self, model: nn.Module, x: Image, label: Label, part: Tensor | slice
+    ) -> tuple[Logits | None, Attribution | None]:
+        """The logits of clean images and the map of a part of them; nothing where the map has a pass of its own."""
+        if self.map_pass == "own":
+            return None, None
+        assert isinstance(self.saliency, VanillaGradient)
+
+        def target(logits: Logits) -> Tensor:
+            return sides(label[part]) if self.target == "true" else predicted(logits, label[part])
+
+        return logits_with_map(model, x, part, target, saliency=self.saliency)
+
+    def _mask(
+        self, model: nn.Module, x: Image, label: Label, attribution: Attribution | None, generator: Generator
+    ) -> Mask:
         if self.ranking == "random":
             return random_regions(x, self.fraction, region=self.region, generator=of(generator, "ranking"))
-        target = sides(label)
-        if self.target == "predicted":
-            # No `no_grad` here and below: autocast would keep the weights' casts of this pass, without their graph.
-            target = predicted(model(x).detach(), label)
-        attribution = as_saliency(self.saliency)(model, x, target, generator=of(generator, "saliency"))
+        if attribution is None:
+            target = sides(label)
+            if self.target == "predicted":
+                # No `no_grad` here and below: autocast would keep the weights' casts of this pass, without their graph.
+                target = predicted(model(x).detach(), label)
+            attribution = as_saliency(self.saliency)(model, x, target, generator=of(generator, "saliency"))
         score = heatmap(attribution, channels="abs_mean" if self.ranking == "absolute" else "signed_mean")
         return lowest(score, self.fraction, region=self.region)
 

@@ -8,18 +8,18 @@ from torch import Tensor, nn
 from pellucid.attacks import PGD
 from pellucid.core.checks import at_least, in_unit, not_negative, one_of
 from pellucid.core.errors import InputError
-from pellucid.core.modes import evaluating
+from pellucid.core.modes import acts_otherwise, evaluating
 from pellucid.core.randomness import Generator, of
-from pellucid.core.types import Batch, Image, Label, Logits, Mask, PerSample, Task
+from pellucid.core.types import Attribution, Batch, Image, Label, Logits, Mask, PerSample, Task
 from pellucid.divergence import DIVERGENCES, Divergence
 from pellucid.methods.adaptive_q import AdaptiveQ
+from pellucid.methods.map_pass import MapPass, check_map_pass, logits_beside, logits_with_map
 from pellucid.methods.method import BOTH, Losses, Method
 from pellucid.methods.terms import (
     accuracy,
     classification_loss,
     correct,
     cross_entropy_of,
-    joint_logits,
     log_of,
     part_of,
     random_regions,
@@ -61,11 +61,15 @@ class SCAAT(Method):
         q_pass: prediction on x + delta that adapts q. ``train`` uses the pass of the loss, in which BatchNorm uses the
             batch's statistics and dropout is active. ``eval`` uses the network as the attack saw it, for one more
             forward pass in each step. Networks without such layers give the same in both.
+        map_pass: forward pass that the ranking map comes from. ``own`` is a pass in eval mode for the map alone.
+            ``shared`` is the pass on the clean images that the loss needs anyway, which saves one pass. Networks
+            without BatchNorm and dropout learn the same from both; in the others, f(x) inside the attack comes from
+            that pass as well. ``shared`` needs the gradient as ``saliency``.
         share: part of each batch for which the divergence term is computed, in (0, 1].
         detach_clean: whether gradients through f(x) inside D are left out.
 
-    Source: Xu et al. 2023, equations 1 to 5, algorithms 1 and 2. ``share``, ``ranking`` and ``q_pass`` are ours; the
-    paper does not say in which mode the network is when q moves.
+    Source: Xu et al. 2023, equations 1 to 5, algorithms 1 and 2. ``share``, ``ranking``, ``map_pass`` and ``q_pass``
+    are ours; the paper does not say in which mode the network is when q moves.
     """
 
     tasks = BOTH
@@ -82,6 +86,7 @@ class SCAAT(Method):
     saliency: Explain = VanillaGradient()
     ranking: Literal["absolute", "random"] = "absolute"
     q_pass: Literal["train", "eval"] = "train"
+    map_pass: MapPass = "own"
     share: float = 1.0
     detach_clean: bool = False
 
@@ -103,6 +108,7 @@ class SCAAT(Method):
                 "SCAAT's attack needs random_start: true, got false; the gradient of D(f(x), f(x)) is 0 at x itself"
             )
         as_saliency(self.saliency)
+        check_map_pass(self.map_pass, ranking=self.ranking, saliency=self.saliency)
 
     def init(self, num_samples: int, total_steps: int) -> AdaptiveQ:
         """See `Method.init`."""
@@ -118,9 +124,9 @@ class SCAAT(Method):
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
         """See `Method.loss`."""
         assert isinstance(state, AdaptiveQ)
-        part, changed, q = self.change(model, batch, state, generator=generator)
+        part, changed, q, known = self.change(model, batch, state, generator=generator)
         seen = self.attacked_logits(model, changed, state)
-        logits, changed_logits = joint_logits(model, batch.image, changed)
+        logits, changed_logits = logits_beside(model, known, batch.image, changed)
         clean_loss = classification_loss(logits, batch.label)
         distance = self.distance(changed_logits, logits[part], batch.task)
         if state.training:
@@ -137,8 +143,11 @@ class SCAAT(Method):
 
     def change(
         self, model: nn.Module, batch: Batch, state: AdaptiveQ, *, generator: Generator = None
-    ) -> tuple[Tensor | slice, Image, PerSample]:
-        """The part of the batch that carries the divergence term, its images x + delta, and its q."""
+    ) -> tuple[Tensor | slice, Image, PerSample, Logits | None]:
+        """The part of the batch that carries the divergence term, its images x + delta, and its q.
+
+        Where the map is of the ``shared`` pass also the logits of the whole batch, with their graph.
+        """
         height, width = batch.image.shape[2:]
         regions = -(-height // self.region) * -(-width // self.region)
         if regions * (self.q_max if self.adaptive else self.q) < 1 and self.q > 0:
@@ -146,13 +155,21 @@ class SCAAT(Method):
         part = part_of(batch, self.share)
         x, y, index = (value[part] for value in (batch.image, batch.label, batch.index))
         divergence = DIVERGENCES[self.divergence]
-        q = state(index)
+        q, known, attribution = state(index), None, None
+        if self.map_pass == "shared":
+            assert isinstance(self.saliency, VanillaGradient)
+            known, attribution = logits_with_map(model, batch.image, part, lambda _: sides(y), saliency=self.saliency)
+        differs = acts_otherwise(model)
         with evaluating(model):
-            mask, clean = self._mask(model, x, y, q, generator)
+            if known is None or attribution is None:
+                mask, clean = self._mask(model, x, y, q, generator)
+            else:
+                mask = self._lowest(attribution, q)
+                clean = (model(x) if differs else known[part]).detach()
             changed = self.attack(
                 lambda x: divergence(model(x), clean, task=batch.task), x, mask=mask, generator=of(generator, "attack")
             )
-        return part, changed, q
+        return part, changed, q, known
 
     def attacked_logits(self, model: nn.Module, changed: Image, state: AdaptiveQ) -> Logits | None:
         """What the network in eval mode gives on x + delta; None where the train-mode pass decides about q, or nothing.
@@ -176,7 +193,10 @@ class SCAAT(Method):
         if self.ranking == "random":
             return random_regions(x, q, region=self.region, generator=of(generator, "ranking")), model(x).detach()
         attribution, clean = self._look(model, x, sides(y), of(generator, "saliency"))
-        return lowest(heatmap(attribution, channels="mean_abs"), q, region=self.region), clean
+        return self._lowest(attribution, q), clean
+
+    def _lowest(self, attribution: Attribution, q: PerSample) -> Mask:
+        return lowest(heatmap(attribution, channels="mean_abs"), q, region=self.region)
 
     def _look(self, model: nn.Module, x: Image, y: Label, generator: Generator) -> tuple[Image, Logits]:
         if isinstance(self.saliency, VanillaGradient):  # its forward pass gives f(x) too
@@ -224,14 +244,14 @@ class AdversarialSCAAT(Method):
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:
         """See `Method.loss`."""
         assert isinstance(state, AdaptiveQ)
-        part, changed, q = self.scaat.change(model, batch, state, generator=generator)
+        part, changed, q, known = self.scaat.change(model, batch, state, generator=generator)
         attacked = spread(len(batch.image), self.attacked_share, batch.image.device)
         y = batch.label[attacked]
         with evaluating(model):
             objective = cross_entropy_of(model, y)
             adversarial = self.attack(objective, batch.image[attacked], generator=of(generator, "adversarial"))
         seen = self.scaat.attacked_logits(model, changed, state)
-        logits, changed_logits, adversarial_logits = joint_logits(model, batch.image, changed, adversarial)
+        logits, changed_logits, adversarial_logits = logits_beside(model, known, batch.image, changed, adversarial)
         of_labels = classification_loss(logits.index_copy(0, attacked, adversarial_logits), batch.label)
         distance = self.scaat.distance(changed_logits, logits[part], batch.task)
         if state.training:

@@ -25,6 +25,7 @@ __all__ = [
     "changed_logits",
     "classification_loss",
     "classified",
+    "completed",
     "correct",
     "cross_entropy",
     "cross_entropy_of",
@@ -200,6 +201,24 @@ def joint_logits(model: nn.Module, clean: Image, *changed: Image) -> list[Logits
         with changed_images(model):
             return logits + [model(x) for x in changed]
     return list(model(torch.cat([clean, *changed])).split([len(x) for x in (clean, *changed)]))
+
+
+def completed(model: nn.Module, x: Image, part: Tensor, logits: Logits) -> Logits:
+    """The logits of a whole batch, of which those of a part are known; its images must not influence each other.
+
+    Args:
+        model: network.
+        x: (n, c, h, w) images.
+        part: positions of m of them.
+        logits: (m, k) of the part.
+    """
+    n = len(x)
+    if len(logits) == n:
+        return logits
+    # Sorted, since asking a GPU which positions are left would wait for it.
+    left = torch.ones(n, device=x.device).index_fill(0, part, 0).argsort(stable=True)[len(logits) :]
+    whole = logits.new_zeros(n, logits.shape[1]).index_copy(0, part, logits)
+    return whole.index_copy(0, left, model(x[left]).to(logits.dtype))
 
 
 def mixes(model: nn.Module) -> bool:

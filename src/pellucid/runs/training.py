@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from pellucid.edits.smoothing import smoothing_words
 from pellucid.methods.objective import Objective
 from pellucid.methods.terms import cross_entropy, right_shares
 from pellucid.runs.checkpoint import Checkpoint, write_beginning, write_rows, write_weights
+from pellucid.runs.compiling import compile_network
 from pellucid.runs.continuation import is_done
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import (
@@ -41,6 +42,7 @@ from pellucid.runs.lock import working_on
 from pellucid.runs.provenance import ended
 from pellucid.runs.selection import moving_average, selection_of
 from pellucid.runs.settings import Experiment
+from pellucid.runs.step import train_step
 from pellucid.runs.threads import recorded_threads, settle_threads, threads_kept
 from pellucid.runs.trained import beside_training, build_network, facts_of, load_network
 
@@ -198,6 +200,7 @@ def _fit(
     rising = round(tuning.warmup * steps * experiment.epochs)
     schedule = experiment.schedule.build(optimizer, steps_per_epoch=steps, epochs=experiment.epochs, rising=rising)
     wrapped, wrapped_optimizer = fabric.setup(objective, optimizer)
+    compile_network(model, experiment.compile, fabric.device)
     average = None if tuning.ema is None else moving_average(model, tuning.ema)
     checkpoint = Checkpoint(
         fabric, experiment, directory, facts_of(model, train, validation, *tested), objective, optimizer, schedule,
@@ -267,54 +270,6 @@ def _place(batch: int, batches: int, accumulate: int) -> tuple[int, bool]:
     first = batch // accumulate * accumulate
     together = min(accumulate, batches - first)
     return together, batch + 1 == first + together
-
-
-def train_step(
-    fabric: Fabric,
-    objective: Any,
-    optimizer: Any,
-    schedule: Any,
-    batch: Any,
-    *,
-    batches: int = 1,
-    last: bool = True,
-    clip: float | None = None,
-    resting: Sequence[nn.Parameter] = (),
-) -> dict[str, Tensor]:
-    """One optimizer step on one batch, or on the last of several, and that batch's losses.
-
-    Args:
-        fabric: of this process.
-        objective: Fabric's wrapper of it.
-        optimizer: Fabric's wrapper of it.
-        schedule: of the optimizer.
-        batch: images, labels, positions and masks.
-        batches: how many batches make a step, whose gradients are averaged.
-        last: whether this is the last of them, so that the step is taken.
-        clip: greatest norm of all gradients together.
-        resting: weights that do not move.
-    """
-    with nullcontext() if last else fabric.no_backward_sync(objective):
-        losses: dict[str, Tensor] = objective(*batch)
-        fabric.backward(losses["loss"] if batches == 1 else losses["loss"] / batches)
-    if not last:
-        return losses
-    for parameter in resting:
-        parameter.grad = None
-    if clip is not None:
-        # A norm that is not finite is told by the loss or the weights, in a sentence.
-        fabric.clip_gradients(objective, optimizer, max_norm=clip, error_if_nonfinite=False)
-    try:
-        optimizer.step()
-    except RuntimeError as error:
-        if "overflow" not in str(error):
-            raise
-        raise InputError(
-            f"a step of the optimizer is longer than numbers of 32 bits can tell ({error}); lower optimizer.lr"
-        ) from None
-    optimizer.zero_grad()
-    schedule.step()
-    return losses
 
 
 @torch.no_grad()

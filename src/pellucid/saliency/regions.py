@@ -33,7 +33,12 @@ def lowest(score: Heatmap, q: float | Tensor, *, region: int = 1) -> Mask:
     n, h, w = score.shape
     at_least(1, " pixel", region=region)
     precision = torch.float32 if score.device.type == "mps" else torch.float64
-    share = torch.as_tensor(q, dtype=precision, device=score.device)
+    # A number is filled in, since copying it to a GPU would wait for all that was asked of it before.
+    share = (
+        q.to(score.device, precision)
+        if isinstance(q, Tensor)
+        else torch.full((), float(q), dtype=precision, device=score.device)
+    )
     if region > 1:
         score = F.avg_pool2d(score[:, None], region, ceil_mode=True, count_include_pad=False)[:, 0]
     flat = score.detach().reshape(n, -1)
