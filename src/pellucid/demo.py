@@ -58,7 +58,7 @@ def experiments(choice: Demo | None = None) -> dict[str, Experiment]:
         "at": AdversarialTraining(attack=attack),
         "at-smoothing": AdversarialTraining(attack=attack),
         "sgt": SaliencyGuided(),
-        "scaat": SCAAT(attack=PGD(eps=0.3, step_size=0.15, steps=4), weight=0.3),
+        "scaat": SCAAT(attack=PGD(eps=0.3, step_size=0.15, steps=4), weight=1.0),
         "scaat-fast": SCAAT(attack=fgsm(eps=0.3), weight=1.0, share=1 / 8),
     }
     base = Experiment(

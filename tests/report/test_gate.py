@@ -203,7 +203,7 @@ def test_metrics_and_runs_that_do_not_fit(three, make_run) -> None:
     baseline, equal, _ = three
     with pytest.raises(InputError, match="has no metric 'gin'; it has"):
         check(equal, baseline, parse("gin>=0"))
-    with pytest.raises(InputError, match="no multiple; require a difference"):
+    with pytest.raises(InputError, match="is not a mean over images, so a ratio has no meaning; require a difference"):
         check(equal, baseline, parse("aopc_rel>=1x"))
     with pytest.raises(InputError, match="different images"):
         check(make_run("short", images=50), baseline, parse("gini>=0"))

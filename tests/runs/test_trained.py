@@ -202,6 +202,6 @@ def test_a_network_is_not_loaded_for_classes_in_another_order(users, run):
 def test_damaged_facts_are_told(users, run, text):
     RunDirectory(run).data.write_text(text)
     with pytest.raises(
-        InputError, match=r"data.json is (no JSON|not what training wrote) .*; restore it, or train again"
+        InputError, match=r"data.json is (not JSON|not what training wrote) .*; restore it, or train again"
     ):
         open_run(run)

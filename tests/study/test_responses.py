@@ -141,7 +141,7 @@ def test_an_answer_is_there_twice(responses: Responses, make_export, tmp_path: P
 
 
 def test_files_that_are_not_there(responses: Responses, make_export, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no export of a study: it has no study.yaml"):
+    with pytest.raises(InputError, match="is not an export of a study: it has no study.yaml"):
         read_responses(tmp_path)
     folder = make_export(tmp_path / "export", responses)
     (folder / "export.json").write_text("[]")
