@@ -98,6 +98,7 @@ parity: ## results/metrics-parity.md: every measure against independent code
 .PHONY: bench
 bench: ## results/speed.md: every target of speed with today's figure (ARGS="--only neighbour"; alone on the machine)
 	@scripts/environment test $(venv)
+	@scripts/environment parity
 	@$(data)
 	@$(python) benchmarks/speed.py $(ARGS)
 

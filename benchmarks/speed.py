@@ -13,6 +13,8 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -31,12 +33,15 @@ GROUPS = {
     "neighbour": "A good neighbour: a training beside busy processes",
     "methods": "A lower floor: cheaper forms of a method",
     "measures": "Measures at the passes they must make",
+    "peers": "The same work by other libraries",
     "cards": "Trust cards",
     "data": "The data path: pictures into batches",
     "program": "Commands, until they do what they are for",
     "whole": "The demo and the quick tests",
 }
 """Groups in the order of the page, each a module ``speed_NAME``."""
+BESIDE_PEERS = ("measures", "peers")
+"""Groups that compare with other libraries, which only .venv-parity has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +151,11 @@ def page(groups: dict[str, Any]) -> str:
         ]
         if group["tried"]:
             lines += ["Tried, and it did not help:", "", *(f"- {sentence}" for sentence in group["tried"]), ""]
+    lines += [
+        "Nothing here was measured on a GPU; `benchmarks/gpu.py` does that in one call. How cost grows with pixels, "
+        "classes and processes is in [scaling](scaling.md), what each report costs in [report-cost](report-cost.md).",
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -164,8 +174,13 @@ def main() -> None:
         return
     kept = options.out.with_suffix(".json")
     groups = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    parity = Path(__file__).parent.parent / ".venv-parity" / "bin" / "python"
     for name in options.only:
         print(f"{name}: {GROUPS[name]} ...", flush=True)
+        if name in BESIDE_PEERS and Path(sys.prefix).name != ".venv-parity":
+            subprocess.run([parity, __file__, "--only", name, "--out", options.out], check=True)
+            groups = json.loads(kept.read_text(encoding="utf-8"))
+            continue
         groups[name] = measured(name)
         for ending, text in ((".json", json.dumps(groups, indent=1) + "\n"), (".md", page(groups))):
             with whole_file(options.out.with_suffix(ending)) as temporary:

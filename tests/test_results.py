@@ -43,7 +43,7 @@ def stored(name: str) -> dict:
 
 @pytest.mark.parametrize(
     "name",
-    ["metrics-parity", "metric-cost", "explain-cost", "explain-photographs", "report-cost", "fast", "scaling"],
+    ["metrics-parity", "metric-cost", "explain-cost", "explain-photographs", "report-cost", "fast", "scaling", "speed"],
 )
 def test_page_has_the_numbers_of_its_data(benchmarks, numbers, name):
     page = benchmarks(name.replace("-", "_")).page(stored(name))
