@@ -6,12 +6,15 @@ from typing import Any
 
 import torch
 from metric_cost import NETWORKS, Measured, maps, measures, primitives, setting
-from speed import Row, interleaved, row_of
+from speed import Row, row_of
+from step_cost import measure
 
 __all__ = ["TRIED", "rows"]
 
 COMMAND = "python benchmarks/speed.py --only measures"
 PASSES = 1.15
+SECONDS = 110.0
+"""For each network: a pass is short and is repeated, as one alone finds the processor's caches cold."""
 PEERS = {"Quantus": 1 / 5, "Captum": 1.0}
 LONG = ("hessian", "eigenvalue")
 """Measures of curvature are at their passes already."""
@@ -31,7 +34,7 @@ TRIED = (
 """What did not help."""
 
 
-def rows(rounds: int = 5) -> list[Row]:
+def rows(rounds: int = 9) -> list[Row]:
     """A row for each measure and network: its time over that of its passes; one for each that another package has."""
     torch.set_num_threads(1)
     found = []
@@ -43,7 +46,7 @@ def rows(rounds: int = 5) -> list[Row]:
         works: dict[str, Any] = dict(primitives(s)) | {name: one.work for name, one in asked.items()}
         works |= {f"{name}, {one.peer}": one.theirs for name, one in asked.items() if _there(one)}
         print(f"{network}: {len(works)} calls in turn", file=sys.stderr, flush=True)
-        times = interleaved(works, rounds=rounds)
+        times = measure(works, rounds=rounds, seconds=SECONDS, device=torch.device("cpu"))
         for name, one in asked.items():
             floor = [sum(count * times[part][r] for part, count in one.floor.items()) for r in range(rounds)]
             ratios = [taken / least for taken, least in zip(times[name], floor, strict=True)]

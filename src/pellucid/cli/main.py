@@ -10,6 +10,7 @@ from pathlib import Path
 from pellucid import __version__
 from pellucid.cli.commands import COMMANDS, GROUPS, command
 from pellucid.cli.endings import discard_output, out_of_memory, stopping_signals, usable_streams
+from pellucid.core.allocation import keep_freed_memory
 from pellucid.core.cores import sleep_while_waiting
 from pellucid.core.errors import InputError
 
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     usable_streams()
     sleep_while_waiting()  # before a command imports torch
+    keep_freed_memory()
     try:
         with stopping_signals():
             if name != arguments[0]:

@@ -44,7 +44,7 @@ def _check_size(content: str) -> None:
     nodes = 0
     size_of: dict[str, int] = {}
     open_: list[tuple[str | None, int]] = []
-    for event in yaml.parse(content, Loader=_Plain):  # type: ignore[no-untyped-call]
+    for event in yaml.parse(content, Loader=_Plain):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in [anchor for anchor, _ in open_]:
                 raise InputError(f"*{event.anchor} holds itself")
