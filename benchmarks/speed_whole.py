@@ -15,6 +15,8 @@ __all__ = ["TRIED", "rows"]
 ROOT = Path(__file__).parent.parent
 COMMAND = "python benchmarks/speed.py --only whole"
 ONE_AFTER_THE_OTHER = ["--jobs", "1"]
+OURS = ("OMP_NUM_THREADS", "PYTHONPATH", "ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL")
+"""Variables of this benchmark's own processes, which are not for those that it times."""
 
 TRIED = (
     "Two threads for LeNet-5: an epoch of Fashion-MNIST takes as long as with one, so that the demo trains two "
@@ -59,7 +61,7 @@ def demo(*options: str) -> float:
 
 def seconds(command: list[str], folder: Path) -> float:
     """How long a command takes."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "PYTHONPATH")}
+    environment = {name: value for name, value in os.environ.items() if name not in OURS}
     start = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
