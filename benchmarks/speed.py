@@ -37,7 +37,8 @@ GROUPS = {
     "cards": "Trust cards",
     "data": "The data path: pictures into batches",
     "program": "Commands, until they do what they are for",
-    "whole": "The demo and the quick tests",
+    "whole": "The demo",
+    "tests": "The quick tests",
 }
 """Groups in the order of the page, each a module ``speed_NAME``."""
 BESIDE_PEERS = ("measures", "peers")

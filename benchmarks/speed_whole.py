@@ -1,4 +1,4 @@
-"""The demo and the quick tests, from their first to their last second, in a fresh clone; twenty-five minutes."""
+"""The demo from its first to its last second, in a fresh clone; ten minutes."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ TRIED = (
 
 
 def rows() -> list[Row]:
-    """The quick demo alone and one network at a time; the demo in a fresh clone, alone and beside; the quick tests."""
+    """The quick demo alone and one network at a time; the demo in a fresh clone, alone and beside a busy process."""
     quick = demo("--quick")
     one = demo("--quick", *ONE_AFTER_THE_OTHER)
     with tempfile.TemporaryDirectory() as folder:
@@ -36,8 +36,6 @@ def rows() -> list[Row]:
         whole = seconds(["make", "--no-print-directory", "demo"], clone)
         with busy(1):
             beside = seconds(["make", "--no-print-directory", "demo", "ARGS=--out runs/beside"], clone)
-        seconds(["make", "check"], clone)  # installs what the tests need, too
-        tests = seconds(["make", "test", "ARGS=-q"], clone)
         cases = (
             ("`pellucid demo --quick`", 25.0, "s", quick, ""),
             ("the same, one network at a time, over side by side", None, "×", one / quick, ""),
@@ -45,7 +43,6 @@ def rows() -> list[Row]:
             ("`make demo` in a fresh clone, the rest", None, "s", whole, "Data, training, measuring, report."),
             ("`make demo` in a fresh clone", 240.0, "s", install + whole, "The two lines before together."),
             ("`make demo` beside a busy process, nothing to install", None, "s", beside, ""),
-            ("`make test` in the fresh clone, in two processes", 240.0, "s", tests, "What it needs is there."),
         )
     return [
         row_of([figure], what=what, target=target, unit=unit, command=COMMAND, note=note)
