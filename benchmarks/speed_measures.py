@@ -29,6 +29,8 @@ TRIED = (
     "Similarity and randomisation on LeNet-5: ranking a map costs about a fifth of an input gradient, most "
     "of it sorting, and SSIM in float64 a tenth; SSIM in float32 was not tried, for its variances are small "
     "differences of large numbers. Noise, of which each image has its own seed, costs about a tenth of the passes.",
+    "Quantus on the ResNet-18: both packages spend nearly all of their time in the same passes, so that a fifth of its "
+    "time cannot be had.",
     "Cards: the rows of the picture that repeat the one above, kept in compressed form, saved no time.",
 )
 """What did not help."""
