@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pellucid.report.contrasts import contrasts
-from pellucid.report.recommendation import RANDOM_GINI, Contest, contests, recommend
+from pellucid.report.recommendation import RANDOM_GINI, Contest, _tied, contests, recommend
 from pellucid.report.scale import scale
 from pellucid.report.table import summarise
 from pellucid.report.verdict import baseline_of
@@ -45,7 +46,7 @@ def test_each_purpose_has_its_network_its_price_and_how_sure_it_is(six) -> None:
     assert re.search(
         r"scaat loses [\d.]+ points of accuracy \[[\d.]+, [\d.]+\] against regular and takes 14\.4 times", maps.cost
     )
-    assert "each of the other 5 on the same 200 images" in maps.sure
+    assert "each of the other 5 by how concentrated their maps are on the same 200 images" in maps.sure
     assert maps.cheaper.startswith("If that is too much, take scaat-fast (Gini index 0.6")
     assert set(attack.runs) == {"at", "at-smoothing"} and attack.verdict == "tie"
     assert "at and at-smoothing cannot be told apart" in attack.sure
@@ -171,3 +172,12 @@ def test_ties_score_nothing_and_nobody_comes_first() -> None:
     assert won["weighed_said"] == "With these weights b comes first."
     assert [row["score"] for row in won["weighed"]] == ["+100\u00a0%", "−100\u00a0%"]
     assert weighed([], ["a"])["weighed_said"] == "With these weights no network comes first."
+
+
+@pytest.mark.parametrize(("low", "counted"), [(-0.1, False), (0.002, True)])
+def test_an_interval_beside_a_tie_does_not_seem_to_contradict_it(low, counted) -> None:
+    found = SimpleNamespace(difference=SimpleNamespace(low=low, high=0.04, n=500), images_needed=880)
+    contest = SimpleNamespace(best=["regular", "sgt"], measure=SimpleNamespace(name="clean_accuracy"))
+    said = _tied(contest, {("clean_accuracy", "regular", "sgt"): found})
+    assert ("once all comparisons are counted" in said) is counted
+    assert said.endswith("about 880 would be needed to tell them apart.")

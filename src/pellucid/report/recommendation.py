@@ -238,8 +238,8 @@ def _clear(contest: Contest, runs: Sequence[Run], contrasted: Contrasts) -> str:
     against = {name: test for name, test in rivals.items() if test is not None}
     name, test = max(against.items(), key=lambda item: (item[1].p, -abs(item[1].difference.mean)))
     told = f"can be told apart from {'each of the other ' + str(len(against)) if len(against) > 1 else name}"
-    closest = f"; {name} comes closest" if len(against) > 1 else ""
-    return f"{first} {told} on the same {test.difference.n:,} images{closest} ({_p(test.p)})."
+    closest = f"; the closest is {name}" if len(against) > 1 else ""
+    return f"{first} {told} by {_in_words(measure)} on the same {test.difference.n:,} images{closest} ({_p(test.p)})."
 
 
 def _p(p: float) -> str:
@@ -251,9 +251,11 @@ def _tied(contest: Contest, contrasted: Contrasts) -> str:
     found = contrasted[contest.measure.name, first, others[0]]
     names = listed([first, *others]) if len(others) < MOST_TOLD else f"{first} and {len(others)} others"
     said = f"{names} cannot be told apart with {found.difference.n:,} images"
+    if not found.difference.low <= 0 <= found.difference.high:
+        said += " once all comparisons are counted"
     if found.images_needed is None:
         return f"{said}; their numbers are so alike that more images would hardly help."
-    which = f" to tell {first} from {others[0]}" if len(others) > 1 else ""
+    which = f" to tell {first} from {others[0]}" if len(others) > 1 else " to tell them apart"
     return f"{said}; about {_rounded(found.images_needed)} would be needed{which}."
 
 
