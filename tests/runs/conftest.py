@@ -3,6 +3,7 @@
 import sys
 from types import ModuleType
 
+import lightning_fabric.utilities.rank_zero  # noqa: F401  # it asks for the process's rank once, when it is imported
 import pytest
 
 MODULE = '''
