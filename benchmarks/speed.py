@@ -141,13 +141,15 @@ def page(groups: dict[str, Any]) -> str:
             today = f"{_number(row.figure)} [{_number(row.low)}, {_number(row.high)}] {row.unit}"
             what = f"{row.what}. {row.note}" if row.note else row.what
             lines.append(f"| {what} | {target} | {today} | {row.n} | {met} | `{row.command}` |")
-        machine, (before, after) = group["machine"], group["load"]
+        machine = group["machine"]
+        load = "load average not noted"
+        if group["load"] is not None:
+            load = "load average {:.1f} before and {:.1f} after".format(*group["load"])
         commit = f"{(machine['commit'] or 'unknown')[:10]}{' with changes' if machine['dirty'] else ''}"
         lines += [
             "",
             f"{machine['cores']} cores of {machine['cpu']}, Python {machine['python']}, torch "
-            f"{machine['packages']['torch']}, commit {commit}, {machine['started'][:10]}; load average {before:.1f} "
-            f"before and {after:.1f} after.",
+            f"{machine['packages']['torch']}, commit {commit}, {machine['started'][:10]}; {load}.",
             "",
         ]
         if group["tried"]:
