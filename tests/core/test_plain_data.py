@@ -17,8 +17,8 @@ BOMBS = {
     "laughing mappings": (LAUGHS.replace("[", "{1: [").replace("]\n", "]}\n"), "more than 200000 values"),
     "holds itself": ("a: &a [*a]", r"\*a holds itself"),
     "holds itself further down": ("a: &a {b: [{c: *a}]}", r"\*a holds itself"),
-    "deep lists": ("[" * 5000, "more than 64 deep|maximum nesting depth"),
-    "deep mappings": ("{a: " * 5000, "more than 64 deep|maximum nesting depth"),
+    "deep lists": ("[" * 5000, "more than 64 deep"),
+    "deep mappings": ("{a: " * 5000, "more than 64 deep"),
     "a number without end": ("epochs: " + "9" * 5000, "cannot be read as YAML"),
     "a day that is none": ("seed: 2026-02-31", "cannot be read as YAML"),
     "a name twice": ("epochs: 1\nepochs: 2", "'epochs' is given twice in one mapping, line 2"),
@@ -79,4 +79,11 @@ def test_any_text_is_read_as_yaml_reads_it_or_refused(text) -> None:
         got = parse_yaml(text, "")
     except InputError:
         return
-    assert repr(got) == repr(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    try:
+        expected = yaml.safe_load(text)
+    except yaml.YAMLError:
+        expected = None
+    # libyaml takes a little more, such as a tab behind a number, and for it a lone "!" is an empty text and not null.
+    if expected is None or "!" in text:
+        expected = yaml.load(text, Loader=yaml.CSafeLoader)
+    assert repr(got) == repr(expected)

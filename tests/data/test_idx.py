@@ -126,3 +126,30 @@ def test_fashion_mnist_by_an_independent_reader():
     images = np.frombuffer(contents["t10k-images-idx3-ubyte"], np.uint8, offset=16).reshape(-1, 28, 28)
     assert np.array_equal(test.images[:, 0].numpy(), images)
     assert np.array_equal(test.labels.numpy(), np.frombuffer(contents["t10k-labels-idx1-ubyte"], np.uint8, offset=8))
+
+
+def test_images_that_were_changed_in_place_are_read_as_they_are_stored(tmp_path):
+    arrays = write(tmp_path)
+    data = Data(name="mnist", path=str(tmp_path), validation=5)
+    for _ in range(2):
+        test = load(data, "test")
+        assert np.array_equal(test.images[:, 0].numpy(), arrays["t10k-images-idx3-ubyte"])
+        assert np.array_equal(test.labels.numpy(), arrays["t10k-labels-idx1-ubyte"])
+        test.images.zero_()
+        test.labels.zero_()
+
+
+def test_files_that_were_written_again_are_read_again(tmp_path):
+    data = Data(name="mnist", path=str(tmp_path), validation=5)
+    for seed in range(3):
+        arrays = write(tmp_path, seed=seed)
+        assert np.array_equal(load(data, "test").images[:, 0].numpy(), arrays["t10k-images-idx3-ubyte"])
+
+
+def test_a_file_is_unpacked_once(tmp_path, monkeypatch):
+    write(tmp_path)
+    unpacked, asked = idx.unpacked, []
+    monkeypatch.setattr(idx, "unpacked", lambda path: asked.append(path) or unpacked(path))
+    for split in ("train", "test", "train", "test"):
+        load(Data(name="mnist", path=str(tmp_path), validation=5), split)
+    assert len(asked) == len(set(asked)) == 4

@@ -18,6 +18,7 @@ NODES = 200_000
 """Values that a YAML document may hold once every alias stands for what it names."""
 DEPTH = 64
 """How deep lists and mappings may lie in one another."""
+TOO_DEEP = f"lists and mappings lie more than {DEPTH} deep in one another"
 
 
 _Plain: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -53,7 +54,7 @@ def _check_size(content: str) -> None:
             open_.append((event.anchor, nodes))
             nodes += 1
             if len(open_) > DEPTH:
-                raise InputError(f"lists and mappings lie more than {DEPTH} deep in one another")
+                raise InputError(TOO_DEEP)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = open_.pop()
             if anchor is not None:
@@ -89,7 +90,10 @@ def parse_yaml(content: str | bytes, where: str) -> Any:
         return yaml.load(text, Loader=_Loader)
     # PyYAML lets these through where a date, a number or a nesting cannot be.
     except (yaml.YAMLError, InputError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise InputError(f"{where} cannot be read as YAML: {' '.join(str(error).split())[:300]}") from None
+        reason = " ".join(str(error).split())[:300]
+        if "maximum nesting depth" in reason:  # libyaml's own limit, which it meets before it tells of any list
+            reason = TOO_DEEP
+        raise InputError(f"{where} cannot be read as YAML: {reason}") from None
 
 
 def read_yaml(path: str | Path) -> Any:

@@ -62,12 +62,14 @@ def _numbers(name: str, folder: Path, file: str, dimensions: int, verify: bool) 
         facts = path.stat()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return _read_once(name, path, file, dimensions, verify, (facts.st_ino, facts.st_size, facts.st_mtime_ns)), path
+    stamp = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    # A copy, since whoever asked for the images may change them in place.
+    return _read_once(name, path, file, dimensions, verify, stamp).clone(), path
 
 
 @lru_cache(maxsize=4)
-def _read_once(name: str, path: Path, file: str, dimensions: int, verify: bool, _: tuple[int, int, int]) -> Tensor:
-    """A file's numbers; training, predicting and measuring read the same files, which are unpacked once."""
+def _read_once(name: str, path: Path, file: str, dimensions: int, verify: bool, stamp: tuple[int, ...]) -> Tensor:
+    """A file's numbers, unpacked once for training, predicting and measuring, until its stamp is another."""
     content = unpacked(path)
     if verify:
         sources.verify(name, file, content, path)
