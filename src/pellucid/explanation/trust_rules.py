@@ -27,7 +27,7 @@ Fault = Literal["map", "network", "both", "neither"]
 
 FAULTS: dict[tuple[bool, Fault], str] = {
     (True, "map"): "The map is at fault, not the network, which keeps its answer when the picture is a little noisy",
-    (True, "network"): "The network is at fault, not the map: no map can explain an answer that changes so easily",
+    (True, "network"): "The network is at fault, not the map: no map can explain such an answer",
     (True, "both"): "The map and the network are both at fault",
     (True, "neither"): "It is not known whether the map or the network is at fault: the test says nothing here",
     (False, "map"): "The doubt is about the map, not the network",
