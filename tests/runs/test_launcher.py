@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from hypothesis import given, strategies as st
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from pellucid.cli import main
 from pellucid.core.errors import InputError
@@ -43,10 +44,11 @@ def environment():
                 del os.environ[name]
         os.environ.update(values)
 
-    before = dict(os.environ)
+    before, rank = dict(os.environ), rank_zero_only.rank
     yield only
     os.environ.clear()
     os.environ.update(before)
+    rank_zero_only.rank = rank  # Fabric keeps it for the whole process, and only the first rank writes logs
 
 
 @pytest.mark.parametrize(
