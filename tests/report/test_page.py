@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from pellucid.report.formats import render
 from pellucid.report.measures import written
-from pellucid.report.page import MANY, write_report
+from pellucid.report.page import MANY, _named, write_report
 from pellucid.report.table import compare
 from pellucid.runs.directory import read_runs
 from pellucid.runs.measures import KNOWN, Measure, measures_of, ordered
@@ -399,6 +399,15 @@ def test_names_are_escaped_everywhere(browser: Browser, make_run, tmp_path: Path
         assert page.locator("img[src=x]").count() == 0
         assert page.locator("#numbers tbody th").first.inner_text().strip().startswith(f"{name}0")
         assert "49" not in page.locator("#numbers tbody th").first.inner_text()
+
+
+def test_names_are_bold_in_the_recommendation(report: Path) -> None:
+    html = report.read_text(encoding="utf-8")
+    assert re.search(r"<dd>The vanilla gradient maps of <b>scaat</b> are", html)
+    assert "<b>at</b> and <b>at-smoothing</b> cannot be told apart" in html
+    assert _named("R&D: amp & at-1, at.", ["at", "amp", "at-1"]) == (
+        "R&amp;D: <b>amp</b> &amp; <b>at-1</b>, <b>at</b>."
+    )
 
 
 def test_one_run_makes_a_page(browser: Browser, make_run, tmp_path: Path) -> None:

@@ -42,11 +42,14 @@ def _with(run: Run, **columns: np.ndarray) -> Run:
 def test_each_purpose_has_its_network_its_price_and_how_sure_it_is(six) -> None:
     maps, attack, predictions = six[0]
     assert (maps.purpose, maps.runs, maps.verdict) == ("For maps you can act on", ["scaat"], "clear")
-    assert maps.why.startswith("The maps of scaat are the most concentrated: Gini index 0.7")
+    assert maps.why.startswith("The vanilla gradient maps of scaat are the most concentrated: Gini index 0.7")
     assert re.search(
         r"scaat loses [\d.]+ points of accuracy \[[\d.]+, [\d.]+\] against regular and takes 14\.4 times", maps.cost
     )
-    assert "each of the other 5 by how concentrated their maps are on the same 200 images" in maps.sure
+    assert "each of the other 5 by how concentrated their maps are on the same 200 images." in maps.sure
+    assert re.search(
+        r"Even the smallest of these differences, from [\w-]+, would arise by chance alone in .+ \(p [<=] ", maps.sure
+    )
     assert maps.cheaper.startswith("If that is too much, take scaat-fast (Gini index 0.6")
     assert set(attack.runs) == {"at", "at-smoothing"} and attack.verdict == "tie"
     assert "at and at-smoothing cannot be told apart" in attack.sure

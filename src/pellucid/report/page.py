@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -34,7 +34,7 @@ from pellucid.report.subgroups import sections_by
 from pellucid.report.table import summaries_of
 from pellucid.report.training import seconds_per_step
 from pellucid.report.weights import weighed
-from pellucid.report.words import number, spelled, training_words
+from pellucid.report.words import number, told_apart, training_words
 from pellucid.runs.directory import Run, read_runs
 from pellucid.runs.measures import Measure, measures_of
 from pellucid.runs.subgroups import FEWEST
@@ -127,6 +127,7 @@ def _render(content: Mapping[str, Any]) -> str:
     )
     environment.globals |= {"number": number}
     environment.filters["unbroken"] = lambda text: re.sub(r" (?=%)|(?<=p [<=]) |(?<=\(p) ", "\u00a0", text)
+    environment.filters["named"] = _named
     style = package.joinpath("page.css").read_text(encoding="utf-8") + text("report.css")
     script = "\n".join(text(f"{name}.js") for name in SCRIPTS)
     return environment.get_template("page.html").render(style=Markup(style), script=Markup(script), **content)
@@ -149,6 +150,7 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
     survived = {run.name: survivals(run) for run in runs}
     warned = {run.name: caveats(run) for run in runs}
     numbers = {run.name: place for place, run in enumerate(runs)}
+    spelled_of = dict(zip(numbers, told_apart([run.config for run in runs]), strict=True))
     content = {
         "title": title,
         "date": _date(runs),
@@ -157,7 +159,7 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
                 "number": place,
                 "name": run.name,
                 "words": _words(run),
-                "spelled": spelled(run.config),
+                "spelled": spelled_of[run.name],
                 "key": Markup(drawing.key(style[run.name], name=f"key-{place}")),
                 "baseline": run is baseline,
                 "has_q": run.q is not None,
@@ -165,7 +167,7 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
             for place, run in enumerate(runs)
         ],
         "numbers": numbers,
-        "spelled": {run.name: spelled(run.config) for run in runs},
+        "spelled": spelled_of,
         "baseline": baseline.name,
         "info": baseline.info,
         "count": len(runs),
@@ -219,6 +221,13 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
         "pellucid": baseline.environment.get("pellucid"),
     }
     return content | {"contents": _contents(content)}
+
+
+def _named(text: str, names: Iterable[str]) -> Markup:
+    """A sentence with the networks' names in bold, so that a name such as ``at`` is not read as a word."""
+    longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    parts = re.split(rf"(?<![\w-])({longest_first})(?![\w-])", text)
+    return Markup().join(Markup("<b>{}</b>").format(part) if place % 2 else part for place, part in enumerate(parts))
 
 
 def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pellucid.report.contrasts import Contrasts, Summaries, spoken_of
-from pellucid.report.measures import written
+from pellucid.report.measures import saliency_title, written
 from pellucid.report.training import seconds_per_step
 from pellucid.report.verdict import listed, with_unit
 from pellucid.runs.directory import Run
@@ -165,7 +165,8 @@ def _why(contest: Contest, summaries: Summaries, baseline: Run) -> str:
     beside = [f"{name} has {told[name]}" for name in dict.fromkeys((*others, baseline.name)) if name != first]
     match measure.own_name:
         case "gini":
-            said = f"The maps of {first} are the most concentrated: Gini index {value}"
+            kind = saliency_title(measure.saliency).lower() if measure.saliency else "saliency"
+            said = f"The {kind} maps of {first} are the most concentrated: Gini index {value}"
             beside.append(f"a map of random numbers has {RANDOM_GINI:.2f}")
         case "mass":
             said = f"{value} of what the maps of {first} mark lies on what decides the class"
@@ -238,12 +239,20 @@ def _clear(contest: Contest, runs: Sequence[Run], contrasted: Contrasts) -> str:
     against = {name: test for name, test in rivals.items() if test is not None}
     name, test = max(against.items(), key=lambda item: (item[1].p, -abs(item[1].difference.mean)))
     told = f"can be told apart from {'each of the other ' + str(len(against)) if len(against) > 1 else name}"
-    closest = f"; the closest is {name}" if len(against) > 1 else ""
-    return f"{first} {told} by {_in_words(measure)} on the same {test.difference.n:,} images{closest} ({_p(test.p)})."
+    smallest = f"Even the smallest of these differences, from {name}," if len(against) > 1 else "Such a difference"
+    chance = f"{smallest} would arise by chance alone in {_p(test.p)}."
+    return f"{first} {told} by {_in_words(measure)} on the same {test.difference.n:,} images. {chance}"
 
 
 def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    """A p-value as a share of cases, with two digits.
+
+    >>> _p(0.0001), _p(0.0123)
+    ('fewer than 0.1 % of cases (p < 0.001)', '1.2 % of cases (p = 0.012)')
+    """
+    if p < 0.001:
+        return "fewer than 0.1 % of cases (p < 0.001)"
+    return f"{100 * p:.2g} % of cases (p = {p:.2g})"
 
 
 def _tied(contest: Contest, contrasted: Contrasts) -> str:

@@ -1,9 +1,10 @@
 """How a run was trained, in words, from its configuration."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["number", "spelled", "training_words"]
+__all__ = ["number", "spelled", "told_apart", "training_words"]
 
 _TITLES = {
     "Regular": "Regular training",
@@ -75,6 +76,29 @@ def spelled(config: Mapping[str, Any]) -> str:
             {"gaussian": "with Gaussian smoothing", "none": "with 1×1 blocks"}.get(name, f"with {name} smoothing")
         )
     return ", ".join(parts)
+
+
+def told_apart(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`spelled` of several networks; of those that it calls alike, also the settings in which they differ.
+
+    Args:
+        configs: each network's experiment.yaml as plain data.
+
+    >>> attacks = [{"eps": 0.1, "steps": 4}, {"eps": 0.1, "steps": 1}]
+    >>> methods = [{"class_path": "pellucid.methods.SCAAT", "init_args": {"attack": attack}} for attack in attacks]
+    >>> for words in told_apart([{"method": method} for method in methods]):
+    ...     print(words)
+    saliency-constrained adaptive adversarial training (SCAAT), 4 attack steps
+    saliency-constrained adaptive adversarial training (SCAAT), one attack step
+    """
+    plain = [spelled(config) for config in configs]
+    settings = [training_words(config).split(", ") for config in configs]
+    told = []
+    for name, own in zip(plain, settings, strict=True):
+        alike = [others for other, others in zip(plain, settings, strict=True) if other == name]
+        parts = [part for part in own if not all(part in others for others in alike)]
+        told.append(", ".join([name, *(re.sub(r"^PGD-(\d+)$", r"\1 attack steps", part) for part in parts)]))
+    return told
 
 
 def training_words(config: Mapping[str, Any]) -> str:
