@@ -94,7 +94,7 @@ def test_a_run_brings_its_network(here, capsys):
     assert out.startswith("run on images of 1 × 28 × 28:\n") and "taken" in out
     assert [line.split()[:2] for line in out.splitlines()[5:7]] == [["relu1.layer", "ReLU"], ["relu1", "Smoothed"]]
     assert main(["layers", "run", "--size=32"]) == 2
-    assert "the run run has its own network" in capsys.readouterr().err
+    assert "run is a run, which has its own network" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_two_equal_choices_are_equal_and_printable():
         ({"size": 32}, "size, channels and classes are for folder, huggingface and datasets of your own"),
         ({"classes": ("a",)}, "got size None, channels None, classes ('a',)"),
         ({"name": "my_package"}, "huggingface, and the import path of your own, such as my_package:make_dataset"),
-        ({"name": "a:b", "path": "x"}, "dataset 'a:b' is called with only a split and takes no path, got 'x'"),
+        ({"name": "a:b", "path": "x"}, "dataset 'a:b' is called with the split alone and takes no path, got 'x'"),
         ({"name": "a.b", "classes": "cat,dog"}, "classes must be names, such as ('cat', 'dog'), got 'cat,dog'"),
         ({"name": "a.b", "classes": ()}, "classes must be names, such as ('cat', 'dog'), got ()"),
         ({"name": "a.b", "classes": (1, 2)}, "classes must be names, such as ('cat', 'dog'), got (1, 2)"),

@@ -177,8 +177,8 @@ def test_labels_follow_the_names_of_the_classes():
     ("classes", "names", "sentence"),
     [
         (("dog", "cow"), ("cat", "dog"), "class 'cow' of pets's test split is none of the 2 classes known: cat, dog"),
-        (("dog", "dog"), ("cat", "dog"), "class 'dog' stands twice in pets's test split"),
-        (("dog", "cat"), ("dog", "cat", "cat"), "class 'cat' stands twice in the known classes"),
+        (("dog", "dog"), ("cat", "dog"), "class 'dog' occurs twice in pets's test split"),
+        (("dog", "cat"), ("dog", "cat", "cat"), "class 'cat' occurs twice in the known classes"),
         (("dog", "cat"), tuple(map(str, range(30))), "known: .*, 19 and 10 more$"),
     ],
 )

@@ -315,7 +315,7 @@ def test_classes_come_from_the_dataset_or_are_given(package):
         ("(self.pixels(i), i)", "{}: label 2 of image 2 is outside the 2 classes 0 to 1"),
         ("(self.pixels(i), -i)", "{}: label -1 of image 1 is outside the 2 classes 0 to 1"),
         ("(self.pixels(i), 1 / (i - 3))", "item 3 of {} cannot be read: ZeroDivisionError: division by zero"),
-        ("(np.random.rand(9, 9), 0)", "image 0 of {} is another each time it is read; leave random changes to"),
+        ("(np.random.rand(9, 9), 0)", "image 0 of {} differs each time it is read; leave random changes to"),
     ],
 )
 def test_items_that_are_none(package, item, sentence):
@@ -340,7 +340,7 @@ def test_items_that_are_none(package, item, sentence):
         ("1 / 0", "{} raised ZeroDivisionError: division by zero"),
         ("int('one\\ntwo')", "{} raised ValueError: invalid literal"),
         ("named(Drawn(split), 'dark light')", "{}.classes is a str, not a list of names"),
-        ("named(Drawn(split), ['dark', 'dark'])", "class 'dark' stands twice in {}:odd's train split"),
+        ("named(Drawn(split), ['dark', 'dark'])", "class 'dark' occurs twice in {}:odd's train split"),
         ("Drawn(split, side=28 if split == 'train' else 9)", "give a size to which all are resized"),
     ],
 )

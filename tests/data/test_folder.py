@@ -336,7 +336,7 @@ def test_a_group_in_two_splits_is_refused(tmp_path):
 
 def test_few_images_are_a_sentence_or_a_split(tmp_path):
     photographs(tmp_path / "one", cat=5)
-    with pytest.raises(InputError, match="one has one class, cat; a classifier tells two or more apart"):
+    with pytest.raises(InputError, match="one has one class, cat; a classifier needs two or more"):
         load(Data(name="folder", path=str(tmp_path / "one")), "train")
     photographs(tmp_path / "five", cat=3, dog=2)
     assert [counts(part) for part in parts(Data(name="folder", path=str(tmp_path / "five")))] == [

@@ -128,7 +128,7 @@ def test_files_lie_beside_the_table_where_no_path_is_given(photos):
         (["file,label,split", "a/00.png,0,train", "a/01.png,1,trian"], "row 3 of .*: unknown split 'trian', did you"),
         (["file,label,split", "a/00.png,0,test"], "has no row whose split is train"),
         (["file,label", "a/00.png,0,1"], "row 2 of .* has 3 cells, expected 2 as in the first row"),
-        (["file,label,label", "a/00.png,0,1"], "column 'label' stands twice in"),
+        (["file,label,label", "a/00.png,0,1"], "column 'label' occurs twice in"),
         (["a/00.png", "a/01.png"], r"the first row of .* names no columns, and has 1 cells"),
         (['file,label', 'a/00.png,"0'], "is not a CSV file that can be read: unexpected end of data"),
     ],

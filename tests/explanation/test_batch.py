@@ -301,7 +301,7 @@ def test_mistakes_are_one_sentence(words, pictures, capsys, more, sentence) -> N
     [
         ("explain cat.png", "give a run directory and then images, got only 'cat.png'"),
         ("explain nowhere cat.png", "nowhere is not a run directory"),
-        ("explain run cat.png --weights w.pt", "--weights goes with --network, which is missing"),
+        ("explain run cat.png --weights w.pt", "--weights is for --network, which is missing"),
     ],
 )
 def test_a_run_is_named_first(tmp_path, monkeypatch, capsys, line, sentence) -> None:

@@ -113,7 +113,7 @@ def test_what_an_explained_network_or_a_run_knows_is_not_asked_again(photograph,
     (found,) = explain(subject, photograph, examination=QUICK)
     assert found.top[0][1] == "b" and subject.model.training
     assert found.as_json()["maps"] == card.as_json()["maps"]
-    with pytest.raises(InputError, match="classes goes with a network that is a module"):
+    with pytest.raises(InputError, match="classes is for a network that is a module"):
         explain(subject, photograph, classes=("a", "b"))
 
 

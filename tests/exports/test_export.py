@@ -167,7 +167,7 @@ def test_the_command_says_what_it_wrote_and_replaces_only_exports(
     (out / "thesis.tex").write_text("mine")
     capsys.readouterr()
     assert main(["export", str(small_run), "--out", str(out), "--replace"]) == 2
-    assert "holds 'thesis.tex', which no export wrote" in capsys.readouterr().err
+    assert "holds 'thesis.tex', which no export wrote; --replace replaces only exports" in capsys.readouterr().err
     assert (out / "thesis.tex").read_text() == "mine"
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 

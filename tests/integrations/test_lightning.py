@@ -297,5 +297,5 @@ def test_a_pretrained_network_is_tuned() -> None:
 )
 def test_what_lightning_does_itself_is_named(choice: dict[str, float], instead: str) -> None:
     (name,) = choice
-    with pytest.raises(InputError, match=rf"fine_tuning\.{name} is not followed .*{instead}"):
+    with pytest.raises(InputError, match=rf"fine_tuning\.{name} does not work .*{instead}"):
         LightningObjective(Objective(nn.Linear(2, 2), Regular(), 8, 4), fine_tuning=FineTuning(**choice))

@@ -345,7 +345,7 @@ def test_a_mask_is_handed_over():
             metric = ours.TorchMetric(name)
             metric.update(*unnamed, **named)
             assert torch.equal(metric.rows()[name], function(maps, mask))
-    with pytest.raises(InputError, match="RelevanceMass needs mask, where in each image what decides its class is"):
+    with pytest.raises(InputError, match="RelevanceMass needs mask, which marks what decides the class of each image"):
         ours.TorchMetric("mass").update(heatmap=maps)
 
 

@@ -188,7 +188,7 @@ class Accurate(Peak):
         (Taken(), "the column 'gini' of Taken is one of pellucid's own; give it another name"),
         (Nowhere(), "about of Nowhere must be one of network, map, noisy maps, got 'maps'"),
         (Follower(), "Follower follows a setting by its field 'noise', but has no such field"),
-        (Together(), "the column 'peak' of Together is a statistic, which only pellucid's own can be; its aggregate"),
+        (Together(), "the aggregate of the column 'peak' of Together must be mean, share or ratio of means;"),
         (Apart(), "'peak_by_level' of Apart is made of 'level', which is none of its columns"),
         (Accurate(), "the column 'clean_accuracy' of Accurate is one of pellucid's own; give it another name"),
         (3, "metrics must be names or pellucid.Metric objects, got 3"),

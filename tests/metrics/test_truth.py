@@ -238,7 +238,11 @@ class TestMetrics:
     @pytest.mark.parametrize(
         ("metric", "change", "sentence"),
         [
-            (RelevanceMass(), {"mask": None}, "this metric needs mask, where in each image what decides its class is"),
+            (
+                RelevanceMass(),
+                {"mask": None},
+                "this metric needs mask, which marks what decides the class of each image",
+            ),
             (CheckedMass(), {"changed": {}}, "this metric needs changed['cause'], the images with that thing"),
             (DecoyConfession(), {"parts": {}}, "this metric needs parts['decoy'], where that part is in each image"),
         ],

@@ -108,7 +108,7 @@ def test_without_ray_it_is_one_sentence(monkeypatch) -> None:
 
 
 def test_devices_are_those_of_one_machine(monkeypatch) -> None:
-    with pytest.raises(InputError, match=r"got \(0,\) beside the cluster 'auto'"):
+    with pytest.raises(InputError, match=r"got devices \(0,\) and the cluster 'auto'"):
         Reproduction(paper="xu2023", devices=(0,), cluster="auto")
 
 

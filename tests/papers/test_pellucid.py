@@ -205,7 +205,7 @@ def test_the_trace_of_another_search_is_refused() -> None:
         ),
         (
             "xu2023 --trace nowhere.json",
-            "trace is for paper pellucid, whose networks a search has chosen, got it for xu",
+            "trace is for the paper pellucid, whose networks were chosen by a search; got it for xu",
         ),
     ],
 )

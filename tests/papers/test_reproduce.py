@@ -235,7 +235,9 @@ def test_a_device_is_one_of_those_that_are_visible(monkeypatch) -> None:
 def test_a_table_of_more_seeds_is_not_replaced(smoke, capsys) -> None:
     plan, file = smoke("xu2023")
     before = file.read_bytes()
-    with pytest.raises(InputError, match="is of 2 seeds, and 1 would replace it; give --seeds 2 or more, or another"):
+    with pytest.raises(
+        InputError, match="is of 2 seeds, and 1 would replace it with fewer; give --seeds 2 or more, or another"
+    ):
         reproduce(replace(plan, seeds=1), progress=False)
     assert file.read_bytes() == before
 

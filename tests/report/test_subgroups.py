@@ -125,7 +125,7 @@ def test_classes_and_further_metrics(two: list[Path], capsys) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--by", "age"], "knows no 'age' of its images; they can be parted by site, class"),
+        (["--by", "age"], "has no 'age' for its images; it has site, class"),
         (["--by", "site", "--metrics", "stability"], "no run has the metric 'stability'; --by takes names such as"),
     ],
 )
@@ -149,7 +149,7 @@ def test_the_gate_holds_subgroups(two: list[Path]) -> None:
     assert few.verdict == "not enough images to tell" and "5 images" in few.reason
     for text, sentence in (
         ("accuracy[site=E]>=0", "no image whose site is 'E'; there are A, B, C, D"),
-        ("accuracy[age=*]>=0", "knows no 'age'"),
+        ("accuracy[age=*]>=0", "has no 'age' for its images"),
         ("mass[site=A]>=0", "has no metric 'mass'"),
     ):
         with pytest.raises(InputError, match=sentence):

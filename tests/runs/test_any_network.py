@@ -135,7 +135,7 @@ def test_another_network_or_training_is_not_overwritten(network, tmp_path):
     assert not rows(run).equals(old)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()
-    with pytest.raises(InputError, match=r"holds 'thesis.txt' and no run"):
+    with pytest.raises(InputError, match=r"is not a run, as it holds 'thesis.txt'"):
         measured(network, images(), tmp_path / "full", mean=0, std=1)
 
 
@@ -214,7 +214,7 @@ def test_what_is_missing_or_too_much(network, tmp_path):
         evaluate(network, FEW)
     with pytest.raises(InputError, match="needs out"):
         evaluate(network, images(), FEW)
-    with pytest.raises(InputError, match="out goes with a network that is a module"):
+    with pytest.raises(InputError, match="out is for a network that is a module"):
         evaluate(tmp_path, FEW, out=tmp_path)
     with pytest.raises(InputError, match="must be a run directory or a torch.nn.Module, got function"):
         measured(measured, images(), tmp_path / "run")
@@ -281,10 +281,13 @@ def test_a_network_by_its_name_leaves_a_run_that_can_be_built_again(trained, tmp
     ("words", "sentence"),
     [
         ([], "give run directories to measure, or a network with --network"),
-        (["--dataset.name=mnist", "runs/a"], "--dataset.name goes with --network, which is missing"),
-        (["runs/a", "--out", "b"], "--out goes with --network"),
+        (["--dataset.name=mnist", "runs/a"], "--dataset.name is for --network, which is missing"),
+        (["runs/a", "--out", "b"], "--out is for --network"),
         (["--network", "lenet5"], "--out is missing"),
-        (["runs/a", "--network", "lenet5", "--out", "b"], "--network is measured by itself, got the run runs/a"),
+        (
+            ["runs/a", "--network", "lenet5", "--out", "b"],
+            "give either run directories or --network, got --network and the run runs/a",
+        ),
         (["--network", "lenet6", "--out", "b"], "unknown network 'lenet6'"),
         (["runs/a", "--minutes", "0"], "budget must be positive"),
     ],

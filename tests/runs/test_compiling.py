@@ -29,10 +29,13 @@ from pellucid.runs.compiling import check_compile, compile_network, told_of_comp
 @pytest.mark.parametrize(
     ("method", "sentence"),
     [
-        (GradientPenalty(), "as GradientPenalty does; leave compile out, or give GradientPenalty a difference above 0"),
-        (GradientAlignment(), "as GradientAlignment does; leave compile out$"),
-        (Alternating(method=GradientPenalty()), "as GradientPenalty does"),
-        (GradientPenalty(difference=0.01, method=GradientAlignment()), "as GradientAlignment does"),
+        (
+            GradientPenalty(),
+            "as GradientPenalty needs; leave compile out, or give GradientPenalty a difference above 0",
+        ),
+        (GradientAlignment(), "as GradientAlignment needs; leave compile out$"),
+        (Alternating(method=GradientPenalty()), "as GradientPenalty needs"),
+        (GradientPenalty(difference=0.01, method=GradientAlignment()), "as GradientAlignment needs"),
     ],
     ids=repr,
 )

@@ -96,14 +96,16 @@ def test_what_a_dataset_cannot_tell_is_left_out_or_refused():
     beside = replace(dataset, truth=Truth(whole.truth.mask, {name: whole.truth.changed[name] for name in THINGS[:2]}))
     assert truths - chosen(beside, "truth") == {"reliance", "part_rank", "confession", "decoy_mass"}
     sentence = (
-        "the metric 'mass' needs where what decides the class is, which is not known of fashion-mnist; such metrics are"
-        " for the datasets truth:NAME and folders with masks"
+        "the metric 'mass' needs where what decides the class is, which is not known for fashion-mnist; such metrics"
+        " are for the datasets truth:NAME and folders with masks"
     )
     for metrics in (("mass",), ("gini", "mass"), ("truth",)):
         with pytest.raises(InputError) as caught:
             chosen(dataset, *metrics)
         assert str(caught.value) == sentence
-    with pytest.raises(InputError, match="'reliance' needs the images with the decoy exchanged, which is not known of"):
+    with pytest.raises(
+        InputError, match="'reliance' needs the images with the decoy exchanged, which is not known for"
+    ):
         chosen(beside, "reliance")
 
 
@@ -125,6 +127,6 @@ def test_a_metric_of_ones_own_says_what_it_needs():
 
 def test_a_card_knows_no_truth():
     assert not {name for name in Examination(metrics=("all",)).columns() if name.startswith("mass")}
-    with pytest.raises(InputError, match="the metric 'mass' needs .*, which is not known of the image of a card"):
+    with pytest.raises(InputError, match="the metric 'mass' needs .*, which is not known for the image of a card"):
         Examination(metrics=("mass",))
     assert "truth" in FAMILIES

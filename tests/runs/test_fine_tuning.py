@@ -383,7 +383,7 @@ def test_balanced_sampling_evens_the_classes_of_an_epoch(tmp_path):
     ]  # fmt: skip
     assert [a + b for a, b in zip(*halves, strict=True)] == again
     assert moved(train(tmp_path / "run", "Small", FineTuning(sampling="balanced")), train(tmp_path / "plain"))
-    with pytest.raises(InputError, match="balanced classes are drawn anew in each epoch"):
+    with pytest.raises(InputError, match="balanced needs shuffled images that have one class each"):
         Loader(data, batch_size=16, shuffle=False, seed=0, balanced=True, drop_last=True)
 
 

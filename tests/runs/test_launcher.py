@@ -113,7 +113,10 @@ WRONG = [
     (without(CONTAINERS, "WORLD_SIZE"), "the cluster has started this process as one of several, but WORLD_SIZE"),
     (CONTAINERS | {"WORLD_SIZE": "many"}, "WORLD_SIZE must be a number, got 'many'"),
     (CONTAINERS | {"MASTER_PORT": "http"}, "MASTER_PORT must be a number, got 'http'"),
-    (CONTAINERS | {"RANK": "3"}, "the cluster has started process 3 of 3, and 0 of 1 on this machine, which cannot be"),
+    (
+        CONTAINERS | {"RANK": "3"},
+        "the cluster has started process 3 of 3, and 0 of 1 on this machine, which is impossible",
+    ),
     (TORCHRUN | {"LOCAL_RANK": "3"}, "torchrun has started process 4 of 6, and 3 of 3 on this machine"),
 ]
 
@@ -185,8 +188,7 @@ def test_a_command_of_one_process_says_so(environment, capsys, command) -> None:
     assert main([command, "nothing"]) == 2
     said = capsys.readouterr().err
     assert said == (
-        f"pellucid: {command} is done by one process, but torchrun has started 6; train and evaluate are done by "
-        "several\n"
+        f"pellucid: {command} runs in one process, but torchrun has started 6; only train and evaluate run in several\n"
     )
 
 

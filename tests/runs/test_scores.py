@@ -184,7 +184,7 @@ def test_scores_of_several_labels_are_means_over_the_known() -> None:
 @pytest.mark.parametrize(
     ("subgroup", "message"),
     [
-        (Subgroup("age", "7"), "knows no 'age' of its images; they can be parted by site, class"),
+        (Subgroup("age", "7"), "has no 'age' for its images; it has site, class"),
         (Subgroup("site", "C"), "has no image whose site is 'C'; there are A, B"),
         (Subgroup("class", "class1"), "has no image whose class is 'class1'; did you mean 'class 1'"),
     ],

@@ -159,7 +159,9 @@ def test_unknown_logs_and_missing_packages(tmp_path, monkeypatch):
     monkeypatch.setattr("lightning_fabric.loggers.tensorboard._TENSORBOARDX_AVAILABLE", False)
     with pytest.raises(InputError, match=r"log 'tensorboard' needs .*; pip install 'pellucid\[tensorboard\]'"):
         fit(experiment(), tmp_path / "run", log="tensorboard")
-    with pytest.raises(InputError, match="snapshots must be the epochs between two, or 0 for none, got -1"):
+    with pytest.raises(
+        InputError, match="snapshots must be the number of epochs between two of them, or 0 for none, got -1"
+    ):
         fit(experiment(), tmp_path / "run", snapshots=-1)
     assert not (tmp_path / "run").exists()
 
@@ -221,7 +223,7 @@ def test_places_that_cannot_hold_a_run(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file; give a folder"):
         fit(experiment(), tmp_path / "file")
-    with pytest.raises(InputError, match="holds 'file' and no run; give a new or empty folder"):
+    with pytest.raises(InputError, match="is not a run, as it holds 'file'; give a new or empty folder"):
         fit(experiment(), tmp_path)
 
 

@@ -216,8 +216,16 @@ def test_names(make: Make, x: Tensor) -> None:
         ("resnet", "zzzz", r"^no layer 'zzzz' to take a class activation map from; `pellucid layers` lists"),
         ("resnet", "fc", r"^layer 'fc' gives \(1, 4\), no feature map of more than one row and column"),
         ("resnet", "avgpool", r"^layer 'avgpool' gives \(1, 6, 1, 1\), no feature map"),
-        ("resnet", "aside", r"^the class does not depend on what layer 'aside' gives, place by place; take an earlier"),
-        ("timm", "norm", r"^the class does not depend on what layer 'norm' gives, place by place; take an earlier"),
+        (
+            "resnet",
+            "aside",
+            r"^the class does not depend on the single places of what layer 'aside' gives; name an earlier",
+        ),
+        (
+            "timm",
+            "norm",
+            r"^the class does not depend on the single places of what layer 'norm' gives; name an earlier",
+        ),
     ],
 )
 def test_what_gives_no_map_is_refused(make: Make, x: Tensor, name: str, layer: str | None, sentence: str) -> None:

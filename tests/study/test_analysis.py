@@ -247,7 +247,7 @@ def test_expertise_is_told_by_level(two: Responses) -> None:
     ("options", "said"),
     [
         ({"extra": ["joy"]}, "no question is named 'joy'"),
-        ({"extra": ["trust"]}, "the test of 'trust' is planned and made in any case"),
+        ({"extra": ["trust"]}, "the test of 'trust' is planned and will be made anyway"),
         ({"bounds": {"joy": 0.5}}, r"takes a tested question \(sufficiency, trust\), got 'joy'"),
         ({"bounds": {"trust": -1.0}}, "above 0, got -1"),
     ],

@@ -41,5 +41,5 @@ def test_counts_are_those_of_the_analysis(make_study) -> None:
 
 
 def test_a_study_without_tests_has_no_power(make_study) -> None:
-    with pytest.raises(InputError, match="plans none"):
+    with pytest.raises(InputError, match="plans no test whose power could be computed"):
         power(replace(make_study(2), tests=()), 10)

@@ -104,12 +104,12 @@ def _runs(parsed: Namespace, of_network: Sequence[str]) -> list[Path]:
         given = [word for word in of_network if word.startswith("--")]
         given += [f"--{name}" for name in ("weights", "classes", "out") if getattr(parsed, name) is not None]
         if given:
-            raise InputError(f"{given[0].partition('=')[0]} goes with --network, which is missing; a run has its own")
+            raise InputError(f"{given[0].partition('=')[0]} is for --network, which is missing; a run brings its own")
         if not parsed.run:
             raise InputError("give run directories to measure, or a network with --network, --dataset.name and --out")
         return list(parsed.run)
     if parsed.run:
-        raise InputError(f"--network is measured by itself, got the run {parsed.run[0]} beside it")
+        raise InputError(f"give either run directories or --network, got --network and the run {parsed.run[0]}")
     if parsed.out is None:
         raise InputError("--out is missing; it names the run directory that is written for the network")
     from pellucid.runs.given import recorded

@@ -143,7 +143,7 @@ def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
     if parsed.network is None:
         for name in ("weights", "mean", "std"):
             if getattr(parsed, name):
-                raise InputError(f"--{name} goes with --network, which is missing; a run has its own")
+                raise InputError(f"--{name} is for --network, which is missing; a run brings its own")
         run, *images = parsed.words
         if not images:
             raise InputError(

@@ -59,7 +59,9 @@ def _network(parsed: Any) -> "ExplainedNetwork":
 
     if Path(parsed.network).is_dir():
         if parsed.options != "{}" or parsed.size is not None or parsed.channels is not None:
-            raise InputError(f"the run {parsed.network} has its own network; --options, --size and --channels do not")
+            raise InputError(
+                f"{parsed.network} is a run, which has its own network; leave out --options, --size and --channels"
+            )
         return of_run(parsed.network)
     try:
         options = json.loads(parsed.options)

@@ -89,8 +89,8 @@ def _check_alone(name: str) -> None:
     found = launcher() if {*MARKERS.values()} & {*os.environ} else None
     if found is not None:
         raise InputError(
-            f"{name} is done by one process, but {found.name} has started {found.processes}; {' and '.join(TOGETHER)} "
-            "are done by several"
+            f"{name} runs in one process, but {found.name} has started {found.processes}; only "
+            f"{' and '.join(TOGETHER)} run in several"
         )
 
 

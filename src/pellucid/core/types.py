@@ -45,7 +45,7 @@ class Batch(NamedTuple):
 
     Attributes:
         image: (n, c, h, w) in [0, 1].
-        label: (n,) class numbers; of several labels an image (n, k) floats, 1 where a label applies, 0 where it does
+        label: (n,) class numbers; with several labels per image (n, k) floats, 1 where a label applies, 0 where it does
             not, NaN or -1 where that is not known.
         index: (n,) positions in the training set, the same in every epoch and process.
         mask: (n, 1, h, w) bool, True where what decides the class is; nowhere True for an image of which that is not

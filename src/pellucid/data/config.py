@@ -148,7 +148,9 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
             if not self.path and not (self.name == "folder" and self.table):
                 raise InputError(f"dataset {self.name!r} needs a path, got {self.path!r}")
         elif self.is_own and self.path is not None:
-            raise InputError(f"dataset {self.name!r} is called with only a split and takes no path, got {self.path!r}")
+            raise InputError(
+                f"dataset {self.name!r} is called with the split alone and takes no path, got {self.path!r}"
+            )
         elif self.name in DRAWN and self.path is not None:
             raise InputError(f"{self.name} is drawn from nothing and takes no path, got {self.path!r}")
         self._check_reading()

@@ -51,14 +51,14 @@ class Dataset:
         split: ``train`` (without the validation images), ``validation`` or ``test``.
         classes: names of the classes.
         shape: (c, h, w) of every image.
-        labels: (n,) int64, positions in ``classes``; of several labels an image (n, classes) float32, 1 where a label
-            applies, 0 where it does not, NaN where that is not known.
+        labels: (n,) int64, positions in ``classes``; with several labels per image (n, classes) float32, 1 where a
+            label applies, 0 where it does not, NaN where that is not known.
         source: the images by position, decoded or not.
         training: training images by position, for ``mean`` and ``std``; those of the split where it was read alone.
         augmentation: name of the augmentation that ``Data`` asked for.
         workers: number of processes or threads that decode.
         truth: what decides the class of each image, where that is known.
-        columns: what is told of each image beside its class, such as the camera, by name; (n,) words each.
+        columns: what is known of each image besides its class, such as the camera, by name; (n,) words each.
         left_out: how many files were not read, by the reason.
         cut: whether these test or validation images were cut from what the training images were cut from, so that
             another image in the source moves images between them.
@@ -231,7 +231,7 @@ class Dataset:
             The split itself where its classes are ``names`` already.
 
         Raises:
-            InputError: a class of the split is not among ``names``, or a name stands twice in either.
+            InputError: a class of the split is not among ``names``, or a name occurs twice in either.
 
         >>> images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
         >>> pets = Dataset("pets", "test", ("dog", "cat"), (1, 4, 4), torch.tensor([0, 1]), images, images)
@@ -240,7 +240,7 @@ class Dataset:
         """
         for place, known in ((f"{self.name}'s {self.split} split", self.classes), ("the known classes", names)):
             if twice := [name for name, times in Counter(known).items() if times > 1]:
-                raise InputError(f"class {twice[0]!r} stands twice in {place}; every class needs a name of its own")
+                raise InputError(f"class {twice[0]!r} occurs twice in {place}; every class needs a name of its own")
         if tuple(names) == self.classes:
             return self
         # Of an accented letter some systems make one character and others two.

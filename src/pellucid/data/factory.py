@@ -119,7 +119,7 @@ class _Items:
         )
 
     def label(self, i: int, labels: int) -> Tensor:
-        """Label at position ``i``: () int64, or of several labels an image (``labels``,) float64."""
+        """Label at position ``i``: () int64, or with several labels per image (``labels``,) float64."""
         label = self.item(i)[1]
         number = _integers([label], 1)
         if number is not None:
@@ -186,7 +186,7 @@ class Examples:
         for i in probed:
             if not torch.equal(self.images[i], self.images[i]):
                 raise InputError(
-                    f"{items.where(i)} is another each time it is read; leave random changes to --dataset.augmentation"
+                    f"{items.where(i)} differs each time it is read; leave random changes to --dataset.augmentation"
                 )
         if (black := sum(is_black(self.images[i]) for i in probed)) and black == len(probed):
             tell(f"the first image of {items.place}: {BLACK} ({black} of {len(probed)} that were looked at)")

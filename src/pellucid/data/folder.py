@@ -223,7 +223,7 @@ def _check_apart(path: Path, parts: Mapping[str, str], split: str) -> None:
     for other, name in parts.items():
         if other != split and os.path.realpath(path / name) == os.path.realpath(path / parts[split]):
             raise InputError(
-                f"{path / parts[split]} and {path / name} are one folder, by a link; the images of {split} must be "
+                f"{path / parts[split]} and {path / name} are the same folder (a link); the images of {split} must be "
                 f"others than those of {other}"
             )
 

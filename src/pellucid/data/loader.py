@@ -70,7 +70,7 @@ class Loader:
         if batch_size % world:
             raise InputError(f"batch_size must be a multiple of the {world} processes, got {batch_size}")
         if balanced and not (shuffle and dataset.labels.dim() == 1):
-            raise InputError("balanced classes are drawn anew in each epoch, from images that have one class each")
+            raise InputError("balanced needs shuffled images that have one class each")
         if len(dataset) == 0:
             raise InputError(f"the {dataset.split} split of {dataset.name} has no image")
         if drop_last and batch_size > len(dataset):

@@ -53,7 +53,7 @@ def load(data: Data, split: Literal["train", "validation", "test"], *, alone: bo
         train = _present(read("train"), name, "train")
         classes = data.classes or train.classes
         if len(classes) < 2:
-            raise InputError(f"{name} has one class, {', '.join(classes)}; a classifier tells two or more apart")
+            raise InputError(f"{name} has one class, {', '.join(classes)}; a classifier needs two or more")
         if train.groups is not None:
             own = {part: read(part) for part in ("validation", "test")}
             apart({"train": train} | {part: held for part, held in own.items() if held is not None}, name)

@@ -34,7 +34,7 @@ class Split(Protocol):
     def labels(self) -> Tensor:
         """(n,) int64, positions in ``classes``; a source may read them on first use.
 
-        Of several labels an image (n, k) float32, as `pellucid.Batch` has them, with NaN where one is not known.
+        With several labels per image (n, k) float32, as `pellucid.Batch` has them, with NaN where one is not known.
         """
 
     @property
@@ -51,7 +51,7 @@ class Split(Protocol):
 
     @property
     def columns(self) -> Mapping[str, tuple[str, ...]]:
-        """What is told of each image beside its class, by name."""
+        """What is known of each image besides its class, by name."""
 
     @property
     def groups(self) -> tuple[str, ...] | None:
@@ -133,7 +133,7 @@ class Rows:
 
 
 def check_labels(labels: Tensor, classes: int, where: object) -> Tensor:
-    """``labels`` as int64, or several labels an image as float32.
+    """``labels`` as int64, or several labels per image as float32.
 
     Args:
         labels: (n,) integers, or (n, classes) of 0, 1 and, where a label is not known, -1 or NaN.
@@ -141,7 +141,7 @@ def check_labels(labels: Tensor, classes: int, where: object) -> Tensor:
         where: the file, for the message.
 
     Raises:
-        InputError: a label is no position in ``classes``; of several labels an image there are fewer or more than
+        InputError: a label is no position in ``classes``; with several labels per image there are fewer or more than
             ``classes``, other numbers, or an image of which none is known.
 
     >>> check_labels(torch.tensor([0, 2]), 2, "labels.gz")
@@ -163,7 +163,7 @@ def check_labels(labels: Tensor, classes: int, where: object) -> Tensor:
 def _check_several(labels: Tensor, classes: int, where: object) -> Tensor:
     if classes < 2 or labels.shape[1] != classes:
         raise InputError(
-            f"{where} has {labels.shape[1]} labels an image but the names of {classes}; several labels need 2 or more "
+            f"{where} has {labels.shape[1]} labels per image but the names of {classes}; several labels need 2 or more "
             "names, one each"
         )
     labels = torch.where(labels == -1, torch.nan, labels)

@@ -162,7 +162,7 @@ def _named(place: Path, rows: list[tuple[int, list[str]]]) -> tuple[list[str], l
     }:
         twice = next((name for i, name in enumerate(first) if name and name in first[:i]), None)
         if twice is not None:
-            raise InputError(f"column {twice!r} stands twice in {place}; every column needs a name of its own")
+            raise InputError(f"column {twice!r} occurs twice in {place}; every column needs a name of its own")
         return first, rows[1:]
     if not 2 <= len(first) <= len(ROLES):
         raise InputError(

@@ -147,7 +147,7 @@ def explain(
         )
         of_module_alone = {}
     if extra := [name for name, value in of_module_alone.items() if value is not None]:
-        raise InputError(f"{extra[0]} goes with a network that is a module; this one has its own")
+        raise InputError(f"{extra[0]} is for a network that is a module; a run brings its own")
     pictures, skipped = _pictures(given, subject.shape)
     home = next((parameter.device for parameter in subject.model.parameters()), torch.device("cpu"))
     with lent(subject.model, home if device is None else torch.device(device)) as model:

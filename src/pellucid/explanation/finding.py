@@ -46,7 +46,7 @@ class Finding:
 
     Attributes:
         target: class or label that was explained.
-        probabilities: (classes,) softmax; of a network of several labels an image the sigmoid of each.
+        probabilities: (classes,) softmax; of a network with several labels per image the sigmoid of each.
         maps: by name of the method.
         agreement: rank correlation of the region means of two maps, by their names.
         notes: why a metric was left out.
@@ -91,8 +91,8 @@ def examine(
         target: class that is explained; the predicted one by default.
         judged: measure too what only the judgement of an image needs: the predictions, the random maps.
         shown: keep the evidence of each map too: covered and noisy pictures and what the network made of them.
-        task: ``multilabel`` for a network of several labels an image, whose most probable label is then explained, as
-            the yes of two classes.
+        task: ``multilabel`` for a network with several labels per image, whose most probable label is then explained,
+            as the yes of two classes.
 
     Returns:
         One finding an image.
@@ -161,7 +161,7 @@ def _of_labels(
     judged: bool,
     shown: bool,
 ) -> list[Finding]:
-    """The findings of a network of several labels an image: images with the same explained label at once."""
+    """The findings of a network with several labels per image: images with the same explained label at once."""
     targets = logits.argmax(1) if target is None else torch.full_like(logits.argmax(1), target)
     findings: dict[int, Finding] = {}
     for label in sorted(set(targets.tolist())):

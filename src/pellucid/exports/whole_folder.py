@@ -39,8 +39,6 @@ def whole_folder(path: str | Path, *, replace: bool = False, known: Collection[s
     if there and not replace:
         raise InputError(f"{path} is not empty, it holds {there[0]!r}; give another folder, or --replace")
     if foreign:
-        raise InputError(
-            f"{path} holds {foreign[0]!r}, which no export wrote; --replace takes the place of exports alone"
-        )
+        raise InputError(f"{path} holds {foreign[0]!r}, which no export wrote; --replace replaces only exports")
     with files.whole_folder(path) as folder:
         yield folder

@@ -190,7 +190,7 @@ def _check_choices(tuning: FineTuning) -> None:
     for name, other in INSTEAD.items():
         if getattr(tuning, name) != getattr(plain, name):
             raise InputError(
-                f"fine_tuning.{name} is not followed in Lightning's Trainer, got {getattr(tuning, name)!r}; use {other}"
+                f"fine_tuning.{name} does not work in Lightning's Trainer, got {getattr(tuning, name)!r}; use {other}"
             )
 
 

@@ -264,7 +264,7 @@ def _channels_first(x: Array) -> bool:
         return True
     if third < first and third < second:
         return False
-    raise InputError(f"channel_first must be given for x_batch of shape {x.shape}, whose layout cannot be told")
+    raise InputError(f"channel_first must be given for x_batch of shape {x.shape}, whose layout cannot be inferred")
 
 
 def _like(model: nn.Module | None) -> Tensor:

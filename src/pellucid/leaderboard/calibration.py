@@ -87,7 +87,7 @@ def cards(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
 
     Args:
         plan: where the runs and the results are.
-        progress: of no effect.
+        progress: has no effect.
 
     Raises:
         InputError: no truth board has a measured network.

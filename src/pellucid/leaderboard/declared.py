@@ -102,7 +102,7 @@ def sentences(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
 
     Args:
         plan: where the runs and the results are.
-        progress: of no effect.
+        progress: has no effect.
     """
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))

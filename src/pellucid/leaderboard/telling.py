@@ -65,7 +65,7 @@ def measures(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
 
     Args:
         plan: where the runs and the results are.
-        progress: of no effect.
+        progress: has no effect.
 
     Raises:
         InputError: no truth board has two measured entries.

@@ -27,7 +27,7 @@ class GradientAlignment(Penalty):
 
     g is the gradient of the true class's logit and z is uniform within ±eps of every pixel; x + z is not clipped. It
     needs a smooth network, since the gradient of a ReLU network is constant nearly everywhere; the authors use
-    Softplus with β 3 (`pellucid.edits.activation.Activation`). What holds of BatchNorm is said at `Penalty`; x + z has
+    Softplus with β 3 (`pellucid.edits.activation.Activation`). `Penalty` says what happens with BatchNorm; x + z has
     a forward pass of its own.
 
     Args:

@@ -24,7 +24,8 @@ class Turns(nn.Module):
         every: k.
 
     Attributes:
-        step: how many steps were taken; part of the ``state_dict``, and no tensor, so that no GPU is waited for.
+        step: how many steps were taken; part of the ``state_dict``, and not a tensor, so that reading it never waits
+            for a GPU.
     """
 
     def __init__(self, of: nn.Module, every: int) -> None:
@@ -76,7 +77,7 @@ class Alternating(Method):
         whole(1, every=self.every)
 
     def init(self, num_samples: int, total_steps: int) -> Turns:
-        """See `Method.init`; the method is told of its own steps alone."""
+        """See `Method.init`; the method counts only its own steps."""
         return Turns(self.method.init(num_samples, -(-total_steps // self.every)), self.every)
 
     def loss(self, model: nn.Module, batch: Batch, state: nn.Module, *, generator: Generator = None) -> Losses:

@@ -28,21 +28,21 @@ def check_labels(label: Any, task: Task, n: int) -> None:
     >>> check_labels(torch.tensor([[0], [1]]), "multiclass", 2)
     Traceback (most recent call last):
     pellucid.InputError: labels must be 2 class numbers, int64 of shape (2,), got torch.int64 of shape (2, 1);
-    label[:, 0] are
+    give label[:, 0]
     """
     if task == "multilabel":
         _check_several(label, n)
         return
     wanted = f"labels must be {n} class numbers, int64 of shape ({n},), got {told(label)}"
     if not isinstance(label, Tensor):
-        raise InputError(f"{wanted}; torch.as_tensor(label) is a tensor")
+        raise InputError(f"{wanted}; give torch.as_tensor(label)")
     if label.shape == (n, 1):
-        raise InputError(f"{wanted}; label[:, 0]{'' if label.dtype == torch.int64 else '.long()'} are")
+        raise InputError(f"{wanted}; give label[:, 0]{'' if label.dtype == torch.int64 else '.long()'}")
     if label.ndim == 2 and len(label) == n:
         if bool(((label == 0) | (label == 1)).all()) and bool((label.sum(1) == 1).all()):
             raise InputError(
-                f"{wanted}; these look one-hot, of which label.argmax(1) are the numbers (where an image may have "
-                'several labels: Objective(..., task="multilabel"))'
+                f"{wanted}; these look one-hot: give label.argmax(1), or, where an image may have several "
+                'labels, Objective(..., task="multilabel")'
             )
         raise InputError(
             f'{wanted}; where an image may have several labels, give Objective(..., task="multilabel") and floats of 0 '
@@ -51,7 +51,7 @@ def check_labels(label: Any, task: Task, n: int) -> None:
     if label.shape != (n,):
         raise InputError(wanted)
     if label.dtype != torch.int64:
-        raise InputError(f"{wanted}; label.long() are, where every number is whole")
+        raise InputError(f"{wanted}; give label.long() if every number is whole")
     if label.min() < 0:
         raise InputError(
             f"labels must be class numbers from 0, got {int(label.min())}; leave images without a class out of the "
@@ -67,7 +67,7 @@ def _check_several(label: Any, n: int) -> None:
     if not isinstance(label, Tensor) or label.ndim != 2 or len(label) != n:
         raise InputError(f"{wanted}, got {told(label)}")
     if not label.is_floating_point():
-        raise InputError(f"{wanted}, got {told(label)}; label.float() are")
+        raise InputError(f"{wanted}, got {told(label)}; give label.float()")
     strange = label[~((label == 0) | (label == 1) | (label == -1) | label.isnan())]
     if len(strange):
         raise InputError(f"{wanted}, got {strange[0]:g}")
@@ -96,11 +96,11 @@ def check_index(index: Any, num_samples: int, n: int) -> None:
 
 
 def check_outputs(output: Any, label: Tensor, task: Task) -> None:
-    """Refuse what is no logits of these labels' classes.
+    """Refuse outputs that are not logits for these labels.
 
     Args:
         output: what the network gave.
-        label: labels that `check_labels` lets pass.
+        label: labels that `check_labels` accepts.
         task: of the labels.
 
     >>> check_outputs((torch.zeros(2, 3), torch.zeros(2, 8)), torch.tensor([0, 1]), "multiclass")

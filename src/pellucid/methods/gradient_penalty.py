@@ -27,7 +27,7 @@ class GradientPenalty(Penalty):
     With the ``l1`` norm and weight ε, the sum of the cross-entropy and this term is, to first order, the cross-entropy
     of images that were attacked within ±ε of every pixel. It needs a smooth network: with ReLU the gradient of the
     penalty misses the places where the slope jumps, so swap the activations (`pellucid.edits.activation.Activation`).
-    What holds of BatchNorm is said at `Penalty`.
+    `Penalty` says what happens with BatchNorm.
 
     With a ``difference`` h above 0 the second derivative is replaced by a difference of two losses, along the direction
     d in which the loss rises: sign(g) for ``l1`` and g / ‖g‖ for ``l2``, where g is the gradient with respect to x.
@@ -45,7 +45,7 @@ class GradientPenalty(Penalty):
         share: part of each batch that the term looks at, in (0, 1]; fewer images cost less. See `Penalty`.
         difference: h, at least 0, in pixel units. 0, the default, differentiates twice, which is exact. Above 0 the
             step takes an input gradient and one more pass instead, which suits networks that cannot be differentiated
-            twice, or whose second derivative is dear; 0.01 is close to exact with softplus.
+            twice, or whose second derivative is expensive; 0.01 is close to exact with softplus.
         method: whose loss the term is added to; its forward pass is shared where it is `Regular`.
 
     Source: ``l1``, Rodríguez-Muñoz, Wang & Torralba 2024, whose code has weight 4/255 in pixel units; ``l2``, Drucker &

@@ -24,8 +24,8 @@ class JacobianPenalty(Penalty):
         \| J \|_F^2 \approx \frac{k}{P} \sum_{p=1}^{P} \| v_p^T J \|^2
 
     J is the derivative of the k logits with respect to an image's pixels, and v uniform on the unit sphere in k
-    dimensions, drawn for every image, so that the sum is right in expectation. What holds of BatchNorm is said at
-    `Penalty`.
+    dimensions, drawn for every image, so that the sum is right in expectation. `Penalty` says what happens with
+    BatchNorm.
 
     Args:
         weight: λ, at least 0; 0.01 in the paper.

@@ -16,7 +16,7 @@ __all__ = ["BOTH", "Losses", "Method", "check_task", "sample_numbers"]
 Losses = dict[str, Tensor]
 
 BOTH: tuple[Task, ...] = ("multiclass", "multilabel")
-"""The tasks of a method whose formulas know class numbers and several labels an image."""
+"""The tasks of a method whose formulas know class numbers and several labels per image."""
 
 RESERVED = ("rows", "epoch", "index", "images", "label")
 """Names that a run's files have for other things."""

@@ -26,7 +26,7 @@ class RightReasons(Penalty):
         \frac{\partial}{\partial x_{ip}} \sum_k \log p_k(x_i) \Big)^2
 
     m is 1 where what decides the class is, and p the softmax. An image whose mask is not known, so nowhere True, adds
-    nothing. It needs a dataset with masks. What holds of BatchNorm is said at `Penalty`.
+    nothing. It needs a dataset with masks. `Penalty` says what happens with BatchNorm.
 
     Args:
         weight: λ, at least 0; too much of it costs accuracy first. The default is ours.
@@ -68,7 +68,7 @@ class EnergyLoss(Penalty):
 
     h is the heatmap of the true class's logit, here the absolute gradient averaged over the channels, which is what
     most measures look at. An image whose mask is not known, so nowhere True, adds nothing, and neither does one whose
-    map is 0 everywhere. It needs a dataset with masks. What holds of BatchNorm is said at `Penalty`.
+    map is 0 everywhere. It needs a dataset with masks. `Penalty` says what happens with BatchNorm.
 
     Args:
         weight: λ, at least 0. The default is ours.

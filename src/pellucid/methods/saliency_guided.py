@@ -50,7 +50,7 @@ class SaliencyGuided(Method):
             the image's top left pixel.
         ranking: ``absolute`` gradient, or ``signed`` as the authors' code does, whose lowest are the most negative;
             ``random`` is the control that uses no map: as many features, at random places. It makes no saliency pass,
-            and ``target`` and ``saliency`` are of no effect.
+            and ``target`` and ``saliency`` have no effect.
         weight: of the divergence.
         share: part of each batch whose features are replaced and that carries the divergence, in (0, 1]; with readings
             A and B of an ``attack`` the whole batch is attacked all the same.
@@ -58,7 +58,7 @@ class SaliencyGuided(Method):
         target: class whose score ranks the features, the ``true`` one or the ``predicted`` one; of several labels an
             image all of them, see `pellucid.methods.terms.sides`.
         attack: how x becomes x'; none for SGT alone.
-        reading: A, B or C; of no effect without an attack.
+        reading: A, B or C; has no effect without an attack.
         saliency: what ranks the features; by default the gradient of the target's logit.
         map_pass: where that map comes from: ``own``, a forward pass of its own in eval mode, or ``shared``, the pass on
             the clean images that the loss is made of, which costs a pass less. Networks without BatchNorm and dropout

@@ -53,7 +53,7 @@ class SCAAT(Method):
         region: side in pixels of the square regions whose mean saliency is ranked; 2 for 28 or 32 pixels, 8 for 96,
             16 for 224.
         saliency: saliency method that ranks the features; by default the gradient of the true class's logit (with
-            several labels an image, of all of them, see `pellucid.methods.terms.sides`). `SmoothGrad` ranks them
+            several labels per image, of all of them, see `pellucid.methods.terms.sides`). `SmoothGrad` ranks them
             better, at the cost of a forward and a backward pass for each of its samples.
         ranking: ``absolute`` saliency, or ``random``, the control that uses no map: delta may lie on equally many
             regions, at places that are drawn again at every step. This saves the saliency's backward pass, and

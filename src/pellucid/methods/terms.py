@@ -109,8 +109,8 @@ def classification_loss(logits: Logits, label: Tensor) -> Tensor:
 def cross_entropy(logits: Logits, label: Tensor, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
     r"""How improbable the network calls what is true, -log p(y | x).
 
-    Of class numbers that is the usual cross-entropy of the softmax. Of several labels an image it is the sum, over the
-    labels that are known, of the cross-entropy of each label's sigmoid, :math:`-\sum_l \ln \sigma(\pm z_l)`: the
+    Of class numbers that is the usual cross-entropy of the softmax. With several labels per image it is the sum, over
+    the labels that are known, of the cross-entropy of each label's sigmoid, :math:`-\sum_l \ln \sigma(\pm z_l)`: the
     network calls the labels independent of each other. Divide the learning rate of plain SGD by the number of labels
     where it was chosen for their mean.
 
@@ -194,7 +194,7 @@ def joint_logits(model: nn.Module, clean: Image, *changed: Image) -> list[Logits
     """The logits of images as they are, and of each batch of changed ones.
 
     They come from one joint forward pass, unless a BatchNorm layer would mix the batches; then each has its own, and
-    what that leaves in the running statistics is said at `changed_images`.
+    `changed_images` says what that leaves in the running statistics.
     """
     if mixes(model):
         logits = [model(clean)]
@@ -254,7 +254,7 @@ def spread(n: int, share: float, device: torch.device) -> Tensor:
 
 
 def random_regions(x: Image, share: float | Tensor, *, region: int, generator: Generator = None) -> Mask:
-    """A mask of the size that `pellucid.lowest` would choose, at random places that no map has a say in.
+    """A mask of the size that `pellucid.lowest` would choose, at places drawn at random, without a map.
 
     Args:
         x: (n, c, h, w) images, whose size and device count.

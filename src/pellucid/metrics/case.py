@@ -36,7 +36,7 @@ class Case:
 
     An evaluation makes one for at most ``chunk`` images, so that what is kept of the noisy copies is bounded. What no
     metric looks at may be left out; looking at what was not given is refused in one sentence. Of a network with several
-    labels an image a case looks at one label, as `pellucid.models.OneLabel` shows it: two classes, 1 where it applies.
+    labels per image a case looks at one label, as `pellucid.models.OneLabel` shows it: two classes, 1 where it applies.
 
     Args:
         model: network in eval mode, images (n, c, h, w) in [0, 1] to logits (n, classes).
@@ -161,7 +161,7 @@ class Case:
         """(n, h, w) bool, the ``mask``, for what cannot do without."""
         if self.mask is None:
             raise InputError(
-                f"{self.asker} needs mask, where in each image what decides its class is, which was not given"
+                f"{self.asker} needs mask, which marks what decides the class of each image, and none was given"
             )
         return self.mask
 

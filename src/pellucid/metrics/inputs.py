@@ -63,9 +63,9 @@ def check_batch(x: Tensor, target: Tensor) -> None:
     check_pixels(x)
     if target.ndim == 2 and len(target) == len(x):
         raise InputError(
-            f"classes must be {len(x)} whole numbers, one per image, got {target.dtype} {tuple(target.shape)}; of "
-            "several labels an image look at one after the other, with the network pellucid.models.OneLabel(model, l) "
-            "and label[:, l].long()"
+            f"classes must be {len(x)} whole numbers, one per image, got {target.dtype} {tuple(target.shape)}; if an "
+            "image has several labels, take one at a time, with the network pellucid.models.OneLabel(model, l) and "
+            "label[:, l].long()"
         )
     if target.shape != x.shape[:1] or target.is_floating_point() or target.dtype == torch.bool:
         raise InputError(

@@ -209,8 +209,8 @@ def _check_needs(needs: Mapping[str, Iterable[str]], images: Images) -> None:
             told = {"changed": f"the images with the {thing} exchanged", "part": f"where the {thing} is"}
             what, whose = _NEEDED.get(lacking) or told.get(kind, lacking), images.dataset or "these images"
             raise InputError(
-                f"the metric {column!r} needs {what}, which is not known of {whose}; such metrics are for the datasets "
-                "truth:NAME and folders with masks"
+                f"the metric {column!r} needs {what}, which is not known for {whose}; such metrics are for the "
+                "datasets truth:NAME and folders with masks"
             )
 
 
@@ -261,8 +261,8 @@ def _check_columns(metric: Metric) -> None:
             raise InputError(f"the column {name!r} of {kind} is one of pellucid's own; give it another name")
         if is_foreign(metric) and column.aggregate == "statistic":
             raise InputError(
-                f"the column {name!r} of {kind} is a statistic, which only pellucid's own can be; its aggregate must "
-                "be mean, share or ratio of means"
+                f"the aggregate of the column {name!r} of {kind} must be mean, share or ratio of means; statistic is "
+                "for pellucid's own columns"
             )
         unknown = set(column.of) - set(columns)
         if unknown and is_foreign(metric):

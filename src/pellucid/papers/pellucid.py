@@ -67,7 +67,7 @@ class Composition:
 
     Args:
         weight: SCAAT's λ; 0 leaves its term out.
-        eps: radius of SCAAT's attack in pixel units; of no effect where the weight is 0.
+        eps: radius of SCAAT's attack in pixel units; has no effect where the weight is 0.
         attacked_share: part of each batch that is classified as attacked images, at the radius that robust accuracy
             is measured at; 0 for none.
         filter: of the smoothing block after the first stage; none without a block.

@@ -141,12 +141,12 @@ class Reproduction(Plan):
         super().__post_init__()
         if self.cluster is not None and self.devices:
             raise InputError(
-                f"devices are those of this machine, got {self.devices} beside the cluster {self.cluster!r}, whose "
-                "machines deal theirs themselves"
+                f"devices are GPUs of this machine, and a cluster chooses its own; got devices {self.devices} and the "
+                f"cluster {self.cluster!r}"
             )
         if self.trace is not None and self.paper != "pellucid":
             raise InputError(
-                f"trace is for paper pellucid, whose networks a search has chosen, got it for {self.paper}"
+                f"trace is for the paper pellucid, whose networks were chosen by a search; got it for {self.paper}"
             )
         if self.devices:
             import torch

@@ -96,7 +96,7 @@ def refuse_fewer_seeds(file: Path, seeds: int) -> None:
     there = len(there) if isinstance(there, list) else there
     if there > seeds:
         raise InputError(
-            f"{file} is of {there} seeds, and {seeds} would replace it; give --seeds {there} or more, or "
+            f"{file} is of {there} seeds, and {seeds} would replace it with fewer; give --seeds {there} or more, or "
             "another folder for --results"
         )
 

@@ -63,9 +63,9 @@ def parse(text: str) -> list[Requirement]:
         match = _GRAMMAR.fullmatch(part)
         if match is None or not math.isfinite(float(match["bound"])):
             raise InputError(
-                f"a requirement is METRIC<=NUMBER or METRIC>=NUMBER, of the difference from the baseline, or with an x "
-                f"after the number of the multiple of it, such as gini>=-0.02 or ris<=1.1x, and of a subgroup "
-                f"METRIC[NAME=VALUE], such as clean_accuracy[site=B]>=-0.02; got {part!r}"
+                "a requirement is METRIC<=NUMBER or METRIC>=NUMBER; the number bounds the difference from the "
+                "baseline, as in gini>=-0.02, or, with an x after it, the multiple of the baseline, as in ris<=1.1x; a "
+                f"subgroup is given as METRIC[NAME=VALUE], as in clean_accuracy[site=B]>=-0.02; got {part!r}"
             )
         relation = {"≤": "<=", "≥": ">="}.get(match["relation"], match["relation"])
         metric = ALIASES.get(match["metric"], match["metric"])

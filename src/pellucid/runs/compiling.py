@@ -30,7 +30,7 @@ def check_compile(how: Compile, method: Method) -> None:
 
     >>> check_compile("network", GradientPenalty())
     Traceback (most recent call last):
-    pellucid.InputError: compile network cannot differentiate a network twice, as GradientPenalty does; leave compile
+    pellucid.InputError: compile network cannot differentiate a network twice, as GradientPenalty needs; leave compile
     out, or give GradientPenalty a difference above 0
     """
     one_of(get_args(Compile), compile=how)
@@ -40,7 +40,7 @@ def check_compile(how: Compile, method: Method) -> None:
         name = type(method).__name__
         way_out = f", or give {name} a difference above 0" if isinstance(method, GradientPenalty) else ""
         raise InputError(
-            f"compile {how} cannot differentiate a network twice, as {name} does; leave compile out{way_out}"
+            f"compile {how} cannot differentiate a network twice, as {name} needs; leave compile out{way_out}"
         )
     parts: list[Any] = [getattr(method, field.name) for field in fields(method)] if is_dataclass(method) else []
     for part in parts:
@@ -100,12 +100,12 @@ def told_of_compiling(error: Exception) -> InputError | None:
         error: what a step raised.
 
     >>> told_of_compiling(RuntimeError("torch.compile with aot_autograd does not currently support double backward"))
-    InputError('compile cannot differentiate a network twice, as this method does; leave compile out')
+    InputError('compile cannot differentiate a network twice, as this method needs; leave compile out')
     >>> told_of_compiling(RuntimeError("out of memory")) is None
     True
     """
     if "aot_autograd" in str(error) and "double backward" in str(error):
-        return InputError("compile cannot differentiate a network twice, as this method does; leave compile out")
+        return InputError("compile cannot differentiate a network twice, as this method needs; leave compile out")
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         reason = " ".join(str(error).split())[:200]
         return InputError(f"torch.compile cannot compile this network here ({reason}); leave compile out")

@@ -27,7 +27,7 @@ def _check_directory(experiment: Experiment, directory: RunDirectory, resume: bo
             name for name in directory.foreign if name not in (directory.checkpoint.name, directory.weights.name)
         ]
         if foreign:
-            raise InputError(f"{run} holds {foreign[0]!r} and no run; give a new or empty folder")
+            raise InputError(f"{run} is not a run, as it holds {foreign[0]!r}; give a new or empty folder")
         return
     if not resume:
         raise InputError(f"{run} holds a run already; continue it with --resume or give another folder")

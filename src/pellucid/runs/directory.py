@@ -381,7 +381,7 @@ def read_run(path: str | Path) -> Run:
     try:
         info = json.loads((rows.schema.metadata or {}).get(b"pellucid", b"{}"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{file} is damaged, its columns cannot be told ({error}); {again}") from None
+        raise InputError(f"{file} is damaged, its columns cannot be read ({error}); {again}") from None
     info = info if isinstance(info, dict) else {}
     if info.get("format") != FORMAT:
         raise InputError(

@@ -109,7 +109,7 @@ def evaluate(
         alone = {"dataset": dataset, "out": out, "classes": classes, "mean": mean, "std": std}
         if extra := [name for name, value in alone.items() if value is not None]:
             raise InputError(
-                f"{extra[0]} goes with a network that is a module; a run directory has its own, and pellucid.load "
+                f"{extra[0]} is for a network that is a module; a run directory brings its own, and pellucid.load "
                 "gives its network as a module"
             )
         read_experiment(run)

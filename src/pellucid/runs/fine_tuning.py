@@ -117,7 +117,9 @@ class FineTuning:
         if not (weights is None or weights == "balanced" or numbers) or (numbers and not any(weights)):  # type: ignore[arg-type]
             raise InputError(f"class_weights must be balanced or one number a class, none below 0, got {weights!r}")
         if weights == "balanced" and self.sampling == "balanced":
-            raise InputError("class_weights and sampling are both balanced, which would count rare classes twice")
+            raise InputError(
+                "class_weights and sampling are both balanced, which would count rare classes twice; choose one"
+            )
 
 
 def weights_of_classes(

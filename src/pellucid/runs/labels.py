@@ -1,4 +1,4 @@
-"""What is measured of a network with several labels an image: of each image one label is explained, as two classes."""
+"""What is measured of a network with several labels per image: of each image one label is explained, as two classes."""
 
 from typing import Literal
 

@@ -110,7 +110,7 @@ def _found(environ: Mapping[str, str], name: str, processes: int) -> Launcher:
     if not (rank < processes and local_rank < here <= processes):
         raise InputError(
             f"{name} has started process {rank} of {processes}, and {local_rank} of {here} on this machine, which "
-            f"cannot be; look at {', '.join(names.values())}"
+            f"is impossible; check {', '.join(names.values())}"
         )
     address, port = environ.get("MASTER_ADDR"), environ.get("MASTER_PORT")
     if name == "srun":

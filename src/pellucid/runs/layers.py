@@ -96,7 +96,9 @@ def freeze(model: nn.Module, tuning: FineTuning) -> None:
             for parameter in () if tuning.affine else module.parameters():
                 parameter.requires_grad_(False)
     if tuning.head_epochs and not any(parameter.requires_grad for parameter in counted[-1].parameters.values()):
-        raise InputError(f"head_epochs trains the last layer, {counted[-1].name!r}, which is frozen")
+        raise InputError(
+            f"head_epochs trains the last layer, {counted[-1].name!r}, which is frozen; leave one of them out"
+        )
     if not any(parameter.requires_grad for parameter in every.values()):
         raise InputError(f"nothing is left to train: all {len(counted)} layers of the network are frozen")
 

@@ -1,6 +1,6 @@
 """Everything that an evaluation measures of one batch of images: the chosen metrics over shared cases.
 
-Of several labels an image one is explained, and its network is seen as one of two classes (`OneLabel`): images with
+With several labels per image one is explained, and its network is seen as one of two classes (`OneLabel`): images with
 the same explained label make one case, so that every metric means for a label what it means for a class.
 """
 
@@ -39,7 +39,7 @@ class Measurement:
         stability: names of those whose noisy maps are looked at too.
         channels: how an attribution becomes a heatmap.
         target: class that is explained.
-        task: ``multilabel`` for a network of several labels an image.
+        task: ``multilabel`` for a network with several labels per image.
         label: number of the label that is explained in every image; where its truth is not known, numbers about the
             network alone, such as whether an attack succeeds, are undefined. None for that of ``target``.
         transfer: the network on which the transferred attack is computed.
@@ -109,7 +109,7 @@ class Measurement:
     def _parts(
         self, model: nn.Module, x: Image, label: Tensor, index: Sequence[int], truth: Truth | None = None
     ) -> Iterator["_Part"]:
-        """The cases with what is said of their images; of several labels an image one for each explained label."""
+        """The cases with what is said of their images; with several labels per image one for each explained label."""
         for first in range(0, len(x), self.chunk):
             rows = torch.arange(len(x))[first : first + self.chunk]
             if self.task == "multiclass":
@@ -206,7 +206,7 @@ class Measurement:
         return complete
 
     def _told(self, name: str, column: Column) -> Column:
-        """A column's meaning; of several labels an image it says what a class is."""
+        """A column's meaning; with several labels per image it says what a class is."""
         if self.task == "multiclass" or name in LABEL_COLUMNS:
             return column
         words = "The class is here the explained label: yes or no."
@@ -225,7 +225,7 @@ class Measurement:
         """What is looked at of some images: predictions and heatmaps.
 
         Returns:
-            ``prediction`` and ``score``, (n,), and of several labels an image what else
+            ``prediction`` and ``score``, (n,), and with several labels per image what else
             `pellucid.runs.labels.label_numbers` says; ``heatmap/NAME`` for each saliency method, (n, h, w); where the
             sanity check is measured also ``randomised/NAME``, (n, layers, h, w): the maps of the networks whose layers
             are made random one after the other.

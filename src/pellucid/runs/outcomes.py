@@ -21,7 +21,7 @@ class Predictions:
     """What a network said of the images of a run, and what was true.
 
     Args:
-        label: (n,) true class; of several labels an image, a number for each set of them.
+        label: (n,) true class; with several labels per image, a number for each set of them.
         prediction: (n,) predicted class.
         score: (n,) probability of the predicted class.
         given: (n, classes) probability of each class or label; None where the rows do not hold it.
@@ -101,7 +101,7 @@ class Predictions:
 
     @property
     def stratum(self) -> npt.NDArray[np.int64]:
-        """(n,) the classes whose sizes are taken as given; of several labels an image there are none such."""
+        """(n,) the classes whose sizes are taken as given; with several labels per image there are none such."""
         return self.label if self.truth is None else np.zeros_like(self.label)
 
 
@@ -114,8 +114,8 @@ def one_against_the_others(run: "Run", which: int) -> "Run":
     """The run as one of two classes: a class, which becomes class 1, and all others together.
 
     Args:
-        run: with the probability of each class or label in its rows. Of several labels an image, those of which it is
-            not known whether the label applies are left out.
+        run: with the probability of each class or label in its rows. With several labels per image, those of which it
+            is not known whether the label applies are left out.
         which: the class, or the label.
     """
     said = Predictions.of(run)

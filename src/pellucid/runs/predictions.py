@@ -28,9 +28,9 @@ def predict(run: str | Path, split: Literal["train", "validation", "test"] = "te
     """Classify every image of a split with the network of a run directory.
 
     Writes ``predictions-SPLIT.parquet`` into the directory: columns ``index``, ``label``, ``prediction`` and
-    ``confidence``, the predicted class's probability. Of several labels an image, label and prediction are the numbers
-    of sets of labels (`pellucid.core.label_sets`), and the confidence is the probability of the whole set, of those
-    labels whose truth is known. What these weights have predicted already is left.
+    ``confidence``, the predicted class's probability. With several labels per image, label and prediction are the
+    numbers of sets of labels (`pellucid.core.label_sets`), and the confidence is the probability of the whole set, of
+    those labels whose truth is known. What these weights have predicted already is left.
 
     Args:
         run: a finished run directory.

@@ -95,7 +95,7 @@ def _check_directory(directory: RunDirectory, experiment: Experiment) -> None:
         raise InputError(f"the run directory {run} is a file; give a folder")
     if not directory.experiment.exists():
         if foreign := directory.foreign:
-            raise InputError(f"{run} holds {foreign[0]!r} and no run; give a new or empty folder")
+            raise InputError(f"{run} is not a run, as it holds {foreign[0]!r}; give a new or empty folder")
         return
     there = read_experiment(run)
     if there.epochs or to_config(there.network) != to_config(experiment.network):

@@ -40,7 +40,7 @@ class Score:
         make: of the predictions.
         two_classes: whether it is of networks with two classes alone.
         ranking: whether it ranks images by the probability of each class.
-        labels: whether it is of networks with several labels an image too.
+        labels: whether it is of networks with several labels per image too.
     """
 
     make: Callable[[Predictions], Aggregate]

@@ -126,7 +126,7 @@ class Schedule:
         match self.name:
             case "one-cycle":
                 if chained:
-                    raise InputError("the one-cycle schedule rises by its own warmup and takes no other")
+                    raise InputError("the one-cycle schedule has its own warmup; leave fine_tuning.warmup out")
                 if round(self.warmup * total, 6) == 1:  # torch would divide by the 0 steps that then rise
                     raise InputError(
                         f"warmup {self.warmup:g} of {total} steps is a single step; take a longer warmup or more steps"

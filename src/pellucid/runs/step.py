@@ -59,7 +59,7 @@ def train_step(
         if "overflow" not in str(error):
             raise
         raise InputError(
-            f"a step of the optimizer is longer than numbers of 32 bits can tell ({error}); lower optimizer.lr"
+            f"a step of the optimizer is too large for 32-bit numbers ({error}); lower optimizer.lr"
         ) from None
     optimizer.zero_grad()
     schedule.step()

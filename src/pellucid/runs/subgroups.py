@@ -26,7 +26,7 @@ PREFIX = "subgroup "
 """Before the name of a column of the rows that says which subgroup each image is of."""
 
 CLASS = "class"
-"""The name by which images are parted by their true class; several labels an image part them in overlapping ways."""
+"""The name by which images are parted by their true class; several labels per image part them in overlapping ways."""
 
 FEWEST = 10
 """Images below which nothing is told of a subgroup but their number."""
@@ -151,8 +151,8 @@ def _values(run: "Run", by: str) -> npt.NDArray[np.str_]:
     if f"{PREFIX}{by}" not in run.rows.column_names:
         there = [*names_of(run), CLASS]
         raise InputError(
-            f"run {run.name!r} knows no {by!r} of its images; they can be parted by {', '.join(there)}. Further "
-            "columns of a table of labels (--dataset.table) are known of the images that are evaluated with it"
+            f"run {run.name!r} has no {by!r} for its images; it has {', '.join(there)}. Further columns of a table of "
+            "labels are there if the run is evaluated with --dataset.table"
         )
     values = run.rows[f"{PREFIX}{by}"].to_pylist()
     return np.array(["" if value is None else str(value) for value in values], dtype=np.str_)

@@ -123,7 +123,7 @@ def fit(
     to_config(experiment)  # refuses what no file can name before anything is trained
     check_threads(threads)
     if snapshots < 0:
-        raise InputError(f"snapshots must be the epochs between two, or 0 for none, got {snapshots}")
+        raise InputError(f"snapshots must be the number of epochs between two of them, or 0 for none, got {snapshots}")
     loggers = make_loggers(log, directory)
     if is_done(experiment, directory, resume):
         return directory.path
@@ -278,7 +278,7 @@ def validation_scores(
 ) -> dict[str, float]:
     """Accuracy and cross-entropy on the validation images, over all processes.
 
-    Of several labels an image the accuracy is the mean over the images of the share of known labels that is right.
+    With several labels per image the accuracy is the mean over the images of the share of known labels that is right.
 
     Args:
         fabric: of this process.

@@ -25,7 +25,7 @@ Score = Literal["logit", "probability"]
 def target_score(logits: Logits, target: Label, *, score: Score) -> PerSample:
     """The explained number: the target's logit or its softmax probability, (n,).
 
-    With (n, k) targets, of a network with several labels an image, it is the sum of the logits, or of their sigmoids,
+    With (n, k) targets, of a network with several labels per image, it is the sum of the logits, or of their sigmoids,
     each times its target; see `pellucid.methods.terms.sides`.
 
     Raises:

@@ -140,8 +140,8 @@ def activation_and_gradient(
         handle.remove()
     if gradient is None or (grid.layout == "tokens" and not _reaches(grid, gradient)):
         raise InputError(
-            f"the class does not depend on what layer {layer.name!r} gives, place by place; take an earlier layer, or "
-            "none, so that the last one on which it does is found"
+            f"the class does not depend on the single places of what layer {layer.name!r} gives; name an earlier "
+            "layer, or none to have the last suitable one found"
         )
     activation = seen[-1]
     if not create_graph:

@@ -139,7 +139,7 @@ def attentions(model: Any, x: Image, *, create_graph: bool = False) -> list[Atte
         told = " and ".join(map(str, sorted(shapes)))
         raise InputError(
             f"attention rollout needs blocks in which every token of an image looks at every other, got attention of "
-            f"shape {told} for {len(x)} images; attention within windows or between two sets of tokens is no such"
+            f"shape {told} for {len(x)} images; attention within windows or between two sets of tokens does not fit"
         )
     return found
 

@@ -143,7 +143,7 @@ def _added(study: Study, extra: Sequence[str]) -> list[PlannedTest]:
         study.question(name)
         if name in planned:
             raise InputError(
-                f"the test of {name!r} is planned and made in any case; name another question for an extra test"
+                f"the test of {name!r} is planned and will be made anyway; name another question for an extra test"
             )
     test: Literal["wilcoxon", "friedman"] = "wilcoxon" if len(study.conditions) == 2 else "friedman"
     return [PlannedTest(question=name, test=test, alpha=ADDED_ALPHA) for name in dict.fromkeys(extra)]

@@ -133,7 +133,7 @@ class Database:
             InputError: another one does.
         """
         taken = InputError(
-            f"the answers in {self.address} are served already by another `pellucid study serve`; stop it first, as a "
+            f"the answers in {self.address} are already served by another `pellucid study serve`; stop it first, as a "
             "study has one server"
         )
         with ExitStack() as held:
@@ -169,8 +169,8 @@ class Database:
         path = Path(path)
         if not self.is_sqlite:
             raise InputError(
-                f"the answers lie in {self.address}, which PostgreSQL's own program copies: pg_dump --format=custom "
-                "--file=FILE NAME, and pg_restore brings them back"
+                f"the answers lie in {self.address}; copy that database with PostgreSQL's own program, "
+                "pg_dump --format=custom --file=FILE NAME, and restore it with pg_restore"
             )
         if path.exists():
             raise InputError(f"{path} exists already; name a new file")

@@ -93,7 +93,7 @@ def write_export(folder: str | Path, store: Store, out: str | Path, *, deidentif
     except Unavailable as error:
         raise InputError(f"the database {store.address} does not answer: {error}") from None
     if design not in (None, registration(folder)):
-        raise InputError("study.yaml or manifest.csv is not the one that was answered; restore it")
+        raise InputError("study.yaml or manifest.csv has changed since people answered; restore it")
     answers, participants = _tables(study, Sequences(study, manifest), rows, stored)
     schemas = {"answers": dict(ANSWERS), "participants": dict(PARTICIPANTS)}
     for asked in study.expertise:

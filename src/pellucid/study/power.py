@@ -59,7 +59,7 @@ def power(
         InputError: a study without planned tests; as in `raters`.
     """
     if not study.tests:
-        raise InputError("the power of a study is that of its planned tests, and this one plans none")
+        raise InputError("this study plans no test whose power could be computed; add one under tests in study.yaml")
     level = min(test.alpha for test in study.tests)
     found_any, names = 0, [test.question for test in study.tests]
     each, two_way = dict.fromkeys(names, 0), dict.fromkeys(names, 0)

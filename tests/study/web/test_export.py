@@ -134,6 +134,6 @@ def test_mistakes_leave_nothing(answered: Path, store: Store, tmp_path: Path) ->
         write_export(answered, store, tmp_path / "export")
     design = (answered / "study.yaml").read_text()
     (answered / "study.yaml").write_text(design.replace("title: How", "title: Why"))
-    with pytest.raises(InputError, match="not the one that was answered"):
+    with pytest.raises(InputError, match="has changed since people answered"):
         write_export(answered, store, tmp_path / "other")
     assert not (tmp_path / "other").exists()

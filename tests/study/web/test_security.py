@@ -298,7 +298,7 @@ def test_a_study_has_one_server(folder: Path, store: Store, open_store: Callable
     other = open_store(folder)
     with store.only_server():
         with (
-            pytest.raises(InputError, match="are served already by another `pellucid study serve`; stop it first"),
+            pytest.raises(InputError, match="are already served by another `pellucid study serve`; stop it first"),
             other.only_server(),
         ):
             pass
@@ -314,7 +314,7 @@ def test_a_server_that_was_killed_holds_no_place(folder: Path, capsys: pytest.Ca
         lines = [server.stdout.readline() for _ in range(4)]
         assert "/researcher/browser/" in lines[3]
         assert main(["study", "serve", str(folder), "--port", "0"]) == 2
-        assert "served already by another" in capsys.readouterr().err
+        assert "already served by another" in capsys.readouterr().err
         server.kill()
     with closing(Store.open(folder)) as store, store.only_server():
         pass
@@ -375,7 +375,7 @@ def test_mistakes_of_a_backup(folder: Path, tmp_path: Path, capsys: pytest.Captu
     assert "exists already; name a new file" in capsys.readouterr().err and out.read_text() == "mine"
     store = Store.open(folder)
     store.is_sqlite = False
-    with pytest.raises(InputError, match=r"PostgreSQL's own program copies: pg_dump"):
+    with pytest.raises(InputError, match=r"PostgreSQL's own program, pg_dump"):
         store.backup(tmp_path / "other.sqlite")
     store.close()
 
