@@ -23,6 +23,7 @@ from pellucid.core.types import Image, Task
 from pellucid.data import load
 from pellucid.methods.method import BOTH
 from pellucid.models import Network, bare, build, preprocessing_of
+from pellucid.models.imagenet import published_classes
 from pellucid.models.network import is_untrained
 from pellucid.runs.any_network import on_pixels, probed, tell_raw_pixels
 from pellucid.runs.digests import digest_of
@@ -182,6 +183,7 @@ def of_network(
         size: side in pixels of the square images that it takes.
         channels: of these images.
         classes: how many logits it gives, or the name of each, or the path of a file of the names (`class_names`).
+            Published ImageNet weights bring their names.
         mean: one number a channel, or one for all, that is subtracted from pixels in [0, 1]; by default what the
             weights were trained with where they say so, and nothing otherwise.
         std: one number a channel that the rest is divided by; likewise.
@@ -195,9 +197,11 @@ def of_network(
         raise InputError(f"size and channels must be at least 1, got {size} and {channels}")
     class_file = classes if isinstance(classes, Path) else None
     classes = class_names(classes) if isinstance(classes, Path) else classes
-    names = tuple(f"class {i}" for i in range(classes)) if isinstance(classes, int) else tuple(classes)
     file = None if weights is None else str(weights)
     choice = Network(name=network, weights=file, options=dict(options or {}))
+    if isinstance(classes, int):
+        classes = published_classes(choice, classes) or tuple(f"class {i}" for i in range(classes))
+    names = tuple(classes)
     if mean or std:
         choice = replace(choice, mean=tuple(mean) or (0.0,) * len(std), std=tuple(std) or (1.0,) * len(mean))
     shape = (channels, size, size)

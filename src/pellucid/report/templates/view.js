@@ -76,13 +76,15 @@ function hide(what, selectors) {
 const mapChoice = document.getElementById("map");
 const maps = [...new Set([...document.querySelectorAll("#pictures .map")].map((part) => part.dataset.map))];
 const currentMap = () => mapChoice?.value ?? maps[0];
+const ofMaps = [...document.querySelectorAll("section:has(.panels)")].map((section) => ({
+  section,
+  about: new Set([...section.querySelectorAll(".panel, tr")].map((part) => part.dataset.map)),
+}));
 function showMap() {
   hide("map", mapChoice ? [`[data-map]:not([data-map="${CSS.escape(currentMap())}"])`] : []);
   // A section of figures of which none is about this kind of map.
-  for (const section of document.querySelectorAll("section:has(.panels)")) {
-    const parts = [...section.querySelectorAll(".panel, tr")];
-    const nothing = parts.every((part) => part.dataset.map !== undefined && part.dataset.map !== currentMap());
-    section.hidden = mapChoice !== null && nothing;
+  for (const { section, about } of ofMaps) {
+    section.hidden = mapChoice !== null && !about.has(undefined) && !about.has(currentMap());
   }
 }
 mapChoice?.addEventListener("change", showMap);
