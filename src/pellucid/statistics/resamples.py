@@ -113,11 +113,13 @@ def _drawn(n: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.int64]]
 
 
 def _passing_blocks(n: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """`blocks` that are drawn for this once."""
-    drawn = _drawn(n, resamples, seed)
+    """`blocks` that are drawn for this once; each takes the memory of the one before."""
+    drawn, block = _drawn(n, resamples, seed), np.empty((min(BLOCK, resamples), n))
     for first in range(0, resamples, BLOCK):
-        parts = [next(drawn) for _ in range(first, min(first + BLOCK, resamples), DRAWN)]
-        yield np.concatenate(parts).astype(np.float64)
+        last = min(BLOCK, resamples - first)
+        for start in range(0, last, DRAWN):
+            block[start : start + DRAWN] = next(drawn)
+        yield block[:last]
 
 
 @lru_cache(maxsize=1)
