@@ -71,21 +71,28 @@ function offer() {
   arrange();
 }
 
-// The largest number of each scale is of all pictures; only those in sight are drawn anew.
+// The largest number of each scale is of all pictures; only those in sight are drawn anew, so many before each frame.
+const AT_ONCE = 60;
+let drawing = 0;
 function rescale() {
   const [perRow, perNetwork] = ["one-scale", "network-scale"].map((id) => tool(id)?.checked ?? false);
   tool("scale-of").textContent = perRow && perNetwork ? "table" : perRow ? "row" : perNetwork ? "network" : "map";
   const group = ({ map, number, run }) => [map, perNetwork ? "" : number, perRow ? "" : run].join(" ");
   const tops = new Map();
   for (const one of perRow || perNetwork ? drawnMaps : []) tops.set(group(one), Math.max(tops.get(group(one)) ?? 0, one.top));
-  for (const one of drawnMaps) {
-    if (one.row.hidden || one.map !== currentMap()) continue;
-    load(one.image);
-    const top = tops.get(group(one)) ?? one.top;
-    if (Number(one.image.dataset.shown ?? one.top) === top) continue;
-    one.image.src = top === one.top ? sources.get(one.image) : recolored(one.image, top);
-    one.image.dataset.shown = top;
-  }
+  const inSight = drawnMaps.filter((one) => !one.row.hidden && one.map === currentMap());
+  const asked = (drawing += 1);
+  const draw = () => {
+    for (const one of inSight.splice(0, AT_ONCE)) {
+      load(one.image);
+      const top = tops.get(group(one)) ?? one.top;
+      if (Number(one.image.dataset.shown ?? one.top) === top) continue;
+      one.image.src = top === one.top ? sources.get(one.image) : recolored(one.image, top);
+      one.image.dataset.shown = top;
+    }
+    if (inSight.length) requestAnimationFrame(() => asked === drawing && draw());
+  };
+  draw();
 }
 if (pictures) {
   tool("opacity").addEventListener("input", (event) => {
