@@ -23,6 +23,7 @@ TARGETS = {
     "scaat, one step, every 8th step, weight × 32": 1.4,
     "sgt, share 1/2": 2.0,
     "sgt, shared pass, share 1/2": 2.0,
+    "sgt, share 1/4": 2.0,
 }
 """Cheaper forms, and how many times a regular step each may cost."""
 TOLD = {"mass": "mass on the cause", "gini": "Gini index", "robust_accuracy": "robust accuracy"}
