@@ -1,14 +1,21 @@
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
+import pellucid.tuning.measuring
+from pellucid.config import from_config, read_yaml
 from pellucid.core.errors import InputError
+from pellucid.core.progress import duration
+from pellucid.data import load
 from pellucid.report import read_runs
+from pellucid.tuning.measuring import measuring_seconds
 from pellucid.tuning.plan import Tune
-from pellucid.tuning.tune import experiments, tune
+from pellucid.tuning.tune import Decisions, experiments, tune
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +47,9 @@ def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tun
     assert before.rows["index"].to_pylist() == control.rows["index"].to_pylist() == after.rows["index"].to_pylist()
     assert (control.method, after.method) == ("Regular", "StructuredAdversarialTraining")
     assert "minutes" not in said[0] and said[0].startswith("about ")
+    decided = from_config(read_yaml(plan.out / "plan.yaml"), Decisions)
+    assert 0 < decided.expected <= decided.measuring
+    assert f"take {duration(decided.expected)}" in said[0]
     assert said[1] == "4 test photographs are too few for a verdict, which needs 20; add photographs"
     told = json.loads((plan.out / "tune.json").read_text())
     assert list(told["rows"]) == ["before", "control", "after"]
@@ -48,6 +58,16 @@ def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tun
     assert told["verdict"]["ending"] == "cannot be told" and said[-1] == told["verdict"]["sentence"]
     page = (plan.out / "tune.md").read_text()
     assert "is a first guess" in page and told["verdict"]["sentence"] in page
+
+
+def test_measuring_is_expected_to_take_what_its_photographs_and_cards_do(plan, monkeypatch) -> None:
+    monkeypatch.setattr(pellucid.tuning.measuring, "cost_of", lambda *_: SimpleNamespace(of=lambda _: 2.0))
+    tests, network = load(plan.data(None), "test"), nn.Linear(1, 1)
+    assert len(tests) == 8
+    assert measuring_seconds(replace(plan, measured=5, cards=4), network, tests) == 3 * (5 + 1.5 * 4) * 2
+    assert measuring_seconds(replace(plan, measured=50, cards=40), network, tests) == 3 * (8 + 1.5 * 8) * 2
+    assert measuring_seconds(replace(plan, measured=5, cards=0, control=False), network, tests) == 2 * 5 * 2
+    assert network.training  # as it was
 
 
 def test_the_same_command_again_leaves_everything(plan, tuned) -> None:
@@ -73,9 +93,6 @@ def test_a_refusal_leaves_no_folder(plan, tmp_path) -> None:
 
 
 def test_before_trains_a_last_layer_and_nothing_where_it_fits(plan, tuned) -> None:
-    from pellucid.config import from_config, read_yaml
-    from pellucid.tuning.tune import Decisions
-
     decided = from_config(read_yaml(plan.out / "plan.yaml"), Decisions)
     made = experiments(decided)
     assert made["before"].fine_tuning.head_epochs == made["before"].epochs == 1

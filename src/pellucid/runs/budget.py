@@ -44,7 +44,7 @@ PASSES = 1000
 """About how many passes of an image the default evaluation makes, by which a short one is told without timing it."""
 LOOKED_AT = 8
 """Images of the pass that tells whether an evaluation may take long."""
-PROBE = 2
+PROBE = 3
 """Seconds from which on a timing is taken for what it is; below, more images are timed."""
 LONG = 30
 """Seconds from which on it is told beforehand how long an evaluation will take."""
@@ -192,7 +192,7 @@ def fitted(
         cost = cost_of(measured, model, x, label, index, dataset.truth_of(index))
         if time.perf_counter() - start > PROBE or timed >= min(measured.chunk, most):
             break
-        timed *= 8
+        timed *= 4
     made = evaluation
     if evaluation.budget is not None:
         left = max(0.0, evaluation.budget - (time.perf_counter() - began)) * processes

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from pellucid.data import Data
+from pellucid.data import Data, Dataset
 from pellucid.data.config import SIDES
 from pellucid.explanation.examination import Examination
 from pellucid.explanation.levels import Examined, counted, examined
 from pellucid.explanation.reference import of_rows
 from pellucid.report.table import interval_data
-from pellucid.runs.budget import cost_of, planned
+from pellucid.runs.budget import Cost, cost_of, planned
 from pellucid.runs.directory import Run, read_run
 from pellucid.runs.environment import environment
 from pellucid.runs.evaluation import Evaluation, evaluate, measurement_of
@@ -23,7 +24,7 @@ from pellucid.statistics.shares import share_difference, share_interval
 from pellucid.tuning.plan import Tune
 from pellucid.tuning.verdict import GOALS, verdict
 
-__all__ = ["composites_of", "evaluation_of", "told"]
+__all__ = ["composites_of", "evaluation_of", "measuring_seconds", "told"]
 
 SHOWN = ("clean_accuracy", "robust_accuracy", "gini", "ris", "ros", "aopc_morf", "aopc_lerf")
 """Measures of the photographs that the page tells, where they were measured; the JSON file has all."""
@@ -31,7 +32,7 @@ FURTHER = ("composite_accuracy", "mass", "no_objection")
 """What the page tells of composites and cards."""
 TRUTH = ("clean_accuracy", "mass", "mass_lift")
 """Measures of the composites."""
-TIMED = 4
+TIMED = 8
 """Photographs on which the cost of measuring is timed."""
 CARDS = 0.25
 """Share of the time for measuring that cards and composites take."""
@@ -45,16 +46,39 @@ def evaluation_of(plan: Tune, run: Path, *, seconds: float) -> Evaluation:
         run: a trained network, of which some photographs are timed.
         seconds: for one network.
     """
-    asked = Evaluation(images=plan.measured, metrics=plan.metrics, saliency=("vanilla_gradient",), seed=plan.seed)
+    asked = _asked(plan)
     model, dataset = open_run(run, "test")
-    index = list(range(min(TIMED, len(dataset))))
-    x, label = dataset.take(index).float() / 255, dataset.labels[index]
-    measurement = measurement_of(asked, "folder", dataset)
-    cost = cost_of(measurement, model, x, label, index, dataset.truth_of(index))
+    cost = _cost(asked, model, dataset)
     return planned(
         asked, lambda one: cost.of(measurement_of(one, "folder", dataset)), seconds=(1 - CARDS) * seconds,
         images=len(dataset),
     )  # fmt: skip
+
+
+def measuring_seconds(plan: Tune, network: nn.Module, tests: Dataset) -> float:
+    """About what measuring all networks and making their cards takes where the time is not limited.
+
+    Args:
+        plan: what is measured at most.
+        network: one of them, trained or not.
+        tests: the photographs that are measured.
+    """
+    asked, mode = _asked(plan), network.training
+    each = _cost(asked, network.eval(), tests).of(measurement_of(asked, "folder", tests))
+    network.train(mode)
+    # A card has fewer measures, but many random maps: it takes half as long again as measuring its photograph.
+    pictures = min(plan.measured, len(tests)) + 1.5 * min(plan.cards, len(tests))
+    return (3 if plan.control else 2) * pictures * each
+
+
+def _asked(plan: Tune) -> Evaluation:
+    return Evaluation(images=plan.measured, metrics=plan.metrics, saliency=("vanilla_gradient",), seed=plan.seed)
+
+
+def _cost(asked: Evaluation, model: nn.Module, tests: Dataset) -> Cost:
+    index = list(range(min(TIMED, len(tests))))
+    x, label = tests.take(index).float() / 255, tests.labels[index]
+    return cost_of(measurement_of(asked, "folder", tests), model, x, label, index, tests.truth_of(index))
 
 
 def composites_of(plan: Tune, side: int) -> Data | None:

@@ -26,7 +26,7 @@ from pellucid.runs.settings import Experiment, Optimizer, Schedule
 from pellucid.runs.trained import build_network
 from pellucid.runs.training import fit
 from pellucid.tuning.estimate import spending, step_seconds
-from pellucid.tuning.measuring import evaluation_of, told
+from pellucid.tuning.measuring import evaluation_of, measuring_seconds, told
 from pellucid.tuning.page import page
 from pellucid.tuning.plan import MOST_EPOCHS, Tune
 from pellucid.tuning.presets import Family, TuningPreset, family_of, size_of, smoothed_stage, tuning_preset
@@ -50,6 +50,7 @@ class Decisions:
         images: training photographs of an epoch.
         training: seconds that training is expected to take.
         measuring: seconds that are left for measuring.
+        expected: seconds that measuring is expected to take; None where an older pellucid decided.
         step: seconds of a step of the control and of the preset.
         family: of the network.
         stage: layer behind which a smoothing block goes; None where the preset has none, or none fits.
@@ -67,6 +68,7 @@ class Decisions:
     family: Family
     stage: str | None
     fits: bool
+    expected: float | None = None
 
 
 def tune(plan: Tune, *, say: Callable[[str], None] | None = None, progress: bool = True) -> Path:
@@ -192,13 +194,16 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
         of_each, images=len(train), batch_size=plan.batch_size, seconds=60 * plan.minutes, epochs=plan.epochs,
         most=MOST_EPOCHS,
     )  # fmt: skip
+    tests = load(regular.dataset, "test")
+    expected = min(spent.measuring, measuring_seconds(plan, network, tests))
     decided = Decisions(
         plan=plan, size=size, side=side, epochs=spent.epochs, images=spent.images, training=spent.training,
-        measuring=spent.measuring, step=step, family=family, stage=stage, fits=_fits(regular, train),
+        measuring=spent.measuring, expected=expected, step=step, family=family, stage=stage,
+        fits=_fits(regular, train),
     )  # fmt: skip
     write_yaml(decided, file)
     say(_estimate(decided, len(train)))
-    if (tested := min(plan.measured, len(load(regular.dataset, "test")))) < FEWEST:
+    if (tested := min(plan.measured, len(tests))) < FEWEST:
         say(f"{tested} test photographs are too few for a verdict, which needs {FEWEST}; add photographs")
     return decided
 
@@ -215,12 +220,13 @@ def _evaluation(plan: Tune, *, seconds: float) -> Evaluation:
 
 def _estimate(decided: Decisions, images: int) -> str:
     few = f" of {images}" if decided.images < images else ""
+    expected = decided.measuring if decided.expected is None else decided.expected
     epochs = "1 epoch" if decided.epochs == 1 else f"{decided.epochs} epochs"
     return (
-        f"about {duration(decided.training + decided.measuring)}: {epochs} of {decided.images}{few} "
+        f"about {duration(decided.training + expected)}: {epochs} of {decided.images}{few} "
         f"photographs at {decided.side} px take {duration(decided.training)}, a step of the preset "
         f"{decided.step[1] / decided.step[0]:.1f} times a regular one; measuring and the report take "
-        f"{duration(decided.measuring)}"
+        f"{duration(expected)}"
     )
 
 
