@@ -182,5 +182,5 @@ def test_an_interval_beside_a_tie_does_not_seem_to_contradict_it(low, counted) -
     found = SimpleNamespace(difference=SimpleNamespace(low=low, high=0.04, n=500), images_needed=880)
     contest = SimpleNamespace(best=["regular", "sgt"], measure=SimpleNamespace(name="clean_accuracy"))
     said = _tied(contest, {("clean_accuracy", "regular", "sgt"): found})
-    assert ("once all comparisons are counted" in said) is counted
+    assert ("given how many pairs are compared" in said) is counted
     assert said.endswith("about 880 would be needed to tell them apart.")

@@ -234,8 +234,8 @@ def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The page's sections, in their order, by short names."""
     listed = [
         ("recommendation", "Recommendation", True),
-        ("weights", "Weights", content["questions"] and content["count"] > 1),
-        ("changes", "Gains and losses", content["changes"]),
+        ("weights", "Priorities", content["questions"] and content["count"] > 1),
+        ("changes", "Gains", content["changes"]),
         ("table", "Table", True),
         ("gallery", "Pictures", True),
         ("subgroups", "Classes", True),
@@ -276,7 +276,8 @@ def _ground(found: Sequence[Any]) -> str:
     if "gini" in names:
         return (
             "It is not known what decides the class of these pictures, so no map could be compared with the truth. "
-            "Where it was known, networks with more concentrated maps mostly had truer maps: evidence, but no proof."
+            "On images for which it is known, networks with more concentrated maps mostly had truer maps. That is "
+            "evidence, not proof."
         )
     return ""
 

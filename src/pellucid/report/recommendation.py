@@ -174,10 +174,18 @@ def _why(contest: Contest, summaries: Summaries, baseline: Run) -> str:
             if chance is not None and chance.n:
                 beside.append(f"a map that knows nothing has {100 * chance.mean:.0f} %")
         case "robust_accuracy":
-            said = f"{first} names {value} of the pictures correctly under attack"
+            said = f"{first} names {value} of the pictures correctly{_attack(measure)}"
         case _:
             said = f"{first} names {value} of the pictures correctly"
     return f"{said}; {listed(beside)}." if beside else f"{said}."
+
+
+def _attack(measure: Measure) -> str:
+    """How far an attack goes, where the rows say so."""
+    settings = measure.column.parameters
+    if settings.get("norm") != "linf" or "eps" not in settings:
+        return " under attack"
+    return f" although an attacker changes every pixel by up to {100 * settings['eps']:.3g} % of its range"
 
 
 def _digits(interval: Interval, measure: Measure) -> tuple[str, str, str]:
@@ -261,7 +269,7 @@ def _tied(contest: Contest, contrasted: Contrasts) -> str:
     names = listed([first, *others]) if len(others) < MOST_TOLD else f"{first} and {len(others)} others"
     said = f"{names} cannot be told apart with {found.difference.n:,} images"
     if not found.difference.low <= 0 <= found.difference.high:
-        said += " once all comparisons are counted"
+        said += ", given how many pairs are compared (Holm’s correction)"
     if found.images_needed is None:
         return f"{said}; their numbers are so alike that more images would hardly help."
     which = f" to tell {first} from {others[0]}" if len(others) > 1 else " to tell them apart"
