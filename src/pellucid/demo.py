@@ -31,7 +31,7 @@ class Demo:
 
     Args:
         out: folder of the run directories and the report; ``runs/demo``, or ``runs/demo-quick``, by default.
-        quick: a tenth of the training images and fewer measured ones: half a minute, for a first look only.
+        quick: a tenth of the training images and fewer measured ones: less than a minute, for a first look only.
         seed: seed of all random numbers.
         jobs: trainings at once, each with its share of the cores. None: one on each free core.
     """

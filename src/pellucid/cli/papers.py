@@ -15,7 +15,7 @@ def demo(arguments: Sequence[str]) -> None:
         "Train six networks on Fashion-MNIST, measure them, and compare them in a report. The same command continues "
         "what was interrupted.",
         examples=(
-            ("pellucid demo --quick", "a first look, in half a minute"),
+            ("pellucid demo --quick", "a first look, in less than a minute"),
             ("pellucid demo --out runs/demo-seed1 --seed 1", "the whole demo with another seed"),
         ),
         settings="pellucid.demo.Demo",
