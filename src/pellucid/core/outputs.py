@@ -95,7 +95,9 @@ def tell_probabilities(logits: Logits, model: Any) -> None:
         model: the network; its class is named, without the normalisation and `pellucid.models.Logits` around it.
     """
     found = logits.detach()
-    if found.ndim == 2 and bool((found >= 0).all() and ((found.sum(1) - 1).abs() < SUM_TOLERANCE).all()):
+    if type(found) is not Tensor or found.ndim != 2:  # a traced one has no numbers to look at
+        return
+    if bool((found >= 0).all() and ((found.sum(1) - 1).abs() < SUM_TOLERANCE).all()):
         tell(
             f"the network {_named(model)} ends in a softmax: its outputs are probabilities, of which pellucid takes "
             "the softmax again, so that scores are flat and maps are of the probability instead of the logit; take the "

@@ -31,7 +31,7 @@ def target_score(logits: Logits, target: Label, *, score: Score) -> PerSample:
     Raises:
         InputError: logits that are not (n, k).
     """
-    if logits.ndim != 2 or len(logits) != len(target):
+    if logits.ndim != 2 or logits.shape[:1] != target.shape[:1]:  # len() would fix the batch of a graph that is traced
         raise InputError(f"the network must return logits ({len(target)}, classes), got shape {tuple(logits.shape)}")
     if target.ndim == 2:
         return ((logits if score == "logit" else logits.sigmoid()) * target).sum(1)
