@@ -175,4 +175,6 @@ def test_a_search_says_what_it_tried_and_chose(tmp_path):
     assert trace["chosen"]["decay"] == chosen_strengths(of_decay, trace["regular"])["run"]
     assert trace["winner"] == winner(trace["compositions"][1:], trace["compositions"][0])["row"]["run"]
     text = files[0].read_text(encoding="utf-8")
-    assert f"The preset: **`{trace['winner']}`**" in text and f"| **{trace['chosen']['decay']}** |" in text
+    assert (
+        f"The preset `trustworthy`: **`{trace['winner']}`**" in text and f"| **{trace['chosen']['decay']}** |" in text
+    )

@@ -48,7 +48,7 @@ def test_the_workflow_runs_as_written(tmp_path) -> None:
     def run(*lines: str) -> int:
         script = "\n".join(lines).replace("pellucid ", f"{sys.executable} -m pellucid ", 1)
         script = re.sub(r"\n\s*pellucid ", f"\n{sys.executable} -m pellucid ", script)
-        script = script.replace("--images 10000", "--images 100")
+        script = script.replace("--images 10000", "--images 600")
         return subprocess.run(["bash", "-euc", script], cwd=tmp_path, timeout=300).returncode
 
     trained = "pellucid train runs/baseline --dataset.limit 4096 --epochs 1"
