@@ -5,7 +5,7 @@ import math
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 
-__all__ = ["saliency_title", "written"]
+__all__ = ["saliency_title", "spoken_saliency", "written"]
 
 TITLES = {
     "smoothgrad": "SmoothGrad",
@@ -24,6 +24,16 @@ def saliency_title(method: str) -> str:
     ('Vanilla gradient', 'Grad-CAM')
     """
     return TITLES.get(method, method.replace("_", " ").capitalize())
+
+
+def spoken_saliency(method: str) -> str:
+    """The title of a kind of map within a sentence.
+
+    >>> spoken_saliency("vanilla_gradient"), spoken_saliency("smoothgrad")
+    ('vanilla gradient', 'SmoothGrad')
+    """
+    title = saliency_title(method)
+    return title.lower() if title == title.capitalize() else title
 
 
 def written(interval: Interval, measure: Measure) -> tuple[str, str, str]:

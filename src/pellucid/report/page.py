@@ -23,7 +23,7 @@ from pellucid.report.copies import copies
 from pellucid.report.gallery import Gallery, color_bar, gallery, orders
 from pellucid.report.hardest import hardest
 from pellucid.report.meanings import meanings
-from pellucid.report.measures import saliency_title
+from pellucid.report.measures import saliency_title, spoken_saliency
 from pellucid.report.origin import details
 from pellucid.report.page_table import cell, chooser, groups
 from pellucid.report.recommendation import contests, recommend
@@ -192,7 +192,7 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
             {"name": method, "title": saliency_title(method), "plain": SALIENCY_PLAIN.get(method, "")}
             for method in methods
         ],
-        "spoken": saliency_title(runs[0].saliency_methods[0]).lower() if runs[0].saliency_methods else "saliency",
+        "spoken": spoken_saliency(runs[0].saliency_methods[0]) if runs[0].saliency_methods else "saliency",
         "groups": groups(measures),
         "own_names": own_names,
         "chooser": chooser(measures, own_names),

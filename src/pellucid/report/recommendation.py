@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pellucid.report.contrasts import Contrasts, Summaries, spoken_of
-from pellucid.report.measures import saliency_title, written
+from pellucid.report.measures import spoken_saliency, written
 from pellucid.report.training import seconds_per_step
 from pellucid.report.verdict import listed, with_unit
 from pellucid.runs.directory import Run
@@ -165,7 +165,7 @@ def _why(contest: Contest, summaries: Summaries, baseline: Run) -> str:
     beside = [f"{name} has {told[name]}" for name in dict.fromkeys((*others, baseline.name)) if name != first]
     match measure.own_name:
         case "gini":
-            kind = saliency_title(measure.saliency).lower() if measure.saliency else "saliency"
+            kind = spoken_saliency(measure.saliency) if measure.saliency else "saliency"
             said = f"The {kind} maps of {first} are the most concentrated: Gini index {value}"
             beside.append(f"a map of random numbers has {RANDOM_GINI:.2f}")
         case "mass":
