@@ -21,7 +21,7 @@ from pellucid.explanation.provenance import provenance_of
 from pellucid.explanation.reference import Reference
 from pellucid.explanation.trust_rules import judge
 from pellucid.report.colours import Scale
-from pellucid.report.measures import saliency_title
+from pellucid.report.measures import saliency_title, spoken_saliency
 
 __all__ = ["Format", "Summary", "cards", "explain"]
 
@@ -189,20 +189,18 @@ def _card(
             figure: None if reference is None else reference.percentile(figure, name, measured.figures[figure], column)
             for figure, column in columns.items()
         }
-        title = saliency_title(name)
-        spoken = title if title != title.capitalize() else title.lower()
         judgement = judge(
             measured.figures,
             {figure: percentiles[figure] for figure in FIGURES},
             counts=examination.counts(name),
             probability=probability,
             agreement=[value for pair, value in finding.agreement.items() if name in pair],
-            name=f"the {spoken} map",
+            name=f"the {spoken_saliency(name)} map",
         )
         values = {figure: value if np.isfinite(value) else None for figure, value in measured.figures.items()}
         figures = {figure: Figure(column, values[figure], percentiles[figure]) for figure, column in columns.items()}
         heatmap, attribution = measured.heatmap.float().numpy(), measured.attribution.float().numpy()
-        maps.append(MapCard(name, title, judgement, figures, heatmap, attribution, measured.evidence))
+        maps.append(MapCard(name, saliency_title(name), judgement, figures, heatmap, attribution, measured.evidence))
     pixels = picture.pixels.numpy()
     image = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else pixels.mean(axis=0).round().astype(np.uint8)
     return Card(
