@@ -94,7 +94,8 @@ def opened(out: Path, repetitions: int) -> tuple[list[float], dict[str, list[flo
             found.append(time.perf_counter() - start)
             tab.evaluate(CHANGE)
             for name, script in USES.items():
-                tab.evaluate(f"document.querySelector('{'#gallery' if name in AT_PICTURES else '#table'}').scrollIntoView()")
+                section = "#gallery" if name in AT_PICTURES else "#table"
+                tab.evaluate(f"document.querySelector('{section}').scrollIntoView()")
                 tab.wait_for_timeout(500)
                 drawn = "new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)))"
                 timed = f"const start = performance.now(); {script}; await {drawn}; return performance.now() - start;"

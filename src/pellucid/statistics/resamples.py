@@ -67,7 +67,7 @@ def resampled_means(values: Sequence[Floats], resamples: int, seed: int) -> list
     found = [np.empty((resamples, *one.shape[1:])) for one in values]
     # The values' own mean is taken off first: equal values then give equal means to the last bit.
     centres = [one.mean(axis=0) for one in values]
-    commonest, *passing = [n for n, _ in Counter(len(one) for one in values).most_common()]
+    sizes = [n for n, _ in Counter(len(one) for one in values).most_common()]
 
     def resample(n: int, of_size: Iterable[Floats]) -> None:
         places = [place for place, one in enumerate(values) if len(one) == n]
@@ -77,9 +77,10 @@ def resampled_means(values: Sequence[Floats], resamples: int, seed: int) -> list
 
     # Drawing and multiplying keep no other thread waiting.
     with ThreadPoolExecutor(AT_ONCE) as side_by_side:
-        list(side_by_side.map(lambda n: resample(n, _passing_blocks(n, resamples, seed)), passing))
+        list(side_by_side.map(lambda n: resample(n, _passing_blocks(n, resamples, seed)), sizes[1:]))
     # Further calls are likely to ask for the commonest number of images: its resamples come last, and are kept.
-    resample(commonest, blocks(commonest, resamples, seed))
+    for n in sizes[:1]:
+        resample(n, blocks(n, resamples, seed))
     return found
 
 
