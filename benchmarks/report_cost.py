@@ -30,7 +30,8 @@ SECONDS, MEGABYTES, OPEN, USE = {1_000: 5.0, 10_000: 40.0}, 15.0, 2.0, 0.1
 USES = {
     "sorts by a column": "document.querySelector('#numbers th[data-metric=gini] button').click()",
     "shows all columns": "document.querySelector('[data-columns=all]').click()",
-    "shows another map": "change('#map', 'smoothgrad')",
+    "shows another map, at the table": "change('#map', 'smoothgrad')",
+    "shows another map, at the pictures": "change('#map', 'vanilla_gradient')",
     "hides a network": "document.querySelector('#networks input').click()",
     "moves a weight": "change('[data-weight]', '4')",
     "filters the pictures": "change('#answered', 'wrong')",
@@ -39,6 +40,8 @@ USES = {
     "enlarges a picture": "document.querySelector('.enlarge').click()",
 }
 """What a reader does, as the page's own controls do it."""
+AT_PICTURES = [*USES][[*USES].index("shows another map, at the pictures") :]
+"""What a reader does with the pictures in sight; the table is in sight for the rest."""
 CHANGE = """(() => { window.change = (selector, value) => {
   const control = document.querySelector(selector);
   control.value = value;
@@ -91,6 +94,9 @@ def opened(out: Path, repetitions: int) -> tuple[list[float], dict[str, list[flo
             found.append(time.perf_counter() - start)
             tab.evaluate(CHANGE)
             for name, script in USES.items():
+                section = "#gallery" if name in AT_PICTURES else "#table"
+                tab.evaluate(f"document.querySelector('{section}').scrollIntoView()")
+                tab.wait_for_timeout(500)
                 drawn = "new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)))"
                 timed = f"const start = performance.now(); {script}; await {drawn}; return performance.now() - start;"
                 timed = f"(async () => {{ {timed} }})()"

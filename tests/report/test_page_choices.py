@@ -182,7 +182,7 @@ def test_a_map_tells_the_same_values_on_another_colour_scale(page: Page) -> None
 def test_pictures_link_to_their_cards(page: Page) -> None:
     assert page.locator("#pictures .card").count() == 1
     link = page.locator("#pictures .card")
-    assert link.inner_text().startswith("Trust card") and link.get_attribute("href") == "cards/at/test-0-card.html"
+    assert link.text_content().startswith("Trust card") and link.get_attribute("href") == "cards/at/test-0-card.html"
 
 
 def test_the_rows_are_saved_as_csv(page: Page, six_runs: list[Path], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The counts depend on (n, resamples, seed) alone: every column and every run of n
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -26,6 +27,9 @@ DRAWN = 50
 
 SMALL = 4096
 """Images below which tables are multiplied one by one."""
+
+AT_ONCE = 2
+"""Numbers of images that are resampled at once, each with memory for `BLOCK` resamples of its own."""
 
 CACHED = 16
 """Resamples of a few ten thousand images that fit into a processor's cache."""
@@ -64,13 +68,19 @@ def resampled_means(values: Sequence[Floats], resamples: int, seed: int) -> list
     # The values' own mean is taken off first: equal values then give equal means to the last bit.
     centres = [one.mean(axis=0) for one in values]
     sizes = [n for n, _ in Counter(len(one) for one in values).most_common()]
-    for n in reversed(sizes):
+
+    def resample(n: int, of_size: Iterable[Floats]) -> None:
         places = [place for place, one in enumerate(values) if len(one) == n]
-        # Further calls are likely to ask for the commonest number of images: its resamples come last, and are kept.
-        of_size = blocks(n, resamples, seed) if n == sizes[0] else _passing_blocks(n, resamples, seed)
         totals = _totals(of_size, [values[place] - centres[place] for place in places], resamples)
         for place, total in zip(places, totals, strict=True):
             found[place] = total / n + centres[place]
+
+    # Drawing and multiplying keep no other thread waiting.
+    with ThreadPoolExecutor(AT_ONCE) as side_by_side:
+        list(side_by_side.map(lambda n: resample(n, _passing_blocks(n, resamples, seed)), sizes[1:]))
+    # Further calls are likely to ask for the commonest number of images: its resamples come last, and are kept.
+    for n in sizes[:1]:
+        resample(n, blocks(n, resamples, seed))
     return found
 
 

@@ -72,7 +72,7 @@ function offer() {
 }
 
 // The largest number of each scale is of all pictures; only those in sight are drawn anew, so many before each frame.
-const AT_ONCE = 60;
+const AT_ONCE = 30;
 let drawing = 0;
 function rescale() {
   const [perRow, perNetwork] = ["one-scale", "network-scale"].map((id) => tool(id)?.checked ?? false);
