@@ -9,19 +9,22 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from pellucid.cli import main
 from pellucid.core.errors import InputError
-from pellucid.leaderboard.boards import board
+from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.entries import ENTRIES, entries_of, entry
 from pellucid.leaderboard.evaluation import SomeImages
 from pellucid.leaderboard.page import page
 from pellucid.leaderboard.plan import BOARDS, FAMILIES, Leaderboard
-from pellucid.leaderboard.run import leaderboard, place, runs_of, stages_of
+from pellucid.leaderboard.run import begin, leaderboard, place, runs_of, stages_of
 from pellucid.metrics.case import Case
 from pellucid.metrics.families.faithfulness import ROAD
 from pellucid.report.measures import written
 from pellucid.runs.measures import Measure
+from pellucid.runs.settings import read_experiment
+from pellucid.runs.training import fit
 from pellucid.statistics import Interval
 
 ONLY = ("scaat", "scaat-random")
@@ -101,6 +104,32 @@ def test_other_settings_of_an_entry_have_a_folder_of_their_own(made):
     other = replace(stage.experiment, method=replace(stage.experiment.method, weight=0.25))
     assert place(stage.run.parent, "scaat", stage.experiment) == stage.run
     assert place(stage.run.parent, "scaat", other).name == "scaat-2"
+
+
+def test_networks_of_the_colour_truth_set_begin_as_a_regular_one_of_their_seed(tmp_path):
+    plan = Leaderboard(
+        name="truth:shapes", scale="smoke", seeds=2, only=("decay",), out=tmp_path / "runs", results=tmp_path
+    )
+    begin(plan, plan.numbers, progress=False)
+    stages = stages_of(plan)
+    for stage in stages:
+        start = stage.run.parent / "beginning" / "model.safetensors"
+        assert stage.experiment.network.weights == str(start)
+        assert read_experiment(start.parent).seed == stage.experiment.seed
+        assert beginning(plan) == replace(read_experiment(start.parent), seed=0)
+    fit(replace(stages[0].experiment, epochs=0), tmp_path / "untrained")
+    begun = load_file(stages[0].run.parent / "beginning" / "model.safetensors")
+    untrained = load_file(tmp_path / "untrained" / "model.safetensors")
+    assert untrained.keys() == begun.keys() and all(torch.equal(untrained[name], begun[name]) for name in begun)
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    moved = stages_of(replace(plan, out=tmp_path / "moved"))
+    assert [stage.run.name for stage in moved] == [stage.run.name for stage in stages]
+
+
+def test_the_page_says_what_the_networks_began_from(made):
+    _, _, result = made
+    assert "from the weights" not in page(result)
+    assert "1 epoch from the weights of 10 epochs of regular training" in page(result | {"begun_epochs": 10})
 
 
 def test_one_seed_confirms_nothing(made):

@@ -43,9 +43,13 @@ def _where(result: Mapping[str, Any]) -> str:
     seeds = result["seeds"]
     attacked = f"; attacks of ε {number(result['robust_eps'])}" if result["robust_eps"] is not None else ""
     many = len(seeds) > 1
+    begun = result.get("begun_epochs", 0)
+    further = f" from the weights of {_counted(begun, 'epoch')} of regular training with the same seed" if begun else ""
+    numbers = ", ".join(map(str, seeds))
     return (
-        f"{result['dataset']}, {result['network']}, {result['training_images']} training images, {result['epochs']} "
-        f"epochs. {_counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))}), none of which chose a setting; "
+        f"{result['dataset']}, {result['network']}, {result['training_images']} training images, "
+        f"{_counted(result['epochs'], 'epoch')}{further}. {_counted(len(seeds), 'seed')} ({numbers}), "
+        "none of which chose a setting; "
         f"{result['images']} {result['split']} images, accuracy of all {result['accuracy_images']}{attacked}. Mean "
         f"[95 % interval over {'seeds and images' if many else 'images, of one seed'}]; – stands where a number is not "
         "defined. Maps are vanilla gradients of the predicted class. A control stands under its method (↳). *Cost*: "

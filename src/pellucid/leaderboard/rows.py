@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.leaderboard.boards import board
+from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.entries import ENTRIES, Entry, entries_of
 from pellucid.leaderboard.plan import Leaderboard
 from pellucid.leaderboard.settings import strengths
@@ -51,7 +51,7 @@ def summarise(plan: Leaderboard, runs: Mapping[str, Sequence[Run]], facts: Mappi
         runs: by entry, a run for each seed.
         facts: versions and commit, `pellucid.runs.environment.environment`.
     """
-    at, first = board(plan), runs["regular"][0]
+    at, begun, first = board(plan), beginning(plan), runs["regular"][0]
     n, facts_of = first.rows.num_rows, first.directory.facts
     assert facts_of is not None  # every training writes them
     every = [run for seeds in runs.values() for run in seeds]
@@ -68,6 +68,7 @@ def summarise(plan: Leaderboard, runs: Mapping[str, Sequence[Run]], facts: Mappi
         "scale": plan.scale,
         "network": _network(at.base.network.name, at.base.network.options),
         "epochs": at.base.epochs,
+        "begun_epochs": 0 if begun is None else begun.epochs,
         "training_images": facts_of.images,
         "images": n,
         "accuracy_images": measured.predictions(first).num_rows,

@@ -10,7 +10,7 @@ import torch
 from pellucid.core.files import check_writable
 from pellucid.core.progress import Progress
 from pellucid.data import load
-from pellucid.leaderboard.boards import board
+from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.entries import entries_of
 from pellucid.leaderboard.page import page
 from pellucid.leaderboard.plan import Leaderboard
@@ -21,8 +21,9 @@ from pellucid.runs.directory import Run, RunDirectory, read_run
 from pellucid.runs.environment import environment
 from pellucid.runs.evaluation import Evaluation
 from pellucid.runs.settings import Experiment, read_experiment
+from pellucid.runs.training import fit
 
-__all__ = ["leaderboard", "place", "runs_of", "stages_of"]
+__all__ = ["begin", "carry_out", "leaderboard", "place", "runs_of", "seeded", "stage_of", "stages_of"]
 
 
 def leaderboard(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
@@ -46,6 +47,7 @@ def leaderboard(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     stages = stages_of(plan)
     load(stages[0].experiment.dataset, "test")
     check_writable(plan.results)
+    begin(plan, plan.numbers, progress=progress)
     build_each([stage for stage in stages if not RunDirectory(stage.run).is_finished])
     facts = environment(torch.device("cpu"))  # before the table changes the working tree
     del facts["command"]  # it may hold a path of this machine; the table has one without
@@ -65,10 +67,33 @@ def stages_of(plan: Leaderboard) -> list[Stage]:
     """Every network of a board, all entries of the first seed first."""
     at = board(plan)
     return [
-        stage_of(plan, one.name, replace(one.experiment(at, plan.family), seed=seed), at.evaluation)
+        stage_of(plan, one.name, seeded(plan, one.experiment(at, plan.family), seed), at.evaluation)
         for seed in plan.numbers
         for one in entries_of(plan)
     ]
+
+
+def begin(plan: Leaderboard, seeds: Iterable[int], *, progress: bool) -> None:
+    """Train the regular networks that those of a board begin from, one for each seed, where they are not there."""
+    first = beginning(plan)
+    if first is None:
+        return
+    for seed in seeds:
+        fit(replace(first, seed=seed), _begun(plan, first, seed), resume=True, progress=progress)
+
+
+def seeded(plan: Leaderboard, experiment: Experiment, seed: int) -> Experiment:
+    """An experiment of a board under a seed, from the weights that it begins with."""
+    first = beginning(plan)
+    experiment = replace(experiment, seed=seed)
+    if first is None:
+        return experiment
+    weights = str(_begun(plan, first, seed) / "model.safetensors")
+    return replace(experiment, network=replace(experiment.network, weights=weights))
+
+
+def _begun(plan: Leaderboard, first: Experiment, seed: int) -> Path:
+    return place(plan.out / plan.where / f"seed{seed}", "beginning", replace(first, seed=seed))
 
 
 def stage_of(plan: Leaderboard, name: str, experiment: Experiment, evaluation: Evaluation) -> Stage:
@@ -98,8 +123,14 @@ def place(folder: Path, name: str, experiment: Experiment) -> Path:
 
 
 def _means(experiment: Experiment) -> Experiment:
-    """The experiment with defaults that depend on its data spelled out, as an older run's file has them."""
-    return replace(experiment, dataset=experiment.dataset.settled())
+    """The experiment with defaults that depend on its data spelled out, as an older run's file has them.
+
+    Of the weights that it begins with only the run's name counts: the folder of all runs may have been moved.
+    """
+    network = experiment.network
+    if network.weights is not None:
+        network = replace(network, weights=Path(network.weights).parent.name)
+    return replace(experiment, dataset=experiment.dataset.settled(), network=network)
 
 
 def runs_of(plan: Leaderboard) -> dict[str, list[Run]]:

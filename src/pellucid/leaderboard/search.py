@@ -11,7 +11,7 @@ import torch
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_writable
 from pellucid.data import load
-from pellucid.leaderboard.boards import board
+from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.composition import Composition, candidates
 from pellucid.leaderboard.entries import Entry, entries_of
 from pellucid.leaderboard.evaluation import SomeImages, curves
@@ -26,7 +26,7 @@ from pellucid.leaderboard.rules import (
     truest,
     winner,
 )
-from pellucid.leaderboard.run import carry_out, stage_of
+from pellucid.leaderboard.run import begin, carry_out, seeded, stage_of
 from pellucid.leaderboard.search_page import page
 from pellucid.leaderboard.settings import Strengths, keep
 from pellucid.papers.plan import source
@@ -73,10 +73,12 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     at = board(plan)
     at = replace(at, base=_shortened(at.base), evaluation=_evaluation(at.evaluation))
     load(at.base.dataset, "validation")
+    begun = beginning(plan)
     folder = plan.results / "raw"
     check_writable(folder)
     facts = environment(torch.device("cpu"))
     del facts["command"]  # it may hold a path of this machine; the trace has one without
+    begin(plan, _seeds(plan), progress=progress)
     searched = [one for one in entries_of(plan) if one.kind != "ours"]
     trials = {f"{one.name}{_suffix(chosen)}": (one, chosen) for one in searched for chosen in one.grid[plan.family]}
     trained = {name: one.make(at, chosen) for name, (one, chosen) in trials.items()}
@@ -111,6 +113,7 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
         "scale": plan.scale,
         "network": at.base.network.name,
         "epochs": at.base.epochs,
+        "begun_epochs": 0 if begun is None else begun.epochs,
         "training_images": at.base.dataset.limit,
         "images": next(iter(runs.values()))[0].rows.num_rows,
         "seeds": list(_seeds(plan)),
@@ -187,7 +190,7 @@ def _measured(
     hidden = replace(plan, out=plan.out / folder)
     stages: dict[str, list[Stage]] = {
         name: [
-            stage_of(hidden, name, replace(experiment, seed=seed), at.evaluation)
+            stage_of(hidden, name, seeded(plan, experiment, seed), at.evaluation)
             for seed in _seeds(plan)
         ]
         for name, experiment in experiments.items()

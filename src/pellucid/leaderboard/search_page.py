@@ -14,11 +14,13 @@ __all__ = ["page"]
 def page(trace: Mapping[str, Any]) -> str:
     """The trace's Markdown from its JSON: the rules, what was chosen, and every candidate."""
     seeds = trace["seeds"]
+    begun = trace.get("begun_epochs", 0)
+    further = f", from the weights of a regular network (epochs: {begun})" if begun else ""
     lines = [
         f"# Settings of the leaderboards on {trace['family']} images, chosen on {trace['dataset']}'s validation images",
         "",
         f"{trace['dataset']}, {trace['network']}, {trace['epochs']} epochs of {trace['training_images']} images, half "
-        f"of the board's, seed{'s' * (len(seeds) > 1)} "
+        f"of the board's{further}, seed{'s' * (len(seeds) > 1)} "
         f"{', '.join(map(str, seeds))}, which test nothing; {trace['images']} validation images, accuracy of all of "
         "them. No test image was touched. Means of so few seeds: they choose, they show nothing.",
         "",
