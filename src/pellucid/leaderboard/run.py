@@ -88,7 +88,7 @@ def seeded(plan: Leaderboard, experiment: Experiment, seed: int) -> Experiment:
     experiment = replace(experiment, seed=seed)
     if first is None:
         return experiment
-    weights = str(_begun(plan, first, seed) / "model.safetensors")
+    weights = str(RunDirectory(_begun(plan, first, seed)).weights)
     return replace(experiment, network=replace(experiment.network, weights=weights))
 
 
