@@ -42,10 +42,9 @@ def board(plan: Leaderboard) -> Setting:
 def beginning(plan: Leaderboard) -> Experiment | None:
     """The regular training from whose weights every network of a board is trained further; None: from nothing.
 
-    On truth set ``shapes`` most objectives find nothing to begin with: after 10 epochs from nothing an input-gradient
-    penalty of .003 names 57 % of the validation images correctly, and on half of the images adversarial training stays
-    at chance. After 5 further epochs of a regular network they name 93 % and, at 2/255, 92 % (seed 101). Regular
-    training, which the others are held against, is trained further as long.
+    On truth set ``shapes`` penalties and attacks keep a network that begins from nothing at chance for longer than the
+    board has time; trained further from a regular network they learn. Regular training, which the others are held
+    against, is trained further as long.
 
     Args:
         plan: which board, at which scale.
