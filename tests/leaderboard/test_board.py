@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -106,7 +107,7 @@ def test_other_settings_of_an_entry_have_a_folder_of_their_own(made):
     assert place(stage.run.parent, "scaat", other).name == "scaat-2"
 
 
-def test_networks_of_the_colour_truth_set_begin_as_a_regular_one_of_their_seed(tmp_path):
+def test_networks_of_the_colour_truth_set_begin_as_a_regular_one_of_their_seed(tmp_path, monkeypatch):
     plan = Leaderboard(
         name="truth:shapes", scale="smoke", seeds=2, only=("decay",), out=tmp_path / "runs", results=tmp_path
     )
@@ -121,9 +122,14 @@ def test_networks_of_the_colour_truth_set_begin_as_a_regular_one_of_their_seed(t
     begun = load_file(stages[0].run.parent / "beginning" / "model.safetensors")
     untrained = load_file(tmp_path / "untrained" / "model.safetensors")
     assert untrained.keys() == begun.keys() and all(torch.equal(untrained[name], begun[name]) for name in begun)
+    fit(stages[0].experiment, stages[0].run)
+    monkeypatch.chdir(tmp_path)
+    again = stages_of(replace(plan, out=Path("runs")))[0]
+    assert again.run.absolute() == stages[0].run and again.experiment == stages[0].experiment
+    fit(again.experiment, again.run, resume=True)  # the same run, and nothing to refuse
     (tmp_path / "runs").rename(tmp_path / "moved")
-    moved = stages_of(replace(plan, out=tmp_path / "moved"))
-    assert [stage.run.name for stage in moved] == [stage.run.name for stage in stages]
+    moved = stages_of(replace(plan, out=tmp_path / "moved"))[0]
+    assert moved.run.name == f"{stages[0].run.name}-2"
 
 
 def test_the_page_says_what_the_networks_began_from(made):

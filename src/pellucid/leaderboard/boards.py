@@ -40,11 +40,11 @@ def board(plan: Leaderboard) -> Setting:
 
 
 def beginning(plan: Leaderboard) -> Experiment | None:
-    """The regular training from whose weights every network of a board is trained further; None: from nothing.
+    """The regular training from whose weights every network of a board is trained further; None: from random ones.
 
-    On truth set ``shapes`` penalties and attacks keep a network that begins from nothing at chance for longer than the
-    board has time; trained further from a regular network they learn. Regular training, which the others are held
-    against, is trained further as long.
+    With random weights to start from, penalties and attacks keep a network of truth set ``shapes`` at chance for longer
+    than the board has time; trained further from a regular network, they learn. Regular training, which the others are
+    held against, is trained further as long.
 
     Args:
         plan: which board, at which scale.

@@ -83,12 +83,16 @@ def begin(plan: Leaderboard, seeds: Iterable[int], *, progress: bool) -> None:
 
 
 def seeded(plan: Leaderboard, experiment: Experiment, seed: int) -> Experiment:
-    """An experiment of a board under a seed, from the weights that it begins with."""
+    """An experiment of a board under a seed, from the weights that it begins with.
+
+    Their path is absolute, so that a folder of runs may be named in another way later. Networks of a folder that was
+    moved are trained again.
+    """
     first = beginning(plan)
     experiment = replace(experiment, seed=seed)
     if first is None:
         return experiment
-    weights = str(RunDirectory(_begun(plan, first, seed)).weights)
+    weights = str(RunDirectory(_begun(plan, first, seed)).weights.absolute())
     return replace(experiment, network=replace(experiment.network, weights=weights))
 
 
@@ -123,14 +127,8 @@ def place(folder: Path, name: str, experiment: Experiment) -> Path:
 
 
 def _means(experiment: Experiment) -> Experiment:
-    """The experiment with defaults that depend on its data spelled out, as an older run's file has them.
-
-    Of the weights that it begins with only the run's name counts: the folder of all runs may have been moved.
-    """
-    network = experiment.network
-    if network.weights is not None:
-        network = replace(network, weights=Path(network.weights).parent.name)
-    return replace(experiment, dataset=experiment.dataset.settled(), network=network)
+    """The experiment with defaults that depend on its data spelled out, as an older run's file has them."""
+    return replace(experiment, dataset=experiment.dataset.settled())
 
 
 def runs_of(plan: Leaderboard) -> dict[str, list[Run]]:
