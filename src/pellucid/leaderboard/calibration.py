@@ -14,11 +14,12 @@ from pellucid.explanation.levels import Examined, examined
 from pellucid.explanation.reference import of_rows
 from pellucid.explanation.trust_rules import LEVELS, Thresholds
 from pellucid.leaderboard.calibration_page import page
+from pellucid.leaderboard.parts import earlier, origin
 from pellucid.leaderboard.plan import TRUTH_BOARDS, Leaderboard
 from pellucid.leaderboard.telling import Network, measured_networks
 from pellucid.papers.reproduce import write
 from pellucid.report.table import interval_data
-from pellucid.runs.environment import environment, told_commit
+from pellucid.runs.environment import environment
 from pellucid.runs.trained import open_run
 from pellucid.statistics import of_share
 from pellucid.statistics.clusters import clustered_interval
@@ -83,61 +84,64 @@ def cards(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     Of every measured entry of the truth boards, the network of the first seed, and of it 60 test images on which
     exchanging the cause changes the prediction and exchanging the rest does not, so that the cause is known to decide.
     Thresholds are moved on each truth set and reported on the others. Writes trust-card.md and .json; nothing is
-    trained.
+    trained. What the page says of a board of which fewer networks are here is kept, and its thresholds are reported on
+    the boards that are here.
 
     Args:
         plan: where the runs and the results are.
         progress: has no effect.
 
     Raises:
-        InputError: no truth board has a measured network.
+        InputError: no truth board has a measured network, and the page has none.
     """
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))
-    del facts["command"]
+    kept = {part["board"]: part for part in earlier(plan, "trust-card").get("boards", ())}
     judged: dict[str, list[Judged]] = {}
-    networks: list[Network] = []
+    parts: dict[str, dict[str, Any]] = {}
     for name in TRUTH_BOARDS:
         found = [one for one in measured_networks(replace(plan, name=name, seeds=1)) if "mass" in one.run.measures]
-        if found:
+        if found and len(found) >= kept.get(name, {"networks": 0})["networks"]:
             images = 6 if plan.scale == "smoke" else IMAGES
             judged[name] = [card for network in found for card in _judged(network, images)]
-            networks += found
-    if not networks:
+            parts[name] = _part(name, found, judged[name]) | origin((one.run for one in found), facts)
+        elif name in kept:
+            parts[name] = kept[name]
+    if not parts:
         raise InputError(
             f"no truth board has a measured network in {plan.out}; measure: pellucid leaderboard truth:beside"
         )
-    boards = []
-    for name, maps in judged.items():
-        thresholds = moved(maps)
-        boards.append(
-            {
-                "board": name,
-                "networks": sum(network.run.info["dataset"] == name for network in networks),
-                "maps": len(maps),
-                "as_it_is": {reading: shares(maps, margin=margin) for reading, margin in MARGINS.items()},
-                "moved": None if thresholds is None else asdict(thresholds),
-                "moved_here": None if thresholds is None else shares(maps, thresholds),
-                "moved_on_others": {
-                    other: shares(theirs, thresholds)
-                    for other, theirs in judged.items()
-                    if other != name and thresholds is not None
-                },
+    for name, part in parts.items():
+        if part["moved"] is not None:
+            thresholds = Thresholds(**part["moved"])
+            part["moved_on_others"] |= {
+                other: shares(maps, thresholds) for other, maps in judged.items() if other != name
             }
-        )
     result = {
         "name": plan.named("trust-card"),
         "scale": plan.scale,
         "margins": MARGINS,
         "strict": STRICT,
         "thresholds": asdict(Thresholds()),
-        "boards": boards,
-        "environment": {**facts, "device_name": networks[0].run.environment["device_name"]},
-        "trained_at": sorted({told_commit(network.run.environment) for network in networks}),
+        "boards": list(parts.values()),
         "command": f"pellucid leaderboard cards{' --scale smoke' * (plan.scale == 'smoke')}",
     }
     file = plan.results / str(result["name"])
     return [write(result, page(result), file), file.with_suffix(".json")]
+
+
+def _part(name: str, networks: Sequence[Network], maps: Sequence[Judged]) -> dict[str, Any]:
+    """A board's own numbers: what its cards say as they are, and under the thresholds that were moved on it."""
+    thresholds = moved(maps)
+    return {
+        "board": name,
+        "networks": len(networks),
+        "maps": len(maps),
+        "as_it_is": {reading: shares(maps, margin=margin) for reading, margin in MARGINS.items()},
+        "moved": None if thresholds is None else asdict(thresholds),
+        "moved_here": None if thresholds is None else shares(maps, thresholds),
+        "moved_on_others": {},
+    }
 
 
 def _judged(network: Network, images: int) -> list[Judged]:

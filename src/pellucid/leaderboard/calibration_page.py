@@ -33,7 +33,8 @@ def page(result: Mapping[str, Any]) -> str:
         else:
             words = ", ".join(f"{name} {value:g}" for name, value in board["moved"].items())
             lines += [f"Thresholds moved here: {words}.", ""]
-    return "\n".join([*lines, provenance(result), ""])
+        lines += [provenance(board | {"command": result["command"]}), ""]
+    return "\n".join(lines)
 
 
 def _reading(board: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from pellucid.core.files import check_writable
 from pellucid.leaderboard.declared_page import page
+from pellucid.leaderboard.parts import earlier, origin
 from pellucid.leaderboard.plan import SEEDS, Leaderboard
 from pellucid.leaderboard.telling import measured_networks
 from pellucid.papers import measured
@@ -16,12 +17,12 @@ from pellucid.papers.claim import Claim
 from pellucid.papers.reproduce import write
 from pellucid.report.table import interval_data
 from pellucid.runs.directory import Run
-from pellucid.runs.environment import environment, told_commit
+from pellucid.runs.environment import environment
 from pellucid.statistics import Interval
 from pellucid.statistics.comparison import holm
 from pellucid.statistics.seeds import hierarchical_statistic
 
-__all__ = ["SENTENCES", "Sentence", "judged", "p_value", "sentences"]
+__all__ = ["SENTENCES", "Sentence", "corrected", "judged", "p_value", "sentences"]
 
 ALPHA = 0.05
 
@@ -98,7 +99,8 @@ SENTENCES: tuple[Sentence, ...] = (
 def sentences(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     """Write what became of each declared sentence, from the boards' runs; nothing is trained.
 
-    Writes sentences.md and .json. p-values are corrected by Holm's method over all sentences that could be judged.
+    Writes sentences.md and .json. p-values are corrected by Holm's method over all sentences that could be judged. What
+    the page says of a board of which fewer seeds are here is kept.
 
     Args:
         plan: where the runs and the results are.
@@ -106,16 +108,26 @@ def sentences(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     """
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))
-    del facts["command"]
-    runs = {name: _by_entry(replace(plan, name=name)) for name in dict.fromkeys(one.board for one in SENTENCES)}
-    every = [run for by_entry in runs.values() for seeds in by_entry.values() for run in seeds]
+    before = earlier(plan, "sentences")
+    kept = {row["text"]: row for row in before.get("sentences", ())}
+    found, origins = [], {}
+    for name in dict.fromkeys(one.board for one in SENTENCES):
+        runs = _by_entry(replace(plan, name=name))
+        rows = [_found(one, runs) for one in SENTENCES if one.board == name]
+        known = [kept.get(row["text"], row) for row in rows]
+        if any(old["seeds"] > row["seeds"] for old, row in zip(known, rows, strict=True)):
+            found += known
+            origins[name] = before["origins"][name]
+        else:
+            found += rows
+            if runs:
+                origins[name] = origin((run for seeds in runs.values() for run in seeds), facts)
     result = {
         "name": plan.named("sentences"),
         "scale": plan.scale,
         "declared": len(SENTENCES),
-        "sentences": judged(runs),
-        "environment": {**facts, "device_name": every[0].environment["device_name"] if every else "no machine"},
-        "trained_at": sorted({told_commit(run.environment) for run in every}),
+        "sentences": corrected(found),
+        "origins": origins,
         "command": f"pellucid leaderboard sentences{' --scale smoke' * (plan.scale == 'smoke')}",
     }
     file = plan.results / str(result["name"])
@@ -132,14 +144,22 @@ def _by_entry(plan: Leaderboard) -> dict[str, list[Run]]:
 def judged(runs: Mapping[str, Mapping[str, Sequence[Run]]]) -> list[dict[str, Any]]:
     """Every sentence with its effect, its interval and its verdict.
 
-    A sentence is confirmed where its p-value, corrected for all that are judged here, is at most .05 and its effect is
-    on the side that it says, refuted where it is on the other side, and cannot be told otherwise; with one seed nothing
-    is judged.
-
     Args:
         runs: by board and entry, a run for each seed.
     """
-    found = [_found(one, runs.get(one.board, {})) for one in SENTENCES]
+    return corrected([_found(one, runs.get(one.board, {})) for one in SENTENCES])
+
+
+def corrected(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Sentences with their verdicts, by p-values that Holm's method has corrected for all that are judged here.
+
+    A sentence is confirmed where its corrected p-value is at most .05 and its effect is on the side that it says,
+    refuted where it is on the other side, and cannot be told otherwise; with one seed nothing is judged.
+
+    Args:
+        rows: each with its effect, its p-value and its number of seeds.
+    """
+    found = [dict(row) for row in rows]
     known = [row for row in found if row["p"] is not None and row["seeds"] > 1]
     for row, value in zip(known, holm([row["p"] for row in known]) if known else (), strict=True):
         row["p_holm"] = float(value)

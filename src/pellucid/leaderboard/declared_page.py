@@ -33,4 +33,6 @@ def page(result: Mapping[str, Any]) -> str:
         lines.append(
             f"| {row['text']} | {row['board']} | {row['seeds']}{fewer} | {found} | {p} | **{row['verdict']}** |"
         )
-    return "\n".join([*lines, "", provenance(result), ""])
+    for board, origin in result["origins"].items():
+        lines += ["", f"{board}: {provenance(origin | {'command': result['command']})}"]
+    return "\n".join([*lines, ""])

@@ -11,13 +11,14 @@ import torch
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_writable
 from pellucid.leaderboard.entries import entries_of
+from pellucid.leaderboard.parts import earlier, origin
 from pellucid.leaderboard.plan import TRUTH_BOARDS, Leaderboard
 from pellucid.leaderboard.run import stages_of
 from pellucid.leaderboard.telling_page import page
 from pellucid.papers.reproduce import write
 from pellucid.report.table import interval_data
 from pellucid.runs.directory import Run, RunDirectory, read_run
-from pellucid.runs.environment import environment, told_commit
+from pellucid.runs.environment import environment
 from pellucid.statistics import Interval
 from pellucid.statistics.clusters import clustered_interval, rank_correlation
 
@@ -61,25 +62,27 @@ class Network:
 def measures(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     """Write which measure tells the truth, from every network of the truth boards that is measured.
 
-    Writes truth-measures.md and .json. Nothing is trained.
+    Writes truth-measures.md and .json. Nothing is trained. What the page says of a board of which fewer networks are
+    here is kept.
 
     Args:
         plan: where the runs and the results are.
         progress: has no effect.
 
     Raises:
-        InputError: no truth board has two measured entries.
+        InputError: no truth board has two measured entries, and the page has none.
     """
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))
-    del facts["command"]
+    kept = {part["board"]: part for part in earlier(plan, "truth-measures").get("boards", ())}
     boards = []
-    networks: list[Network] = []
     for name in TRUTH_BOARDS:
         found = measured_networks(replace(plan, name=name))
-        if len({network.entry for network in found}) >= 2:
-            boards.append({"board": name, **telling(found)})
-            networks += found
+        told = len({network.entry for network in found}) >= 2
+        if told and len(found) >= kept.get(name, {"networks": 0})["networks"]:
+            boards.append({"board": name, **telling(found), **origin((one.run for one in found), facts)})
+        elif name in kept:
+            boards.append(kept[name])
     if not boards:
         raise InputError(
             f"no truth board has two measured entries in {plan.out}; measure some: pellucid leaderboard truth:beside"
@@ -88,8 +91,6 @@ def measures(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
         "name": plan.named("truth-measures"),
         "scale": plan.scale,
         "boards": boards,
-        "environment": {**facts, "device_name": networks[0].run.environment["device_name"]},
-        "trained_at": sorted({told_commit(network.run.environment) for network in networks}),
         "command": f"pellucid leaderboard measures{' --scale smoke' * (plan.scale == 'smoke')}",
     }
     file = plan.results / str(result["name"])

@@ -25,8 +25,8 @@ def page(result: Mapping[str, Any]) -> str:
         "",
     ]
     for board in result["boards"]:
-        lines += [*_section(board), ""]
-    return "\n".join([*lines, provenance(result), ""])
+        lines += [*_section(board), "", provenance(board | {"command": result["command"]}), ""]
+    return "\n".join(lines)
 
 
 def reading(board: Mapping[str, Any]) -> str:

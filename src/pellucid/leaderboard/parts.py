@@ -1,0 +1,41 @@
+"""A page over several boards keeps what it says of a board whose networks are not on this machine."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pellucid.leaderboard.plan import Leaderboard
+from pellucid.runs.directory import Run
+from pellucid.runs.environment import told_commit
+
+__all__ = ["earlier", "origin"]
+
+
+def earlier(plan: Leaderboard, page: str) -> dict[str, Any]:
+    """The numbers that a page has now, or none where there is no such page of the same scale.
+
+    Args:
+        plan: where the results are, and the scale.
+        page: its name without ``smoke``.
+    """
+    file = plan.results / f"{plan.named(page)}.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and found.get("scale") == plan.scale else {}
+
+
+def origin(runs: Iterable[Run], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a board's part of a page comes from: machine, versions, commits and time.
+
+    Args:
+        runs: that it tells of.
+        facts: versions and commit, `pellucid.runs.environment.environment`.
+    """
+    every = list(runs)
+    facts = {key: value for key, value in facts.items() if key != "command"}  # it may hold a path of this machine
+    return {
+        "environment": {**facts, "device_name": every[0].environment["device_name"]},
+        "trained_at": sorted({told_commit(run.environment) for run in every}),
+    }
