@@ -19,6 +19,7 @@ from pellucid.leaderboard.entries import ENTRIES, entries_of, entry
 from pellucid.leaderboard.evaluation import SomeImages
 from pellucid.leaderboard.page import page
 from pellucid.leaderboard.plan import BOARDS, FAMILIES, Leaderboard
+from pellucid.leaderboard.rows import joined
 from pellucid.leaderboard.run import begin, leaderboard, place, runs_of, stages_of
 from pellucid.metrics.case import Case
 from pellucid.metrics.families.faithfulness import ROAD
@@ -97,6 +98,33 @@ def test_what_is_there_is_not_made_again(made):
     assert again["rows"] == result["rows"]
     with pytest.raises(InputError, match="is of 2 seeds, and 1 would replace it"):
         leaderboard(replace(plan, seeds=1), progress=False)
+
+
+def test_rows_of_entries_that_were_not_asked_for_stay(made):
+    _, _, result = made
+    others = json.loads(json.dumps(result))
+    others["rows"] = [row | {"name": "decay"} if row["name"] == "scaat" else row for row in result["rows"][:2]]
+    others["origins"][0] |= {"entries": ["regular", "decay"], "command": "pellucid leaderboard --only decay"}
+    both = joined(result, others)
+    assert [row["name"] for row in both["rows"]] == ["regular", "decay", "scaat", "scaat-random"]
+    assert [one["entries"] for one in both["origins"]] == [["scaat", "scaat-random"], ["regular", "decay"]]
+    text = page(both)
+    assert "- scaat, scaat-random: " in text and "Regenerate: `pellucid leaderboard --only decay`" in text
+    assert "several commands" in text and "several commands" not in page(result)
+    assert joined({}, result) == result
+    again = joined(both, result)
+    assert [one["entries"] for one in again["origins"]] == [["decay"], ["regular", "scaat", "scaat-random"]]
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", 7), ("network", "vgg16"), ("begun_epochs", 10)])
+def test_rows_that_were_trained_in_another_way_are_not_mixed(made, tmp_path, name, value):
+    plan, _, result = made
+    file = tmp_path / f"{plan.file.name}.json"
+    file.write_text(json.dumps(result | {name: value}), encoding="utf-8")
+    words = name.replace("_", " ")
+    with pytest.raises(InputError, match=rf"has rows with {words} '?{value}'?, and these have .*; give another folder"):
+        leaderboard(replace(plan, results=tmp_path, only=("decay",)), progress=False)
+    assert not (plan.out / plan.where / "seed1" / "decay").exists()
 
 
 def test_other_settings_of_an_entry_have_a_folder_of_their_own(made):

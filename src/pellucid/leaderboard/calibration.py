@@ -96,7 +96,7 @@ def cards(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     """
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))
-    kept = {part["board"]: part for part in earlier(plan, "trust-card").get("boards", ())}
+    kept = {part["board"]: part for part in earlier(plan, plan.named("trust-card")).get("boards", ())}
     judged: dict[str, list[Judged]] = {}
     parts: dict[str, dict[str, Any]] = {}
     for name in TRUTH_BOARDS:

@@ -108,7 +108,7 @@ def sentences(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     """
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))
-    before = earlier(plan, "sentences")
+    before = earlier(plan, plan.named("sentences"))
     kept = {row["text"]: row for row in before.get("sentences", ())}
     found, origins = [], {}
     for name in dict.fromkeys(one.board for one in SENTENCES):

@@ -25,7 +25,7 @@ def page(result: Mapping[str, Any]) -> str:
     lines += [*_fewer(result), ""]
     lines += ["## How they were trained", "", f"All with `{result['common']}`, but for what is named here:", ""]
     lines += [_trained(row, result) for row in result["rows"]]
-    lines += ["", "## What the numbers are", "", *_defined(result), "", provenance(result), ""]
+    lines += ["", "## What the numbers are", "", *_defined(result), "", *_origins(result)]
     return "\n".join(lines)
 
 
@@ -37,6 +37,18 @@ def provenance(result: Mapping[str, Any]) -> str:
         f"{facts['pellucid']}, {facts['started']}, commit {told_commit(facts)}, networks trained at "
         f"{', '.join(result['trained_at'])}. Regenerate: `{result['command']}`."
     )
+
+
+def _origins(result: Mapping[str, Any]) -> Iterator[str]:
+    """Where the rows come from, a paragraph for each command that measured some of them."""
+    if len(result["origins"]) == 1:
+        yield from (provenance(result["origins"][0]), "")
+        return
+    yield "Rows were measured by several commands. Each is compared with regular networks that were trained beside it."
+    yield ""
+    for one in result["origins"]:
+        yield f"- {', '.join(one['entries'])}: {provenance(one)}"
+    yield ""
 
 
 def _where(result: Mapping[str, Any]) -> str:

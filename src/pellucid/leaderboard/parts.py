@@ -1,4 +1,4 @@
-"""A page over several boards keeps what it says of a board whose networks are not on this machine."""
+"""Pages and tables keep what they say of networks that are not on this machine, and say where it comes from."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,13 +12,13 @@ __all__ = ["earlier", "origin"]
 
 
 def earlier(plan: Leaderboard, page: str) -> dict[str, Any]:
-    """The numbers that a page has now, or none where there is no such page of the same scale.
+    """The numbers that a page or table has now, or none where there is none of the same scale.
 
     Args:
         plan: where the results are, and the scale.
-        page: its name without ``smoke``.
+        page: its name.
     """
-    file = plan.results / f"{plan.named(page)}.json"
+    file = plan.results / f"{page}.json"
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

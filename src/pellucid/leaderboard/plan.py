@@ -35,7 +35,7 @@ class Leaderboard:
         scale: ``cpu``, or ``smoke``, which shows in seconds that everything runs.
         path: folder of the images, for ``cifar10`` and ``imagenette``.
         only: names of the entries to train and report; by default all that suit the board's images. Regular training is
-            always among them.
+            always among them. Rows that the table has of other entries stay.
         jobs: number of trainings at once, each with its share of the cores. None: one on each free core if the networks
             are so small that this is faster, otherwise one.
         out: folder of the run directories.
@@ -89,7 +89,7 @@ class Leaderboard:
     @property
     def file(self) -> Path:
         """The table without its ending."""
-        return self.results / f"leaderboard-{self.where}{'-part' if self.only else ''}"
+        return self.results / f"leaderboard-{self.where}"
 
     @property
     def command(self) -> str:

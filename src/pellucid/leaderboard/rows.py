@@ -1,12 +1,15 @@
 """A leaderboard's numbers from its runs, ready for JSON."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pellucid.core.errors import InputError
 from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.entries import ENTRIES, Entry, entries_of
+from pellucid.leaderboard.parts import origin
 from pellucid.leaderboard.plan import Leaderboard
 from pellucid.leaderboard.settings import strengths
 from pellucid.papers import measured
@@ -14,12 +17,11 @@ from pellucid.papers.expression import expression
 from pellucid.papers.plan import source
 from pellucid.report.table import definitions, interval_data
 from pellucid.runs.directory import Run
-from pellucid.runs.environment import told_commit
 from pellucid.runs.settings import read_experiment
 from pellucid.statistics import Interval
 from pellucid.statistics.seeds import hierarchical_statistic
 
-__all__ = ["CONTRASTS", "MAIN", "MORE", "cost", "difference", "summarise"]
+__all__ = ["CONTRASTS", "MAIN", "MORE", "cost", "difference", "frame", "joined", "refuse_other_rows", "summarise"]
 
 TRUTH = ("mass", "mass_checked")
 MAIN = (
@@ -34,6 +36,7 @@ MORE = (
     *("gradient_variation", "randomisation", "road_morf", "road_lerf"),
 )
 """Those of the second."""
+COMMON = ("scale", "network", "epochs", "begun_epochs", "seeds")
 CONTRASTS = (
     *("mass", "faithfulness_normalised", "faithfulness_normalised_mean", "aopc_lerf", "gini", "robust_accuracy"),
     "clean_accuracy",
@@ -51,7 +54,7 @@ def summarise(plan: Leaderboard, runs: Mapping[str, Sequence[Run]], facts: Mappi
         runs: by entry, a run for each seed.
         facts: versions and commit, `pellucid.runs.environment.environment`.
     """
-    at, begun, first = board(plan), beginning(plan), runs["regular"][0]
+    at, first = board(plan), runs["regular"][0]
     n, facts_of = first.rows.num_rows, first.directory.facts
     assert facts_of is not None  # every training writes them
     every = [run for seeds in runs.values() for run in seeds]
@@ -65,15 +68,11 @@ def summarise(plan: Leaderboard, runs: Mapping[str, Sequence[Run]], facts: Mappi
         "board": plan.name,
         "dataset": source(plan.name, plan.path),
         "truth": plan.truth,
-        "scale": plan.scale,
-        "network": _network(at.base.network.name, at.base.network.options),
-        "epochs": at.base.epochs,
-        "begun_epochs": 0 if begun is None else begun.epochs,
+        **frame(plan),
         "training_images": facts_of.images,
         "images": n,
         "accuracy_images": measured.predictions(first).num_rows,
         "split": first.info["split"],
-        "seeds": list(plan.numbers),
         "columns": columns,
         "more": more,
         "contrasts": contrasts,
@@ -81,9 +80,61 @@ def summarise(plan: Leaderboard, runs: Mapping[str, Sequence[Run]], facts: Mappi
         "rows": rows,
         "common": f"{expression(at.base.optimizer)}, {expression(at.base.schedule)}, batch_size={at.base.batch_size}",
         "definitions": definitions([seeds[0] for seeds in runs.values()], [*columns, *more]),
-        "environment": {**facts, "device_name": first.environment["device_name"]},
-        "trained_at": sorted({told_commit(run.environment) for run in every}),
-        "command": plan.command,
+        "origins": [{**origin(every, facts), "entries": [one.name for one in entries], "command": plan.command}],
+    }
+
+
+def frame(plan: Leaderboard) -> dict[str, Any]:
+    """What all rows of a table have in common and a plan knows before anything is trained.
+
+    Args:
+        plan: which board.
+    """
+    base, begun = board(plan).base, beginning(plan)
+    return {
+        "scale": plan.scale,
+        "network": _network(base.network.name, base.network.options),
+        "epochs": base.epochs,
+        "begun_epochs": 0 if begun is None else begun.epochs,
+        "seeds": list(plan.numbers),
+    }
+
+
+def refuse_other_rows(there: Mapping[str, Any], now: Mapping[str, Any], file: Path) -> None:
+    """Refuse to put rows into a table whose rows were trained or measured in another way.
+
+    Args:
+        there: the table; an empty one takes everything.
+        now: what is to be put into it, or the `frame` of that.
+        file: where the table is.
+
+    Raises:
+        InputError: the first thing in which they differ.
+    """
+    for name in (*COMMON, "training_images", "images", "columns", "more", "contrasts") if there else ():
+        if name in now and there.get(name) != now[name]:
+            raise InputError(
+                f"{file} has rows with {name.replace('_', ' ')} {there.get(name)!r}, and these have {now[name]!r}; "
+                "give another folder for --results, or leave out --only to measure all entries again"
+            )
+
+
+def joined(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with the rows of another in place of its own of the same entries; every row says where it comes from.
+
+    Args:
+        there: the table; an empty one takes everything.
+        now: newly measured.
+    """
+    names = [row["name"] for row in now["rows"]]
+    rows = {row["name"]: row for row in [*there.get("rows", ()), *now["rows"]]}
+    left = [
+        {**one, "entries": [name for name in one["entries"] if name not in names]} for one in there.get("origins", ())
+    ]
+    return {
+        **now,
+        "rows": [rows[one.name] for one in ENTRIES if one.name in rows],
+        "origins": [one for one in left if one["entries"]] + list(now["origins"]),
     }
 
 

@@ -13,8 +13,9 @@ from pellucid.data import load
 from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.entries import entries_of
 from pellucid.leaderboard.page import page
+from pellucid.leaderboard.parts import earlier
 from pellucid.leaderboard.plan import Leaderboard
-from pellucid.leaderboard.rows import summarise
+from pellucid.leaderboard.rows import frame, joined, refuse_other_rows, summarise
 from pellucid.papers.reproduce import build_each, refuse_fewer_seeds, write
 from pellucid.papers.stages import Stage, carried_out, jobs_of
 from pellucid.runs.directory import Run, RunDirectory, read_run
@@ -29,7 +30,8 @@ __all__ = ["begin", "carry_out", "leaderboard", "place", "runs_of", "seeded", "s
 def leaderboard(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     """Train and measure what is missing, then write the table.
 
-    Finished stages are skipped, killed ones are continued. Writes leaderboard-NAME.json and .md.
+    Finished stages are skipped, killed ones are continued. Writes leaderboard-NAME.json and .md. With ``only``, the
+    rows of other entries that the table has stay in it.
 
     Args:
         plan: which board.
@@ -39,20 +41,23 @@ def leaderboard(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
         The Markdown file and the JSON file.
 
     Raises:
-        InputError: an unknown entry, data that is missing, a table of more seeds that would be replaced, or a folder of
-            results that cannot be written to.
+        InputError: an unknown entry, data that is missing, a table of more seeds that would be replaced or whose other
+            rows were trained in another way, or a folder of results that cannot be written to.
     """
     file = Path(f"{plan.file}.json")
     refuse_fewer_seeds(file, len(plan.numbers))
+    there = earlier(plan, plan.file.name) if plan.only else {}
+    refuse_other_rows(there, frame(plan), file)
     stages = stages_of(plan)
     load(stages[0].experiment.dataset, "test")
     check_writable(plan.results)
     begin(plan, plan.numbers, progress=progress)
     build_each([stage for stage in stages if not RunDirectory(stage.run).is_finished])
     facts = environment(torch.device("cpu"))  # before the table changes the working tree
-    del facts["command"]  # it may hold a path of this machine; the table has one without
     carry_out(plan, stages, progress=progress)
-    result = summarise(plan, runs_of(plan), facts)
+    now = summarise(plan, runs_of(plan), facts)
+    refuse_other_rows(there, now, file)
+    result = joined(there, now)
     return [write(result, page(result), plan.file), file]
 
 

@@ -74,7 +74,7 @@ def measures(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     """
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))
-    kept = {part["board"]: part for part in earlier(plan, "truth-measures").get("boards", ())}
+    kept = {part["board"]: part for part in earlier(plan, plan.named("truth-measures")).get("boards", ())}
     boards = []
     for name in TRUTH_BOARDS:
         found = measured_networks(replace(plan, name=name))
