@@ -10,9 +10,10 @@ from pellucid.runs.environment import told_commit
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 
-__all__ = ["change", "page", "provenance"]
+__all__ = ["change", "origins", "page", "provenance"]
 
 INDENT = "↳ "
+SEVERAL = "Rows were measured by several commands. Each is compared with regular networks that were trained beside it."
 
 
 def page(result: Mapping[str, Any]) -> str:
@@ -25,7 +26,7 @@ def page(result: Mapping[str, Any]) -> str:
     lines += [*_fewer(result), ""]
     lines += ["## How they were trained", "", f"All with `{result['common']}`, but for what is named here:", ""]
     lines += [_trained(row, result) for row in result["rows"]]
-    lines += ["", "## What the numbers are", "", *_defined(result), "", *_origins(result)]
+    lines += ["", "## What the numbers are", "", *_defined(result), "", *origins(result, SEVERAL)]
     return "\n".join(lines)
 
 
@@ -39,13 +40,17 @@ def provenance(result: Mapping[str, Any]) -> str:
     )
 
 
-def _origins(result: Mapping[str, Any]) -> Iterator[str]:
-    """Where the rows come from, a paragraph for each command that measured some of them."""
+def origins(result: Mapping[str, Any], several: str) -> Iterator[str]:
+    """Where rows come from, a paragraph for each command that measured some of them.
+
+    Args:
+        result: with its origins.
+        several: what is said before them if there are several.
+    """
     if len(result["origins"]) == 1:
         yield from (provenance(result["origins"][0]), "")
         return
-    yield "Rows were measured by several commands. Each is compared with regular networks that were trained beside it."
-    yield ""
+    yield from (several, "")
     for one in result["origins"]:
         yield f"- {', '.join(one['entries'])}: {provenance(one)}"
     yield ""
