@@ -66,10 +66,12 @@ def _where(result: Mapping[str, Any]) -> str:
     return (
         f"{result['dataset']}, {result['network']}, {result['training_images']} training images, "
         f"{_counted(result['epochs'], 'epoch')}{further}. {_counted(len(seeds), 'seed')} ({numbers}), "
-        "none of which chose a setting; "
+        "not used to choose settings; "
         f"{result['images']} {result['split']} images, accuracy of all {result['accuracy_images']}{attacked}. Mean "
         f"[95 % interval over {'seeds and images' if many else 'images, of one seed'}]; – stands where a number is not "
-        "defined. Maps are vanilla gradients of the predicted class. A control stands under its method (↳). *Cost*: "
+        "defined. Intervals are not corrected for their number; [the predictions](sentences.md) are. Maps are vanilla "
+        "gradients of the predicted class. A control stands under its method (↳). AutoAttack looks at fewer images "
+        "than the weaker attack of *robust accuracy*, so its number may be the higher one by chance. *Cost*: "
         "time of a training step as a multiple of regular training's, the median over seeds, as it was logged while "
         "other trainings ran beside it."
     )
@@ -111,14 +113,14 @@ def _published(one: Mapping[str, str]) -> str:
 def _contrast_words(result: Mapping[str, Any]) -> str:
     over = "seeds and images" if len(result["seeds"]) > 1 else "images, of one seed: nothing here is confirmed"
     return (
-        "The number of the method minus that of the training beside it, on the same seeds and images, with its 95 % "
-        f"interval over {over}; bold where it excludes 0."
+        "The number of the method minus that of the training it is compared with, on the same seeds and images, with "
+        f"its 95 % interval over {over}; bold where it excludes 0. With so many differences, some are bold by chance."
     )
 
 
 def _contrasts(result: Mapping[str, Any]) -> Iterator[str]:
     names = result["contrasts"]
-    yield "| method | minus | " + " | ".join(Measure.named(name).head for name in names) + " |"
+    yield "| method | compared with | " + " | ".join(Measure.named(name).head for name in names) + " |"
     yield "| --- | --- |" + " ---: |" * len(names)
     for row in result["rows"]:
         for rival, found in row["against"].items():
