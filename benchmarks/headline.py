@@ -9,11 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pellucid.leaderboard.reading import TARGETS, reached
+
 BOARD = Path("results/leaderboard-truth-beside.json")
 PHOTOGRAPHS = Path("results/tune-photographs.json")
 PRESET, CONTROL = "trustworthy", "regular"
 TUNED = "trades-0.008-2-steps-decay-1"
 """The fine-tuning that results/tune-photographs.png shows as `after`."""
+ASKED = {
+    "mass": "80 % of the map on the cause",
+    "faithfulness_normalised": "maps that are as faithful to the network as after regular training",
+    "gini": "much sparser maps",
+    "autoattack_correct": "30 points more accuracy under attack",
+    "clean_accuracy": "at most 2 points of accuracy lost",
+}
 END = "<!-- end -->"
 
 
@@ -31,28 +40,38 @@ def truth(board: Mapping[str, Any]) -> str:
     lost = ours["against"][CONTROL]["clean_accuracy"]
     network, page = board["network"].replace("lenet", "LeNet-"), BOARD.with_suffix(".md").as_posix()
     return _filled(
-        "**One number**, from a smaller network on pictures where we know what decides the class: after training with "
-        f"pellucid's preset (a ready-made recipe), **{_percent(mass)} of the map lies on it**; after regular training, "
-        f"{_percent(usually)}. A random map would reach {chance:.0f} %. The cost: a training step takes "
+        "**The main result**, from a smaller network on pictures where we know what decides the class: after training "
+        f"with pellucid's preset (a ready-made recipe), **{_percent(mass)} of the map lies on it**; after regular "
+        f"training, {_percent(usually)}. A random map would reach {chance:.0f} %. The cost: a training step takes "
         f"{ours['cost']['median']:.1f} times as long, and accuracy changes by {_points(lost)} points. ({network}, "
         f"{board['training_images']:,} grey pictures, {_seeds(len(board['seeds']))}. Brackets are 95 % intervals. "
-        f"[All methods and controls]({page}).)"
+        f"[All methods and controls]({page}).) {_missed(ours, usual)}"
     )
+
+
+def _missed(ours: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
+    """What was asked of the preset before it was searched, and its means do not reach."""
+    missed = [ASKED[name] for name, _, least in TARGETS if name in ASKED and not reached(ours, usual, name, least)]
+    if not missed:
+        return "It reaches everything that we had asked of it."
+    listed = ", ".join(missed[:-1]) + " and " * (len(missed) > 1) + missed[-1]
+    return f"**We had asked for more, and the preset misses it**: {listed}."
 
 
 def photographs(result: Mapping[str, Any]) -> str:
     """What was measured of the networks in the README's picture."""
     ways = {row["way"]: row["measured"] for row in result["rows"] if row["network"] == "efficientnet-lite0"}
-    ours, usual = ways[TUNED], ways[CONTROL]
-    withstands, usually = _percent(ours["robust_accuracy"]), _percent(usual["robust_accuracy"])
-    accuracy, mass = ours["accuracy"], ours["mass"]
+    ours = ways[TUNED]
+    accuracy, robust, mass = ours["accuracy"], ours["robust_accuracy"], ours["mass"]
+    assert accuracy["seeds"] == robust["seeds"] == robust["difference"]["seeds"]
     return _filled(
         "*Each column is the first photograph of its class that every network classifies correctly. The network is a "
-        "pretrained EfficientNet-lite0, fine-tuned on Imagenette.* When every pixel is changed slightly to mislead the "
-        f"network, it still answers correctly on {withstands} of photographs after pellucid's fine-tuning, and on "
-        f"{usually} after regular fine-tuning. Accuracy changes by {_points(accuracy['difference'])} points "
-        f"({_seeds(accuracy['seeds'])}). **The share of the map that lies on the object cannot be told apart**: it "
-        f"changes by {_points(mass['difference'])} points ({_seeds(mass['seeds'])}). "
+        "pretrained EfficientNet-lite0, fine-tuned on Imagenette.* When every pixel may be changed by 2/255 to mislead "
+        f"the network, it still answers correctly on {_percent(robust)} of photographs after pellucid's fine-tuning, "
+        f"{_points(robust['difference']).lstrip('+')} points more than after regular fine-tuning. Accuracy changes by "
+        f"{_points(accuracy['difference'])} points ({_seeds(accuracy['seeds'])}). **We found no clear difference in "
+        "the share of the map that lies on the object**: "
+        f"{_points(mass['difference'])} points ({_seeds(mass['seeds'])}). "
         f"[All numbers]({PHOTOGRAPHS.with_suffix('.md').as_posix()})."
     )
 

@@ -5,9 +5,9 @@
 Trains many networks side by side and continues what is there; --device cuda uses a GPU, --minutes ends in time.
 IMAGENETTE holds train/CLASS/* and val/CLASS/*. Every fifth training photograph of each class is held back: it
 chooses the best epoch, and the preset among the ways. The first hundred of val of each class are the test
-photographs, which choose nothing. Networks: EfficientNet-lite0 with its ImageNet weights; and a ResNet-18 that
-is trained from nothing on the same training photographs and then taken as given. `tune_table.py` makes the page
-in --results.
+photographs, which choose nothing. Networks: EfficientNet-lite0 with its ImageNet weights; and a ResNet-18 of half
+the usual width that is trained from nothing on the same training photographs and then taken as given. `tune_table.py`
+makes the page in --results; what the page says of a network that was not asked for stays.
 """
 
 import argparse
@@ -47,7 +47,9 @@ SMOKE = "SMOKE" in os.environ
 EPOCHS, SCRATCH_EPOCHS, BATCH, LR = (1, 1, 16, 2e-3) if SMOKE else (6, 20, 128, 2e-3)
 LAYER_DECAY = 0.1
 SEEDS = (1,) if SMOKE else (1, 2, 3)
-STAGE = {"efficientnet-lite0": "_blocks.2", "resnet18": "layer1"}
+LITE, GIVEN = "efficientnet-lite0", "resnet18-224"
+STAGE = {LITE: "_blocks.2", GIVEN: "layer1"}
+WIDTH = {"width": 4 if SMOKE else 32}
 TRUTH = ("mass", "mass_lift", "mass_chance", "pointing")
 MAPS = ("vanilla_gradient", "smoothgrad", "gradcam")
 LEVEL = "no objection"
@@ -202,7 +204,7 @@ def all_carried_out(options: argparse.Namespace, first: list[Job], second: list[
     """
     pool = ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn"))
     waiting = [*first]
-    running: dict[Future[Any], str] = {pool.submit(from_nothing, options): "from nothing"}
+    running: dict[Future[Any], str] = {pool.submit(from_nothing, options): "from nothing"} if second else {}
     started, failed = time.monotonic(), 0
     while (running or waiting) and time.monotonic() < deadline:
         while waiting and len(running) < options.jobs:
@@ -244,7 +246,7 @@ def from_nothing(options: argparse.Namespace) -> None:
     """A ResNet-18 that is trained here, once, and then taken as given."""
     torch.set_num_threads(1)
     experiment = replace(
-        regular(linked(options.photos, options.out)[0], Network(name="resnet18"), seed=0), fine_tuning=None,
+        regular(linked(options.photos, options.out)[0], Network(name=GIVEN, options=WIDTH), seed=0), fine_tuning=None,
         epochs=SCRATCH_EPOCHS, schedule=Schedule(name="one-cycle"),
     )  # fmt: skip
     fit(experiment, options.out / "from-nothing", resume=True, accelerator=options.device, progress=False)
@@ -254,9 +256,16 @@ def write(options: argparse.Namespace) -> None:
     """What is measured until now."""
     facts = environment(torch.device(options.device))
     del facts["command"]  # it may hold a path of this machine
+    command = "python benchmarks/tune_photographs.py --photos IMAGENETTE --out runs/tune-photographs"
+    if options.device == "cuda":
+        command += " --device cuda"
+    if options.networks != [LITE, GIVEN]:
+        command += f" --networks {' '.join(options.networks)}"
+    if options.ways:
+        command += f" --ways {' '.join(options.ways)}"
     told = {
-        "name": "tune-photographs", "images": options.images, "curves": options.curves, "epochs": EPOCHS,
-        "batch_size": BATCH, "seeds": list(SEEDS), "environment": facts,
+        "images": options.images, "curves": options.curves, "cards": options.cards, "epochs": EPOCHS,
+        "batch_size": BATCH, "seeds": list(SEEDS), "environment": facts, "command": command,
     }  # fmt: skip
     (options.out / "facts.json").write_text(json.dumps(told, indent=1) + "\n")
     tune_table.write(options.out, told, options.results / "tune-photographs")
@@ -273,12 +282,20 @@ def main() -> int:
     parser.add_argument("--curves", type=int, default=100, help="images of those that have curves")
     parser.add_argument("--cards", type=int, default=40)
     parser.add_argument("--minutes", type=float, default=1e6)
+    parser.add_argument("--networks", nargs="+", default=[LITE, GIVEN], choices=[LITE, GIVEN])
+    parser.add_argument(
+        "--ways", nargs="+", choices=[way.name for way in ways()], help="by default all, or the first 5"
+    )
     options = parser.parse_args()
     deadline = time.monotonic() + 60 * options.minutes
-    lite = Network(name="efficientnet-lite0", options={"pretrained": True}, head="new")
-    given = Network(name="resnet18", weights=str(RunDirectory(options.out / "from-nothing").weights))
-    tried = ways()[:1] if SMOKE else ways()
-    first, second = jobs_of(options, lite, tried), jobs_of(options, given, ways()[1:2] if SMOKE else ways()[1:4])
+    lite = Network(name=LITE, options={"pretrained": True}, head="new")
+    given = Network(name=GIVEN, options=WIDTH, weights=str(RunDirectory(options.out / "from-nothing").weights))
+    first, second = (
+        jobs_of(options, network, [way for way in tried if not options.ways or way.name in options.ways])
+        if network.name in options.networks
+        else []
+        for network, tried in ((lite, ways()[:1] if SMOKE else ways()), (given, ways()[1:2] if SMOKE else ways()[:5]))
+    )
     for folder in linked(options.photos, options.out):
         composites(str(folder)).truth_of([0])  # made once, before all ask for them
     done = all_carried_out(options, first, second, deadline=deadline)

@@ -60,6 +60,7 @@ NUMBERS = {
     "ros": Number("ROS", "run", "ros"),
     "faithfulness": Number("normalised faithfulness %, noise", "run", "area_between", "oracle_gap", percent=True),
     "faithfulness_mean": Number("mean fill", "run", "area_between_mean", "oracle_gap_mean", percent=True),
+    "cards": Number("cards without objection %", "cards.json", "no objection", percent=True),
     "held_back_accuracy": Number("accuracy %", "held-back", "correct", percent=True),
     "held_back_mass": Number("mass on the object %", "held-back-composites", "mass", percent=True),
     "held_back_gini": Number("Gini", "held-back", "gini", digits=3),
@@ -71,6 +72,10 @@ CHOOSING = [name for name in NUMBERS if name.startswith("held_back")]
 
 def columns(folder: Path, number: Number) -> tuple[Floats, Floats]:
     """Numerator and denominator of a network's images; a row without a value is NaN in both."""
+    if number.place == "cards.json":
+        levels = json.loads((folder / number.place).read_text())
+        without = np.array([level == number.of for level in levels], dtype=np.float64)
+        return without, np.ones_like(without)
     table = pq.read_table(folder / number.place / "rows.parquet")  # type: ignore[no-untyped-call]
     if number.of == "correct":
         values = (table["prediction"].to_numpy() == table["label"].to_numpy()).astype(np.float64)
@@ -89,7 +94,7 @@ def statistic(above: Floats, below: Floats, usable: npt.NDArray[np.bool_]) -> Ca
 
 def measured(way: Path, other: Path, number: Number) -> dict[str, Any] | None:
     """One number of a way with its interval, and its difference from another way, over the seeds that both have."""
-    file = Path(number.place) / "rows.parquet"
+    file = Path(number.place) if number.place == "cards.json" else Path(number.place) / "rows.parquet"
     seeds = sorted(folder.name for folder in way.glob("seed*") if (folder / file).exists())
     if not seeds:
         return None
@@ -128,11 +133,17 @@ def page(result: Mapping[str, Any]) -> str:
 
 
 def _lines(result: Mapping[str, Any]) -> Iterator[str]:
-    facts = result["environment"]
     yield "# A pretrained network tuned on photographs: before, control, after"
     yield ""
-    yield from result["reading"]
-    for network in dict.fromkeys(row["network"] for row in result["rows"]):
+    networks = dict.fromkeys(row["network"] for row in result["rows"])
+    for network in networks:
+        yield f"With {network}:"
+        yield ""
+        yield from reading([row for row in result["rows"] if row["network"] == network])
+        yield ""
+    yield WORDS
+    yield ""
+    for network in networks:
         rows = [row for row in result["rows"] if row["network"] == network]
         for title, names in (
             (f"{network}: test photographs and composites of them", TEST),
@@ -145,7 +156,7 @@ def _lines(result: Mapping[str, Any]) -> Iterator[str]:
             for row in rows:
                 yield (
                     f"| {row['way']} | "
-                    + " | ".join(_cell(row["measured"][name], NUMBERS[name]) for name in names)
+                    + " | ".join(_cell(row["measured"].get(name), NUMBERS[name]) for name in names)
                     + " |"
                 )
             yield ""
@@ -155,16 +166,22 @@ def _lines(result: Mapping[str, Any]) -> Iterator[str]:
         yield "|---" * (len(TEST) + 1) + "|"
         for row in rows:
             if row["way"] != CONTROL:
-                told = ((row["measured"][name] or {}).get("difference") for name in TEST)
+                told = ((row["measured"].get(name) or {}).get("difference") for name in TEST)
                 yield f"| {row['way']} | " + " | ".join(map(_cell, told, (NUMBERS[name] for name in TEST))) + " |"
         yield ""
-    made = f"{facts['device_name']}, torch {facts['packages']['torch']}, commit {facts['commit'][:10]}"
-    yield (
-        f"{facts.get('note', '')}{result['images']} images a network, curves of about {result['curves']} of them; "
-        f"{result['epochs']} epochs of {result['batch_size']} photographs a step. "
-        "Three seeds where no other number is given; intervals of "
-        f"differences are not corrected for their number. {made}, {facts['started'][:10]}. "
-        f"Regenerate: `{result['command']}`."
+        yield _made(result["origins"][network])
+        yield ""
+
+
+def _made(origin: Mapping[str, Any]) -> str:
+    facts = origin["environment"]
+    machine = f"{facts['device_name']}, torch {facts['packages']['torch']}, commit {facts['commit'][:10]}"
+    cards = f", cards of {origin['cards']}" if origin.get("cards") else ""
+    return (
+        f"{facts.get('note', '')}{origin['images']} images a network, curves of about {origin['curves']} of "
+        f"them{cards}; {origin['epochs']} epochs of {origin['batch_size']} photographs a step. Three seeds where no "
+        "other number is given; intervals of differences are not corrected for their number. "
+        f"{machine}, {facts['started'][:10]}. Regenerate: `{origin['command']}`."
     )
 
 
@@ -203,7 +220,7 @@ def reading(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _difference(row: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return (row["measured"][name] or {}).get("difference") or {}
+    return (row["measured"].get(name) or {}).get("difference") or {}
 
 
 def _cell(found: Mapping[str, Any] | None, number: Number) -> str:
@@ -217,16 +234,21 @@ def _cell(found: Mapping[str, Any] | None, number: Number) -> str:
 
 
 def write(rows: Path, facts: Mapping[str, Any], out: Path) -> None:
-    """Write the page and its numbers.
+    """Write the page and its numbers; what is there of networks without rows in the folder stays.
 
     Args:
         rows: FOLDER, as above.
         facts: how the networks were trained, and where.
         out: the files, without their suffix.
     """
+    there = json.loads(out.with_suffix(".json").read_text()) if out.with_suffix(".json").exists() else {}
     found = table(rows)
-    command = "python benchmarks/tune_photographs.py --photos IMAGENETTE --out runs/tune-photographs --device cuda"
-    result = {**facts, "command": command, "rows": found, "reading": [*reading(found), "", WORDS, ""]}
+    here = {row["network"] for row in found}
+    result = {
+        "name": out.name,
+        "origins": {**there.get("origins", {}), **dict.fromkeys(sorted(here), facts)},
+        "rows": [row for row in there.get("rows", ()) if row["network"] not in here] + found,
+    }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     out.with_suffix(".md").write_text(page(result))

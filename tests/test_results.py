@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pellucid import metrics
@@ -130,6 +132,49 @@ def test_pages_about_the_truth_have_the_numbers_of_their_data(numbers, file):
     assert numbers(file.with_suffix(".md").read_text()) == numbers(page)
 
 
+def tuned(folder, ways, seeds, seed=0):
+    """Rows of networks that were tuned in some ways, as the benchmark leaves them, with made-up numbers."""
+    random, n = np.random.default_rng(seed), 20
+    columns = {
+        "run": ("gini", "ris", "ros", "robust_correct", "area_between", "oracle_gap", "area_between_mean",
+                "oracle_gap_mean"),
+        "composites": ("mass", "mass/smoothgrad", "mass/gradcam"), "held-back": ("gini", "ris"),
+        "held-back-composites": ("mass",),
+    }  # fmt: skip
+    for way in ways:
+        for number in range(1, seeds + 1):
+            for place, names in columns.items():
+                (folder / way / f"seed{number}" / place).mkdir(parents=True)
+                values = {name: random.uniform(0.1, 1, n) for name in names}
+                values |= {"label": np.zeros(n, int), "prediction": random.integers(0, 2, n)}
+                pq.write_table(pa.table(values), folder / way / f"seed{number}" / place / "rows.parquet")
+            levels = ["no objection"] * 3 + ["with care"]
+            (folder / way / f"seed{number}" / "cards.json").write_text(json.dumps(levels))
+
+
+def test_the_page_of_tuned_photographs_keeps_the_network_that_was_not_measured(benchmarks, numbers, tmp_path):
+    table, before = benchmarks("tune_table"), stored("tune-photographs")
+    assert numbers((RESULTS / "tune-photographs.md").read_text()) == numbers(table.page(before))
+    (tmp_path / "tune-photographs.json").write_text(json.dumps(before))
+    tuned(tmp_path / "rows" / "resnet18-224", ["before", "regular", "trades"], 2)
+    facts = before["origins"]["efficientnet-lite0"] | {"command": "python second"}
+    table.write(tmp_path / "rows", facts, tmp_path / "tune-photographs")
+    after = json.loads((tmp_path / "tune-photographs.json").read_text())
+    lite = [row for row in after["rows"] if row["network"] == "efficientnet-lite0"]
+    assert lite == before["rows"]
+    assert set(after["origins"]) == {"efficientnet-lite0", "resnet18-224"}
+    rows = {row["way"]: row["measured"] for row in after["rows"] if row["network"] == "resnet18-224"}
+    assert set(rows) == {"before", "regular", "trades"}
+    assert (rows["trades"]["cards"]["mean"], rows["trades"]["cards"]["difference"]["mean"]) == (0.75, 0)
+    gini = [
+        pq.read_table(tmp_path / "rows/resnet18-224/trades" / f"seed{seed}" / "run/rows.parquet")["gini"].to_numpy()
+        for seed in (1, 2)
+    ]
+    assert rows["trades"]["gini"]["mean"] == pytest.approx(np.mean(gini))
+    page = (tmp_path / "tune-photographs.md").read_text()
+    assert "With resnet18-224:" in page and "`python second`" in page and "75.0 [" in page
+
+
 def test_nothing_that_tests_has_chosen():
     searches = [json.loads(file.read_text()) for file in RAW.glob("leaderboard-search-*.json")]
     boards = [json.loads(file.read_text()) for file in RESULTS.glob("leaderboard-*.json")]
@@ -147,7 +192,8 @@ def test_the_settings_are_those_that_the_search_chose(family):
         made = {row["run"]: row["settings"] for row in search["compositions"]}
         for entry, run in search["chosen"].items():
             assert dict(strengths(family, entry)) == rows[run]
-        for entry, run in {"trustworthy": search["winner"], **search["front"]}.items():
+        presets = {"trustworthy": search["winner"], **search["front"]} if search["winner"] else {}
+        for entry, run in presets.items():
             assert dict(strengths(family, entry)) == made[run]
 
 

@@ -100,7 +100,7 @@ def test_thresholds_of_a_board_that_is_not_here_are_told_on_one_that_is(copy):
     boards = {board["board"]: board for board in numbers(copy, "cards")["boards"]}
     found = boards["truth:beside"]["moved_on_others"]["truth:shapes"]
     assert found["all"]["maps"] == here["maps"]
-    assert "mostly true, moved here, on truth:shapes" in (copy.results / "trust-card-smoke.md").read_text(
+    assert "mostly true on truth:shapes, retuned here" in (copy.results / "trust-card-smoke.md").read_text(
         encoding="utf-8"
     )
 

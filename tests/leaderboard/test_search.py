@@ -15,7 +15,7 @@ from pellucid.leaderboard.composition import Base, Composition, candidates
 from pellucid.leaderboard.entries import ENTRIES
 from pellucid.leaderboard.plan import Leaderboard
 from pellucid.leaderboard.rules import chosen_strengths, most_robust, refusal, truest, winner
-from pellucid.leaderboard.search import search
+from pellucid.leaderboard.search import NO_PRESET, search, with_earlier
 from pellucid.leaderboard.settings import keep, strengths
 
 
@@ -156,6 +156,28 @@ def test_a_preset_of_the_command_line_is_below_all_flags(capsys):
     assert printed(capsys, "--preset", "trustworthy", "--method", kept).method == chosen.method
     assert main(["train", "run", "--preset", "best"]) == 2
     assert capsys.readouterr().err == "pellucid: preset must be one of trustworthy, truest, robust, fast, got 'best'\n"
+
+
+def test_a_search_of_some_entries_keeps_the_others():
+    def trace(run, entries, *, preset):
+        rows = [row(f"{name}-{run}", 0.8, 0.6) | {"entry": name} for name in entries]
+        made = {"compositions": [run], "front": {"truest": run}, "winner": run, "allowed_loss": 0.01, "faithful": True}
+        names = [*entries, "trustworthy"] if preset else entries
+        return {
+            "regular": rows[0], "rows": rows, "chosen": {name: f"{name}-{run}" for name in entries},
+            **(made if preset else NO_PRESET), "origins": [{"entries": names, "command": run}],
+        }  # fmt: skip
+
+    whole = trace("first", ["regular", "decay", "sgt"], preset=True)
+    assert with_earlier({}, whole) == whole
+    some = with_earlier(whole, trace("second", ["regular", "decay"], preset=False))
+    assert some["chosen"] == {"regular": "regular-second", "decay": "decay-second", "sgt": "sgt-first"}
+    assert [one["run"] for one in some["rows"]] == ["regular-second", "decay-second", "sgt-first"]
+    assert (some["winner"], some["front"], some["faithful"]) == ("first", {"truest": "first"}, True)
+    assert [one["entries"] for one in some["origins"]] == [["sgt", "trustworthy"], ["regular", "decay"]]
+    presets = with_earlier(some, trace("third", ["regular"], preset=True))
+    assert (presets["winner"], presets["compositions"]) == ("third", ["third"])
+    assert [one["entries"] for one in presets["origins"]] == [["sgt"], ["decay"], ["regular", "trustworthy"]]
 
 
 @pytest.mark.slow

@@ -20,9 +20,10 @@ def page(result: Mapping[str, Any]) -> str:
         "Vanilla gradient maps of test images on which the network is known to go by the cause: exchanging it changes "
         "the prediction, exchanging the rest does not. A map is true *weakly* where its mass on the cause is above "
         f"chance by at least {margins['pointing']:g} of what is left to 1, and *mostly* where it is by at least "
-        f"{margins['mostly']:g}. Share of true maps [95 % interval over trainings], and how many maps there are. "
-        "*Moved* thresholds were chosen on one truth set so that maps without objection are mostly true oftenest; "
-        "there they are shown for comparison, and they are told on the others.",
+        f"{margins['mostly']:g}. Share of true maps [95 % interval over trainings], and how many maps there are; "
+        "of each training one network (seed 1), and of it at most 60 maps. "
+        "*Retuned* thresholds were chosen on one truth set so that maps without objection are mostly true as often as "
+        "possible. What they reach on that same set proves nothing; what they reach on another set does.",
         "",
     ]
     for board in result["boards"]:
@@ -32,7 +33,7 @@ def page(result: Mapping[str, Any]) -> str:
             lines += ["No thresholds of the grid leave enough maps on both sides.", ""]
         else:
             words = ", ".join(f"{name} {value:g}" for name, value in board["moved"].items())
-            lines += [f"Thresholds moved here: {words}.", ""]
+            lines += [f"Thresholds retuned here: {words}.", ""]
         lines += [provenance(board | {"command": result["command"]}), ""]
     return "\n".join(lines)
 
@@ -42,15 +43,15 @@ def _reading(board: Mapping[str, Any]) -> str:
     words = "; ".join(
         f"{level}: {_share(values)}" for level, values in told.items() if level != "all" and values["maps"]
     )
-    return f"On {board['board']}, {_share(told['all'])} of all maps are mostly true. By what the card says: {words}."
+    return f"On {board['board']}, {_share(told['all'])} of all maps are mostly true. By verdict of the card: {words}."
 
 
 def _table(board: Mapping[str, Any]) -> Iterator[str]:
     now = board["as_it_is"]
-    columns = {"weakly true, as it is": now["pointing"], "mostly true, as it is": now["mostly"]}
+    columns = {"weakly true": now["pointing"], "mostly true": now["mostly"]}
     if board["moved_here"] is not None:
-        columns["mostly true, moved, here"] = board["moved_here"]
-    columns |= {f"mostly true, moved here, on {name}": values for name, values in board["moved_on_others"].items()}
+        columns["mostly true, retuned on the same maps"] = board["moved_here"]
+    columns |= {f"mostly true on {name}, retuned here": values for name, values in board["moved_on_others"].items()}
     yield "| the card says | " + " | ".join(columns) + " |"
     yield "| --- |" + " ---: |" * len(columns)
     for level in now["mostly"]:

@@ -15,15 +15,16 @@ def page(result: Mapping[str, Any]) -> str:
     rows = result["sentences"]
     counts = Counter(row["verdict"] for row in rows)
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-    lines = ["# What was declared before it was measured", ""]
+    lines = ["# Predictions made before measuring", ""]
     if result["scale"] == "smoke":
         lines += ["Scale `smoke` shows that the command runs: its numbers mean nothing.", ""]
     lines += [
-        f"{result['declared']} sentences: {told}. Each effect is a difference over the same seeds and images with its "
-        "95 % interval over both; a verdict holds at 5 % after Holm's correction for all sentences that were judged. A "
-        "sentence with fewer seeds than were declared says so, and one seed judges nothing.",
+        f"{result['declared']} predictions: {told}. Each effect is a difference over the same seeds and images, with "
+        "its 95 % interval over both. Verdicts use two-sided p-values at 5 %, after Holm's correction for all "
+        "predictions that were judged. A prediction with fewer seeds than were planned says so, and one seed gets no "
+        "verdict.",
         "",
-        "| sentence | board | seeds | found | p (Holm) | verdict |",
+        "| prediction | board | seeds | found | p (Holm) | verdict |",
         "| --- | --- | ---: | ---: | ---: | --- |",
     ]
     for row in rows:

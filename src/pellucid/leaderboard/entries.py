@@ -264,16 +264,18 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         name="trustworthy", kind="ours", title="the preset that a search of compositions found",
-        against=("gradient-penalty-softplus", "at-small", "scaat"),
+        against=(
+            "gradient-penalty-softplus", "regular-softplus", "smoothing", "decay", "at-small", "scaat", "scaat-random"
+        ),
         make=_composed, grid={},
     ),
     Entry(
         name="truest", kind="ours", title="the composition with the truest maps for up to 5 points of accuracy",
-        against=("trustworthy",), make=_composed, grid={},
+        against=("trustworthy", "robust", "decay"), make=_composed, grid={},
     ),
     Entry(
-        name="robust", kind="ours", title="the truest composition that withstands the attack 30 points oftener",
-        against=("trustworthy",), make=_composed, grid={},
+        name="robust", kind="ours", title="the truest composition whose robust accuracy is 30 points higher",
+        against=("trustworthy", "trades", "scaat-random"), make=_composed, grid={},
     ),
 )  # fmt: skip
 """Every entry, each method before its controls."""

@@ -10,9 +10,10 @@ from pellucid.runs.environment import told_commit
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 
-__all__ = ["change", "page", "provenance"]
+__all__ = ["change", "origins", "page", "provenance"]
 
 INDENT = "↳ "
+SEVERAL = "Rows were measured by several commands. Each is compared with regular networks that were trained beside it."
 
 
 def page(result: Mapping[str, Any]) -> str:
@@ -25,7 +26,7 @@ def page(result: Mapping[str, Any]) -> str:
     lines += [*_fewer(result), ""]
     lines += ["## How they were trained", "", f"All with `{result['common']}`, but for what is named here:", ""]
     lines += [_trained(row, result) for row in result["rows"]]
-    lines += ["", "## What the numbers are", "", *_defined(result), "", *_origins(result)]
+    lines += ["", "## What the numbers are", "", *_defined(result), "", *origins(result, SEVERAL)]
     return "\n".join(lines)
 
 
@@ -39,13 +40,17 @@ def provenance(result: Mapping[str, Any]) -> str:
     )
 
 
-def _origins(result: Mapping[str, Any]) -> Iterator[str]:
-    """Where the rows come from, a paragraph for each command that measured some of them."""
+def origins(result: Mapping[str, Any], several: str) -> Iterator[str]:
+    """Where rows come from, a paragraph for each command that measured some of them.
+
+    Args:
+        result: with its origins.
+        several: what is said before them if there are several.
+    """
     if len(result["origins"]) == 1:
         yield from (provenance(result["origins"][0]), "")
         return
-    yield "Rows were measured by several commands. Each is compared with regular networks that were trained beside it."
-    yield ""
+    yield from (several, "")
     for one in result["origins"]:
         yield f"- {', '.join(one['entries'])}: {provenance(one)}"
     yield ""
@@ -61,10 +66,12 @@ def _where(result: Mapping[str, Any]) -> str:
     return (
         f"{result['dataset']}, {result['network']}, {result['training_images']} training images, "
         f"{_counted(result['epochs'], 'epoch')}{further}. {_counted(len(seeds), 'seed')} ({numbers}), "
-        "none of which chose a setting; "
+        "not used to choose settings; "
         f"{result['images']} {result['split']} images, accuracy of all {result['accuracy_images']}{attacked}. Mean "
         f"[95 % interval over {'seeds and images' if many else 'images, of one seed'}]; – stands where a number is not "
-        "defined. Maps are vanilla gradients of the predicted class. A control stands under its method (↳). *Cost*: "
+        "defined. Intervals are not corrected for their number; [the predictions](sentences.md) are. Maps are vanilla "
+        "gradients of the predicted class. A control stands under its method (↳). AutoAttack looks at fewer images "
+        "than the weaker attack of *robust accuracy*, so its number may be the higher one by chance. *Cost*: "
         "time of a training step as a multiple of regular training's, the median over seeds, as it was logged while "
         "other trainings ran beside it."
     )
@@ -106,14 +113,14 @@ def _published(one: Mapping[str, str]) -> str:
 def _contrast_words(result: Mapping[str, Any]) -> str:
     over = "seeds and images" if len(result["seeds"]) > 1 else "images, of one seed: nothing here is confirmed"
     return (
-        "The number of the method minus that of the training beside it, on the same seeds and images, with its 95 % "
-        f"interval over {over}; bold where it excludes 0."
+        "The number of the method minus that of the training it is compared with, on the same seeds and images, with "
+        f"its 95 % interval over {over}; bold where it excludes 0. With so many differences, some are bold by chance."
     )
 
 
 def _contrasts(result: Mapping[str, Any]) -> Iterator[str]:
     names = result["contrasts"]
-    yield "| method | minus | " + " | ".join(Measure.named(name).head for name in names) + " |"
+    yield "| method | compared with | " + " | ".join(Measure.named(name).head for name in names) + " |"
     yield "| --- | --- |" + " ---: |" * len(names)
     for row in result["rows"]:
         for rival, found in row["against"].items():

@@ -1,14 +1,14 @@
 """Pages and tables keep what they say of networks that are not on this machine, and say where it comes from."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pellucid.leaderboard.plan import Leaderboard
 from pellucid.runs.directory import Run
 from pellucid.runs.environment import told_commit
 
-__all__ = ["earlier", "origin"]
+__all__ = ["earlier", "origin", "origins_joined"]
 
 
 def earlier(plan: Leaderboard, page: str) -> dict[str, Any]:
@@ -39,3 +39,15 @@ def origin(runs: Iterable[Run], facts: Mapping[str, Any]) -> dict[str, Any]:
         "environment": {**facts, "device_name": every[0].environment["device_name"]},
         "trained_at": sorted({told_commit(run.environment) for run in every}),
     }
+
+
+def origins_joined(there: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Where the entries of a table come from, after some of them were measured again.
+
+    Args:
+        there: origins with their ``entries``.
+        now: those of the entries that were measured again.
+    """
+    again = {name for one in now for name in one["entries"]}
+    left = [{**one, "entries": [name for name in one["entries"] if name not in again]} for one in there]
+    return [one for one in left if one["entries"]] + [dict(one) for one in now]

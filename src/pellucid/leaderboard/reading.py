@@ -47,10 +47,13 @@ def lead(result: Mapping[str, Any]) -> Iterator[str]:
     only_regular = [
         row["name"] for row in methods if row["name"] not in above and _above(row["against"]["regular"], metric)
     ]
-    rest = [row["name"] for row in methods if row["name"] not in {*above, *only_regular}]
+    undefined = [row["name"] for row in methods if row["against"]["regular"][metric]["mean"] is None]
+    rest = [row["name"] for row in methods if row["name"] not in {*above, *only_regular, *undefined}]
     yield f"**Higher {told} than regular training and than every control beside it: {_listed(above)}.**"
     yield f"Higher than regular training, not shown to be higher than each of its controls: {_listed(only_regular)}."
     yield f"Not shown to be higher than regular training: {_listed(rest)}."
+    if undefined:
+        yield f"Not compared, because {told} is not defined for every network: {_listed(undefined)}."
     if "trustworthy" in rows:
         yield from _ours(rows["trustworthy"], rows["regular"], result)
 
@@ -62,7 +65,10 @@ def _ours(row: Mapping[str, Any], regular: Mapping[str, Any], result: Mapping[st
     missed = [text for metric, text, least in known if not reached(row, regular, metric, least)]
     cheap = "step at most four times regular training's"
     (met if row["cost"]["median"] <= 4 else missed).append(cheap)
-    yield f"Of what was asked of `trustworthy`, its means reach: {_listed(met)}; they miss: {_listed(missed)}."
+    yield (
+        f"By its means, `trustworthy` reaches {len(met)} of {len(met) + len(missed)} targets: {_listed(met)}. It "
+        f"misses: {_listed(missed)}."
+    )
 
 
 def reached(row: Mapping[str, Any], regular: Mapping[str, Any], metric: str, least: float) -> bool:

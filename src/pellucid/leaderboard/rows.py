@@ -9,7 +9,7 @@ import numpy as np
 from pellucid.core.errors import InputError
 from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.entries import ENTRIES, Entry, entries_of
-from pellucid.leaderboard.parts import origin
+from pellucid.leaderboard.parts import origin, origins_joined
 from pellucid.leaderboard.plan import Leaderboard
 from pellucid.leaderboard.settings import strengths
 from pellucid.papers import measured
@@ -126,15 +126,11 @@ def joined(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
         there: the table; an empty one takes everything.
         now: newly measured.
     """
-    names = [row["name"] for row in now["rows"]]
     rows = {row["name"]: row for row in [*there.get("rows", ()), *now["rows"]]}
-    left = [
-        {**one, "entries": [name for name in one["entries"] if name not in names]} for one in there.get("origins", ())
-    ]
     return {
         **now,
         "rows": [rows[one.name] for one in ENTRIES if one.name in rows],
-        "origins": [one for one in left if one["entries"]] + list(now["origins"]),
+        "origins": origins_joined(there.get("origins", ()), now["origins"]),
     }
 
 

@@ -13,9 +13,11 @@ from pellucid.core.files import check_writable
 from pellucid.data import load
 from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.composition import Composition, candidates
-from pellucid.leaderboard.entries import Entry, entries_of
+from pellucid.leaderboard.entries import ENTRIES, Entry, entries_of
 from pellucid.leaderboard.evaluation import SomeImages, curves
+from pellucid.leaderboard.parts import earlier, origin, origins_joined
 from pellucid.leaderboard.plan import FAMILIES, Leaderboard
+from pellucid.leaderboard.rows import refuse_other_rows
 from pellucid.leaderboard.rules import (
     ENTRY_RULE,
     FRONT_RULE,
@@ -34,11 +36,11 @@ from pellucid.papers.reproduce import write
 from pellucid.papers.setting import Setting
 from pellucid.papers.stages import Stage
 from pellucid.runs.directory import Run, read_run
-from pellucid.runs.environment import environment, told_commit
+from pellucid.runs.environment import environment
 from pellucid.runs.evaluation import Evaluation
 from pellucid.runs.settings import Experiment
 
-__all__ = ["search"]
+__all__ = ["search", "with_earlier"]
 
 FIRST_SEED = 101
 IMAGES = 500
@@ -46,6 +48,8 @@ NAMES = ("mass", "mass_checked", "gini", "robust_correct")
 SHOWN = ("mass", "mass_checked", "faithfulness_normalised", "aopc_morf", "aopc_lerf", "gini", "robust_accuracy")
 CURVE_IMAGES = 200
 SMOKE_CANDIDATES = 3
+NO_PRESET: dict[str, Any] = {"compositions": [], "front": {}, "winner": None, "allowed_loss": None, "faithful": False}
+"""What a trace says of the presets where compositions were not searched."""
 
 
 def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
@@ -57,8 +61,8 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     package's settings.yaml.
 
     Args:
-        plan: which truth set; ``only`` leaves the settings of all other entries as they are, and the preset, too,
-            where it is not among them.
+        plan: which truth set; ``only`` leaves the settings and the rows of all other entries as they are, and the
+            presets, too, where ``trustworthy`` is not among them.
         progress: show a bar on a terminal.
 
     Returns:
@@ -77,7 +81,23 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     folder = plan.results / "raw"
     check_writable(folder)
     facts = environment(torch.device("cpu"))
-    del facts["command"]  # it may hold a path of this machine; the trace has one without
+    trace: dict[str, Any] = {
+        "name": f"leaderboard-search-{plan.where}",
+        "board": plan.name,
+        "dataset": source(plan.name, plan.path),
+        "family": plan.family,
+        "scale": plan.scale,
+        "network": at.base.network.name,
+        "epochs": at.base.epochs,
+        "begun_epochs": 0 if begun is None else begun.epochs,
+        "training_images": at.base.dataset.limit,
+        "images": at.evaluation.images,
+        "seeds": list(_seeds(plan)),
+        "rules": {"entries": ENTRY_RULE, "preset": PRESET_RULE, "front": FRONT_RULE},
+    }
+    name = folder / str(trace["name"])
+    there = earlier(replace(plan, results=folder), name.name) if plan.only else {}
+    refuse_other_rows(there, trace, Path(f"{name}.json"))
     begin(plan, _seeds(plan), progress=progress)
     searched = [one for one in entries_of(plan) if one.kind != "ours"]
     trials = {f"{one.name}{_suffix(chosen)}": (one, chosen) for one in searched for chosen in one.grid[plan.family]}
@@ -95,44 +115,38 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     settings: dict[str, Strengths] = {name: row["settings"] for name, row in chosen.items()}
     if plan.scale == "cpu":
         keep(plan.family, settings)  # compositions have bases of these strengths
-    compositions: list[dict[str, Any]] = []
-    found: dict[str, Any] | None = None
-    named: dict[str, Any] = {}
+    told = {"regular": regular, "rows": rows, "chosen": {name: row["run"] for name, row in chosen.items()}}
     if preset_too:
-        compositions, more_runs = _compositions(plan, at, progress=progress)
-        runs |= more_runs
-        found = winner(compositions[1:], compositions[0])
-        front = {"truest": truest, "robust": most_robust}
-        named = {name: rule(compositions[1:], compositions[0]) for name, rule in front.items()}
-        settings |= {"trustworthy": found["row"]["settings"]} | {name: row["settings"] for name, row in named.items()}
-    trace = {
-        "name": f"leaderboard-search-{plan.where}",
-        "board": plan.name,
-        "dataset": source(plan.name, plan.path),
-        "family": plan.family,
-        "scale": plan.scale,
-        "network": at.base.network.name,
-        "epochs": at.base.epochs,
-        "begun_epochs": 0 if begun is None else begun.epochs,
-        "training_images": at.base.dataset.limit,
-        "images": next(iter(runs.values()))[0].rows.num_rows,
-        "seeds": list(_seeds(plan)),
-        "rules": {"entries": ENTRY_RULE, "preset": PRESET_RULE, "front": FRONT_RULE},
-        "regular": regular,
-        "rows": rows,
-        "chosen": {name: row["run"] for name, row in chosen.items()},
-        "compositions": compositions,
-        "front": {name: row["run"] for name, row in named.items()},
-        "winner": None if found is None else found["row"]["run"],
-        "allowed_loss": None if found is None else found["allowed_loss"],
-        "faithful": found is not None and found["faithful"],
-        "environment": facts | {"device_name": next(iter(runs.values()))[0].environment["device_name"]},
-        "trained_at": sorted({told_commit(run.environment) for seeds in runs.values() for run in seeds}),
-        "command": f"{plan.command.replace(f'--seeds {len(plan.numbers)}', f'--seeds {len(_seeds(plan))}')} --search",
-    }
-    name = folder / str(trace["name"])
+        of_presets, more, more_runs = _presets(plan, at, progress=progress)
+        told, settings, runs = told | of_presets, settings | more, runs | more_runs
+    command = f"{plan.command.replace(f'--seeds {len(plan.numbers)}', f'--seeds {len(_seeds(plan))}')} --search"
+    names = [*(one.name for one in searched), *(["trustworthy"] if preset_too else [])]
+    every = [run for seeds in runs.values() for run in seeds]
+    trace |= NO_PRESET | told | {"origins": [{**origin(every, facts), "entries": names, "command": command}]}
+    trace = with_earlier(there, trace)
     files = [write(trace, page(trace), name), Path(f"{name}.json")]
     return files + ([keep(plan.family, settings)] if plan.scale == "cpu" else [])
+
+
+def with_earlier(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A trace with what an earlier one says of entries, and of compositions, that were not searched now.
+
+    Args:
+        there: the earlier trace; an empty one adds nothing.
+        now: the new one.
+    """
+    if not there:
+        return dict(now)
+    searched = {row["entry"] for row in now["rows"]}
+    rows = [*(row for row in there["rows"] if row["entry"] not in searched), *now["rows"]]
+    of_preset = there if now["winner"] is None else now
+    return {
+        **now,
+        "rows": [row for one in ENTRIES for row in rows if row["entry"] == one.name],
+        "chosen": there["chosen"] | now["chosen"],
+        **{name: of_preset[name] for name in NO_PRESET},
+        "origins": origins_joined(there["origins"], now["origins"]),
+    }
 
 
 def _shortened(base: Experiment) -> Experiment:
@@ -155,6 +169,23 @@ def _suffix(chosen: Strengths) -> str:
     """Strengths as a folder is named."""
     values = (f"{value:g}" if isinstance(value, float) else str(value) for value in chosen.values())
     return "".join(f"-{value}" for value in values)
+
+
+def _presets(
+    plan: Leaderboard, at: Setting, *, progress: bool
+) -> tuple[dict[str, Any], dict[str, Strengths], dict[str, list[Run]]]:
+    """What the trace says of the presets, their settings, and the runs of all compositions."""
+    rows, runs = _compositions(plan, at, progress=progress)
+    found = winner(rows[1:], rows[0])
+    front = {"truest": truest(rows[1:], rows[0]), "robust": most_robust(rows[1:], rows[0])}
+    told = {
+        "compositions": rows,
+        "front": {name: row["run"] for name, row in front.items()},
+        "winner": found["row"]["run"],
+        "allowed_loss": found["allowed_loss"],
+        "faithful": found["faithful"],
+    }
+    return told, {name: row["settings"] for name, row in {"trustworthy": found["row"], **front}.items()}, runs
 
 
 def _compositions(

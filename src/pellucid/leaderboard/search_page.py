@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pellucid.leaderboard.page import provenance
+from pellucid.leaderboard.page import origins
 from pellucid.leaderboard.rules import refusal
 from pellucid.report.words import number
 from pellucid.runs.measures import Measure
 
 __all__ = ["page"]
+
+SEVERAL = "The candidates were searched by several commands, each beside a regular network of its own."
 
 
 def page(trace: Mapping[str, Any]) -> str:
@@ -48,7 +50,7 @@ def page(trace: Mapping[str, Any]) -> str:
         ]
     lines += ["## Strengths of methods and controls", ""]
     lines += [*_table(trace, trace["rows"], set(trace["chosen"].values()), preset=False), ""]
-    return "\n".join([*lines, provenance(trace), ""])
+    return "\n".join([*lines, *origins(trace, SEVERAL)])
 
 
 def _table(

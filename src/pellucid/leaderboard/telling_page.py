@@ -18,10 +18,10 @@ def page(result: Mapping[str, Any]) -> str:
     lines += [
         "",
         "Spearman's rank correlation of each measure with the true mass, the share of the map on what decides the "
-        "class. *Over networks*: do networks with more of the measure have truer maps? The interval is over other "
-        "trainings: all seeds of a training are drawn together. *Over images*: within one network, are the maps with "
-        "more of it truer? The mean over networks, and an interval of the same kind. Measured beside labels: robust "
-        "accuracy, AutoAttack and accuracy; no other measure needs anything but the network and its images.",
+        "class. *Across networks*: do networks with more of the measure have truer maps? The interval resamples "
+        "trainings, each with all its seeds. *Within a network*: are the maps with more of it truer? The mean over "
+        "networks, and an interval of the same kind. Robust accuracy, AutoAttack and accuracy need labels; no other "
+        "measure needs anything but the network and its images.",
         "",
     ]
     for board in result["boards"]:
@@ -37,17 +37,17 @@ def reading(board: Mapping[str, Any]) -> str:
     best = max(rows.values(), key=lambda row: abs(row["networks"]["mean"]))
     told = "; ".join(_said(rows[name]) for name in ("aopc_lerf", "aopc_morf", "area_between") if name in rows)
     first = (
-        f"On {board['board']}, over {board['networks']} networks of {board['entries']} trainings, {_said(best)} goes "
-        f"most closely with the true mass, where {told}."
+        f"On {board['board']}, over {board['networks']} networks of {board['entries']} trainings, {_said(best)} "
+        f"correlates best with the true mass, whereas {told}."
     )
     held = board["held_out"]["corrections"]
     if held is None or held["held"]["mean"] is None:
         return f"{first} There are too few networks to choose a correction on odd seeds and to test it on even ones."
     verdict = "reaches" if held["success"] else "does not reach"
     return (
-        f"{first} Of the corrections by the same network's random and oracle orders, "
-        f"{_title(held['measure'])} is the one that odd seeds choose, and on even seeds its rank agreement is "
-        f"{_number(held['held'])}, which {verdict} .8."
+        f"{first} Curves can be corrected by the same network's random and best orders. The correction that odd seeds "
+        f"choose is {_title(held['measure'])}; tested on even seeds, its correlation is {_number(held['held'])}, which "
+        f"{verdict} the .8 that was asked for."
     )
 
 
@@ -59,7 +59,7 @@ def _section(board: Mapping[str, Any]) -> Iterator[str]:
         f"{board['images']} test images."
     )
     yield ""
-    yield "| measure | over networks | over images |"
+    yield "| measure | across networks | within a network |"
     yield "| --- | ---: | ---: |"
     rows = sorted(board["rows"], key=lambda row: -abs(row["networks"]["mean"] or 0))
     for row in rows:
