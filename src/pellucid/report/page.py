@@ -173,6 +173,7 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
         "spelled": spelled_of,
         "baseline": baseline.name,
         "info": baseline.info,
+        "dataset": _dataset(baseline),
         "count": len(runs),
         "many": len(runs) > MANY,
         "images": f"{baseline.rows.num_rows:,}",
@@ -316,6 +317,12 @@ def _gallery_data(sorted_by: Mapping[Measure, list[list[float | None]]]) -> Mark
     palettes = {"palette": palette().tobytes().hex(), "signed": palette(signed=True).tobytes().hex()}
     text = json.dumps({**palettes, "better": better, "values": values}, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
+
+
+def _dataset(run: Run) -> str:
+    """The images by name; a person's own folder by its own."""
+    path = (run.config.get("dataset") or {}).get("path")
+    return Path(path).name if run.info["dataset"] == "folder" and path else str(run.info["dataset"])
 
 
 def _words(run: Run) -> str:
