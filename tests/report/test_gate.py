@@ -230,7 +230,7 @@ def test_the_command_line(three, tmp_path, capsys) -> None:
     ("words", "sentence"),
     [
         ("--baseline {b}", "require"),
-        ("--require gini>=0", "baseline"),
+        ("--require gini>=0", "without --baseline a requirement bounds the value itself"),
         ("--baseline {b} --require gini>=0 --undecided maybe", "undecided must be fail or pass, got 'maybe'"),
         ("--baseline {b} --require gini>=0 --format xml", "format must be one of text, markdown, json, got 'xml'"),
         ("--baseline nowhere --require gini>=0", "no run directory"),
@@ -248,6 +248,50 @@ def test_runs_of_one_name_may_be_checked(three, tmp_path) -> None:
     other.parent.mkdir()
     equal.rename(other)
     assert verdicts(other, baseline, "gini>=-0.02") == ["pass"]
+
+
+def test_without_a_baseline_a_bound_is_of_the_value_itself(three) -> None:
+    good, _, worse = three
+    text = "clean_accuracy>=0.7, gini>=0.5, ris<=100"
+    found = check(good, None, parse(text))
+    assert [one.verdict for one in found] == ["pass"] * 3 and all(one.absolute for one in found)
+    run = read_run(good)
+    assert [one.found for one in found] == [
+        run.measures[name].interval(run) for name in ("clean_accuracy", "gini", "ris")
+    ]
+    assert [one.verdict for one in check(worse, None, parse(text))][:2] == ["fail", "fail"]
+    mean = found[0].run
+    (undecided,) = check(good, None, parse(f"clean_accuracy>={mean - 0.01:.4f}"))
+    assert undecided.verdict == "not enough images to tell" and "like these would tell" in undecided.reason
+    assert undecided.images_needed > 200
+    told = json.loads(table([undecided], "json"))[0]
+    assert (told["absolute"], told["baseline"]) == (True, None) and told["found"]["mean"] == pytest.approx(mean)
+    assert "+" not in table(found, "markdown") and "baseline –" not in github([undecided])
+
+
+@pytest.mark.parametrize("text", ["gini>=-0.02", "gini>=0", "ris<=1.1x"])
+def test_a_bound_that_needs_a_baseline_is_refused_without_one(three, text) -> None:
+    with pytest.raises(InputError, match="without --baseline a requirement bounds the value itself, so .* no meaning"):
+        check(three[0], None, parse(text))
+
+
+def test_requirements_may_stand_in_a_file(three, tmp_path, capsys) -> None:
+    file = tmp_path / "gate.txt"
+    file.write_text("# what we promised\nclean_accuracy>=0.7  # of all\n\ngini>=0.5, ris<=100\n", encoding="utf-8")
+    words = ["check", str(three[0])]
+    assert main([*words, "--require", f"@{file}"]) == 0
+    assert main([*words, "--require", "clean_accuracy>=0.7, gini>=0.5, ris<=100"]) == 0
+    first, second = capsys.readouterr().out.split("Requirement")[1:]
+    assert first == second and "clean_accuracy >= 0.7" in first
+    assert main(["check", str(three[2]), "--require", f"@{file}"]) == 1
+    capsys.readouterr()
+    for content, said in ((None, f"there is no file {file} with requirements"), (b"\xff\xfe\xff", "no text in UTF-8"),
+                          (b"# nothing\n", "there is nothing to require")):  # fmt: skip
+        file.unlink(missing_ok=True)
+        if content is not None:
+            file.write_bytes(content)
+        assert main([*words, "--require", f"@{file}"]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_files_say_what_the_table_says(three, tmp_path) -> None:

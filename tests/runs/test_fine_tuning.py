@@ -202,6 +202,13 @@ def test_networks_are_put_in_training_mode_as_their_factories_mean_it(regular, g
         "told: 63 of 219 parameters are trained; BatchNorm statistics follow the data in 0 of 2 layers "
         "(2 stay as they are)\n"
     )
+    every = "219 of 219 parameters are trained; BatchNorm statistics follow the data in 2 of 2 layers"
+    for epochs, said in (
+        (2, "only the last layer is trained, and BatchNorm keeps its statistics"),
+        (3, f"{every}; in the first 2 epochs only the last layer is trained"),
+    ):
+        fit(experiment("Small", FineTuning(head_epochs=2), epochs=epochs), tmp_path / f"head {epochs}")
+        assert capsys.readouterr().err == f"head {epochs}: {said}\n"
 
 
 def one_step(tmp_path, name, tuning=None, **changes):

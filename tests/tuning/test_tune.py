@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from html import escape
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,7 +31,7 @@ def plan(tmp_path_factory) -> Tune:
             Image.fromarray(pixels).save(folder / name / f"{number:02d}.png")
     return Tune(
         photos=str(folder), network="lenet5", out=tmp_path_factory.mktemp("out") / "tuned", preset="fast", minutes=0.1,
-        epochs=1, channels=1, measured=4, metrics=("gini", "ris"), composites=0, cards=2,
+        epochs=1, channels=1, measured=4, metrics=("gini", "ris"), composites=5, cards=2,
     )  # fmt: skip
 
 
@@ -51,11 +52,13 @@ def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tun
     assert 0 < decided.expected <= decided.measuring
     assert f"take {duration(decided.expected)}" in said[0]
     assert said[1] == "4 test photographs are too few for a verdict, which needs 20; add photographs"
+    assert said[2].startswith("no composites are made, so the mass of a map on the object is not measured: they need ")
     told = json.loads((plan.out / "tune.json").read_text())
     assert list(told["rows"]) == ["before", "control", "after"]
     assert all(sum(row["cards"].values()) == 2 for row in told["rows"].values())
     assert told["shown"] == ["clean_accuracy", "gini", "ris", "no_objection"]
     assert told["verdict"]["ending"] == "cannot be told" and said[-1] == told["verdict"]["sentence"]
+    assert escape(told["verdict"]["sentence"]) in report.read_text().split('id="recommendation"')[0]
     page = (plan.out / "tune.md").read_text()
     assert "is a first guess" in page and told["verdict"]["sentence"] in page
 

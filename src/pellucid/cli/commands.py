@@ -20,7 +20,7 @@ GROUPS = {
         "evaluate": ("evaluate", "measure trained networks on test images"),
         "compare": ("show", "print a table of measured networks"),
         "report": ("show", "write one web page about measured networks"),
-        "check": ("gate", "compare a network with a baseline in continuous integration"),
+        "check": ("gate", "hold a network to requirements in continuous integration"),
         "metrics": ("show", "explain what every metric means"),
     },
     "Explain pictures": {

@@ -31,7 +31,12 @@ def evaluate(arguments: Sequence[str]) -> None:
         settings="pellucid.Evaluation",
         config=True,
     )
-    parser.add_argument("run", type=Path, nargs="*", help="folders that `pellucid train` wrote; none with --network")
+    parser.add_argument(
+        "run",
+        type=Path,
+        nargs="*",
+        help="run folders that `pellucid train` or `pellucid tune` wrote; none with --network",
+    )
     parser.add_argument("--resume", action="store_true", help="continue an evaluation that was interrupted")
     parser.add_argument("--minutes", type=float, help="minutes that all runs together may take; see --budget")
     parser.add_argument(

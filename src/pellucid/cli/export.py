@@ -23,7 +23,7 @@ def export(arguments: Sequence[str]) -> None:
         "Write a trained network as files for use without pellucid. Each file is run and compared with the network.",
         examples=EXAMPLES,
     )
-    parser.add_argument("run", type=Path, help="a folder that `pellucid train` wrote")
+    parser.add_argument("run", type=Path, help="a run folder that `pellucid train` or `pellucid tune` wrote")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument(
         "--to", default="state_dict", metavar="state_dict,onnx,torch_export,huggingface",

@@ -1,7 +1,9 @@
 """A gate for continuous integration: what a network must not lose against a baseline, and whether the images tell."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -41,6 +43,7 @@ class Outcome:
             the difference is so near the bound that no number of images can be named.
         caveats: of a requirement about robust accuracy, signs that an attack on the run or on the baseline was too weak
             to count.
+        absolute: whether the bound is of the run's own value, without a baseline, whose mean is then NaN.
     """
 
     requirement: Requirement
@@ -51,9 +54,10 @@ class Outcome:
     reason: str = ""
     images_needed: int | None = None
     caveats: tuple[str, ...] = ()
+    absolute: bool = False
 
 
-def check(run: str | Path, baseline: str | Path, requirements: Sequence[Requirement]) -> list[Outcome]:
+def check(run: str | Path, baseline: str | Path | None, requirements: Sequence[Requirement]) -> list[Outcome]:
     """Hold a run against a baseline that was evaluated on the same images in the same way.
 
     A requirement passes where the whole paired 95 % interval meets it and fails where none of the interval does; in
@@ -64,15 +68,18 @@ def check(run: str | Path, baseline: str | Path, requirements: Sequence[Requirem
 
     Args:
         run: a measured run directory.
-        baseline: another; one of the same name, or the same one, is accepted.
+        baseline: another; one of the same name, or the same one, is accepted. None: bounds are of the run's own values.
         requirements: what `pellucid.report.requirement.parse` read.
 
     Returns:
         One outcome for each requirement; of one about every subgroup, one for each subgroup.
 
     Raises:
-        InputError: runs that cannot be read or compared, a metric or a subgroup that one of them lacks.
+        InputError: runs that cannot be read or compared, a metric or a subgroup that one of them lacks, or, without a
+            baseline, a multiple or a bound that is not above 0.
     """
+    if baseline is None:
+        return _absolute(read_run(run), requirements)
     ours, theirs = read_run(run), read_run(baseline)
     if ours.name == theirs.name:
         theirs = replace(theirs, name=f"{theirs.name} (baseline)")
@@ -82,6 +89,30 @@ def check(run: str | Path, baseline: str | Path, requirements: Sequence[Requirem
     ]
     said = tuple(f"{side.name}: {sentence}" for side in (ours, theirs) for sentence in attack_caveats(side))
     return [replace(one, caveats=said) if _is_of_attack(one.requirement) else one for one in outcomes]
+
+
+def _absolute(run: Run, requirements: Sequence[Requirement]) -> list[Outcome]:
+    """What the images say about bounds of the run's own values."""
+    for one in requirements:
+        if one.multiple or one.bound <= 0:
+            raise InputError(
+                f"without --baseline a requirement bounds the value itself, so {one} has no meaning; give --baseline, "
+                "or a bound above 0 without an x"
+            )
+    said = tuple(f"{run.name}: {sentence}" for sentence in attack_caveats(run))
+    outcomes = []
+    for requirement in (each for one in requirements for each in _every_subgroup(one, run)):
+        part = run if requirement.subgroup is None else part_of(run, requirement.subgroup, requirement.metric)
+        interval = _measure(part, requirement.metric).interval(part)
+        needed = partial(images_to_tell, interval, requirement.bound)
+        verdict, reason, images_needed = _verdict(requirement, interval, needed)
+        outcomes.append(
+            Outcome(
+                requirement, verdict, interval.mean, math.nan, interval, reason, images_needed,
+                caveats=said if _is_of_attack(requirement) else (), absolute=True,
+            )
+        )  # fmt: skip
+    return outcomes
 
 
 def _is_of_attack(requirement: Requirement) -> bool:
@@ -110,12 +141,15 @@ def _of_subgroup(requirement: Requirement, run: Run, baseline: Run) -> Outcome:
     metric, subgroup = requirement.metric, requirement.subgroup
     if subgroup is not None:
         run, baseline = part_of(run, subgroup, metric), part_of(baseline, subgroup, metric)
-    for side in (run, baseline):
-        if measured(side, metric) is None:
-            raise InputError(f"run {side.name!r} has no metric {metric!r}; it has {', '.join(side.measures)}")
+    _measure(baseline, metric)
+    return _outcome(requirement, _measure(run, metric), run, baseline)
+
+
+def _measure(run: Run, metric: str) -> Measure:
     measure = measured(run, metric)
-    assert measure is not None
-    return _outcome(requirement, measure, run, baseline)
+    if measure is None:
+        raise InputError(f"run {run.name!r} has no metric {metric!r}; it has {', '.join(run.measures)}")
+    return measure
 
 
 def _outcome(requirement: Requirement, measure: Measure, run: Run, baseline: Run) -> Outcome:
@@ -128,32 +162,40 @@ def _outcome(requirement: Requirement, measure: Measure, run: Run, baseline: Run
             reason = "the baseline is not clearly above 0, so a multiple of it says nothing"
     else:
         interval = measure.difference(run, baseline)
-    if interval.n < FEWEST:
-        reason = f"{interval.n} images, at least {FEWEST} are needed"
-    if reason:
+    if reason and interval.n >= FEWEST:
         return Outcome(requirement, UNTOLD, ours, theirs, interval, reason)
+    verdict, reason, needed = _verdict(
+        requirement, interval, lambda: _images_needed(requirement, measure, interval, run, baseline)
+    )
+    return Outcome(requirement, verdict, ours, theirs, interval, reason, needed)
+
+
+def _verdict(
+    requirement: Requirement, interval: Interval, images_needed: Callable[[], int | None]
+) -> tuple[Verdict, str, int | None]:
+    """Verdict, why the images cannot tell, and about how many would."""
+    if interval.n < FEWEST:
+        return UNTOLD, f"{interval.n} images, at least {FEWEST} are needed", None
     sign = 1 if requirement.relation == ">=" else -1
     worst, best = sorted((sign * interval.low, sign * interval.high))
     bound = sign * requirement.bound
     if worst >= bound:
-        return Outcome(requirement, "pass", ours, theirs, interval)
+        return "pass", "", None
     if best < bound:
-        return Outcome(requirement, "fail", ours, theirs, interval)
-    needed = _images_needed(requirement, measure, interval, run, baseline)
+        return "fail", "", None
+    needed = images_needed()
+    needed = None if needed is None else max(needed, interval.n + 1)
     more = "" if needed is None else f"; about {needed:,} like these would tell"
-    reason = f"the interval of {interval.n:,} images holds the bound{more}"
-    return Outcome(requirement, UNTOLD, ours, theirs, interval, reason, needed)
+    return UNTOLD, f"the interval of {interval.n:,} images holds the bound{more}", needed
 
 
 def _images_needed(
     requirement: Requirement, measure: Measure, interval: Interval, run: Run, baseline: Run
 ) -> int | None:
-    """About how many images would tell what these cannot; more than there are."""
+    """About how many images would tell what these cannot."""
     if requirement.multiple:
-        needed = images_to_tell(interval, requirement.bound)
-    else:
-        needed = measure.aggregate(run).images_to_tell(measure.aggregate(baseline), requirement.bound)
-    return None if needed is None else max(needed, interval.n + 1)
+        return images_to_tell(interval, requirement.bound)
+    return measure.aggregate(run).images_to_tell(measure.aggregate(baseline), requirement.bound)
 
 
 def _multiple(measure: Measure, run: Run, baseline: Run) -> Interval:

@@ -66,6 +66,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "baseline": finite(outcome.baseline),
         "found": {key: finite(value) for key, value in asdict(outcome.found).items()},
         "multiple": outcome.requirement.multiple,
+        "absolute": outcome.absolute,
         "reason": outcome.reason,
         "images_needed": outcome.images_needed,
         "caveats": list(outcome.caveats),
@@ -76,7 +77,7 @@ def _found(outcome: Outcome) -> str:
     if not outcome.found.n:
         return "–"
     unit = "x" if outcome.requirement.multiple else ""
-    sign = "" if outcome.requirement.multiple else "+"
+    sign = "" if outcome.requirement.multiple or outcome.absolute else "+"
     mean, low, high = (
         f"{value + 0.0:{sign}.3g}{unit}" for value in (outcome.found.mean, outcome.found.low, outcome.found.high)
     )
@@ -90,10 +91,8 @@ def _number(value: float) -> str:
 def _sentence(outcome: Outcome) -> str:
     why = f" ({outcome.reason})" if outcome.reason else ""
     said = "".join(f"; {sentence}" for sentence in outcome.caveats)
-    return (
-        f"{outcome.requirement}: {outcome.verdict}{why}; found {_found(outcome)}, baseline "
-        f"{_number(outcome.baseline)}{said}"
-    )
+    baseline = "" if outcome.absolute else f", baseline {_number(outcome.baseline)}"
+    return f"{outcome.requirement}: {outcome.verdict}{why}; found {_found(outcome)}{baseline}{said}"
 
 
 def github(outcomes: Sequence[Outcome], *, undecided: Undecided = "fail") -> str:

@@ -77,6 +77,7 @@ def write_report(
     figures: str | Path | None = None,
     title: str = TITLE,
     cards: Mapping[str, Mapping[int, str]] | None = None,
+    conclusion: str = "",
 ) -> Path:
     """Write one HTML file that compares evaluated runs; it needs no other file and no network.
 
@@ -90,6 +91,8 @@ def write_report(
         title: the page's first line.
         cards: by run and by index of a gallery picture, the address of its trust card, as
             `pellucid.explanation.gallery_cards` returns them; none by default.
+        conclusion: what was concluded beforehand, by a rule of its own, such as `pellucid.tune`'s last sentence; it
+            stands above the recommendation.
 
     Returns:
         ``out``.
@@ -101,7 +104,7 @@ def write_report(
         raise InputError(f"a report compares at most {MOST_RUNS} runs, got {len(runs)}; choose those that matter")
     out = Path(out)
     read = read_runs(runs)
-    content = _content(read, title, cards or {})
+    content = _content(read, title, cards or {}) | {"conclusion": conclusion}
     html = _render(content)
     with whole_file(out) as temporary:
         temporary.write_text(html, encoding="utf-8")
@@ -170,6 +173,7 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
         "spelled": spelled_of,
         "baseline": baseline.name,
         "info": baseline.info,
+        "dataset": _dataset(baseline),
         "count": len(runs),
         "many": len(runs) > MANY,
         "images": f"{baseline.rows.num_rows:,}",
@@ -313,6 +317,12 @@ def _gallery_data(sorted_by: Mapping[Measure, list[list[float | None]]]) -> Mark
     palettes = {"palette": palette().tobytes().hex(), "signed": palette(signed=True).tobytes().hex()}
     text = json.dumps({**palettes, "better": better, "values": values}, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
+
+
+def _dataset(run: Run) -> str:
+    """The images by name; a person's own folder by its own."""
+    path = (run.config.get("dataset") or {}).get("path")
+    return Path(path).name if run.info["dataset"] == "folder" and path else str(run.info["dataset"])
 
 
 def _words(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""What is required of a network against a baseline, as a person writes it."""
+"""What is required of a network, alone or against a baseline, as a person writes it."""
 
 import math
 import re
@@ -18,7 +18,7 @@ class Requirement:
         metric: as in `pellucid compare`, with a saliency method's suffix where it has one.
         relation: ``<=`` or ``>=``.
         bound: of the run minus the baseline, in the metric's stored unit; of the run divided by the baseline if
-            ``multiple``.
+            ``multiple``; of the run's own value where there is no baseline.
         multiple: the bound was written with an ``x``.
         subgroup: the images that it is about; all of them where it is None. The value ``*`` stands for every subgroup
             of a column that has as many images as are told of.
@@ -48,6 +48,8 @@ _GRAMMAR = re.compile(
 def parse(text: str) -> list[Requirement]:
     """Read requirements with commas between: METRIC, ``<=`` or ``>=``, and a number, with an ``x`` for a multiple.
 
+    The end of a line separates as a comma does, and ``#`` begins a comment, to the end of its line.
+
     Behind a metric may stand the images that it is about, in brackets: ``[NAME=VALUE]`` for those of which a column of
     the table of labels says VALUE, ``[class=VALUE]`` for those of a class, ``[NAME=*]`` for each that there is.
 
@@ -59,7 +61,9 @@ def parse(text: str) -> list[Requirement]:
     """
     requirements = []
     # A comma in brackets belongs to the name of a subgroup.
-    for part in filter(None, (part.strip() for part in re.split(r",(?![^\[\]]*\])", text))):
+    lines = (line.partition("#")[0] for line in text.splitlines())
+    parts = (part.strip() for line in lines for part in re.split(r",(?![^\[\]]*\])", line))
+    for part in filter(None, parts):
         match = _GRAMMAR.fullmatch(part)
         if match is None or not math.isfinite(float(match["bound"])):
             raise InputError(

@@ -113,6 +113,9 @@ def training_words(config: Mapping[str, Any]) -> str:
     'SCAAT, PGD-4, ε 0.3, λ 0.3, on 1/8 of each batch'
     >>> training_words({"epochs": 0, "method": {"class_path": "pellucid.methods.Regular"}})
     'As given, not trained'
+    >>> tuning = {"head_epochs": 3}
+    >>> training_words({"epochs": 3, "fine_tuning": tuning, "method": {"class_path": "pellucid.methods.Regular"}})
+    'Regular training, last layer only'
     """
     kind = str(config["method"]["class_path"]).rpartition(".")[2]
     if config.get("epochs") == 0:
@@ -168,6 +171,9 @@ def training_words(config: Mapping[str, Any]) -> str:
         filtered = str(block.get("filter") or "1×1 block without")
         smoothing = f"{'Gaussian' if filtered == 'gaussian' else filtered} smoothing"
         parts.append(smoothing + (f" after {layers}" if layers else ""))
+    tuning = config.get("fine_tuning") or {}
+    if 0 < config.get("epochs", 0) <= tuning.get("init_args", tuning).get("head_epochs", 0):
+        parts.append("last layer only")
     return ", ".join(parts)
 
 

@@ -209,9 +209,7 @@ def _fit(
     checkpoint.restore()
     checkpoint.sample_numbers()  # what the method names wrongly is told before the first step
     if progress and fabric.is_global_zero and (experiment.fine_tuning is not None or sys.stderr.isatty()):
-        first = "epoch" if tuning.head_epochs == 1 else f"{tuning.head_epochs} epochs"
-        head = f"; in the first {first} only the last layer is trained" if tuning.head_epochs else ""
-        print(f"{directory.path.name}: {what_trains(model)}{head}", file=sys.stderr)
+        print(f"{directory.path.name}: {_told(model, experiment)}", file=sys.stderr)
     done, total = checkpoint.epoch * len(batches) + checkpoint.batch, experiment.epochs * len(batches)
     bar = progress_bar(fabric, progress, total=total, initial=done, desc=directory.path.name, unit="step")
     with bar, stop_signals() as stop:
@@ -259,6 +257,17 @@ def _fit(
             logger.finalize("success")
         checkpoint.finish(train)
     fabric.barrier()
+
+
+def _told(model: nn.Module, experiment: Experiment) -> str:
+    """What trains, and in which epochs only the last layer does."""
+    epochs = 0 if experiment.fine_tuning is None else experiment.fine_tuning.head_epochs
+    if not epochs:
+        return what_trains(model)
+    if epochs >= experiment.epochs:
+        return "only the last layer is trained, and BatchNorm keeps its statistics"
+    first = "epoch" if epochs == 1 else f"{epochs} epochs"
+    return f"{what_trains(model)}; in the first {first} only the last layer is trained"
 
 
 def _place(batch: int, batches: int, accumulate: int) -> tuple[int, bool]:

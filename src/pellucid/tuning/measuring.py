@@ -24,7 +24,7 @@ from pellucid.statistics.shares import share_difference, share_interval
 from pellucid.tuning.plan import Tune
 from pellucid.tuning.verdict import GOALS, verdict
 
-__all__ = ["composites_of", "evaluation_of", "measuring_seconds", "told"]
+__all__ = ["WITHOUT_COMPOSITES", "composites_of", "evaluation_of", "measuring_seconds", "told"]
 
 SHOWN = ("clean_accuracy", "robust_accuracy", "gini", "ris", "ros", "aopc_morf", "aopc_lerf")
 """Measures of the photographs that the page tells, where they were measured; the JSON file has all."""
@@ -79,6 +79,12 @@ def _cost(asked: Evaluation, model: nn.Module, tests: Dataset) -> Cost:
     index = list(range(min(TIMED, len(tests))))
     x, label = tests.take(index).float() / 255, tests.labels[index]
     return cost_of(measurement_of(asked, "folder", tests), model, x, label, index, tests.truth_of(index))
+
+
+WITHOUT_COMPOSITES = (
+    "they need colour photographs of {} to {} px in PHOTOS/train/CLASS and PHOTOS/test/CLASS, a split of your own"
+).format(*SIDES["truth:composite-colour"])
+"""Where composites can be made."""
 
 
 def composites_of(plan: Tune, side: int) -> Data | None:

@@ -26,7 +26,7 @@ from pellucid.runs.settings import Experiment, Optimizer, Schedule
 from pellucid.runs.trained import build_network
 from pellucid.runs.training import fit
 from pellucid.tuning.estimate import spending, step_seconds
-from pellucid.tuning.measuring import evaluation_of, measuring_seconds, told
+from pellucid.tuning.measuring import WITHOUT_COMPOSITES, composites_of, evaluation_of, measuring_seconds, told
 from pellucid.tuning.page import page
 from pellucid.tuning.plan import MOST_EPOCHS, Tune
 from pellucid.tuning.presets import Family, TuningPreset, family_of, size_of, smoothed_stage, tuning_preset
@@ -115,7 +115,10 @@ def _tuned(plan: Tune, say: Callable[[str], None], progress: bool) -> Path:
     for file, text in (("tune.json", json.dumps(result, indent=2) + "\n"), ("tune.md", page(result))):
         with whole_file(plan.out / file) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    report = write_report([plan.out / name for name in sorted(runs, key=_ORDER.index)], plan.out / "report.html")
+    report = write_report(
+        [plan.out / name for name in sorted(runs, key=_ORDER.index)], plan.out / "report.html",
+        conclusion=result["verdict"]["sentence"],
+    )  # fmt: skip
     write_picture([plan.out / name for name in runs], plan.out / "maps.png", rows=8)
     say(result["verdict"]["sentence"])
     return report
@@ -205,6 +208,8 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
     say(_estimate(decided, len(train)))
     if (tested := min(plan.measured, len(tests))) < FEWEST:
         say(f"{tested} test photographs are too few for a verdict, which needs {FEWEST}; add photographs")
+    if plan.composites and composites_of(plan, side) is None:
+        say(f"no composites are made, so the mass of a map on the object is not measured: {WITHOUT_COMPOSITES}")
     return decided
 
 
