@@ -32,7 +32,7 @@ def test_every_measure_of_truth_is_told():
 
 
 def test_every_method_is_there():
-    assert all(hasattr(methods, name) for name in first_cells("Methods, and what they are held against"))
+    assert all(hasattr(methods, name) for name in first_cells("Methods, and what they are compared with"))
 
 
 def test_every_board_and_page_is_told():

@@ -94,7 +94,7 @@ def test_the_measure_that_goes_with_the_truth_is_found():
     assert found["held_out"]["corrections"]["measure"] == "faithfulness_normalised"
     assert found["held_out"]["corrections"]["success"] is True
     text = reading({"board": "truth:made-up", **json.loads(json.dumps(found))})
-    assert text.count(". ") == 1 and "which reaches .8" in text
+    assert text.count(". ") == 2 and "which reaches the .8" in text
 
 
 def test_what_odd_seeds_choose_is_told_on_even_seeds():

@@ -52,8 +52,8 @@ def test_methods_of_one_derivative_pass_and_unknown_words_do_not():
         Experiment(compile="step")
 
 
-def test_graphs_need_a_cuda_device(tmp_path, machine_free):
-    experiment = Experiment(dataset=machine_free, epochs=1, batch_size=16, compile="graphs")
+def test_graphs_need_a_cuda_device(tmp_path):
+    experiment = Experiment(dataset=Data(name="fashion-mnist", limit=200), epochs=1, batch_size=16, compile="graphs")
     with pytest.raises(InputError, match="compile graphs is for CUDA devices, and this training is on cpu; take netw"):
         fit(experiment, tmp_path / "run", accelerator="cpu", progress=False)
     assert not (tmp_path / "run" / "experiment.yaml").exists()
@@ -73,11 +73,6 @@ def test_off_leaves_the_network_alone_and_names_and_copies_stay_plain():
 
 def test_other_errors_are_not_explained_as_compilation():
     assert told_of_compiling(RuntimeError("overflow")) is None
-
-
-@pytest.fixture
-def machine_free():
-    return Data(name="truth:beside", limit=200)
 
 
 @dataclass(frozen=True)

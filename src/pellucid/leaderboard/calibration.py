@@ -14,7 +14,7 @@ from pellucid.explanation.levels import Examined, examined
 from pellucid.explanation.reference import of_rows
 from pellucid.explanation.trust_rules import LEVELS, Thresholds
 from pellucid.leaderboard.calibration_page import page
-from pellucid.leaderboard.parts import earlier, origin
+from pellucid.leaderboard.parts import origin, stored
 from pellucid.leaderboard.plan import TRUTH_BOARDS, Leaderboard
 from pellucid.leaderboard.telling import Network, measured_networks
 from pellucid.papers.reproduce import write
@@ -96,7 +96,7 @@ def cards(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     """
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))
-    kept = {part["board"]: part for part in earlier(plan, plan.named("trust-card")).get("boards", ())}
+    kept = {part["board"]: part for part in stored(plan, plan.named("trust-card")).get("boards", ())}
     judged: dict[str, list[Judged]] = {}
     parts: dict[str, dict[str, Any]] = {}
     for name in TRUTH_BOARDS:

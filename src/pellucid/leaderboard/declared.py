@@ -9,7 +9,7 @@ import torch
 
 from pellucid.core.files import check_writable
 from pellucid.leaderboard.declared_page import page
-from pellucid.leaderboard.parts import earlier, origin
+from pellucid.leaderboard.parts import origin, stored
 from pellucid.leaderboard.plan import SEEDS, Leaderboard
 from pellucid.leaderboard.telling import measured_networks
 from pellucid.papers import measured
@@ -108,7 +108,7 @@ def sentences(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     """
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))
-    before = earlier(plan, plan.named("sentences"))
+    before = stored(plan, plan.named("sentences"))
     kept = {row["text"]: row for row in before.get("sentences", ())}
     found, origins = [], {}
     for name in dict.fromkeys(one.board for one in SENTENCES):

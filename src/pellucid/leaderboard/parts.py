@@ -8,10 +8,10 @@ from pellucid.leaderboard.plan import Leaderboard
 from pellucid.runs.directory import Run
 from pellucid.runs.environment import told_commit
 
-__all__ = ["earlier", "origin", "origins_joined"]
+__all__ = ["origin", "origins_joined", "stored"]
 
 
-def earlier(plan: Leaderboard, page: str) -> dict[str, Any]:
+def stored(plan: Leaderboard, page: str) -> dict[str, Any]:
     """The numbers that a page or table has now, or none where there is none of the same scale.
 
     Args:

@@ -13,7 +13,7 @@ from pellucid.data import load
 from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.entries import entries_of
 from pellucid.leaderboard.page import page
-from pellucid.leaderboard.parts import earlier
+from pellucid.leaderboard.parts import stored
 from pellucid.leaderboard.plan import Leaderboard
 from pellucid.leaderboard.rows import frame, joined, refuse_other_rows, summarise
 from pellucid.papers.reproduce import build_each, refuse_fewer_seeds, write
@@ -46,7 +46,7 @@ def leaderboard(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     """
     file = Path(f"{plan.file}.json")
     refuse_fewer_seeds(file, len(plan.numbers))
-    there = earlier(plan, plan.file.name) if plan.only else {}
+    there = stored(plan, plan.file.name) if plan.only else {}
     refuse_other_rows(there, frame(plan), file)
     stages = stages_of(plan)
     load(stages[0].experiment.dataset, "test")

@@ -15,7 +15,7 @@ from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.composition import Composition, candidates
 from pellucid.leaderboard.entries import ENTRIES, Entry, entries_of
 from pellucid.leaderboard.evaluation import SomeImages, curves
-from pellucid.leaderboard.parts import earlier, origin, origins_joined
+from pellucid.leaderboard.parts import origin, origins_joined, stored
 from pellucid.leaderboard.plan import FAMILIES, Leaderboard
 from pellucid.leaderboard.rows import refuse_other_rows
 from pellucid.leaderboard.rules import (
@@ -96,7 +96,7 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
         "rules": {"entries": ENTRY_RULE, "preset": PRESET_RULE, "front": FRONT_RULE},
     }
     name = folder / str(trace["name"])
-    there = earlier(replace(plan, results=folder), name.name) if plan.only else {}
+    there = stored(replace(plan, results=folder), name.name) if plan.only else {}
     refuse_other_rows(there, trace, Path(f"{name}.json"))
     begin(plan, _seeds(plan), progress=progress)
     searched = [one for one in entries_of(plan) if one.kind != "ours"]

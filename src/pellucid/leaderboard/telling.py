@@ -11,7 +11,7 @@ import torch
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_writable
 from pellucid.leaderboard.entries import entries_of
-from pellucid.leaderboard.parts import earlier, origin
+from pellucid.leaderboard.parts import origin, stored
 from pellucid.leaderboard.plan import TRUTH_BOARDS, Leaderboard
 from pellucid.leaderboard.run import stages_of
 from pellucid.leaderboard.telling_page import page
@@ -74,7 +74,7 @@ def measures(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     """
     check_writable(plan.results)
     facts = environment(torch.device("cpu"))
-    kept = {part["board"]: part for part in earlier(plan, plan.named("truth-measures")).get("boards", ())}
+    kept = {part["board"]: part for part in stored(plan, plan.named("truth-measures")).get("boards", ())}
     boards = []
     for name in TRUTH_BOARDS:
         found = measured_networks(replace(plan, name=name))
@@ -207,11 +207,11 @@ def _over_images(networks: Sequence[Network], name: str) -> Interval:
 def _within(run: Run, name: str) -> float:
     """The rank correlation of a measure with the true mass over the images of one network."""
     column: Mapping[str, Any] = run.columns
-    stored = {"robust_accuracy": "robust_correct"}.get(name, name)
+    kept = {"robust_accuracy": "robust_correct"}.get(name, name)
     if name == "clean_accuracy":
         values = (run.values("prediction") == run.values("label")).astype(np.float64)
-    elif stored in column:
-        values = run.values(stored)
+    elif kept in column:
+        values = run.values(kept)
     else:
         return float("nan")
     truth = run.values(TRUTH)
