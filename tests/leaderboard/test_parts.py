@@ -79,6 +79,21 @@ def test_a_part_is_replaced_by_one_of_as_many_networks(copy, page, more):
     assert ("before" in json.dumps(numbers(copy, page))) == bool(more)
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_that_cannot_be_kept_is_not_lost(copy, page):
+    file, told = file_of(copy, page), numbers(copy, page)
+    older = "is of an older pellucid, .*move it away"
+    for content, said in (
+        ("{", r"is not JSON \(.*\); move it away to begin it anew"),
+        (json.dumps(told | {"environment": {}}), older),
+        ("[]", older),
+    ):
+        file.write_text(content, encoding="utf-8")
+        with pytest.raises(InputError, match=said):
+            PAGES[page](replace(copy, name=page))
+        assert file.read_text(encoding="utf-8") == content
+
+
 @pytest.mark.parametrize("page", ["measures", "cards"])
 def test_a_page_of_nothing_is_one_sentence(tmp_path, page):
     plan = Leaderboard(name=page, scale="smoke", out=tmp_path / "runs", results=tmp_path / "results")

@@ -1,14 +1,17 @@
 """Pages and tables keep what they say of networks that are not on this machine, and say where it comes from."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pellucid.core.errors import InputError
+from pellucid.core.plain_data import read_json
 from pellucid.leaderboard.plan import Leaderboard
 from pellucid.runs.directory import Run
 from pellucid.runs.environment import told_commit
 
 __all__ = ["origin", "origins_joined", "stored"]
+
+REMEDY = "move it away to begin it anew"
 
 
 def stored(plan: Leaderboard, page: str) -> dict[str, Any]:
@@ -17,13 +20,17 @@ def stored(plan: Leaderboard, page: str) -> dict[str, Any]:
     Args:
         plan: where the results are, and the scale.
         page: its name.
+
+    Raises:
+        InputError: a file that is damaged, or one of an older pellucid, which does not say where its parts come from.
     """
     file = plan.results / f"{page}.json"
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    if not file.exists():
         return {}
-    return found if isinstance(found, dict) and found.get("scale") == plan.scale else {}
+    found = read_json(file, REMEDY)
+    if not isinstance(found, dict) or "environment" in found:
+        raise InputError(f"{file} is of an older pellucid, which did not say where each part comes from; {REMEDY}")
+    return found if found.get("scale") == plan.scale else {}
 
 
 def origin(runs: Iterable[Run], facts: Mapping[str, Any]) -> dict[str, Any]:

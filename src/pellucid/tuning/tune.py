@@ -117,7 +117,7 @@ def _tuned(plan: Tune, say: Callable[[str], None], progress: bool) -> Path:
             temporary.write_text(text, encoding="utf-8")
     report = write_report(
         [plan.out / name for name in sorted(runs, key=_ORDER.index)], plan.out / "report.html",
-        conclusion=result["verdict"]["sentence"],
+        conclusion=f"{result['verdict']['sentence']} The rule and the table behind it are in tune.md.",
     )  # fmt: skip
     write_picture([plan.out / name for name in runs], plan.out / "maps.png", rows=8)
     say(result["verdict"]["sentence"])
