@@ -294,7 +294,7 @@ def main() -> int:
         jobs_of(options, network, [way for way in tried if not options.ways or way.name in options.ways])
         if network.name in options.networks
         else []
-        for network, tried in ((lite, ways()[:1] if SMOKE else ways()), (given, ways()[1:2] if SMOKE else ways()[:5]))
+        for network, tried in ((lite, ways()[:1] if SMOKE else ways()), (given, ways()[1:3] if SMOKE else ways()[:5]))
     )
     for folder in linked(options.photos, options.out):
         composites(str(folder)).truth_of([0])  # made once, before all ask for them

@@ -249,9 +249,10 @@ def write(rows: Path, facts: Mapping[str, Any], out: Path) -> None:
         "origins": {**there.get("origins", {}), **dict.fromkeys(sorted(here), facts)},
         "rows": [row for row in there.get("rows", ()) if row["network"] not in here] + found,
     }
+    text = page(result)  # before a file is replaced
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
-    out.with_suffix(".md").write_text(page(result))
+    out.with_suffix(".md").write_text(text)
 
 
 def main() -> None:
