@@ -187,7 +187,10 @@ def _made(origin: Mapping[str, Any]) -> str:
 
 def reading(rows: list[dict[str, Any]]) -> Iterator[str]:
     """What the rows say, in sentences made of them."""
-    control = next(row["measured"] for row in rows if row["way"] == CONTROL)
+    control = next((row["measured"] for row in rows if row["way"] == CONTROL), None)
+    if control is None:
+        yield f"- Nothing can be said until the control, `{CONTROL}`, is measured."
+        return
     least = control["held_back_accuracy"]["mean"] - ALLOWED
     fit = [row for row in rows if row["way"] not in CONTROLS and row["measured"]["held_back_accuracy"]["mean"] >= least]
     tried = [row for row in rows if row["way"] not in CONTROLS]
