@@ -70,6 +70,9 @@ def test_the_front_has_the_truest_and_the_truest_of_the_robust():
     assert most_robust(rows, regular)["run"] == "firm"
     assert truest(rows[3:], regular)["run"] == "hard"  # none is accurate enough
     assert most_robust(rows[:1], regular)["run"] == "mild"  # none is robust enough
+    broken = attacked("broken", 0.60, 0.90, 0.25)
+    assert most_robust([rows[0], broken], regular)["run"] == "mild"  # nor may it lose more for that
+    assert most_robust([rows[3], broken], regular)["run"] == "hard"  # unless none is accurate enough
 
 
 def test_every_entry_has_settings_of_its_grid_in_every_family():
