@@ -214,6 +214,20 @@ def test_every_entry_is_an_experiment_of_its_own(name):
     assert all(experiment.dataset == at.base.dataset for experiment in experiments.values())
 
 
+def test_a_preset_with_a_saliency_mask_stands_beside_the_same_with_a_random_one():
+    plan = Leaderboard(name="truth:shapes")
+    at = board(plan)
+    ours, control = (entry(name).experiment(at, plan.family) for name in ("trustworthy", "trustworthy-random"))
+    assert replace(ours.method, method=replace(ours.method.method, ranking="random")) == control.method
+    assert replace(ours, method=control.method) == control
+    named = {one.name for one in entries_of(plan)}
+    assert "trustworthy-random" in named and "truest" not in named  # which is the same composition
+    grey = {one.name for one in entries_of(Leaderboard(name="truth:beside"))}
+    assert "trustworthy-random" not in grey and "truest" in grey
+    with pytest.raises(InputError, match="truest is no training of its own on truth:shapes; see `trustworthy` in sett"):
+        entries_of(replace(plan, only=("truest",)))
+
+
 def test_every_method_stands_beside_a_control():
     for one in ENTRIES:
         if one.kind == "method":
@@ -225,7 +239,8 @@ def test_every_method_stands_beside_a_control():
         for rival in one.against:
             assert entry(rival)
     for family in set(FAMILIES.values()) - {"colour-96"}:
-        sizes = {one.name: len(one.grid[family]) for one in ENTRIES if one.kind in ("method", "control")}
+        searched = [one for one in ENTRIES if one.kind in ("method", "control") and not one.settings_of]
+        sizes = {one.name: len(one.grid[family]) for one in searched}
         assert set(sizes.values()) <= {3, 4}
 
 

@@ -9,7 +9,7 @@ from pellucid.edits.activation import Activation
 from pellucid.edits.smoothing import Smoothing
 from pellucid.leaderboard.composition import Composition
 from pellucid.leaderboard.plan import Family, Leaderboard
-from pellucid.leaderboard.settings import Strengths, strengths
+from pellucid.leaderboard.settings import FILE, Strengths, strengths
 from pellucid.methods import (
     SCAAT,
     TRADES,
@@ -59,6 +59,7 @@ class Entry:
         make: from the board and the strengths to the experiment, whose seed is replaced.
         grid: by family of images, the strengths that a search tries: three or four for every entry, method or control.
         needs_masks: whether it learns from masks, so that only a truth set can have it.
+        settings_of: the entry whose strengths it has; its own where empty.
         source: where it comes from.
         published: what papers print of it, with dataset and network.
     """
@@ -71,12 +72,23 @@ class Entry:
     against: tuple[str, ...] = ()
     grid: Mapping[Family, tuple[Strengths, ...]]
     needs_masks: bool = False
+    settings_of: str = ""
     source: str = ""
     published: tuple[Published, ...] = ()
 
     def experiment(self, at: Setting, family: Family) -> Experiment:
         """The experiment with the strengths that a search chose for a family of images."""
-        return self.make(at, strengths(family, self.name))
+        return self.make(at, strengths(family, self.settings_of or self.name))
+
+    def stands_in(self, family: Family) -> bool:
+        """Whether it is a training of its own among a family's images.
+
+        A preset that is the same composition as `trustworthy` is not, nor a random mask where `trustworthy` has none.
+        """
+        if self.grid or self.name == "trustworthy":
+            return True
+        ours = strengths(family, "trustworthy")
+        return ours["base"] == "scaat" if self.settings_of else strengths(family, self.name) != ours
 
 
 def _grid(name: str, grey: tuple[Any, ...], colour: tuple[Any, ...] | None = None) -> dict[Family, Any]:
@@ -141,6 +153,10 @@ def _alignment(at: Setting, chosen: Strengths) -> GradientAlignment:
 
 def _composed(at: Setting, chosen: Strengths) -> Experiment:
     return Composition.of(chosen).applied_to(at)
+
+
+def _composed_random(at: Setting, chosen: Strengths) -> Experiment:
+    return replace(Composition.of(chosen), base="scaat-random").applied_to(at)
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -270,6 +286,10 @@ ENTRIES: tuple[Entry, ...] = (
         make=_composed, grid={},
     ),
     Entry(
+        name="trustworthy-random", kind="control", of="trustworthy", title="the preset with a random mask",
+        make=_composed_random, settings_of="trustworthy", grid={},
+    ),
+    Entry(
         name="truest", kind="ours", title="the composition with the truest maps for up to 5 points of accuracy",
         against=("trustworthy", "robust", "decay"), make=_composed, grid={},
     ),
@@ -299,12 +319,17 @@ def entries_of(plan: Leaderboard) -> list[Entry]:
     Those that learn from masks stand only where masks are known.
 
     Raises:
-        InputError: an entry that there is not, or that needs masks where none are known.
+        InputError: an entry that there is not, that needs masks where none are known, or that is no training of its own
+            among these images.
     """
     for name in plan.only:
         if entry(name).needs_masks and not plan.truth:
             raise InputError(f"{name} learns from masks, which {plan.name} has not; truth sets have them")
-    wanted = (
-        {"regular", *plan.only} if plan.only else {one.name for one in ENTRIES if plan.truth or not one.needs_masks}
-    )
-    return [one for one in ENTRIES if one.name in wanted]
+        if not entry(name).stands_in(plan.family):
+            raise InputError(f"{name} is no training of its own on {plan.name}; see `trustworthy` in {FILE}")
+    wanted = {"regular", *plan.only} if plan.only else {one.name for one in ENTRIES}
+    return [
+        one
+        for one in ENTRIES
+        if one.name in wanted and (plan.truth or not one.needs_masks) and one.stands_in(plan.family)
+    ]

@@ -99,7 +99,7 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     there = stored(replace(plan, results=folder), name.name) if plan.only else {}
     refuse_other_rows(there, trace, Path(f"{name}.json"))
     begin(plan, _seeds(plan), progress=progress)
-    searched = [one for one in entries_of(plan) if one.kind != "ours"]
+    searched = [one for one in entries_of(plan) if one.grid]
     trials = {f"{one.name}{_suffix(chosen)}": (one, chosen) for one in searched for chosen in one.grid[plan.family]}
     trained = {name: one.make(at, chosen) for name, (one, chosen) in trials.items()}
     preset_too = not plan.only or "trustworthy" in plan.only
