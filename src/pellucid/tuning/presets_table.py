@@ -16,9 +16,9 @@ __all__ = ["table"]
 
 HEADS = ("preset", "for which networks and images, made of what")
 NETWORKS = {"relu": "convolutional, ReLU", "smooth": "convolutional, SiLU or GELU", "vit": "transformer"}
-SEARCHED: dict[Family, str | None] = {
+SEARCHED: dict[Family, str] = {
     "grey": "results/raw/leaderboard-search-truth-beside.md",
-    "colour": None,
+    "colour": "results/raw/leaderboard-search-truth-shapes.md",
 }
 """The searches behind the presets of training from the beginning, by family of images."""
 FAST: dict[Family, str] = {"grey": "results/fast.md"}
