@@ -109,6 +109,9 @@ def test_rows_of_entries_that_were_not_asked_for_stay(made):
     assert [row["name"] for row in both["rows"]] == ["regular", "decay", "scaat", "scaat-random"]
     assert [one["entries"] for one in both["origins"]] == [["scaat", "scaat-random"], ["regular", "decay"]]
     text = page(both)
+    missing = next(line for line in text.splitlines() if line.startswith("Not measured yet: "))
+    assert {"sgt", "noise", "truest"} <= set(re.findall(r"[\w-]+", missing)) and "energy" not in missing
+    assert not {"regular", "decay", "scaat", "scaat-random"} & set(re.findall(r"[\w-]+", missing))
     assert "- scaat, scaat-random: " in text and "Regenerate: `pellucid leaderboard --only decay`" in text
     assert "several commands" in text and "several commands" not in page(result)
     assert joined({}, result) == result

@@ -27,7 +27,7 @@ from pellucid.methods import (
 from pellucid.papers.setting import Setting
 from pellucid.runs.settings import Experiment
 
-__all__ = ["ENTRIES", "Entry", "Kind", "Published", "entries_of", "entry"]
+__all__ = ["ENTRIES", "Entry", "Kind", "Published", "entries_of", "entry", "standing"]
 
 Kind = Literal["baseline", "method", "control", "ours"]
 
@@ -327,9 +327,15 @@ def entries_of(plan: Leaderboard) -> list[Entry]:
             raise InputError(f"{name} learns from masks, which {plan.name} has not; truth sets have them")
         if not entry(name).stands_in(plan.family):
             raise InputError(f"{name} is no training of its own on {plan.name}; see `trustworthy` in {FILE}")
-    wanted = {"regular", *plan.only} if plan.only else {one.name for one in ENTRIES}
-    return [
-        one
-        for one in ENTRIES
-        if one.name in wanted and (plan.truth or not one.needs_masks) and one.stands_in(plan.family)
-    ]
+    named = {"regular", *plan.only}
+    return [one for one in standing(plan.family, truth=plan.truth) if not plan.only or one.name in named]
+
+
+def standing(family: Family, *, truth: bool) -> list[Entry]:
+    """Every entry that a board of such images has.
+
+    Args:
+        family: of its images.
+        truth: whether masks are known.
+    """
+    return [one for one in ENTRIES if (truth or not one.needs_masks) and one.stands_in(family)]
