@@ -14,7 +14,7 @@ from pellucid.core.errors import InputError
 from pellucid.leaderboard.composition import Base, Composition, candidates
 from pellucid.leaderboard.entries import ENTRIES
 from pellucid.leaderboard.plan import Leaderboard
-from pellucid.leaderboard.rules import chosen_strengths, most_robust, refusal, truest, winner
+from pellucid.leaderboard.rules import chosen_strengths, most_robust, quickest, refusal, truest, winner
 from pellucid.leaderboard.search import NO_PRESET, search, with_earlier
 from pellucid.leaderboard.settings import keep, strengths
 
@@ -75,6 +75,16 @@ def test_the_front_has_the_truest_and_the_truest_of_the_robust():
     assert most_robust([rows[3], broken], regular)["run"] == "hard"  # unless none is accurate enough
 
 
+def test_the_fast_preset_is_the_truest_of_the_quick_and_accurate():
+    def timed(run, accuracy, mass, seconds):
+        return {"run": run, "validation_accuracy": accuracy, "seconds": seconds, "measured": {"mass": mass}}
+
+    regular = timed("regular", 0.80, 0.5, 10.0)
+    rows = [timed("slow", 0.80, 0.9, 26.0), timed("poor", 0.77, 0.8, 11.0), timed("quick", 0.78, 0.6, 25.0)]
+    assert quickest(rows, regular)["run"] == "quick"
+    assert quickest(rows[:2], regular)["run"] == "regular"
+
+
 def test_every_entry_has_settings_of_its_grid_in_every_family():
     for family in ("grey", "colour"):
         for one in ENTRIES:
@@ -103,7 +113,7 @@ def test_what_was_chosen_is_kept_and_the_rest_stays(tmp_path):
 @pytest.mark.parametrize("family", ["grey", "colour"])
 def test_the_declared_compositions_differ(family):
     declared = candidates(family)
-    assert len(declared) == len({one.name for one in declared}) == 33
+    assert len(declared) == len({one.name for one in declared}) == 40
     assert all(Composition.of(one.chosen) == one for one in declared)
     assert {one.base for one in declared} == set(get_args(Base))
 

@@ -24,6 +24,7 @@ from pellucid.leaderboard.rules import (
     PRESET_RULE,
     chosen_strengths,
     most_robust,
+    quickest,
     refusal,
     truest,
     winner,
@@ -178,6 +179,7 @@ def _presets(
     rows, runs = _compositions(plan, at, progress=progress)
     found = winner(rows[1:], rows[0])
     front = {"truest": truest(rows[1:], rows[0]), "robust": most_robust(rows[1:], rows[0])}
+    front["fast"] = quickest(rows[1:], rows[0])
     told = {
         "compositions": rows,
         "front": {name: row["run"] for name, row in front.items()},
