@@ -121,7 +121,7 @@ def ways() -> list[Way]:
 def asked(tried: list[Way], names: list[str] | None) -> list[Way]:
     """The ways that are asked for, in the order in which they are asked for; all where none is named."""
     by_name = {way.name: way for way in tried}
-    return [by_name[name] for name in names if name in by_name] if names else tried
+    return [by_name[name] for name in dict.fromkeys(names) if name in by_name] if names else tried
 
 
 def regular(photos: Path, network: Network, seed: int) -> Experiment:

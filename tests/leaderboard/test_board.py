@@ -21,6 +21,7 @@ from pellucid.leaderboard.page import page
 from pellucid.leaderboard.plan import BOARDS, FAMILIES, Leaderboard
 from pellucid.leaderboard.rows import joined
 from pellucid.leaderboard.run import begin, leaderboard, place, runs_of, stages_of
+from pellucid.leaderboard.settings import strengths
 from pellucid.metrics.case import Case
 from pellucid.metrics.families.faithfulness import ROAD
 from pellucid.report.measures import written
@@ -113,6 +114,14 @@ def test_rows_of_entries_that_were_not_asked_for_stay(made):
     assert {"sgt", "noise", "truest"} <= set(re.findall(r"[\w-]+", missing)) and "energy" not in missing
     assert not {"regular", "decay", "scaat", "scaat-random"} & set(re.findall(r"[\w-]+", missing))
     assert "- scaat, scaat-random: " in text and "Regenerate: `pellucid leaderboard --only decay`" in text
+    again = json.loads(json.dumps(result))
+    scaat = next(row for row in again["rows"] if row["name"] == "scaat")
+    scaat["against"] = {"noise": {}}
+    kept = next(row for row in joined(result, again)["rows"] if row["name"] == "scaat")
+    assert set(kept["against"]) == {"noise", "regular", "scaat-random"}  # of the same networks
+    scaat["measured"]["gini"]["mean"] += 1
+    kept = next(row for row in joined(result, again)["rows"] if row["name"] == "scaat")
+    assert set(kept["against"]) == {"noise"}  # of others
     assert "several commands" in text and "several commands" not in page(result)
     assert joined({}, result) == result
     again = joined(both, result)
@@ -227,8 +236,13 @@ def test_a_preset_with_a_saliency_mask_stands_beside_the_same_with_a_random_one(
     assert "trustworthy-random" in named and "truest" not in named  # which is the same composition
     grey = {one.name for one in entries_of(Leaderboard(name="truth:beside"))}
     assert "trustworthy-random" not in grey and "truest" in grey
-    with pytest.raises(InputError, match="truest is no training of its own on truth:shapes; see `trustworthy` in sett"):
+    with pytest.raises(InputError, match="^truest has no row on truth:shapes: it is the same training as trustworthy"):
         entries_of(replace(plan, only=("truest",)))
+    with pytest.raises(InputError, match="^trustworthy-random has no row on truth:beside: trustworthy has no mask"):
+        entries_of(Leaderboard(name="truth:beside", only=("trustworthy-random",)))
+    assert entry("trustworthy-random").strengths("colour") == strengths("colour", "trustworthy") | {
+        "base": "scaat-random"
+    }
 
 
 def test_every_method_stands_beside_a_control():

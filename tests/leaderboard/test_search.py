@@ -71,7 +71,8 @@ def test_the_front_has_the_truest_and_the_truest_of_the_robust():
     assert truest(rows[3:], regular)["run"] == "hard"  # none is accurate enough
     assert most_robust(rows[:1], regular)["run"] == "mild"  # none is robust enough
     broken = attacked("broken", 0.60, 0.90, 0.25)
-    assert most_robust([rows[0], broken], regular)["run"] == "mild"  # nor may it lose more for that
+    weak = attacked("weak", 0.80, 0.90, 0.10)
+    assert most_robust([rows[0], broken, weak], regular)["run"] == "mild"  # nor may it lose more for that
     assert most_robust([rows[3], broken], regular)["run"] == "hard"  # unless none is accurate enough
 
 
@@ -80,9 +81,10 @@ def test_the_fast_preset_is_the_truest_of_the_quick_and_accurate():
         return {"run": run, "validation_accuracy": accuracy, "seconds": seconds, "measured": {"mass": mass}}
 
     regular = timed("regular", 0.80, 0.5, 10.0)
-    rows = [timed("slow", 0.80, 0.9, 26.0), timed("poor", 0.77, 0.8, 11.0), timed("quick", 0.78, 0.6, 25.0)]
+    rows = [timed("slow", 0.80, 0.9, 26.0), timed("poor", 0.77, 0.8, 11.0), timed("right", 0.82, 0.4, 10.0),
+            timed("quick", 0.78, 0.6, 25.0)]  # fmt: skip
     assert quickest(rows, regular)["run"] == "quick"
-    assert quickest(rows[:2], regular)["run"] == "regular"
+    assert quickest(rows[:3], regular)["run"] == "regular"
 
 
 def test_every_entry_has_settings_of_its_grid_in_every_family():
@@ -178,7 +180,8 @@ def test_a_search_of_some_entries_keeps_the_others():
         made = {"compositions": [run], "front": {"truest": run}, "winner": run, "allowed_loss": 0.01, "faithful": True}
         names = [*entries, "trustworthy"] if preset else entries
         return {
-            "regular": rows[0], "rows": rows, "chosen": {name: f"{name}-{run}" for name in entries},
+            "regular": rows[0], "rows": rows, "rules": dict.fromkeys(("entries", "preset", "front"), run),
+            "chosen": {name: f"{name}-{run}" for name in entries},
             **(made if preset else NO_PRESET), "origins": [{"entries": names, "command": run}],
         }  # fmt: skip
 
@@ -188,6 +191,7 @@ def test_a_search_of_some_entries_keeps_the_others():
     assert some["chosen"] == {"regular": "regular-second", "decay": "decay-second", "sgt": "sgt-first"}
     assert [one["run"] for one in some["rows"]] == ["regular-second", "decay-second", "sgt-first"]
     assert (some["winner"], some["front"], some["faithful"]) == ("first", {"truest": "first"}, True)
+    assert some["rules"] == {"entries": "second", "preset": "first", "front": "first"}
     assert [one["entries"] for one in some["origins"]] == [["sgt", "trustworthy"], ["regular", "decay"]]
     presets = with_earlier(some, trace("third", ["regular"], preset=True))
     assert (presets["winner"], presets["compositions"]) == ("third", ["third"])

@@ -120,7 +120,7 @@ class Dataset:
         return _decoded(self.source, rows.tolist(), self.shape, self.workers)
 
     def where(self, i: int) -> str:
-        """The file of the image at position ``i``, or ``image i`` where it has none."""
+        """What a message calls the image at position ``i``: its file, where it is read from one."""
         return where(self.source, i)
 
     def truth_of(self, indices: Sequence[int] | Tensor) -> Truth | None:

@@ -167,7 +167,7 @@ def _cheap(family: Family) -> Iterator[Composition]:
     smooth = replace(scaat, share=0.25, activation="softplus")
     penalty = 0.01 if family == "grey" else 0.003
     yield from (smooth, replace(smooth, penalty=penalty))
-    yield Composition(penalty=3 * penalty, share=0.25, activation="softplus")
+    yield Composition(penalty=round(3 * penalty, 4), share=0.25, activation="softplus")
     yield Composition(base="trades", strength=0.1 if family == "grey" else 0.0314, steps=1, share=0.125)
 
 

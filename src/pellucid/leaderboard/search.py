@@ -145,6 +145,7 @@ def with_earlier(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, 
         **now,
         "rows": [row for one in ENTRIES for row in rows if row["entry"] == one.name],
         "chosen": there["chosen"] | now["chosen"],
+        "rules": of_preset["rules"] | {"entries": now["rules"]["entries"]},
         **{name: of_preset[name] for name in NO_PRESET},
         "origins": origins_joined(there["origins"], now["origins"]),
     }

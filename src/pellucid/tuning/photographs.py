@@ -20,7 +20,7 @@ def write_photographs(
     *,
     below: Path,
 ) -> Path:
-    """Write one row for each photograph: its file, split and label, and of those that were measured what was found.
+    """Write one row for each photograph that was used: its file, split and label, and what was found where measured.
 
     Args:
         splits: ``train``, ``validation`` and ``test``, as the networks saw them.
@@ -33,7 +33,10 @@ def write_photographs(
         The file.
     """
     columns = ["file", "split", "label", *(f"{name} answer" for name in runs), *(f"{name} card" for name in levels)]
-    with whole_file(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+    with (
+        whole_file(file) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as handle,
+    ):
         write_table(handle, columns, _rows(splits, runs, levels, below))
     return file
 
@@ -44,7 +47,11 @@ def _rows(
     answers = {name: _answers(run, splits["test"]) for name, run in runs.items()}
     for split, dataset in splits.items():
         for i in range(len(dataset)):
-            row: dict[str, Any] = {"file": _named(dataset.where(i), below), "split": split, "label": _label(dataset, i)}
+            row: dict[str, Any] = {
+                "file": _named(dataset.where(i), below),
+                "split": split,
+                "label": dataset.classes[int(dataset.labels[i])],
+            }
             if split == "test":
                 row |= {f"{name} answer": of_network.get(i) for name, of_network in answers.items()}
                 row |= {f"{name} card": of_network.get(i) for name, of_network in levels.items()}
@@ -52,19 +59,12 @@ def _rows(
 
 
 def _named(file: str, below: Path) -> str:
-    """The path of a file in a folder, or what it is called anyway."""
-    return Path(file).relative_to(below).as_posix() if Path(file).is_relative_to(below) else file
+    """The path of a file in the folder ``below``; of another file its whole path."""
+    path, folder = Path(file).absolute(), below.absolute()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else file
 
 
 def _answers(run: Run, dataset: Dataset) -> dict[int, str]:
-    """The predicted class of each measured photograph; nothing where a photograph has several labels."""
-    if dataset.task == "multilabel":
-        return {}
+    """The predicted class of each measured photograph, by its position."""
     pairs = zip(run.rows["index"].to_pylist(), run.rows["prediction"].to_pylist(), strict=True)
     return {index: dataset.classes[prediction] for index, prediction in pairs}
-
-
-def _label(dataset: Dataset, i: int) -> str:
-    if dataset.task == "multilabel":
-        return "; ".join(name for name, applies in zip(dataset.classes, dataset.labels[i], strict=True) if applies == 1)
-    return dataset.classes[int(dataset.labels[i])]

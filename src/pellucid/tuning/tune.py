@@ -118,12 +118,12 @@ def _tuned(plan: Tune, say: Callable[[str], None], progress: bool) -> Path:
     for file, text in (("tune.json", json.dumps(result, indent=2) + "\n"), ("tune.md", page(result))):
         with whole_file(plan.out / file) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    _write_photographs(plan, runs, result)
     report = write_report(
         [plan.out / name for name in sorted(runs, key=_ORDER.index)], plan.out / "report.html",
         conclusion=f"{result['verdict']['sentence']} The rule and the table behind it are in tune.md.",
     )  # fmt: skip
     write_picture([plan.out / name for name in runs], plan.out / "maps.png", rows=8)
+    _write_photographs(plan, runs, result)
     say(result["verdict"]["sentence"])
     return report
 
