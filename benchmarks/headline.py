@@ -45,8 +45,8 @@ def truth(boards: Sequence[Mapping[str, Any]]) -> str:
         "**The main result**: how much of the map lies on what decides the class, on pictures where we know that, with "
         "small networks. The preset is a ready-made recipe.",
         *("", table[0], "| --- | ---: | ---: |", *table[1:], ""),
-        f"{_random(boards)}**We had asked for more.** "
-        + " ".join(f"On {_kind(board)} pictures the preset misses {_missed(board)}." for board in boards),
+        f"{_random(boards)}**We had asked more of the preset.** "
+        + " ".join(f"On {_kind(board)} pictures, it misses {_missed(board)}." for board in boards),
     ]
     return "\n".join(line if line.startswith("|") else _filled(line) for line in told)
 
@@ -81,8 +81,8 @@ def _random(boards: Sequence[Mapping[str, Any]]) -> str:
         row = next((row for row in board["rows"] if row["name"] == f"{PRESET}-random"), None)
         if row is not None:
             told.append(
-                f"With pixels drawn at random in place of those that the map chooses, the preset of {_kind(board)} "
-                f"pictures reaches {_percent(row['measured']['mass'])}. "
+                f"With random pixels in place of those that the map chooses, the {_kind(board)} preset reaches "
+                f"{_percent(row['measured']['mass'])}. "
             )
     return "".join(told)
 
