@@ -55,6 +55,7 @@ def test_onnx_runtime_gives_logits_and_map_of_any_number_of_images(small_run: Pa
     onnx.checker.check_model(file, full_check=True)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_inputs()] == ["image"]
+    assert {one.shape[0] for one in (*session.get_inputs(), *session.get_outputs())} == {"batch"}
     for images in (x, x[:1], x[:4]):
         logits, drawn = session.run(["logits", "map"], {"image": images.numpy()})
         np.testing.assert_allclose(logits, model(images).detach().numpy(), atol=1e-4)

@@ -21,6 +21,7 @@ from pellucid.leaderboard.page import page
 from pellucid.leaderboard.plan import BOARDS, FAMILIES, Leaderboard
 from pellucid.leaderboard.rows import joined
 from pellucid.leaderboard.run import begin, leaderboard, place, runs_of, stages_of
+from pellucid.leaderboard.settings import strengths
 from pellucid.metrics.case import Case
 from pellucid.metrics.families.faithfulness import ROAD
 from pellucid.report.measures import written
@@ -109,7 +110,18 @@ def test_rows_of_entries_that_were_not_asked_for_stay(made):
     assert [row["name"] for row in both["rows"]] == ["regular", "decay", "scaat", "scaat-random"]
     assert [one["entries"] for one in both["origins"]] == [["scaat", "scaat-random"], ["regular", "decay"]]
     text = page(both)
+    missing = next(line for line in text.splitlines() if line.startswith("Not measured yet: "))
+    assert {"sgt", "noise", "truest"} <= set(re.findall(r"[\w-]+", missing)) and "energy" not in missing
+    assert not {"regular", "decay", "scaat", "scaat-random"} & set(re.findall(r"[\w-]+", missing))
     assert "- scaat, scaat-random: " in text and "Regenerate: `pellucid leaderboard --only decay`" in text
+    again = json.loads(json.dumps(result))
+    scaat = next(row for row in again["rows"] if row["name"] == "scaat")
+    scaat["against"] = {"noise": {}}
+    kept = next(row for row in joined(result, again)["rows"] if row["name"] == "scaat")
+    assert set(kept["against"]) == {"noise", "regular", "scaat-random"}  # of the same networks
+    scaat["measured"]["gini"]["mean"] += 1
+    kept = next(row for row in joined(result, again)["rows"] if row["name"] == "scaat")
+    assert set(kept["against"]) == {"noise"}  # of others
     assert "several commands" in text and "several commands" not in page(result)
     assert joined({}, result) == result
     again = joined(both, result)
@@ -214,6 +226,25 @@ def test_every_entry_is_an_experiment_of_its_own(name):
     assert all(experiment.dataset == at.base.dataset for experiment in experiments.values())
 
 
+def test_a_preset_with_a_saliency_mask_stands_beside_the_same_with_a_random_one():
+    plan = Leaderboard(name="truth:shapes")
+    at = board(plan)
+    ours, control = (entry(name).experiment(at, plan.family) for name in ("trustworthy", "trustworthy-random"))
+    assert replace(ours.method, method=replace(ours.method.method, ranking="random")) == control.method
+    assert replace(ours, method=control.method) == control
+    named = {one.name for one in entries_of(plan)}
+    assert "trustworthy-random" in named and "truest" not in named  # which is the same composition
+    grey = {one.name for one in entries_of(Leaderboard(name="truth:beside"))}
+    assert "trustworthy-random" not in grey and "truest" in grey
+    with pytest.raises(InputError, match="^truest has no row on truth:shapes: it is the same training as trustworthy"):
+        entries_of(replace(plan, only=("truest",)))
+    with pytest.raises(InputError, match="^trustworthy-random has no row on truth:beside: trustworthy has no mask"):
+        entries_of(Leaderboard(name="truth:beside", only=("trustworthy-random",)))
+    assert entry("trustworthy-random").strengths("colour") == strengths("colour", "trustworthy") | {
+        "base": "scaat-random"
+    }
+
+
 def test_every_method_stands_beside_a_control():
     for one in ENTRIES:
         if one.kind == "method":
@@ -225,7 +256,8 @@ def test_every_method_stands_beside_a_control():
         for rival in one.against:
             assert entry(rival)
     for family in set(FAMILIES.values()) - {"colour-96"}:
-        sizes = {one.name: len(one.grid[family]) for one in ENTRIES if one.kind in ("method", "control")}
+        searched = [one for one in ENTRIES if one.kind in ("method", "control") and not one.settings_of]
+        sizes = {one.name: len(one.grid[family]) for one in searched}
         assert set(sizes.values()) <= {3, 4}
 
 

@@ -1,6 +1,9 @@
+import csv
 import json
+from collections import Counter
 from dataclasses import replace
 from html import escape
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -59,6 +62,18 @@ def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tun
     assert told["shown"] == ["clean_accuracy", "gini", "ris", "no_objection"]
     assert told["verdict"]["ending"] == "cannot be told" and said[-1] == told["verdict"]["sentence"]
     assert escape(told["verdict"]["sentence"]) in report.read_text().split('id="recommendation"')[0]
+    with (plan.out / "photographs.csv").open(newline="") as file:
+        listed = list(csv.DictReader(file))
+    tested = [row for row in listed if row["split"] == "test"]
+    assert {row["split"] for row in listed} == {"train", "validation", "test"} and len(tested) == 8
+    assert all((Path(plan.photos) / row["file"]).is_file() for row in listed)
+    assert [row["file"].split("/")[-2] for row in tested] == [row["label"] for row in tested]
+    classes = sorted({row["label"] for row in listed})
+    rows = after.rows.select(["index", "prediction"]).to_pylist()
+    answers = {row["index"]: classes[row["prediction"]] for row in rows}
+    assert {i: row["after answer"] for i, row in enumerate(tested) if row["after answer"]} == answers
+    cards = Counter(row["control card"] for row in tested if row["control card"])
+    assert cards == Counter({level: n for level, n in told["rows"]["control"]["cards"].items() if n})
     page = (plan.out / "tune.md").read_text()
     assert "is a first guess" in page and told["verdict"]["sentence"] in page
 

@@ -17,7 +17,7 @@ from pellucid.core.randomness import seed_of
 from pellucid.core.types import Task, task_of
 from pellucid.data.fingerprint import contents_of, fingerprint_of
 from pellucid.data.silence import silenced
-from pellucid.data.splits import Images, Rows, Truth
+from pellucid.data.splits import Images, Rows, Truth, where
 
 __all__ = ["FITS", "MOMENTS", "Dataset"]
 
@@ -118,6 +118,10 @@ class Dataset:
         if self.__dict__.get("images") is not None:
             return self.__dict__["images"].index_select(0, rows)  # type: ignore[no-any-return]
         return _decoded(self.source, rows.tolist(), self.shape, self.workers)
+
+    def where(self, i: int) -> str:
+        """What a message calls the image at position ``i``: its file, where it is read from one."""
+        return where(self.source, i)
 
     def truth_of(self, indices: Sequence[int] | Tensor) -> Truth | None:
         """The truth of the images at these positions, its masks a tensor (m, h, w); None where it is not known."""

@@ -74,6 +74,10 @@ class Decoded:
             )
         return image
 
+    def where(self, i: int) -> str:
+        """What a message calls image ``i``."""
+        return self.values.where(i)
+
     def _pixels(self, i: int) -> Tensor:
         where = self.values.where(i)
         try:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pellucid.core.errors import InputError
 
-__all__ = ["Images", "Rows", "Split", "Stored", "Truth", "check_labels"]
+__all__ = ["Images", "Rows", "Split", "Stored", "Truth", "check_labels", "where"]
 
 
 class Images(Protocol):
@@ -130,6 +130,19 @@ class Rows:
 
     def __getitem__(self, i: int, /) -> Tensor:
         return self.images[int(self.rows[i])]
+
+    def where(self, i: int) -> str:
+        """What a message calls image ``i``."""
+        return where(self.images, int(self.rows[i]))
+
+
+def where(images: Images, i: int) -> str:
+    """What a message calls image ``i``: its file where it has one.
+
+    >>> where(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), 2)
+    'image 2'
+    """
+    return f"image {i}" if isinstance(images, Tensor) or not hasattr(images, "where") else str(images.where(i))
 
 
 def check_labels(labels: Tensor, classes: int, where: object) -> Tensor:

@@ -144,6 +144,7 @@ def write_onnx(graph: Graph, exported: ExportedNetwork, file: Path, *, opset: in
             f"ONNX cannot hold the network of {exported.run}: {reason[:300]}; torch_export holds every network that "
             f"can be traced{older_torch()}"
         ) from error
+    _name_batch(written.model.graph)
     said = exported.preprocessing
     written.model.metadata_props.update(
         {key: json.dumps(said[key]) for key in ("classes", "pixels", "size", "pellucid")}
@@ -167,6 +168,13 @@ def check_onnx(graph: Graph, exported: ExportedNetwork, file: Path, *, tolerance
         return results
 
     return compared(run, exported.images.numpy(), graph.expected, what=file.name, tolerance=tolerance)
+
+
+def _name_batch(graph: Any) -> None:
+    """Call the number of images ``batch`` in the graph's input and outputs, where the converter invents a name."""
+    named = type(graph.inputs[0].shape[0])("batch")
+    for value in (*graph.inputs, *graph.outputs):
+        value.shape[0] = named
 
 
 @contextmanager

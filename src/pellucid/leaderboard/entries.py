@@ -1,7 +1,7 @@
 """Who stands in a leaderboard: methods, and beside each the controls that say what is due to something else."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pellucid.core.errors import InputError
@@ -27,7 +27,7 @@ from pellucid.methods import (
 from pellucid.papers.setting import Setting
 from pellucid.runs.settings import Experiment
 
-__all__ = ["ENTRIES", "Entry", "Kind", "Published", "entries_of", "entry"]
+__all__ = ["ENTRIES", "Entry", "Kind", "Published", "entries_of", "entry", "standing"]
 
 Kind = Literal["baseline", "method", "control", "ours"]
 
@@ -57,8 +57,11 @@ class Entry:
         against: rows that it is held against besides regular training and its own controls.
         title: what it is, in few words.
         make: from the board and the strengths to the experiment, whose seed is replaced.
-        grid: by family of images, the strengths that a search tries: three or four for every entry, method or control.
+        grid: by family of images, the strengths that a search tries, three or four; none where it has those of another
+            entry, or where compositions are searched.
         needs_masks: whether it learns from masks, so that only a truth set can have it.
+        settings_of: the entry whose strengths it has; its own where empty.
+        changed: what of those strengths is another.
         source: where it comes from.
         published: what papers print of it, with dataset and network.
     """
@@ -71,12 +74,27 @@ class Entry:
     against: tuple[str, ...] = ()
     grid: Mapping[Family, tuple[Strengths, ...]]
     needs_masks: bool = False
+    settings_of: str = ""
+    changed: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     published: tuple[Published, ...] = ()
 
     def experiment(self, at: Setting, family: Family) -> Experiment:
         """The experiment with the strengths that a search chose for a family of images."""
-        return self.make(at, strengths(family, self.name))
+        return self.make(at, self.strengths(family))
+
+    def strengths(self, family: Family) -> Strengths:
+        """Its settings on a family of images."""
+        return {**strengths(family, self.settings_of or self.name), **self.changed}
+
+    def same_as(self, family: Family) -> str:
+        """Why it is no training of its own on a family of images; empty where it is one."""
+        if self.grid or self.name == "trustworthy":
+            return ""
+        ours = strengths(family, "trustworthy")
+        if self.settings_of:
+            return "" if ours["base"] == "scaat" else "trustworthy has no mask of SCAAT's there"
+        return "it is the same training as trustworthy there" if self.strengths(family) == ours else ""
 
 
 def _grid(name: str, grey: tuple[Any, ...], colour: tuple[Any, ...] | None = None) -> dict[Family, Any]:
@@ -270,12 +288,22 @@ ENTRIES: tuple[Entry, ...] = (
         make=_composed, grid={},
     ),
     Entry(
+        name="trustworthy-random", kind="control", of="trustworthy", title="the preset with a random mask",
+        make=_composed, settings_of="trustworthy", changed={"base": "scaat-random"}, grid={},
+    ),
+    Entry(
         name="truest", kind="ours", title="the composition with the truest maps for up to 5 points of accuracy",
         against=("trustworthy", "robust", "decay"), make=_composed, grid={},
     ),
     Entry(
-        name="robust", kind="ours", title="the truest composition whose robust accuracy is 30 points higher",
-        against=("trustworthy", "trades", "scaat-random"), make=_composed, grid={},
+        name="robust", kind="ours", title="the truest or most robust composition for up to 3 points of accuracy",
+        against=("trustworthy", "trades", "at-small", "gradient-penalty-softplus", "scaat-random"),
+        make=_composed, grid={},
+    ),
+    Entry(
+        name="fast", kind="ours", title="the truest composition that takes at most two and a half times as long",
+        against=("trustworthy", "scaat", "gradient-penalty-softplus", "regular-softplus", "noise", "decay"),
+        make=_composed, grid={},
     ),
 )  # fmt: skip
 """Every entry, each method before its controls."""
@@ -299,12 +327,23 @@ def entries_of(plan: Leaderboard) -> list[Entry]:
     Those that learn from masks stand only where masks are known.
 
     Raises:
-        InputError: an entry that there is not, or that needs masks where none are known.
+        InputError: an entry that there is not, that needs masks where none are known, or that is no training of its own
+            among these images.
     """
     for name in plan.only:
         if entry(name).needs_masks and not plan.truth:
             raise InputError(f"{name} learns from masks, which {plan.name} has not; truth sets have them")
-    wanted = (
-        {"regular", *plan.only} if plan.only else {one.name for one in ENTRIES if plan.truth or not one.needs_masks}
-    )
-    return [one for one in ENTRIES if one.name in wanted]
+        if reason := entry(name).same_as(plan.family):
+            raise InputError(f"{name} has no row on {plan.name}: {reason}")
+    named = {"regular", *plan.only}
+    return [one for one in standing(plan.family, truth=plan.truth) if not plan.only or one.name in named]
+
+
+def standing(family: Family, *, truth: bool) -> list[Entry]:
+    """Every entry that a board of such images has.
+
+    Args:
+        family: of its images.
+        truth: whether masks are known.
+    """
+    return [one for one in ENTRIES if (truth or not one.needs_masks) and not one.same_as(family)]

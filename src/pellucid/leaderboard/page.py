@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pellucid.leaderboard.entries import standing
+from pellucid.leaderboard.plan import FAMILIES
 from pellucid.leaderboard.reading import lead
 from pellucid.papers.table_page import cell, fewer_images
 from pellucid.report.words import number
@@ -18,7 +20,7 @@ SEVERAL = "Rows were measured by several commands. Each is compared with regular
 
 def page(result: Mapping[str, Any]) -> str:
     """A leaderboard's Markdown from its JSON: what holds, the table with controls under their methods, and the rest."""
-    lines = [f"# Leaderboard: {result['dataset']}", "", *lead(result), "", _where(result), ""]
+    lines = [f"# Leaderboard: {result['dataset']}", "", *lead(result), "", _where(result), "", *_missing(result)]
     lines += [*_table(result, result["columns"], full=True), ""]
     lines += ["## What a method adds to its controls", "", _contrast_words(result), "", *_contrasts(result), ""]
     if result["more"]:
@@ -75,6 +77,14 @@ def _where(result: Mapping[str, Any]) -> str:
         "time of a training step as a multiple of regular training's, the median over seeds, as it was logged while "
         "other trainings ran beside it."
     )
+
+
+def _missing(result: Mapping[str, Any]) -> Iterator[str]:
+    """Which entries of the board nobody has measured yet."""
+    there = {row["name"] for row in result["rows"]}
+    names = [one.name for one in standing(FAMILIES[result["board"]], truth=result["truth"]) if one.name not in there]
+    if names:
+        yield from (f"Not measured yet: {', '.join(names)}.", "")
 
 
 def _fewer(result: Mapping[str, Any]) -> list[str]:

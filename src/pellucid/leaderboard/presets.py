@@ -43,14 +43,15 @@ def preset(name: str, *, shape: tuple[int, int, int], network: str = "lenet5") -
 
     ``trustworthy`` is the composition whose vanilla gradient maps lie most on what decides the class, for two points of
     accuracy; ``truest`` the same for five points; ``robust`` the same for three, among those that withstand an attack
-    30 points oftener than regular training. They were chosen on validation images of a truth set, by rules that
-    ``pellucid leaderboard truth:beside --search`` writes beside what it finds. What they reach on test images, and what
-    a step costs as a multiple of regular training's, stands in ``results/leaderboard-*.md``.
+    30 points oftener than regular training; where none does, the one that withstands it most. They were chosen on
+    validation images of two truth sets, one of grey images and one of colour images, by rules that
+    ``pellucid leaderboard truth:beside --search`` writes beside what it finds. On colour images ``truest`` is
+    ``trustworthy``. What they reach on test images, and what a step costs as a multiple of regular training's, stands
+    in ``results/leaderboard-*.md``.
 
-    ``fast`` is ``truest`` whose penalty looks at a quarter of each batch, for about one and a half regular steps. Of
-    the forms in ``results/fast.md`` that cost so little and were trained with three seeds it has the most true mass on
-    grey images; on colour images it has not been tried. Images of 96 pixels and more have the settings of small colour
-    ones, which no search has confirmed there.
+    ``fast`` is the truest training that takes at most two and a half times as long as the regular one. On grey images
+    it was chosen in ``results/fast.md``, and is ``truest`` whose penalty looks at a quarter of each batch. Images of 96
+    pixels and more have the settings of small colour ones, which no search has confirmed there.
 
     Args:
         name: ``trustworthy``, ``truest``, ``robust`` or ``fast``.

@@ -11,7 +11,6 @@ from pellucid.leaderboard.boards import beginning, board
 from pellucid.leaderboard.entries import ENTRIES, Entry, entries_of
 from pellucid.leaderboard.parts import origin, origins_joined
 from pellucid.leaderboard.plan import Leaderboard
-from pellucid.leaderboard.settings import strengths
 from pellucid.papers import measured
 from pellucid.papers.expression import expression
 from pellucid.papers.plan import source
@@ -126,12 +125,20 @@ def joined(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
         there: the table; an empty one takes everything.
         now: newly measured.
     """
-    rows = {row["name"]: row for row in [*there.get("rows", ()), *now["rows"]]}
+    earlier = {row["name"]: row for row in there.get("rows", ())}
+    rows = earlier | {row["name"]: _with_contrasts(row, earlier.get(row["name"])) for row in now["rows"]}
     return {
         **now,
         "rows": [rows[one.name] for one in ENTRIES if one.name in rows],
         "origins": origins_joined(there.get("origins", ()), now["origins"]),
     }
+
+
+def _with_contrasts(row: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A row with the contrasts of an earlier one of the same networks beside its own."""
+    if earlier is None or earlier["measured"] != row["measured"]:
+        return row
+    return {**row, "against": {**earlier["against"], **row["against"]}}
 
 
 def _network(name: str, options: Mapping[str, Any]) -> str:
@@ -152,7 +159,7 @@ def _row(
         "title": entry.title,
         "source": entry.source,
         "published": [{"numbers": one.numbers, "on": one.on} for one in entry.published],
-        "strengths": dict(strengths(plan.family, entry.name)),
+        "strengths": dict(entry.strengths(plan.family)),
         "training": expression(experiment.method, experiment.activation, experiment.smoothing),
         "epochs": experiment.epochs,
         "seeds": len(seeds),

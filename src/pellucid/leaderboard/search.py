@@ -24,6 +24,7 @@ from pellucid.leaderboard.rules import (
     PRESET_RULE,
     chosen_strengths,
     most_robust,
+    quickest,
     refusal,
     truest,
     winner,
@@ -99,7 +100,7 @@ def search(plan: Leaderboard, *, progress: bool = True) -> list[Path]:
     there = stored(replace(plan, results=folder), name.name) if plan.only else {}
     refuse_other_rows(there, trace, Path(f"{name}.json"))
     begin(plan, _seeds(plan), progress=progress)
-    searched = [one for one in entries_of(plan) if one.kind != "ours"]
+    searched = [one for one in entries_of(plan) if one.grid]
     trials = {f"{one.name}{_suffix(chosen)}": (one, chosen) for one in searched for chosen in one.grid[plan.family]}
     trained = {name: one.make(at, chosen) for name, (one, chosen) in trials.items()}
     preset_too = not plan.only or "trustworthy" in plan.only
@@ -144,6 +145,7 @@ def with_earlier(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, 
         **now,
         "rows": [row for one in ENTRIES for row in rows if row["entry"] == one.name],
         "chosen": there["chosen"] | now["chosen"],
+        "rules": of_preset["rules"] | {"entries": now["rules"]["entries"]},
         **{name: of_preset[name] for name in NO_PRESET},
         "origins": origins_joined(there["origins"], now["origins"]),
     }
@@ -178,6 +180,7 @@ def _presets(
     rows, runs = _compositions(plan, at, progress=progress)
     found = winner(rows[1:], rows[0])
     front = {"truest": truest(rows[1:], rows[0]), "robust": most_robust(rows[1:], rows[0])}
+    front["fast"] = quickest(rows[1:], rows[0])
     told = {
         "compositions": rows,
         "front": {name: row["run"] for name, row in front.items()},

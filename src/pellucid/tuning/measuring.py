@@ -200,6 +200,7 @@ def _row(run: Run, truth: Run | None, cards: Sequence[Examined] | None) -> dict[
     if cards:
         row["no_objection"] = interval_data(share_interval(_without_objection(cards)))
         row["cards"] = counted(cards)
+        row["levels"] = {str(one.index): one.level() for one in cards}
     return row
 
 

@@ -16,12 +16,12 @@ __all__ = ["table"]
 
 HEADS = ("preset", "for which networks and images, made of what")
 NETWORKS = {"relu": "convolutional, ReLU", "smooth": "convolutional, SiLU or GELU", "vit": "transformer"}
-SEARCHED: dict[Family, str | None] = {
+SEARCHED: dict[Family, str] = {
     "grey": "results/raw/leaderboard-search-truth-beside.md",
-    "colour": None,
+    "colour": "results/raw/leaderboard-search-truth-shapes.md",
 }
 """The searches behind the presets of training from the beginning, by family of images."""
-FAST: dict[Family, str] = {"grey": "results/fast.md"}
+FAST: dict[Family, str] = {**SEARCHED, "grey": "results/fast.md"}
 """What the preset ``fast`` rests on."""
 
 
@@ -67,7 +67,7 @@ def _together(rows: Iterable[dict[str, Any]]) -> list[list[str]]:
 def _trained() -> Iterator[dict[str, Any]]:
     for family, evidence in SEARCHED.items():
         for name in PRESETS:
-            rests = FAST.get(family) if name == "fast" else evidence
+            rests = FAST[family] if name == "fast" else evidence
             made = Composition.of(strengths(family, name))
             yield _row("train", name, "any, from the beginning", family, made, rests)
 

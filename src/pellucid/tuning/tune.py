@@ -3,9 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -19,6 +20,7 @@ from pellucid.data.walk import files_below
 from pellucid.models import Network
 from pellucid.models.preprocessing import preprocessing_of
 from pellucid.report import write_picture, write_report
+from pellucid.runs.directory import read_run
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.fine_tuning import FineTuning
 from pellucid.runs.lock import working_on
@@ -28,6 +30,7 @@ from pellucid.runs.training import fit
 from pellucid.tuning.estimate import spending, step_seconds
 from pellucid.tuning.measuring import WITHOUT_COMPOSITES, composites_of, evaluation_of, measuring_seconds, told
 from pellucid.tuning.page import page
+from pellucid.tuning.photographs import write_photographs
 from pellucid.tuning.plan import MOST_EPOCHS, Tune
 from pellucid.tuning.presets import Family, TuningPreset, family_of, size_of, smoothed_stage, tuning_preset
 from pellucid.tuning.verdict import FEWEST
@@ -76,7 +79,7 @@ def tune(plan: Tune, *, say: Callable[[str], None] | None = None, progress: bool
 
     What is finished is skipped and what was killed is continued, when it is called again with the same plan. Writes
     into ``plan.out``: the run directories ``before``, ``control`` and ``after``, ``report.html``, ``maps.png``,
-    ``tune.md`` and ``tune.json``.
+    ``tune.md``, ``tune.json`` and ``photographs.csv``.
 
     Args:
         plan: which network, which photographs, which preset, how much time.
@@ -120,8 +123,23 @@ def _tuned(plan: Tune, say: Callable[[str], None], progress: bool) -> Path:
         conclusion=f"{result['verdict']['sentence']} The rule and the table behind it are in tune.md.",
     )  # fmt: skip
     write_picture([plan.out / name for name in runs], plan.out / "maps.png", rows=8)
+    _write_photographs(plan, runs, result)
     say(result["verdict"]["sentence"])
     return report
+
+
+def _write_photographs(plan: Tune, runs: Mapping[str, Experiment], result: Mapping[str, Any]) -> None:
+    data = next(iter(runs.values())).dataset
+    levels = {
+        name: {int(index): level for index, level in row["levels"].items()}
+        for name, row in result["rows"].items()
+        if "levels" in row
+    }
+    write_photographs(
+        {split: load(data, split) for split in ("train", "validation", "test")},
+        {name: read_run(plan.out / name) for name in runs}, levels, plan.out / "photographs.csv",
+        below=Path(plan.photos).expanduser(),
+    )  # fmt: skip
 
 
 _ORDER = ["control", "before", "after"]
