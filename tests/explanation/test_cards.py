@@ -16,6 +16,7 @@ from pellucid.core.notes import tell
 from pellucid.explanation.cards import Cards, explain
 from pellucid.explanation.examination import Examination
 from pellucid.explanation.explained_network import ExplainedNetwork, of_module
+from pellucid.explanation.trust_rules import Thresholds
 from pellucid.metrics import PerturbationCurves, RelativeStability
 
 from .conftest import SIDE, Quadrants, pixels
@@ -255,3 +256,13 @@ def test_a_name_of_a_file_is_no_markup(photograph, tmp_path):
     (found,) = cards(file, size=SIDE)
     assert "<b>" not in found._repr_html_() and "<b>" not in found._repr_markdown_()
     assert "*a*" not in found._repr_markdown_().replace("\\*", "")
+
+
+def test_thresholds_change_what_is_said_and_nothing_that_is_measured(photograph, card):
+    (strict,) = cards(photograph, thresholds=Thresholds(diffuse=1.0))
+    assert {check.rule for check in strict.judgement.checks} - {check.rule for check in card.judgement.checks} == {
+        "diffuse"
+    }
+    assert strict.maps[0].figures == card.maps[0].figures
+    assert strict.as_json()["settings"]["thresholds"]["diffuse"] == 1.0
+    assert "thresholds" not in card.as_json()["settings"]

@@ -1,12 +1,15 @@
 """The rules: every one of them speaks where it should, and none of them is silent about what fails."""
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from pellucid.core.errors import InputError
 from pellucid.explanation.trust_checks import (
     AS_GOOD,
     ASKED,
@@ -21,7 +24,7 @@ from pellucid.explanation.trust_checks import (
     _steady,
     checks,
 )
-from pellucid.explanation.trust_rules import FAULTS, LEVELS, judge
+from pellucid.explanation.trust_rules import FAULTS, LEVELS, Thresholds, judge
 
 from .conftest import SHOWN
 
@@ -222,3 +225,21 @@ def test_worse_figures_never_make_a_better_judgement(percentiles, worse) -> None
     for name in ("faithfulness", "beats_random", "stability_coverage", "similarity"):
         bad = judge(GOOD | {name: GOOD[name] - worse}, percentiles, counts=MORE, probability=0.9)
         assert order.index(bad.level) <= order.index(good.level)
+
+
+def test_strict_thresholds_are_those_that_the_grey_truth_set_chose():
+    results = json.loads((Path(__file__).parents[2] / "results" / "trust-card.json").read_text())
+    grey = next(board for board in results["boards"] if board["board"] == "truth:beside")
+    assert asdict(Thresholds.strict()) == grey["moved"]
+    given = {"counts": MORE, "probability": 0.9}
+    assert judge(GOOD | {"gini": 0.74}, USUAL, **given).level == "no objection"
+    told = judge(GOOD | {"gini": 0.74}, USUAL, **given, thresholds=Thresholds.strict())
+    assert told.level == "with care" and "diffuse" in {check.rule for check in told.checks}
+    assert judge(GOOD | {"gini": 0.76}, USUAL, **given, thresholds=Thresholds.strict()).level == "no objection"
+
+
+@pytest.mark.parametrize("wrong", [{"unsteady": -1.1}, {"poor": 101.0}, {"diffuse": math.nan}, {"unsure": 2.0}])
+def test_a_threshold_outside_its_range_is_one_sentence(wrong):
+    (name,) = wrong
+    with pytest.raises(InputError, match=rf"^{name} must be in \[-?\d+, \d+\], got "):
+        Thresholds(**wrong)

@@ -51,6 +51,9 @@ def explain(arguments: Sequence[str]) -> None:
         "--full", action="store_true", help="take more noisy copies and random maps, which makes the figures more exact"
     )
     parser.add_argument(
+        "--strict", action="store_true", help="object to more maps, by thresholds chosen where the truth is known"
+    )
+    parser.add_argument(
         "--reference", type=Path, help="folder of pictures to compare this one with; a measured run has its own"
     )
     parser.add_argument("--reference-images", default=50, type=int, help="use at most N pictures of that folder")
@@ -92,6 +95,7 @@ def explain(arguments: Sequence[str]) -> None:
 
     from pellucid.explanation import batch, reference
     from pellucid.explanation.cards import examination_of
+    from pellucid.explanation.trust_rules import Thresholds
     from pellucid.report.colours import Scale
 
     scale = Scale(signed=parsed.signed, top=parsed.top)
@@ -99,6 +103,7 @@ def explain(arguments: Sequence[str]) -> None:
     network, images = _network(parsed)
     network.model.to(device)
     examination = replace(examination_of(network, names(parsed.saliency), full=parsed.full), seed=parsed.seed)
+    examination = replace(examination, thresholds=Thresholds.strict()) if parsed.strict else examination
     compared = None
     if parsed.reference is not None:
         compared = reference.of_folder(

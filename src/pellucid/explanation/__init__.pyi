@@ -5,4 +5,4 @@ from .examination import Examination as Examination
 from .explained_network import ExplainedNetwork as ExplainedNetwork
 from .gallery_cards import gallery_cards as gallery_cards
 from .reference import Reference as Reference
-from .trust_rules import Judgement as Judgement, judge as judge
+from .trust_rules import Judgement as Judgement, Thresholds as Thresholds, judge as judge

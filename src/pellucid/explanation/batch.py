@@ -196,6 +196,7 @@ def _card(
             probability=probability,
             agreement=[value for pair, value in finding.agreement.items() if name in pair],
             name=f"the {spoken_saliency(name)} map",
+            thresholds=examination.thresholds,
         )
         values = {figure: value if np.isfinite(value) else None for figure, value in measured.figures.items()}
         figures = {figure: Figure(column, values[figure], percentiles[figure]) for figure, column in columns.items()}

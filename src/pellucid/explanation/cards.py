@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pellucid.explanation.examination import Examination
 from pellucid.explanation.explained_network import ExplainedNetwork, of_module, of_run
 from pellucid.explanation.pictures import Picture, find, held, read
 from pellucid.explanation.reference import Reference, of_folder, of_rows
+from pellucid.explanation.trust_rules import Thresholds
 from pellucid.runs.any_network import lent, probed
 from pellucid.runs.directory import RunDirectory
 from pellucid.saliency import Explain
@@ -91,6 +93,7 @@ def explain(
     saliency: Sequence[Explain] = (),
     full: bool = False,
     examination: Examination | None = None,
+    thresholds: Thresholds | None = None,
     reference: Reference | str | Path | None = None,
     device: torch.device | str | None = None,
     batch_size: int = 8,
@@ -118,6 +121,7 @@ def explain(
         saliency: methods, as in `pellucid.Evaluation`; by default those that the run was evaluated with, or three.
         full: tighter figures from more noise and more random maps, which take longer.
         examination: what is measured, in place of ``saliency`` and ``full``.
+        thresholds: of the card's rules, such as ``Thresholds.strict()``; the package's by default.
         reference: what percentiles are of: a folder of pictures, an evaluated run directory, or what was made of one.
             By default an evaluated run's own images.
         device: where it is done; where the network is by default.
@@ -156,6 +160,7 @@ def explain(
         model, logits = probed(model, x, classes=len(subject.classes) or None)
         subject = subject.with_model(model, logits.shape[1])
         chosen = examination or examination_of(subject, saliency, full=full)
+        chosen = chosen if thresholds is None else replace(chosen, thresholds=thresholds)
         compared = _reference(reference, subject, chosen, batch_size)
         made = []
         for _, card in cards(subject, pictures, chosen, reference=compared, target=target, batch_size=batch_size):

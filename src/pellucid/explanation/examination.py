@@ -11,7 +11,7 @@ from pellucid.core.errors import InputError
 from pellucid.core.types import Saliency
 from pellucid.explanation.card import FIGURES
 from pellucid.explanation.trust_metrics import PredictionKept, RandomMaps, Steadiness
-from pellucid.explanation.trust_rules import Counts
+from pellucid.explanation.trust_rules import Counts, Thresholds
 from pellucid.metrics import (
     Column,
     Gini,
@@ -50,6 +50,7 @@ class Examination:
         metrics: what else is measured, as in `pellucid.Evaluation`; each number that is no curve is a figure of the
             card after pellucid's own.
         seed: of every draw.
+        thresholds: of the card's rules.
 
     Raises:
         InputError: numbers that cannot be, an unknown name, a metric of your own with a column of the card's.
@@ -67,6 +68,7 @@ class Examination:
     random_maps: int = 39
     metrics: tuple[str | Metric, ...] = ()
     seed: int = 0
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     def __post_init__(self) -> None:
         by_name(self.saliency)
@@ -174,6 +176,7 @@ class Examination:
                 type(metric).__name__: to_config(dict(metric.settings(next(iter(metric.columns)))))
                 for metric in self.further()
             },
+            **({} if self.thresholds == Thresholds() else {"thresholds": to_config(self.thresholds)}),
         }
 
     def counts(self, method: str) -> Counts:

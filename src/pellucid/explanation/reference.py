@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from pellucid.explanation.examination import Examination
 from pellucid.explanation.explained_network import ExplainedNetwork
 from pellucid.explanation.finding import examine
 from pellucid.explanation.pictures import Picture, find, read
+from pellucid.explanation.trust_rules import Thresholds
 from pellucid.metrics.column import Column
 from pellucid.metrics.suite import COLUMNS, column_name, split
 from pellucid.runs.directory import read_run
@@ -132,7 +133,8 @@ def of_folder(
     files = find([folder])
     if len(files) > images:
         files = [files[i] for i in np.linspace(0, len(files) - 1, images).round().astype(int)]
-    facts = [__version__, subject.name, subject.weights, subject.shape, to_config(examination)]
+    measured = replace(examination, thresholds=Thresholds())  # by which nothing is measured
+    facts = [__version__, subject.name, subject.weights, subject.shape, to_config(measured)]
     known = [(file, Path(file).stat()) for file in files if Path(file).is_file()]
     facts += [[file, state.st_size, state.st_mtime_ns] for file, state in known]
     key = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()

@@ -7,6 +7,8 @@ from typing import Literal
 
 from scipy.special import bdtr, bdtrc, stdtrit
 
+from pellucid.core.errors import InputError
+
 __all__ = ["ASKED", "About", "Check", "Counts", "Outcome", "Thresholds", "checks"]
 
 ERROR = 0.05
@@ -51,6 +53,9 @@ class Thresholds:
         unsure: probability below which the network itself is not sure, in [0, 1].
         diffuse: Gini index below which a map is spread over so much of the picture that it is read with care, in
             [0, 1]; 0 asks for nothing.
+
+    Raises:
+        InputError: a number outside its range.
     """
 
     unsteady: float = UNSTEADY
@@ -58,6 +63,25 @@ class Thresholds:
     poor: float = POOR
     unsure: float = UNSURE
     diffuse: float = DIFFUSE
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise InputError(f"{name} must be in [{least:g}, {most:g}], got {value!r}")
+
+    @classmethod
+    def strict(cls) -> "Thresholds":
+        """Those that were chosen on one truth set, so that maps without objection are mostly true as often as possible.
+
+        On another truth set they said it of maps that were mostly true far oftener than all maps were; the numbers are
+        in ``results/trust-card.md``. Maps of ordinary networks seldom reach the Gini index that they ask for.
+        """
+        return cls(shaky=0.7, poor=10.0, diffuse=0.75)
+
+
+RANGES = {"unsteady": (-1, 1), "shaky": (-1, 1), "poor": (0, 100), "unsure": (0, 1), "diffuse": (0, 1)}
+"""What each threshold may be."""
 
 
 @dataclass(frozen=True)
