@@ -227,15 +227,15 @@ def test_worse_figures_never_make_a_better_judgement(percentiles, worse) -> None
         assert order.index(bad.level) <= order.index(good.level)
 
 
-def test_strict_thresholds_are_those_that_the_grey_truth_set_chose():
+def test_calibrated_thresholds_are_those_that_the_grey_truth_set_chose():
     results = json.loads((Path(__file__).parents[2] / "results" / "trust-card.json").read_text())
     grey = next(board for board in results["boards"] if board["board"] == "truth:beside")
-    assert asdict(Thresholds.strict()) == grey["moved"]
+    assert asdict(Thresholds.calibrated()) == grey["moved"]
     given = {"counts": MORE, "probability": 0.9}
     assert judge(GOOD | {"gini": 0.74}, USUAL, **given).level == "no objection"
-    told = judge(GOOD | {"gini": 0.74}, USUAL, **given, thresholds=Thresholds.strict())
+    told = judge(GOOD | {"gini": 0.74}, USUAL, **given, thresholds=Thresholds.calibrated())
     assert told.level == "with care" and "diffuse" in {check.rule for check in told.checks}
-    assert judge(GOOD | {"gini": 0.76}, USUAL, **given, thresholds=Thresholds.strict()).level == "no objection"
+    assert judge(GOOD | {"gini": 0.76}, USUAL, **given, thresholds=Thresholds.calibrated()).level == "no objection"
 
 
 @pytest.mark.parametrize("wrong", [{"unsteady": -1.1}, {"poor": 101.0}, {"diffuse": math.nan}, {"unsure": 2.0}])

@@ -51,7 +51,7 @@ def explain(arguments: Sequence[str]) -> None:
         "--full", action="store_true", help="take more noisy copies and random maps, which makes the figures more exact"
     )
     parser.add_argument(
-        "--strict", action="store_true", help="object to more maps, by thresholds chosen where the truth is known"
+        "--calibrated", action="store_true", help="judge by thresholds that were chosen on pictures with known truth"
     )
     parser.add_argument(
         "--reference", type=Path, help="folder of pictures to compare this one with; a measured run has its own"
@@ -103,7 +103,7 @@ def explain(arguments: Sequence[str]) -> None:
     network, images = _network(parsed)
     network.model.to(device)
     examination = replace(examination_of(network, names(parsed.saliency), full=parsed.full), seed=parsed.seed)
-    examination = replace(examination, thresholds=Thresholds.strict()) if parsed.strict else examination
+    examination = replace(examination, thresholds=Thresholds.calibrated()) if parsed.calibrated else examination
     compared = None
     if parsed.reference is not None:
         compared = reference.of_folder(

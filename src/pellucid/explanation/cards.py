@@ -121,7 +121,7 @@ def explain(
         saliency: methods, as in `pellucid.Evaluation`; by default those that the run was evaluated with, or three.
         full: tighter figures from more noise and more random maps, which take longer.
         examination: what is measured, in place of ``saliency`` and ``full``.
-        thresholds: of the card's rules, such as ``Thresholds.strict()``; the package's by default.
+        thresholds: of the card's rules, such as ``Thresholds.calibrated()``; the package's by default.
         reference: what percentiles are of: a folder of pictures, an evaluated run directory, or what was made of one.
             By default an evaluated run's own images.
         device: where it is done; where the network is by default.

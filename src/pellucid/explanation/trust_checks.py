@@ -71,7 +71,7 @@ class Thresholds:
                 raise InputError(f"{name} must be in [{least:g}, {most:g}], got {value!r}")
 
     @classmethod
-    def strict(cls) -> "Thresholds":
+    def calibrated(cls) -> "Thresholds":
         """Those that were chosen on one truth set, so that maps without objection are mostly true as often as possible.
 
         On another truth set they said it of maps that were mostly true far oftener than all maps were; the numbers are
