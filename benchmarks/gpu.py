@@ -2,10 +2,13 @@
 
     PYTHONPATH=src python benchmarks/gpu.py --out OUT              (--device cpu tries the script itself)
 
-It needs no data from outside: it draws a folder of coloured shapes. Every method is trained on the device and on the
-CPU, whose losses must agree; in mixed precision too; twice with PyTorch's deterministic algorithms, which must end with
-the same bits; then measured. A step must not wait for the GPU, and compiled or recorded in CUDA graphs it must have the
-losses of an eager one (`gpu_steps.py`). `step_cost.py` and `metric_cost.py` follow. Exit code 1 if a check failed.
+It needs no data from outside: it draws a folder of coloured shapes. The checks take about four minutes, the costs as
+long again. A machine that lacks platformdirs or shtab takes them, which are pure Python, from a folder on PYTHONPATH.
+
+Every method is trained on the device and on the CPU, whose losses must agree; in mixed precision too; twice with
+PyTorch's deterministic algorithms, which must end with the same bits; then measured. A step must not wait for the GPU,
+and compiled or recorded in CUDA graphs it must have the losses of an eager one (`gpu_steps.py`). `step_cost.py` and
+`metric_cost.py` follow. Exit code 1 if a check failed.
 
 Two trainings with PyTorch's usual algorithms need not be alike, however right both are: backward passes of convolutions
 add in no fixed order on a GPU, Adam's first steps move each weight by the sign of its gradient, whose rounding decides
