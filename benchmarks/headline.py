@@ -107,8 +107,9 @@ def photographs(result: Mapping[str, Any]) -> str:
         "*Each column is the first photograph of its class that every network classifies correctly; maps of one seed. "
         "The network is a pretrained EfficientNet-lite0, fine-tuned on Imagenette.* When every pixel may change by "
         f"2/255 to mislead it, it stays right on {_percent(robust)} of photographs after pellucid's fine-tuning, and "
-        f"on {_percent(usual['robust_accuracy'])} after regular fine-tuning, for {_points(accuracy['difference'])} "
-        f"points of accuracy ({_seeds(accuracy['seeds'])}, 95 % intervals). **The share of the map on the object shows "
+        f"on {_percent(usual['robust_accuracy'])} after regular fine-tuning. Accuracy differs by "
+        f"{_points(accuracy['difference'])} points ({_seeds(accuracy['seeds'])}, 95 % intervals). "
+        "**The share of the map on the object shows "
         f"no clear difference**: {_points(mass['difference'])} points. "
         f"[All numbers]({PHOTOGRAPHS.with_suffix('.md').as_posix()})."
     )

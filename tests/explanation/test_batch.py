@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from pellucid.cli import main
 from pellucid.core.errors import InputError
 from pellucid.explanation.batch import explain
 from pellucid.explanation.reference import of_folder
+from pellucid.explanation.trust_rules import Thresholds
 
 from .conftest import FACTORY, pixels
 
@@ -329,7 +331,12 @@ def test_a_run_with_its_own_reference(tmp_path, monkeypatch, capsys) -> None:
     image = np.random.default_rng(0).integers(0, 255, (28, 28)).astype(np.uint8)
     Image.fromarray(image).save("one.png")
     assert main(["explain", "run", "one.png", "--out", "before", "--format", "json"]) == 0
-    assert json.loads(Path("before/one-card.json").read_text())["reference"] is None
+    before = json.loads(Path("before/one-card.json").read_text())
+    assert before["reference"] is None and "thresholds" not in before["settings"]
+    assert main(["explain", "run", "one.png", "--out", "calibrated", "--format", "json", "--calibrated"]) == 0
+    calibrated = json.loads(Path("calibrated/one-card.json").read_text())
+    assert calibrated["settings"]["thresholds"] == asdict(Thresholds.calibrated())
+    assert calibrated["maps"]["vanilla_gradient"]["figures"] == before["maps"]["vanilla_gradient"]["figures"]
     (tmp_path / "of_a_user.py").write_text(OWN_METRIC)
     monkeypatch.delitem(sys.modules, "of_a_user", raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))

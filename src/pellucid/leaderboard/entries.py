@@ -87,7 +87,7 @@ class Entry:
         """Its settings on a family of images."""
         return {**strengths(family, self.settings_of or self.name), **self.changed}
 
-    def same_as(self, family: Family) -> str:
+    def reason_to_skip(self, family: Family) -> str:
         """Why it is no training of its own on a family of images; empty where it is one."""
         if self.grid or self.name == "trustworthy":
             return ""
@@ -333,7 +333,7 @@ def entries_of(plan: Leaderboard) -> list[Entry]:
     for name in plan.only:
         if entry(name).needs_masks and not plan.truth:
             raise InputError(f"{name} learns from masks, which {plan.name} has not; truth sets have them")
-        if reason := entry(name).same_as(plan.family):
+        if reason := entry(name).reason_to_skip(plan.family):
             raise InputError(f"{name} has no row on {plan.name}: {reason}")
     named = {"regular", *plan.only}
     return [one for one in standing(plan.family, truth=plan.truth) if not plan.only or one.name in named]
@@ -346,4 +346,4 @@ def standing(family: Family, *, truth: bool) -> list[Entry]:
         family: of its images.
         truth: whether masks are known.
     """
-    return [one for one in ENTRIES if (truth or not one.needs_masks) and not one.same_as(family)]
+    return [one for one in ENTRIES if (truth or not one.needs_masks) and not one.reason_to_skip(family)]
