@@ -7,9 +7,10 @@ CUDA's multi-process service first (``nvidia-cuda-mps-control -d``, with CUDA_MP
 script), or the processes take turns on the GPU: 33 trainings took five minutes with it on an H200, 16 nine without.
 IMAGENETTE holds train/CLASS/* and val/CLASS/*. Every fifth training photograph of each class is held back: it
 chooses the best epoch, and the preset among the ways. The first hundred of val of each class are the test
-photographs, which choose nothing. Networks: EfficientNet-lite0 with its ImageNet weights; and a ResNet-18 of half
-the usual width that is trained from nothing on the same training photographs and then taken as given. `tune_table.py`
-makes the page in --results; what the page says of a network that was not asked for stays.
+photographs, which choose nothing. Networks: EfficientNet-lite0 with its ImageNet weights; and others that are trained
+from nothing on the same training photographs and then taken as given: a ResNet-18 of half the usual width, and, where
+timm is installed, an EfficientNet-B0, whose activation is SiLU, and a ViT-Tiny with patches of 8 pixels.
+`tune_table.py` makes the page in --results; what the page says of a network that was not asked for stays.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,12 +48,11 @@ from pellucid.tuning.presets import TuningPreset
 
 SIDE = 96
 SMOKE = "SMOKE" in os.environ
-EPOCHS, SCRATCH_EPOCHS, BATCH, LR = (1, 1, 16, 2e-3) if SMOKE else (6, 20, 128, 2e-3)
+EPOCHS, BATCH, LR = (1, 16, 2e-3) if SMOKE else (6, 128, 2e-3)
 LAYER_DECAY = 0.1
 SEEDS = (1,) if SMOKE else (1, 2, 3)
-LITE, GIVEN = "efficientnet-lite0", "resnet18-224"
-STAGE = {LITE: "_blocks.2", GIVEN: "layer1"}
-WIDTH = {"width": 4 if SMOKE else 32}
+DEFAULT = ["efficientnet-lite0", "resnet18-224"]
+"""Networks that need no package besides pellucid's own."""
 TRUTH = ("mass", "mass_lift", "mass_chance", "pointing")
 MAPS = ("vanilla_gradient", "smoothgrad", "gradcam")
 LEVEL = "no objection"
@@ -74,7 +75,7 @@ class Way:
         noise = f"gaussian-{self.sigma:g}" if self.sigma else ""
         return (noise or self.composition.name) + (f"-decay-{self.layer_decay:g}" * (self.layer_decay != LAYER_DECAY))
 
-    def applied_to(self, experiment: Experiment, stage: str) -> Experiment:
+    def applied_to(self, experiment: Experiment, stage: str | None) -> Experiment:
         if self.head_only:
             untouched = FineTuning(head_epochs=experiment.epochs, batchnorm="frozen", keep="best")
             return replace(experiment, fine_tuning=untouched)
@@ -83,6 +84,62 @@ class Way:
         method: Method = GaussianAugmentation(sigma=self.sigma) if self.sigma else tuned.method
         assert experiment.fine_tuning is not None
         return replace(tuned, method=method, fine_tuning=replace(experiment.fine_tuning, layer_decay=self.layer_decay))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """A pretrained network: one with published weights, or one that is trained here, once, and then taken as given.
+
+    Args:
+        name: its folder, and its name on the page.
+        network: with its published weights, or the architecture alone.
+        stage: behind which layer a smoothing block goes; None where ways with one are left out.
+        scratch_epochs: for how long it is trained here; 0 where its weights are published.
+        ways: how many of `ways` are tried, from the first, where none is asked for.
+    """
+
+    name: str
+    network: Network
+    stage: str | None = None
+    scratch_epochs: int = 0
+    ways: int = 6
+
+    def trained_in(self, out: Path) -> Path:
+        return out / "from-nothing" / self.name
+
+    def given(self, out: Path) -> Network:
+        """The network with its weights, which are still to come where it is trained here."""
+        if not self.scratch_epochs:
+            return self.network
+        return replace(self.network, weights=str(RunDirectory(self.trained_in(out)).weights))
+
+    def tried(self, names: list[str] | None) -> list[Way]:
+        """The ways of these names that suit it, in their order; where none is named, its first ones."""
+        fitting = {way.name: way for way in ways() if self.stage or way.composition.filter == "off"}
+        if names:
+            return [fitting[name] for name in dict.fromkeys(names) if name in fitting]
+        return list(fitting.values())[: 3 if SMOKE else self.ways]
+
+
+def backbones() -> dict[str, Backbone]:
+    """The networks that are tuned, by name."""
+    width = {"width": 4 if SMOKE else 32}
+    patches = {"img_size": SIDE, "patch_size": 8}
+    every = (
+        Backbone(
+            name="efficientnet-lite0", network=Network(name="efficientnet-lite0", options={"pretrained": True},
+            head="new"), stage="_blocks.2", ways=len(ways()),
+        ),
+        Backbone(
+            name="resnet18-224", network=Network(name="resnet18-224", options=width), stage="layer1",
+            scratch_epochs=20, ways=5,
+        ),
+        Backbone(name="efficientnet-b0", network=Network(name="timm:efficientnet_b0"), scratch_epochs=20),
+        Backbone(
+            name="vit-tiny", network=Network(name="timm:vit_tiny_patch16_224", options=patches), scratch_epochs=40
+        ),
+    )  # fmt: skip
+    return {one.name: one for one in every}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +173,6 @@ def ways() -> list[Way]:
         Way(composition=Composition(base="structured", strength=0.016), layer_decay=1.0),
         Way(layer_decay=1.0),
     ]
-
-
-def asked(tried: list[Way], names: list[str] | None) -> list[Way]:
-    """The ways that are asked for, in the order in which they are asked for; all where none is named."""
-    by_name = {way.name: way for way in tried}
-    return [by_name[name] for name in dict.fromkeys(names) if name in by_name] if names else tried
 
 
 def regular(photos: Path, network: Network, seed: int) -> Experiment:
@@ -205,14 +256,22 @@ def levels_of(job: Job) -> list[str]:
     return [one.level() for one in found]
 
 
-def all_carried_out(options: argparse.Namespace, first: list[Job], second: list[Job], *, deadline: float) -> bool:
+def all_carried_out(options: argparse.Namespace, jobs: Mapping[str, list[Job]], *, deadline: float) -> bool:
     """Carry out jobs side by side until all are done or time is over; whether all were done.
 
-    The second ones wait for the network that is trained from nothing, and then come before what is left of the first.
+    Those of a network that is trained from nothing wait for it, and then come before what is left of the others.
+
+    Args:
+        options: of the command line.
+        jobs: by network.
+        deadline: on the monotonic clock.
     """
     pool = ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn"))
-    waiting = [*first]
-    running: dict[Future[Any], str] = {pool.submit(from_nothing, options): "from nothing"} if second else {}
+    known = backbones()
+    waiting = [job for name, some in jobs.items() if not known[name].scratch_epochs for job in some]
+    running: dict[Future[Any], str] = {
+        pool.submit(from_nothing, options, known[name]): name for name in jobs if known[name].scratch_epochs
+    }
     started, failed = time.monotonic(), 0
     while (running or waiting) and time.monotonic() < deadline:
         while waiting and len(running) < options.jobs:
@@ -221,13 +280,15 @@ def all_carried_out(options: argparse.Namespace, first: list[Job], second: list[
         done, _ = wait(running, timeout=max(0.1, deadline - time.monotonic()), return_when=FIRST_COMPLETED)
         for future in done:
             name = running.pop(future)
-            if name == "from nothing":
-                waiting[:0] = second
             try:
-                print(f"{time.monotonic() - started:.0f} s, {len(waiting)} wait; {name}: {future.result()}", flush=True)
+                told = future.result()
             except Exception:
                 failed += 1
                 print(f"{name} failed:\n{traceback.format_exc()}", flush=True)
+                continue
+            if name in jobs:
+                waiting[:0] = jobs[name]
+            print(f"{time.monotonic() - started:.0f} s, {len(waiting)} wait; {name}: {told}", flush=True)
     for process in list((pool._processes or {}).values()):
         process.kill()
     pool.shutdown(wait=False, cancel_futures=True)
@@ -235,29 +296,32 @@ def all_carried_out(options: argparse.Namespace, first: list[Job], second: list[
     return not running and not failed
 
 
-def jobs_of(options: argparse.Namespace, network: Network, tried: list[Way]) -> list[Job]:
+def jobs_of(options: argparse.Namespace, backbone: Backbone) -> list[Job]:
     """A network tuned in some ways, each with every seed."""
     folder, held_back = linked(options.photos, options.out)
     return [
         Job(
-            place=options.out / network.name / way.name / f"seed{seed}",
-            experiment=way.applied_to(regular(folder, network, seed), STAGE[network.name]),
+            place=options.out / backbone.name / way.name / f"seed{seed}",
+            experiment=way.applied_to(regular(folder, backbone.given(options.out), seed), backbone.stage),
             held_back=str(held_back), images=options.images, curves=options.curves, cards=options.cards,
             device=options.device,
         )
-        for way in tried
+        for way in backbone.tried(options.ways)
         for seed in SEEDS
     ]  # fmt: skip
 
 
-def from_nothing(options: argparse.Namespace) -> None:
-    """A ResNet-18 that is trained here, once, and then taken as given."""
+def from_nothing(options: argparse.Namespace, backbone: Backbone) -> str:
+    """A network that is trained here, once, and then taken as given."""
     torch.set_num_threads(1)
+    started = time.perf_counter()
+    photographs, _ = linked(options.photos, options.out)
     experiment = replace(
-        regular(linked(options.photos, options.out)[0], Network(name=GIVEN, options=WIDTH), seed=0), fine_tuning=None,
-        epochs=SCRATCH_EPOCHS, schedule=Schedule(name="one-cycle"),
+        regular(photographs, backbone.network, seed=0), fine_tuning=None,
+        epochs=1 if SMOKE else backbone.scratch_epochs, schedule=Schedule(name="one-cycle"),
     )  # fmt: skip
-    fit(experiment, options.out / "from-nothing", resume=True, accelerator=options.device, progress=False)
+    fit(experiment, backbone.trained_in(options.out), resume=True, accelerator=options.device, progress=False)
+    return f"trained from nothing in {time.perf_counter() - started:.0f} s"
 
 
 def write(options: argparse.Namespace) -> None:
@@ -267,7 +331,7 @@ def write(options: argparse.Namespace) -> None:
     command = "python benchmarks/tune_photographs.py --photos IMAGENETTE --out runs/tune-photographs"
     if options.device == "cuda":
         command += " --device cuda"
-    if options.networks != [LITE, GIVEN]:
+    if options.networks != DEFAULT:
         command += f" --networks {' '.join(options.networks)}"
     if options.ways:
         command += f" --ways {' '.join(options.ways)}"
@@ -290,24 +354,19 @@ def main() -> int:
     parser.add_argument("--curves", type=int, default=100, help="images of those that have curves")
     parser.add_argument("--cards", type=int, default=40)
     parser.add_argument("--minutes", type=float, default=1e6)
-    parser.add_argument("--networks", nargs="+", default=[LITE, GIVEN], choices=[LITE, GIVEN])
+    parser.add_argument("--networks", nargs="+", default=DEFAULT, choices=list(backbones()))
     parser.add_argument(
         "--ways",
         nargs="+",
         choices=[way.name for way in ways()],
-        help="by default all, or the first 5 of the ResNet-18; done in the order given",
+        help="by default all, of networks without published weights the first few; done in the order given",
     )
     options = parser.parse_args()
     deadline = time.monotonic() + 60 * options.minutes
-    lite = Network(name=LITE, options={"pretrained": True}, head="new")
-    given = Network(name=GIVEN, options=WIDTH, weights=str(RunDirectory(options.out / "from-nothing").weights))
-    first, second = (
-        jobs_of(options, network, asked(tried, options.ways)) if network.name in options.networks else []
-        for network, tried in ((lite, ways()[:1] if SMOKE else ways()), (given, ways()[1:3] if SMOKE else ways()[:5]))
-    )
+    jobs = {name: jobs_of(options, backbones()[name]) for name in options.networks}
     for folder in linked(options.photos, options.out):
         composites(str(folder)).truth_of([0])  # made once, before all ask for them
-    done = all_carried_out(options, first, second, deadline=deadline)
+    done = all_carried_out(options, jobs, deadline=deadline)
     write(options)
     return 0 if done else 1
 

@@ -31,11 +31,17 @@ WORDS = (
     "TRADES with two steps; the number is the radius in pixel units, and 2/255 is .0078. The robust accuracy is that "
     "under PGD with 20 steps. A composite is a test photograph, shrunk and pasted at a random place of another "
     "background among other things; *on the object* means inside the pasted square, not on the thing in the "
-    "photograph. efficientnet-lite0 has its ImageNet weights, which have probably seen some of the test photographs, "
-    "since Imagenette is a part of ImageNet. resnet18-224 is half as wide as usual; it was trained from scratch, once, "
-    "on the same training photographs, and then used as the pretrained network. The four targets were set before "
-    "anything was measured. No prediction was written down, and three seeds are few: read the differences as hints."
+    "photograph. {networks} The four targets were set before anything was measured. No prediction was written down, "
+    "and three seeds are few: read the differences as hints."
 )
+SCRATCH = "trained from scratch, once, on the same training photographs, and then used as the pretrained network"
+ABOUT = {
+    "efficientnet-lite0": "efficientnet-lite0 has its ImageNet weights, which have probably seen some of the test "
+    "photographs, since Imagenette is a part of ImageNet.",
+    "resnet18-224": f"resnet18-224 is half as wide as usual; it was {SCRATCH}.",
+    "efficientnet-b0": f"efficientnet-b0 is timm's, whose activation is SiLU; it was {SCRATCH}.",
+    "vit-tiny": f"vit-tiny is timm's, with patches of 8 pixels; it was {SCRATCH}.",
+}
 CONTROLS = ("before", CONTROL, "regular-decay-1", NOISE)
 ALLOWED = 0.01
 """Accuracy on held-back photographs that a preset may lose."""
@@ -162,7 +168,7 @@ def _lines(result: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield from reading([row for row in result["rows"] if row["network"] == network])
         yield ""
-    yield WORDS
+    yield WORDS.format(networks=" ".join(ABOUT[network] for network in networks))
     yield ""
     for network in networks:
         rows = [row for row in result["rows"] if row["network"] == network]
@@ -228,6 +234,8 @@ def reading(rows: list[dict[str, Any]]) -> Iterator[str]:
     if preset := next((row["measured"] for row in rows if row["way"] == chosen), None):
         yield "- " + _targets(preset, control)
     others = [row for row in rows if row["way"] not in (CONTROL, "before")]
+    if not others:
+        return
     for name, words in (
         ("mass", "more of the gradient map on the object"),
         ("mass_smoothgrad", "more of the SmoothGrad map on the object"),
