@@ -70,7 +70,9 @@ def main() -> None:
         )["setting"]
         for group in candidates()
     ]
-    facts = read_run(options.runs / "regular-regular").environment
+    facts = dict(read_run(options.runs / "regular-regular").environment)
+    for told in (facts, *facts["work"]):
+        told.pop("command", None)  # it may hold a path of this machine
     options.out.parent.mkdir(parents=True, exist_ok=True)
     result = {"environment": facts, "seed": base.seed, "chosen": chosen, "rows": rows}
     options.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")

@@ -142,8 +142,10 @@ def main() -> None:
     reference = of_folder(subject, options.imagenette / "train", quick, images=options.reference_images)
     with tempfile.TemporaryDirectory() as folder:
         out = options.cards or Path(folder)
+        facts = environment(torch.device("cpu"))
+        del facts["command"]  # it may hold a path of this machine
         result = {
-            "environment": environment(torch.device("cpu")),
+            "environment": facts,
             "arguments": {name: getattr(options, name) for name in ("number", "reference_images", "full")},
             "reference": reference.source,
             "quick": cards(subject, files, out / "quick", examination=quick, reference=reference),

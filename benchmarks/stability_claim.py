@@ -254,6 +254,7 @@ def main() -> None:
         for one, other, _ in CONTRASTS
     }
     facts = environment(torch.device("cpu"))
+    del facts["command"]  # it may hold a path of this machine
     stored = runs["at"][0].columns
     claim = {
         "environment": facts,

@@ -110,6 +110,20 @@ def test_no_page_of_results_is_longer_than_a_reader_can_follow():
     assert not long
 
 
+@pytest.mark.parametrize("file", sorted(RESULTS.rglob("*.json")), ids=lambda file: file.stem)
+def test_no_command_that_is_stored_holds_a_path_of_a_machine(file):
+    def commands(value):
+        if isinstance(value, dict):
+            yield from (one for key, one in value.items() if key == "command")
+            value = list(value.values())
+        if isinstance(value, list):
+            for one in value:
+                yield from commands(one)
+
+    told = [one for one in commands(json.loads(file.read_text())) if isinstance(one, str)]
+    assert not [one for one in told if any(word.startswith(("/", "~")) for word in one.replace("=", " ").split())]
+
+
 def test_every_raw_page_is_in_the_index(benchmarks):
     index = (RAW / "README.md").read_text()
     assert index == benchmarks("raw_index").page(RAW)
