@@ -105,6 +105,7 @@ class Backbone:
     ways: int = 6
 
     def trained_in(self, out: Path) -> Path:
+        """Its run directory, where it is trained here."""
         return out / "from-nothing" / self.name
 
     def given(self, out: Path) -> Network:
