@@ -28,8 +28,8 @@ makes it again; a table of a paper is written here with `--results results/raw`.
 
 - Settings were chosen on validation images with seed 0, which is also one of the seeds that test. The leaderboards use
   other seeds for each.
-- The two pages of compositions, `pellucid-front` and `selection-pellucid`, have LeNet-5's smoothing block before the
-  ReLU, where the authors' code has it after; their commands now make them with the block in the authors' place.
+- The search of compositions, `selection-pellucid`, has LeNet-5's smoothing block before the ReLU, where the authors'
+  code has it after; its command now makes it with the block in the authors' place. `pellucid-front` has it there.
 - MoRF and LeRF say how a network reacts to noise. They may compare maps of one network; between networks they do not
   order the maps by their truth ([which measure does](../truth-measures.md)).
 """
