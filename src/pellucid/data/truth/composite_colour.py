@@ -9,27 +9,13 @@ import numpy as np
 from pellucid.core.errors import InputError
 from pellucid.data import folder
 from pellucid.data.splits import Images
-from pellucid.data.truth.drawing import Array, at_sides, blend, opacity
+from pellucid.data.truth.distractors import Distractors
+from pellucid.data.truth.drawing import Array, at_sides
 from pellucid.data.truth.made import Chance, Made
-from pellucid.data.truth.outlines import SHAPES, TURNS, shapes
-from pellucid.data.truth.placing import Boxes, anywhere, elsewhere
-from pellucid.data.truth.scenery import away, clouds
+from pellucid.data.truth.placing import Boxes, anywhere
 from pellucid.data.truth.stock import HELD_BACK, Stock, files_key, stock
-from pellucid.data.truth.textures import EXTENT, patterns
 
-__all__ = ["CompositeColour"]
-
-GAP = 3
-"""Pixels between the image that decides and anything else."""
-
-MOST = 4
-"""Distractors at most; two at least."""
-
-MARGIN = 2
-"""Empty pixels that are cut from every side of a digit."""
-
-KINDS = 3
-"""Digits, squares of a pattern, flat shapes."""
+__all__ = ["CompositeColour", "laid_on", "some_box"]
 
 
 @dataclass(frozen=True)
@@ -79,9 +65,8 @@ class CompositeColour:
         return stored.images, Stock.of(rows, labels, stored.classes, f"the {self.split} part of {self.path}")
 
     @cached_property
-    def digits(self) -> Stock:
-        """Digits among the distractors."""
-        return stock("mnist", self.split, None)
+    def _distractors(self) -> Distractors:
+        return Distractors(self.size, stock("mnist", self.split, None))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -89,62 +74,41 @@ class CompositeColour:
 
     def block(self, n: int, chance: Chance, *, details: bool) -> Made:
         label = chance.labels(n, len(self.classes))
-        box = anywhere(chance, self.size, (self.size * (20 + chance.below("side", 17, n)) + 28) // 56)
-        sides = (self.size * (14 + chance.below("sides", 11, n, MOST)) + 28) // 56
-        boxes = elsewhere(chance, self.size, box, sides, gap=GAP)
-        count = 2 + chance.below("count", MOST - 1, n)
-        kind = chance.below("kind", KINDS, n, MOST)
-        bounds = np.array([len(self.digits.classes), len(patterns()), len(SHAPES)])[kind]
-        which = chance.below("which", bounds, n, MOST)
-        ground = chance.below("ground", 256, n, 3)
-        rest = self._rest(chance.of("rest"), boxes, count, kind, which, ground)
+        box = some_box(chance, self.size, n)
+        things = self._distractors.around(chance, box)
+        rest = self._distractors.draw(chance.of("rest"), things)
         images = self._with_cause(chance, "image", box, label, rest)
-        mask = np.zeros((n, self.size, self.size), dtype=bool)
-        for i, (top, left, side) in enumerate(zip(*(values.tolist() for values in box), strict=True)):
-            mask[i, top : top + side, left : left + side] = True
         exchanged = {}
         if details:
             another = chance.others("another class", label, len(self.classes))
             exchanged["cause"] = self._with_cause(chance, "another image", box, another, rest)
-            which = (which + 1 + chance.below("another", bounds - 1, n, MOST)) % bounds
-            ground = away(chance, "another ground", ground)
-            other = self._rest(chance.of("another rest"), boxes, count, kind, which, ground)
-            exchanged["rest"] = np.where(mask[:, None], images, other)
-        return Made(images, label, mask, changed=exchanged)
+            others = self._distractors.others(chance, things)
+            other = self._distractors.draw(chance.of("another rest"), others)
+            exchanged["rest"] = np.where(box.covered(self.size)[:, None], images, other)
+        return Made(images, label, box.covered(self.size), changed=exchanged)
 
     def _with_cause(self, chance: Chance, purpose: str, box: Boxes, labels: Array, rest: Array) -> Array:
         """Images of these classes laid on what surrounds them."""
         source, of_class = self._source
         rows = of_class.pictures[of_class.choose(labels, chance.uniform(purpose, len(labels)))]
-        planes = np.concatenate([source[int(row)].numpy() for row in rows])
-        fitting = at_sides(planes, np.repeat(box.side, 3))
-        images = rest.copy()
-        for i, (top, left, side) in enumerate(zip(*(values.tolist() for values in box), strict=True)):
-            images[i, :, top : top + side, left : left + side] = fitting[3 * i : 3 * i + 3]
-        return images
+        return laid_on(rest, box, np.stack([source[int(row)].numpy() for row in rows]))
 
-    def _rest(self, chance: Chance, boxes: Boxes, count: Array, kind: Array, which: Array, ground: Array) -> Array:
-        """Ground and distractors."""
-        n, m = kind.shape
-        images = clouds(chance, ground, self.size)
-        digit = np.where(kind == 0, which, 0).ravel()
-        rows = self.digits.choose(digit, chance.uniform("picture", n * m))
-        digits = at_sides(self.digits.pictures[rows, MARGIN:-MARGIN, MARGIN:-MARGIN], boxes.side.ravel())
-        corner = chance.below("corner", EXTENT - self.size + 1, n, m, 2).tolist()
-        example = chance.below("pattern", patterns().shape[1], n, m)
-        angle = chance.below("angle", TURNS, n, m)
-        colours = away(chance, "colours", np.repeat(ground[:, None], m, 1)).astype(np.uint16)[..., None, None]
-        tops, lefts, sides = (values.tolist() for values in boxes)
-        for i in range(n):
-            for j in range(count[i]):
-                top, left, side = tops[i][j], lefts[i][j], sides[i][j]
-                if kind[i, j] == 0:
-                    cover = opacity(digits[i * m + j])
-                elif kind[i, j] == 1:
-                    row, column = corner[i][j]
-                    surface = patterns()[which[i, j], example[i, j], row : row + side, column : column + side]
-                    cover = np.where(surface > 0, np.uint16(256), np.uint16(64))
-                else:
-                    cover = shapes(side)[which[i, j], angle[i, j]]
-                blend(images[i, :, top : top + side, left : left + side], colours[i, j], cover)
-        return images
+
+def some_box(chance: Chance, size: int, n: int) -> Boxes:
+    """Where the image that decides lies on a canvas, and how large it is: 20 to 36 pixels of 56."""
+    return anywhere(chance, size, (size * (20 + chance.below("side", 17, n)) + 28) // 56)
+
+
+def laid_on(rest: Array, box: Boxes, images: Array) -> Array:
+    """Images shrunk to their squares and laid on what surrounds them.
+
+    Args:
+        rest: uint8 (n, 3, size, size).
+        box: (n,) squares.
+        images: uint8 (n, 3, s, s).
+    """
+    fitting = at_sides(np.concatenate(list(images)), np.repeat(box.side, 3))
+    whole = rest.copy()
+    for i, (top, left, side) in enumerate(zip(*(values.tolist() for values in box), strict=True)):
+        whole[i, :, top : top + side, left : left + side] = fitting[3 * i : 3 * i + 3]
+    return whole

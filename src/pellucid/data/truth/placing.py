@@ -20,6 +20,15 @@ class Boxes(NamedTuple):
     left: Array
     side: Array
 
+    def covered(self, canvas: int) -> Array:
+        """Masks bool (n, canvas, canvas) of the pixels in (n,) squares."""
+        place = np.arange(canvas)
+        rows, columns = (
+            (place >= first[:, None]) & (place < (first + self.side)[:, None]) for first in (self.top, self.left)
+        )
+        inside: Array = rows[:, :, None] & columns[:, None, :]
+        return inside
+
 
 def anywhere(chance: Chance, canvas: int, side: Array) -> Boxes:
     """Squares of these sides, wherever they fit, all places equally likely."""
