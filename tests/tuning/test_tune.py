@@ -55,7 +55,7 @@ def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tun
     assert 0 < decided.expected <= decided.measuring
     assert f"take {duration(decided.expected)}" in said[0]
     assert said[1] == "4 test photographs are too few for a verdict, which needs 20; add photographs"
-    assert said[2].startswith("no composites are made, so the mass of a map on the object is not measured: they need ")
+    assert said[2].startswith("no composites are made, so the mass of a map on the object is not measured: they are ")
     told = json.loads((plan.out / "tune.json").read_text())
     assert list(told["rows"]) == ["before", "control", "after"]
     assert all(sum(row["cards"].values()) == 2 for row in told["rows"].values())
@@ -86,6 +86,26 @@ def test_measuring_is_expected_to_take_what_its_photographs_and_cards_do(plan, m
     assert measuring_seconds(replace(plan, measured=50, cards=40), network, tests) == 3 * (8 + 1.5 * 8) * 2
     assert measuring_seconds(replace(plan, measured=5, cards=0, control=False), network, tests) == 2 * 5 * 2
     assert network.training  # as it was
+
+
+def test_photographs_without_a_split_are_measured_on_composites_too(plan, tmp_path) -> None:
+    for path in Path(plan.photos).rglob("*.png"):
+        place = tmp_path / "photos" / path.relative_to(plan.photos)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(path).convert("RGB").resize((64, 64)).save(place)
+    colour = replace(
+        plan, photos=str(tmp_path / "photos"), out=tmp_path / "out", network="resnet18-224", options={"width": 4},
+        channels=3, metrics=("gini",), cards=0, composites=6,
+    )  # fmt: skip
+    said: list[str] = []
+    tune(colour, say=said.append, progress=False)
+    assert "measuring on composites of the photographs" in said and not any("no composites" in line for line in said)
+    told = json.loads((colour.out / "tune.json").read_text())
+    assert told["composites"] == 6
+    for name in ("before", "control", "after"):
+        assert 0 < told["rows"][name]["mass"]["mean"] < 1
+        assert read_runs([colour.out / "composites" / name])[0].rows.num_rows == 6
+    assert "mass" in told["differences"] and "6 composites of them" in (colour.out / "tune.md").read_text()
 
 
 def test_the_same_command_again_leaves_everything(plan, tuned) -> None:

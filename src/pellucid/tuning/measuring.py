@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from pellucid.data import Data, Dataset
-from pellucid.data.config import SIDES
+from pellucid.data import Dataset
+from pellucid.data.truth import pasted, why_not_pasted
 from pellucid.explanation.examination import Examination
 from pellucid.explanation.levels import Examined, counted, examined
 from pellucid.explanation.reference import of_rows
@@ -24,7 +24,7 @@ from pellucid.statistics.shares import share_difference, share_interval
 from pellucid.tuning.plan import Tune
 from pellucid.tuning.verdict import GOALS, verdict
 
-__all__ = ["WITHOUT_COMPOSITES", "composites_of", "evaluation_of", "measuring_seconds", "told"]
+__all__ = ["evaluation_of", "measuring_seconds", "told"]
 
 SHOWN = ("clean_accuracy", "robust_accuracy", "gini", "ris", "ros", "aopc_morf", "aopc_lerf")
 """Measures of the photographs that the page tells, where they were measured; the JSON file has all."""
@@ -81,32 +81,10 @@ def _cost(asked: Evaluation, model: nn.Module, tests: Dataset) -> Cost:
     return cost_of(measurement_of(asked, "folder", tests), model, x, label, index, tests.truth_of(index))
 
 
-WITHOUT_COMPOSITES = (
-    "they need colour photographs of {} to {} px in PHOTOS/train/CLASS and PHOTOS/test/CLASS, a split of your own"
-).format(*SIDES["truth:composite-colour"])
-"""Where composites can be made."""
-
-
-def composites_of(plan: Tune, side: int) -> Data | None:
-    """Composites of the photographs as a truth set; None where none are wanted, or they cannot be made.
-
-    Args:
-        plan: which photographs, and how many composites.
-        side: of the photographs that the networks see, in pixels.
-    """
-    least, most = SIDES["truth:composite-colour"]
-    if plan.composites == 0 or plan.channels != 3 or not least <= side <= most or plan.table is not None:
-        return None
-    if not (Path(plan.photos).expanduser() / "train").is_dir():
-        return None
-    return Data(name="truth:composite-colour", path=plan.photos, size=side)
-
-
 def told(
     plan: Tune,
     names: Sequence[str],
     *,
-    side: int,
     step: tuple[float, float],
     evidence: str | None,
     say: Callable[[str], None],
@@ -117,16 +95,17 @@ def told(
     Args:
         plan: what was asked for.
         names: of the networks, in the order in which they are told.
-        side: of the photographs that the networks see, in pixels.
         step: seconds of a step of the control and of the preset.
         evidence: file whose numbers chose the preset; None where it is a first guess.
         say: takes a line before what takes long.
         progress: show bars on a terminal.
     """
     runs = {name: read_run(plan.out / name) for name in names}
-    if composites_of(plan, side) is not None:
+    tests = open_run(runs[names[0]].path, "test")[1]
+    truth = {}
+    if plan.composites and not why_not_pasted(tests):
         say("measuring on composites of the photographs")
-    truth = _composites(plan, names, side, progress)
+        truth = _composites(plan, names, tests, progress)
     if plan.cards:
         say(f"making the cards of {min(plan.cards, next(iter(runs.values())).rows.num_rows)} photographs")
     cards = {name: _cards(plan, run) for name, run in runs.items()} if plan.cards else {}
@@ -166,11 +145,9 @@ def told(
     return result | {"environment": facts}
 
 
-def _composites(plan: Tune, names: Sequence[str], side: int, progress: bool) -> dict[str, Run]:
+def _composites(plan: Tune, names: Sequence[str], tests: Dataset, progress: bool) -> dict[str, Run]:
     """The networks measured on composites of the photographs."""
-    data = composites_of(plan, side)
-    if data is None:
-        return {}
+    data = pasted(tests, plan.composites)
     asked = Evaluation(
         images=plan.composites, metrics=("mass", "mass_lift", "mass_chance"), saliency=("vanilla_gradient",),
         gallery=1, seed=plan.seed,

@@ -51,7 +51,7 @@ class Tune:
         measured: largest number of test photographs that are measured.
         metrics: what is measured, as in `pellucid.Evaluation`.
         composites: number of test images that paste a photograph onto another background among other things, so that it
-            is known where the object is; 0 for none. They need a folder with its own split.
+            is known where the object is; 0 for none. They need colour photographs of at least 56 pixels.
         cards: number of test photographs that get a trust card; 0 for none.
         seed: seed of all random numbers.
 

@@ -16,6 +16,7 @@ from pellucid.core.files import check_writable, whole_file
 from pellucid.core.progress import duration
 from pellucid.data import Dataset, load
 from pellucid.data.headers import sift
+from pellucid.data.truth import why_not_pasted
 from pellucid.data.walk import files_below
 from pellucid.models import Network
 from pellucid.models.preprocessing import preprocessing_of
@@ -28,7 +29,7 @@ from pellucid.runs.settings import Experiment, Optimizer, Schedule
 from pellucid.runs.trained import build_network
 from pellucid.runs.training import fit
 from pellucid.tuning.estimate import spending, step_seconds
-from pellucid.tuning.measuring import WITHOUT_COMPOSITES, composites_of, evaluation_of, measuring_seconds, told
+from pellucid.tuning.measuring import evaluation_of, measuring_seconds, told
 from pellucid.tuning.page import page
 from pellucid.tuning.photographs import write_photographs
 from pellucid.tuning.plan import MOST_EPOCHS, Tune
@@ -109,10 +110,7 @@ def _tuned(plan: Tune, say: Callable[[str], None], progress: bool) -> Path:
     for name in runs:
         evaluate(plan.out / name, evaluation, resume=True, progress=progress)
         say(f"{name} is measured, {duration(time.monotonic() - started)} after the start")
-    result = told(
-        plan, list(runs), side=decided.side, step=decided.step, evidence=_preset(decided).evidence, say=say,
-        progress=progress,
-    )  # fmt: skip
+    result = told(plan, list(runs), step=decided.step, evidence=_preset(decided).evidence, say=say, progress=progress)
     result["decisions"] = {name: value for name, value in to_config(decided).items() if name != "plan"}
     result["seconds"] = round(time.monotonic() - started)
     for file, text in (("tune.json", json.dumps(result, indent=2) + "\n"), ("tune.md", page(result))):
@@ -226,8 +224,8 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
     say(_estimate(decided, len(train)))
     if (tested := min(plan.measured, len(tests))) < FEWEST:
         say(f"{tested} test photographs are too few for a verdict, which needs {FEWEST}; add photographs")
-    if plan.composites and composites_of(plan, side) is None:
-        say(f"no composites are made, so the mass of a map on the object is not measured: {WITHOUT_COMPOSITES}")
+    if plan.composites and (reason := why_not_pasted(tests)):
+        say(f"no composites are made, so the mass of a map on the object is not measured: {reason}")
     return decided
 
 
