@@ -226,23 +226,27 @@ def test_every_entry_is_an_experiment_of_its_own(name):
     assert all(experiment.dataset == at.base.dataset for experiment in experiments.values())
 
 
-def test_a_preset_with_a_saliency_mask_stands_beside_the_same_with_a_random_one():
+@pytest.mark.parametrize("preset", ["trustworthy", "fast"])
+def test_a_preset_with_a_saliency_mask_stands_beside_the_same_with_a_random_one(preset):
     plan = Leaderboard(name="truth:shapes")
     at = board(plan)
-    ours, control = (entry(name).experiment(at, plan.family) for name in ("trustworthy", "trustworthy-random"))
-    assert replace(ours.method, method=replace(ours.method.method, ranking="random")) == control.method
+    ours, control = (entry(name).experiment(at, plan.family) for name in (preset, f"{preset}-random"))
+    masked, drawn = ((one.method.method if preset == "trustworthy" else one.method) for one in (ours, control))
+    assert masked.ranking == "absolute" and drawn == replace(masked, ranking="random")
     assert replace(ours, method=control.method) == control
-    named = {one.name for one in entries_of(plan)}
-    assert "trustworthy-random" in named and "truest" not in named  # which is the same composition
-    grey = {one.name for one in entries_of(Leaderboard(name="truth:beside"))}
-    assert "trustworthy-random" not in grey and "truest" in grey
+    assert f"{preset}-random" in {one.name for one in entries_of(plan)}
+    assert f"{preset}-random" not in {one.name for one in entries_of(Leaderboard(name="truth:beside"))}
+    with pytest.raises(InputError, match=f"^{preset}-random has no row on truth:beside: {preset} has no mask"):
+        entries_of(Leaderboard(name="truth:beside", only=(f"{preset}-random",)))
+    assert entry(f"{preset}-random").strengths("colour") == strengths("colour", preset) | {"base": "scaat-random"}
+
+
+def test_a_preset_that_is_the_same_training_as_another_has_no_row():
+    plan = Leaderboard(name="truth:shapes")
+    assert "truest" not in {one.name for one in entries_of(plan)}
+    assert "truest" in {one.name for one in entries_of(Leaderboard(name="truth:beside"))}
     with pytest.raises(InputError, match="^truest has no row on truth:shapes: it is the same training as trustworthy"):
         entries_of(replace(plan, only=("truest",)))
-    with pytest.raises(InputError, match="^trustworthy-random has no row on truth:beside: trustworthy has no mask"):
-        entries_of(Leaderboard(name="truth:beside", only=("trustworthy-random",)))
-    assert entry("trustworthy-random").strengths("colour") == strengths("colour", "trustworthy") | {
-        "base": "scaat-random"
-    }
 
 
 def test_every_method_stands_beside_a_control():

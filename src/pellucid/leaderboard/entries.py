@@ -91,9 +91,10 @@ class Entry:
         """Why it is no training of its own on a family of images; empty where it is one."""
         if self.grid or self.name == "trustworthy":
             return ""
-        ours = strengths(family, "trustworthy")
         if self.settings_of:
-            return "" if ours["base"] == "scaat" else "trustworthy has no mask of SCAAT's there"
+            masked = strengths(family, self.settings_of)["base"] == "scaat"
+            return "" if masked else f"{self.settings_of} has no mask of SCAAT's there"
+        ours = strengths(family, "trustworthy")
         return "it is the same training as trustworthy there" if self.strengths(family) == ours else ""
 
 
@@ -304,6 +305,10 @@ ENTRIES: tuple[Entry, ...] = (
         name="fast", kind="ours", title="the truest composition that takes at most two and a half times as long",
         against=("trustworthy", "scaat", "gradient-penalty-softplus", "regular-softplus", "noise", "decay"),
         make=_composed, grid={},
+    ),
+    Entry(
+        name="fast-random", kind="control", of="fast", title="the fast preset with a random mask",
+        make=_composed, settings_of="fast", changed={"base": "scaat-random"}, grid={},
     ),
 )  # fmt: skip
 """Every entry, each method before its controls."""
