@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import nn
 
@@ -16,10 +17,18 @@ from pellucid.config import from_config, read_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.progress import duration
 from pellucid.data import load
+from pellucid.models import Network, build
 from pellucid.report import read_runs
 from pellucid.tuning.measuring import measuring_seconds
 from pellucid.tuning.plan import Tune
 from pellucid.tuning.tune import Decisions, experiments, tune
+
+
+def weights_of(network: str, folder: Path, *, shape=(1, 28, 28), **options) -> str:
+    """A file of some weights of one of pellucid's own networks, which has ten classes."""
+    built = build(Network(name=network, options=options), classes=10, shape=shape, mean=(), std=(), unknown="leave")
+    torch.save(built.state_dict(), folder / "weights.pt")
+    return str(folder / "weights.pt")
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +41,10 @@ def plan(tmp_path_factory) -> Tune:
         for number in range(20):
             pixels = draws.integers(level, level + 60, (28, 28), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{number:02d}.png")
+    out = tmp_path_factory.mktemp("out")
     return Tune(
-        photos=str(folder), network="lenet5", out=tmp_path_factory.mktemp("out") / "tuned", preset="fast", minutes=0.1,
+        photos=str(folder), network="lenet5", weights=weights_of("lenet5", out), mean=(0.4,), std=(0.3,),
+        out=out / "tuned", preset="fast", minutes=0.1,
         epochs=1, channels=1, measured=4, metrics=("gini", "ris"), composites=5, cards=2,
     )  # fmt: skip
 
@@ -95,6 +106,7 @@ def test_photographs_without_a_split_are_measured_on_composites_too(plan, tmp_pa
         Image.open(path).convert("RGB").resize((64, 64)).save(place)
     colour = replace(
         plan, photos=str(tmp_path / "photos"), out=tmp_path / "out", network="resnet18-224", options={"width": 4},
+        weights=weights_of("resnet18-224", tmp_path, shape=(3, 64, 64), width=4),
         channels=3, metrics=("gini",), cards=0, composites=6,
     )  # fmt: skip
     said: list[str] = []
@@ -119,6 +131,26 @@ def test_the_same_command_again_leaves_everything(plan, tuned) -> None:
 def test_another_plan_is_refused(plan, tuned) -> None:
     with pytest.raises(InputError, match="was begun with another plan"):
         tune(replace(plan, lr=0.1), say=lambda _: None, progress=False)
+
+
+def test_a_network_with_random_weights_is_refused(plan) -> None:
+    wanted = (
+        "^resnet18 has random weights, and tune begins with trained ones; give weights, the file that holds them, or"
+    )
+    with pytest.raises(InputError, match=wanted):
+        tune(
+            replace(plan, network="resnet18", weights=None, out=plan.out.parent / "random"),
+            say=lambda _: None,
+            progress=False,
+        )
+
+
+def test_weights_that_do_not_say_how_pixels_are_normalised_are_asked_for_it(plan, tuned) -> None:
+    decided = from_config(read_yaml(plan.out / "plan.yaml"), Decisions)
+    network = experiments(decided)["after"].network
+    assert (network.mean, network.std) == ((0.4,), (0.3,))
+    with pytest.raises(InputError, match=r"\(of tune --mean and --std\) as they were trained with"):
+        tune(replace(plan, mean=None, std=None, out=plan.out.parent / "other"), say=lambda _: None, progress=False)
 
 
 def test_a_refusal_leaves_no_folder(plan, tmp_path) -> None:

@@ -267,8 +267,8 @@ def _normalize(
             return nn.Identity()
         raise InputError(
             f"nothing says how pixels are normalised for the weights of {network.name!r}; give --network.mean and "
-            "--network.std as they were trained with, --network.normalize data for those of the data set, or "
-            "--network.normalize false if the network normalises by itself"
+            "--network.std (of tune --mean and --std) as they were trained with, --network.normalize data for those of "
+            "the data set, or --network.normalize false if the network normalises by itself"
         )
     if unknown == "leave" and not mean:
         return nn.Identity()

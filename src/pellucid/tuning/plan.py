@@ -27,6 +27,11 @@ class Tune:
             a factory.
         out: folder to write: the networks ``before``, ``control`` and ``after``, and the report.
         weights: file of the network's weights. By default: the pretrained weights of its package.
+        mean: what the weights want subtracted from pixels in [0, 1], one number for each channel or one for all. By
+            default: what the weights say.
+        std: what they want the difference divided by, likewise.
+        output: entry of the network's output that holds the logits, by name or position. Not needed where only one
+            entry can be meant.
         options: keyword arguments of the network. A network from a package is pretrained unless these say otherwise.
         preset: recipe for fine-tuning: ``trustworthy``, ``robust``, ``sparse`` or ``fast``; ``pellucid presets``
             describes them.
@@ -66,6 +71,9 @@ class Tune:
     network: ImportPath
     out: Path = Path("runs/tuned")
     weights: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    output: str | int | None = None
     options: CodeOptions | None = None
     preset: str = "trustworthy"
     minutes: float = 15

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from pellucid.config import read_config, to_config, write_yaml
 from pellucid.core.errors import InputError
 from pellucid.core.files import check_writable, whole_file
@@ -19,6 +17,7 @@ from pellucid.data.headers import sift
 from pellucid.data.truth import why_not_pasted
 from pellucid.data.walk import files_below
 from pellucid.models import Network
+from pellucid.models.network import is_untrained
 from pellucid.models.preprocessing import preprocessing_of
 from pellucid.report import write_picture, write_report
 from pellucid.runs.directory import read_run
@@ -163,12 +162,9 @@ def experiments(decided: Decisions) -> dict[str, Experiment]:
 
 def _regular(plan: Tune, size: int | None, epochs: int, images: int | None) -> Experiment:
     """Fine-tuning in the regular way: the last layer first, then all layers, the first ones slowly."""
-    options = dict(plan.options or {})
-    if plan.weights is None and _is_packaged(plan.network):
-        options.setdefault("pretrained", True)
     return Experiment(
         dataset=replace(plan.data(size), limit=images),
-        network=Network(name=plan.network, weights=plan.weights, options=options, head="new"),
+        network=_network(plan),
         optimizer=Optimizer(name="adamw", lr=plan.lr, weight_decay=0.01),
         schedule=Schedule(name="cosine"),
         fine_tuning=FineTuning(
@@ -179,6 +175,17 @@ def _regular(plan: Tune, size: int | None, epochs: int, images: int | None) -> E
         seed=plan.seed,
         channels_last=plan.channels == 3,
     )
+
+
+def _network(plan: Tune) -> Network:
+    """The network with its weights, and a new last layer where its classes are others."""
+    options = dict(plan.options or {})
+    if plan.weights is None and _is_packaged(plan.network):
+        options.setdefault("pretrained", True)
+    return Network(
+        name=plan.network, weights=plan.weights, options=options, head="new", mean=plan.mean, std=plan.std,
+        output=plan.output,
+    )  # fmt: skip
 
 
 def _is_packaged(network: str) -> bool:
@@ -197,10 +204,13 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
         if replace(known.plan, minutes=plan.minutes) != plan:
             raise InputError(f"{plan.out} was begun with another plan, which {file} holds; give another folder")
         return known
-    regular = _regular(plan, plan.size or LARGEST, epochs=1, images=None)
-    train = load(regular.dataset, "train")
-    size = _size(plan, build_network(regular, train))
-    regular = replace(regular, dataset=plan.data(size))
+    if is_untrained(_network(plan)):
+        raise InputError(
+            f"{plan.network} has random weights, and tune begins with trained ones; give weights, the file that holds "
+            "them, or a pretrained network, such as timm:resnet18, torchvision:resnet18 or efficientnet-lite0"
+        )
+    size = plan.size if plan.size is not None or _are_alike(plan) else _expected_size(plan)
+    regular = _regular(plan, size, epochs=1, images=None)
     train = load(regular.dataset, "train")
     network = build_network(regular, train)
     family, side = family_of(network), min(train.shape[1:])
@@ -251,15 +261,17 @@ def _estimate(decided: Decisions, images: int) -> str:
     )
 
 
-def _size(plan: Tune, network: nn.Module) -> int | None:
-    """Side to which photographs are resized; None where they stay as they are."""
-    if plan.size is not None:
-        return plan.size
+def _are_alike(plan: Tune) -> bool:
+    """Whether all photographs have one size that networks see as it is."""
     seen = {header.size for header in sift(files_below(Path(plan.photos).expanduser())).seen}
     known = next(iter(seen)) if len(seen) == 1 else None
-    if known is not None and max(known) <= LARGEST:
-        return None
-    expected = preprocessing_of(network)
+    return known is not None and max(known) <= LARGEST
+
+
+def _expected_size(plan: Tune) -> int:
+    """Side to which photographs are resized where they are not alike: what the weights expect, at most `LARGEST`."""
+    largest = _regular(plan, LARGEST, epochs=1, images=None)
+    expected = preprocessing_of(build_network(largest, load(largest.dataset, "train")))
     return min(LARGEST, *(expected.size if expected is not None and expected.size is not None else (LARGEST,)))
 
 
