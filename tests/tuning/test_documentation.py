@@ -29,8 +29,8 @@ def test_the_command_makes_a_plan() -> None:
 def test_what_follows_can_be_asked_for() -> None:
     asked = words("check")
     assert [str(one) for one in parse(asked[asked.index("--require") + 1])] == [
-        "clean_accuracy >= -0.02",
-        "ris <= 0.9x",
+        "clean_accuracy >= -0.1",
+        "ris <= 1.1x",
     ]
     asked = words("export")
     assert set(asked[asked.index("--to") + 1].split(",")) <= set(FORMATS)

@@ -72,7 +72,13 @@ def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tun
     assert all(sum(row["cards"].values()) == 2 for row in told["rows"].values())
     assert told["shown"] == ["clean_accuracy", "gini", "ris", "no_objection"]
     assert told["verdict"]["ending"] == "cannot be told" and said[-1] == told["verdict"]["sentence"]
-    assert escape(told["verdict"]["sentence"]) in report.read_text().split('id="recommendation"')[0]
+    concluded = report.read_text().split('id="conclusion"')[1].split("</article>")[0]
+    assert "Was the tuning worth it?" in concluded and "That cannot be told" in concluded
+    assert escape(told["verdict"]["sentence"]) in concluded
+    assert "Of 2 trust cards of each network, without objection are: " in concluded
+    carded = [row["label"] for row in csv.DictReader((plan.out / "photographs.csv").read_text().splitlines())
+              if row["after card"]]  # fmt: skip
+    assert carded == ["bright", "dark"]  # not the first photographs of the folder, which lies sorted by class
     with (plan.out / "photographs.csv").open(newline="") as file:
         listed = list(csv.DictReader(file))
     tested = [row for row in listed if row["split"] == "test"]

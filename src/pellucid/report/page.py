@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -40,7 +41,7 @@ from pellucid.runs.measures import Measure, measures_of
 from pellucid.runs.subgroups import FEWEST
 from pellucid.statistics import Interval
 
-__all__ = ["MOST_RUNS", "write_report"]
+__all__ = ["MOST_RUNS", "Conclusion", "write_report"]
 
 GALLERY_SHOWN = 6
 """Rows of the gallery that are open at first."""
@@ -70,6 +71,21 @@ SALIENCY_PLAIN = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """What was concluded of the networks beforehand, by a rule of its own, such as that of `pellucid.tune`.
+
+    Args:
+        question: that it answers.
+        answer: in a few words, what to do.
+        words: sentences that say why.
+    """
+
+    question: str
+    answer: str
+    words: tuple[str, ...] = ()
+
+
 def write_report(
     runs: Sequence[str | Path],
     out: str | Path,
@@ -77,7 +93,7 @@ def write_report(
     figures: str | Path | None = None,
     title: str = TITLE,
     cards: Mapping[str, Mapping[int, str]] | None = None,
-    conclusion: str = "",
+    conclusion: Conclusion | None = None,
 ) -> Path:
     """Write one HTML file that compares evaluated runs; it needs no other file and no network.
 
@@ -91,8 +107,7 @@ def write_report(
         title: the page's first line.
         cards: by run and by index of a gallery picture, the address of its trust card, as
             `pellucid.explanation.gallery_cards` returns them; none by default.
-        conclusion: what was concluded beforehand, by a rule of its own, such as `pellucid.tune`'s last sentence; it
-            stands above the recommendation.
+        conclusion: what was concluded beforehand, by a rule of its own; it stands above the recommendation.
 
     Returns:
         ``out``.

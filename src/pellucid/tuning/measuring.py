@@ -24,7 +24,7 @@ from pellucid.statistics.shares import share_difference, share_interval
 from pellucid.tuning.plan import Tune
 from pellucid.tuning.verdict import GOALS, verdict
 
-__all__ = ["evaluation_of", "measuring_seconds", "told"]
+__all__ = ["evaluation_of", "measuring_seconds", "spread", "told"]
 
 SHOWN = ("clean_accuracy", "robust_accuracy", "gini", "ris", "ros", "aopc_morf", "aopc_lerf")
 """Measures of the photographs that the page tells, where they were measured; the JSON file has all."""
@@ -34,6 +34,8 @@ TRUTH = ("clean_accuracy", "mass", "mass_lift")
 """Measures of the composites."""
 TIMED = 8
 """Photographs on which the cost of measuring is timed."""
+ROBUST_EPS = 2 / 255
+"""Radius of the attack under which accuracy is measured: about what the presets train with, in pixel units."""
 CARDS = 0.25
 """Share of the time for measuring that cards and composites take."""
 
@@ -72,7 +74,10 @@ def measuring_seconds(plan: Tune, network: nn.Module, tests: Dataset) -> float:
 
 
 def _asked(plan: Tune) -> Evaluation:
-    return Evaluation(images=plan.measured, metrics=plan.metrics, saliency=("vanilla_gradient",), seed=plan.seed)
+    return Evaluation(
+        images=plan.measured, metrics=plan.metrics, saliency=("vanilla_gradient",), robust_eps=ROBUST_EPS,
+        seed=plan.seed,
+    )  # fmt: skip
 
 
 def _cost(asked: Evaluation, model: nn.Module, tests: Dataset) -> Cost:
@@ -161,10 +166,24 @@ def _composites(plan: Tune, names: Sequence[str], tests: Dataset, progress: bool
 
 
 def _cards(plan: Tune, run: Run) -> list[Examined]:
-    """What a quick card's rules say of the first measured photographs."""
+    """What a quick card's rules say of some measured photographs."""
     model, dataset = open_run(run.path, run.info["split"])
-    positions = run.rows["index"].to_numpy()[: plan.cards].tolist()
+    positions = spread(run.rows["index"].to_pylist(), plan.cards)
     return examined(model, dataset, positions, of_rows(run.path), Examination.quick())
+
+
+def spread(positions: Sequence[int], n: int) -> list[int]:
+    """``n`` of some positions at even distances, so that a folder, which lies sorted by class, gives every class.
+
+    Args:
+        positions: of which they are taken; all of them where they are no more than ``n``.
+        n: how many.
+
+    >>> spread(range(10), 4), spread([3, 5], 4)
+    ([0, 3, 6, 9], [3, 5])
+    """
+    n = min(n, len(positions))
+    return [positions[round(place)] for place in np.linspace(0, len(positions) - 1, n).tolist()]
 
 
 def _row(run: Run, truth: Run | None, cards: Sequence[Examined] | None) -> dict[str, Any]:

@@ -3,18 +3,27 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pellucid.report import Conclusion
 from pellucid.report.measures import written
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 
-__all__ = ["page"]
+__all__ = ["conclusion", "page"]
 
 NAMES = {
     "before": "before: the network as given; of other classes only a new last layer is trained",
     "control": "control: fine-tuned in the regular way",
     "after": "after: fine-tuned with the preset",
 }
+ANSWERS = {
+    "worth it": "Take after",
+    "a trade": "Weigh it: after is better in one thing and worse in another",
+    "no gain": "Keep control",
+    "cannot be told": "That cannot be told",
+}
+"""What to do, by how a tuning ended."""
 HEADS = {
+    "robust_accuracy": "Robust accuracy, ε 2/255 (%) ↑",
     "composite_accuracy": "Accuracy on composites (%) ↑",
     "no_objection": "Cards without objection (%) ↑",
 }
@@ -33,6 +42,17 @@ def page(result: Mapping[str, Any]) -> str:
     ]
     lines += ["", *(f"- {NAMES[name]}" for name in rows), "", *_said(result), ""]
     return "\n".join(lines)
+
+
+def conclusion(result: Mapping[str, Any]) -> Conclusion:
+    """What the report begins with, from a tuning's JSON: what to do, why, and what the trust cards say."""
+    cards = [f"{row['cards']['no objection']} of {name}" for name, row in result["rows"].items() if row.get("cards")]
+    counted = f"Of {result['cards']} trust cards of each network, without objection are: {', '.join(cards)}."
+    return Conclusion(
+        question="Was the tuning worth it?",
+        answer=ANSWERS[result["verdict"]["ending"]],
+        words=(result["verdict"]["sentence"], *[counted] * bool(cards), "The rule and all numbers are in tune.md."),
+    )
 
 
 def _said(result: Mapping[str, Any]) -> Iterator[str]:

@@ -29,7 +29,7 @@ from pellucid.runs.trained import build_network
 from pellucid.runs.training import fit
 from pellucid.tuning.estimate import spending, step_seconds
 from pellucid.tuning.measuring import evaluation_of, measuring_seconds, told
-from pellucid.tuning.page import page
+from pellucid.tuning.page import conclusion, page
 from pellucid.tuning.photographs import write_photographs
 from pellucid.tuning.plan import MOST_EPOCHS, Tune
 from pellucid.tuning.presets import Family, TuningPreset, family_of, size_of, smoothed_stage, tuning_preset
@@ -117,7 +117,7 @@ def _tuned(plan: Tune, say: Callable[[str], None], progress: bool) -> Path:
             temporary.write_text(text, encoding="utf-8")
     report = write_report(
         [plan.out / name for name in sorted(runs, key=_ORDER.index)], plan.out / "report.html",
-        conclusion=f"{result['verdict']['sentence']} The rule and the table behind it are in tune.md.",
+        conclusion=conclusion(result),
     )  # fmt: skip
     write_picture([plan.out / name for name in runs], plan.out / "maps.png", rows=8)
     _write_photographs(plan, runs, result)
