@@ -199,6 +199,8 @@ def test_what_is_no_finished_run_is_refused(small_run: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match="is not a run directory: it has no experiment.yaml"):
         export(tmp_path, tmp_path / "out")
     begun = shutil.copytree(small_run, tmp_path / "begun")
+    with pytest.raises(InputError, match=f"it has no experiment.yaml; did you mean {begun}[?]"):
+        export(tmp_path, tmp_path / "out")
     RunDirectory(begun).weights.unlink()
     with pytest.raises(InputError, match=r"has no model.safetensors: its training is not finished"):
         export(begun, tmp_path / "out")

@@ -134,7 +134,10 @@ def test_the_choice_is_frozen_and_comparable() -> None:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (Network(name="resnet19"), "unknown network 'resnet19', did you mean resnet18? accepted: lenet5, .*timm:NAME"),
+        (
+            Network(name="resnet19"),
+            "unknown network 'resnet19', did you mean resnet18 or resnet18-224? accepted: lenet5, .*timm:NAME",
+        ),
         (Network(name="zzz"), "unknown network 'zzz'; accepted: lenet5"),
         (Network(name="resnet18", options={"wdth": 3}), "no option 'wdth'; accepted: stem, width, blocks"),
         (Network(name="resnet18", options={"classes": 3}), "no option 'classes'"),

@@ -201,12 +201,22 @@ def test_what_is_no_requirement(text, sentence) -> None:
 
 def test_metrics_and_runs_that_do_not_fit(three, make_run) -> None:
     baseline, equal, _ = three
-    with pytest.raises(InputError, match="has no metric 'gin'; it has"):
+    with pytest.raises(InputError, match="has no metric 'gin'; did you mean gini[?] It has "):
         check(equal, baseline, parse("gin>=0"))
+    with pytest.raises(InputError, match="has no metric 'xyz'; it has "):
+        check(equal, baseline, parse("xyz>=0"))
     with pytest.raises(InputError, match="is not a mean over images, so a ratio has no meaning; require a difference"):
         check(equal, baseline, parse("aopc_rel>=1x"))
     with pytest.raises(InputError, match="different images"):
         check(make_run("short", images=50), baseline, parse("gini>=0"))
+
+
+@pytest.mark.parametrize("text", ["clean_accuracy>=-2", "clean_accuracy<=3"])
+def test_points_that_are_written_as_shares_are_refused(three, text) -> None:
+    with pytest.raises(InputError, match="is no bound: two shares of images never differ by more than 1; write two"):
+        check(three[1], three[0], parse(text))
+    with pytest.raises(InputError, match="clean_accuracy >= 70 is no bound: a share of images is never above 1"):
+        check(three[1], None, parse("clean_accuracy>=70"))
 
 
 def test_the_command_line(three, tmp_path, capsys) -> None:

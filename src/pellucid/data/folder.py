@@ -75,8 +75,10 @@ def read(
             parts.setdefault(SPLITS[known], here)
     whole = not parts and bool(names)
     if split == "train" and not whole and "train" not in parts:
+        alone = "" if names else " and no other folder, so no classes"
         raise InputError(
-            f"{path} has no folder train; expected train/CLASS/* and test/CLASS/* (or val/CLASS/*), or CLASS/* in it"
+            f"{path} has no folder train{alone}; expected train/CLASS/* and test/CLASS/* (or val/CLASS/*), or CLASS/* "
+            "in it"
         )
     if split != "train" and split not in parts:
         return None

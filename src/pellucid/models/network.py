@@ -278,9 +278,9 @@ def _normalize(
 
 def _own(network: Network, classes: int, shape: tuple[int, int, int]) -> nn.Module:
     if network.name not in _NETWORKS:
-        close = difflib.get_close_matches(network.name, NAMES, n=1)
+        close = " or ".join(sorted(difflib.get_close_matches(network.name, NAMES, n=3, cutoff=0.7)))
         raise InputError(
-            f"unknown network {network.name!r}{f', did you mean {close[0]}?' if close else ';'} accepted: "
+            f"unknown network {network.name!r}{f', did you mean {close}?' if close else ';'} accepted: "
             f"{', '.join(NAMES)}, timm:NAME, torchvision:NAME, huggingface:NAME, package.module:factory"
         )
     factory = _NETWORKS[network.name]

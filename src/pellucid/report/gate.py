@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -15,7 +16,7 @@ from pellucid.runs.masking import attack_caveats
 from pellucid.runs.measures import Measure, measured
 from pellucid.runs.subgroups import FEWEST as FEWEST_OF_A_SUBGROUP, part_of, subgroups_of
 from pellucid.statistics import Interval
-from pellucid.statistics.aggregates import Mean, images_to_tell
+from pellucid.statistics.aggregates import Mean, Share, images_to_tell
 
 __all__ = ["FEWEST", "UNTOLD", "Outcome", "Undecided", "Verdict", "check", "is_met"]
 
@@ -103,7 +104,9 @@ def _absolute(run: Run, requirements: Sequence[Requirement]) -> list[Outcome]:
     outcomes = []
     for requirement in (each for one in requirements for each in _every_subgroup(one, run)):
         part = run if requirement.subgroup is None else part_of(run, requirement.subgroup, requirement.metric)
-        interval = _measure(part, requirement.metric).interval(part)
+        measure = _measure(part, requirement.metric)
+        _refuse_empty(requirement, measure, part, absolute=True)
+        interval = measure.interval(part)
         needed = partial(images_to_tell, interval, requirement.bound)
         verdict, reason, images_needed = _verdict(requirement, interval, needed)
         outcomes.append(
@@ -142,14 +145,30 @@ def _of_subgroup(requirement: Requirement, run: Run, baseline: Run) -> Outcome:
     if subgroup is not None:
         run, baseline = part_of(run, subgroup, metric), part_of(baseline, subgroup, metric)
     _measure(baseline, metric)
-    return _outcome(requirement, _measure(run, metric), run, baseline)
+    measure = _measure(run, metric)
+    _refuse_empty(requirement, measure, run, absolute=False)
+    return _outcome(requirement, measure, run, baseline)
 
 
 def _measure(run: Run, metric: str) -> Measure:
     measure = measured(run, metric)
     if measure is None:
-        raise InputError(f"run {run.name!r} has no metric {metric!r}; it has {', '.join(run.measures)}")
+        close = get_close_matches(metric, run.measures, n=3)
+        hint = f"did you mean {' or '.join(close)}? It" if close else "it"
+        raise InputError(f"run {run.name!r} has no metric {metric!r}; {hint} has {', '.join(run.measures)}")
     return measure
+
+
+def _refuse_empty(requirement: Requirement, measure: Measure, run: Run, *, absolute: bool) -> None:
+    """Refuse a bound that a share of images meets always or never, such as -2 where two points are meant."""
+    if requirement.multiple or not isinstance(measure.aggregate(run), Share):
+        return
+    if absolute and requirement.bound > 1:
+        raise InputError(f"{requirement} is no bound: a share of images is never above 1; write 70 % as 0.7")
+    if not absolute and abs(requirement.bound) > 1:
+        raise InputError(
+            f"{requirement} is no bound: two shares of images never differ by more than 1; write two points as 0.02"
+        )
 
 
 def _outcome(requirement: Requirement, measure: Measure, run: Run, baseline: Run) -> Outcome:

@@ -118,6 +118,12 @@ class RunDirectory:
         return [file.stem for file in files if file.stem.isidentifier() and file != self.rows]
 
     @property
+    def meant(self) -> str:
+        """Run directories that lie in this folder, asked as a question where it is none itself; empty for none."""
+        inner = sorted(found.parent for found in self.path.glob(f"*/{self.experiment.name}"))
+        return f"did you mean {' or '.join(map(str, inner[:3]))}?" if inner else ""
+
+    @property
     def is_begun(self) -> bool:
         """Whether there is something to resume, or a trained network."""
         return self.checkpoint.exists() or self.is_finished
@@ -411,10 +417,8 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
 
 def _existing(path: Path, run: str) -> Path:
     if not path.exists():
-        raise InputError(
-            f"run {run!r} has no {path.name}: {path} is missing; a run directory is what pellucid train and evaluate "
-            "wrote"
-        )
+        hint = RunDirectory(path.parent).meant or "a run directory is what pellucid train and evaluate wrote"
+        raise InputError(f"run {run!r} has no {path.name}: {path} is missing; {hint}")
     return path
 
 

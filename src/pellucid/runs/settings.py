@@ -338,7 +338,8 @@ def read_experiment(run: str | Path) -> Experiment:
     """
     file = RunDirectory(run).experiment
     if not file.exists():
-        raise InputError(f"{run} is not a run directory: it has no {file.name}; `pellucid train` makes one")
+        hint = RunDirectory(run).meant or "`pellucid train` makes one"
+        raise InputError(f"{run} is not a run directory: it has no {file.name}; {hint}")
     return typing.cast(Experiment, read_config(file, Experiment))
 
 
