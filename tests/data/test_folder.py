@@ -343,7 +343,7 @@ def test_few_images_are_a_sentence_or_a_split(tmp_path):
         *([1, 1], [1, 0], [1, 1]),
     ]
     (tmp_path / "none").mkdir()
-    with pytest.raises(InputError, match="none has no folder train; expected train/CLASS"):
+    with pytest.raises(InputError, match="none has no folder train, nor a folder of a class; expected train/CLASS"):
         load(Data(name="folder", path=str(tmp_path / "none")), "train")
 
 

@@ -75,7 +75,7 @@ def read(
             parts.setdefault(SPLITS[known], here)
     whole = not parts and bool(names)
     if split == "train" and not whole and "train" not in parts:
-        alone = "" if names else " and no other folder, so no classes"
+        alone = "" if names else ", nor a folder of a class"
         raise InputError(
             f"{path} has no folder train{alone}; expected train/CLASS/* and test/CLASS/* (or val/CLASS/*), or CLASS/* "
             "in it"
