@@ -17,6 +17,8 @@ BETWEEN = 14
 HEAD = 30
 STRIP = 74
 """Height of the dots with their axis."""
+LABEL = 150
+"""Pixels between two labels below which the second stands a line lower."""
 
 
 def _size(map_: MapCard, width: int) -> tuple[int, int]:
@@ -93,12 +95,15 @@ def _draw_dots(canvas: Image.Image, draw: ImageDraw.ImageDraw, covering: Coverin
     for probability, row in dots(covering.random):
         y = base - 6 - 5 * (row % ROWS)
         draw.ellipse((x(probability) - 2.5, y - 2.5, x(probability) + 2.5, y + 2.5), FAINT)
-    for value, words, level in (
-        (covering.marked, "most marked", "do not rely"), (covering.unmarked, "least marked", "no objection"),
-    ):  # fmt: skip
+    beside = abs(x(covering.marked) - x(covering.unmarked)) < LABEL
+    for value, words, level, lower in (
+        (covering.marked, "most marked", "do not rely", 0),
+        (covering.unmarked, "least marked", "no objection", 14 * beside),
+    ):
         ink = COLORS[level][0]  # type: ignore[index]
-        draw.line((x(value), top + 14, x(value), base), ink, 2)
-        letter(canvas, (x(value), top), f"{words}: {share(value)}", ink, 12, bold=True, anchor=_anchor(value))
+        draw.line((x(value), top + lower + 14, x(value), base), ink, 2)
+        place = x(value), top + lower
+        letter(canvas, place, f"{words}: {share(value)}", ink, 12, bold=True, anchor=_anchor(value))
 
 
 def _anchor(position: float) -> str:

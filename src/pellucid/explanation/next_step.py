@@ -12,16 +12,18 @@ FAR = 4
 SMALL = 64
 """Side in pixels up to which a network sees too little of a photograph."""
 
+WITHOUT = (
+    "Do not read this map as a reason for the answer; judge the picture without it. If most pictures of this network "
+    "end like this, try another kind of map, or a network that was trained in another way."
+)
 STEPS = {
     "flat": "Do not use this map: it is the same everywhere. Look at a map of another kind below.",
     "prediction-changes": "Do not read any map of this picture: first find out why a little noise changes the "
     "network's answer. A sharper or better exposed picture may help.",
     "untested": "Do not read this map as a reason for the answer. Covering parts of this picture changes nothing, so "
     "try a picture in which the subject is smaller or less clear.",
-    "unfaithful": "Do not read this map as a reason for the answer; judge the picture without it. If most pictures of "
-    "this network end like this, ask for a network that was trained for maps that can be trusted.",
-    "unsteady": "Do not read this map as a reason for the answer; judge the picture without it. If most pictures of "
-    "this network end like this, ask for a network that was trained for maps that can be trusted.",
+    "unfaithful": WITHOUT,
+    "unsteady": WITHOUT,
     "least-steady": "Do not read this map as a reason for the answer; other pictures of this network have steadier "
     "maps.",
     "undecided": "Have a full card made, which draws more noise and more random maps; it may settle what this one "

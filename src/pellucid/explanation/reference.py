@@ -27,6 +27,7 @@ from pellucid.explanation.pictures import Picture, find, read
 from pellucid.explanation.trust_rules import Thresholds
 from pellucid.metrics.column import Column
 from pellucid.metrics.suite import COLUMNS, column_name, split
+from pellucid.report.words import dataset_words
 from pellucid.runs.directory import read_run
 
 __all__ = ["FEWEST", "Reference", "of_folder", "of_rows"]
@@ -98,7 +99,7 @@ def of_rows(run: str | Path) -> Reference:
         if all(order in columns for order in orders):
             columns[column_name("faithfulness", method)] = columns[orders[0]] - columns[orders[1]]
     explained = {column["parameters"].get("target") for column in read.columns.values()}
-    source = f"{read.rows.num_rows:,} {read.info['split']} images of {read.info['dataset']}"
+    source = f"{read.rows.num_rows:,} {read.info['split']} images of {dataset_words(read)}"
     if "true" in explained:
         source += ", their true classes explained"
     return Reference(source, read.rows.num_rows, columns)

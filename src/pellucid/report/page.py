@@ -35,7 +35,7 @@ from pellucid.report.subgroups import sections_by
 from pellucid.report.table import summaries_of
 from pellucid.report.training import seconds_per_step
 from pellucid.report.weights import weighed
-from pellucid.report.words import number, told_apart, training_words
+from pellucid.report.words import dataset_words, number, told_apart, training_words
 from pellucid.runs.directory import Run, read_runs
 from pellucid.runs.measures import Measure, measures_of
 from pellucid.runs.subgroups import FEWEST
@@ -188,7 +188,7 @@ def _content(runs: Sequence[Run], title: str, cards: Mapping[str, Mapping[int, s
         "spelled": spelled_of,
         "baseline": baseline.name,
         "info": baseline.info,
-        "dataset": _dataset(baseline),
+        "dataset": dataset_words(baseline),
         "count": len(runs),
         "many": len(runs) > MANY,
         "images": f"{baseline.rows.num_rows:,}",
@@ -332,12 +332,6 @@ def _gallery_data(sorted_by: Mapping[Measure, list[list[float | None]]]) -> Mark
     palettes = {"palette": palette().tobytes().hex(), "signed": palette(signed=True).tobytes().hex()}
     text = json.dumps({**palettes, "better": better, "values": values}, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
-
-
-def _dataset(run: Run) -> str:
-    """The images by name; a person's own folder by its own."""
-    path = (run.config.get("dataset") or {}).get("path")
-    return Path(path).name if run.info["dataset"] == "folder" and path else str(run.info["dataset"])
 
 
 def _words(run: Run) -> str:

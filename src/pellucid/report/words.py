@@ -1,10 +1,13 @@
-"""How a run was trained, in words, from its configuration."""
+"""How a run was trained, and on which images it was measured, in words, from its configuration."""
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-__all__ = ["number", "spelled", "told_apart", "training_words"]
+from pellucid.runs.directory import Run
+
+__all__ = ["dataset_words", "number", "spelled", "told_apart", "training_words"]
 
 _TITLES = {
     "Regular": "Regular training",
@@ -190,3 +193,9 @@ def number(value: Any) -> str:
         if 0 < value < 1 and abs(part - round(part)) < 1e-6 and round(value, 2) != value:
             return f"{round(part)}/{whole}"
     return f"{value:.4g}"
+
+
+def dataset_words(run: Run) -> str:
+    """The images that a run was measured on by name; a person's own folder by its own."""
+    path = (run.config.get("dataset") or {}).get("path")
+    return Path(path).name if run.info["dataset"] == "folder" and path else str(run.info["dataset"])
