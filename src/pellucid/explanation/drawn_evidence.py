@@ -101,7 +101,7 @@ def _draw_dots(canvas: Image.Image, draw: ImageDraw.ImageDraw, covering: Coverin
         (covering.unmarked, "least marked", "no objection", 14 * beside),
     ):
         ink = COLORS[level][0]  # type: ignore[index]
-        draw.line((x(value), top + lower + 14, x(value), base), ink, 2)
+        draw.line((x(value), top + 14 + 14 * beside, x(value), base), ink, 2)
         place = x(value), top + lower
         letter(canvas, place, f"{words}: {share(value)}", ink, 12, bold=True, anchor=_anchor(value))
 
