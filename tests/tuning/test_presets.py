@@ -74,6 +74,7 @@ def test_the_table_says_what_is_a_guess() -> None:
         ({"preset": "best"}, "preset"), ({"minutes": 0}, "minutes must be positive"),
         ({"network": ""}, "network must name one"), ({"epochs": 0}, "epochs must be at least 1"),
         ({"composites": -1}, "composites must be at least 0"),
+        ({"mean": (0.5,)}, "mean and std are given together"),
     ],
 )  # fmt: skip
 def test_a_plan_refuses_what_cannot_be(wrong, sentence) -> None:

@@ -139,23 +139,33 @@ def test_another_plan_is_refused(plan, tuned) -> None:
         tune(replace(plan, lr=0.1), say=lambda _: None, progress=False)
 
 
-def test_a_network_with_random_weights_is_refused(plan) -> None:
-    wanted = (
-        "^resnet18 has random weights, and tune begins with trained ones; give weights, the file that holds them, or"
-    )
-    with pytest.raises(InputError, match=wanted):
-        tune(
-            replace(plan, network="resnet18", weights=None, out=plan.out.parent / "random"),
-            say=lambda _: None,
-            progress=False,
-        )
+@pytest.mark.parametrize(
+    ("network", "options", "sentence"),
+    [
+        (
+            "resnet18",
+            None,
+            "resnet18 has random weights, and tune begins with trained ones; give weights, the file that",
+        ),
+        (
+            "timm:resnet18",
+            {"pretrained": False},
+            "timm:resnet18 has random .*; leave the option pretrained out, or give",
+        ),
+        ("resnt18", None, "unknown network 'resnt18', did you mean resnet18"),
+    ],
+)
+def test_a_network_with_random_weights_is_refused(plan, network, options, sentence) -> None:
+    wanted = replace(plan, network=network, options=options, weights=None, out=plan.out.parent / "random")
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        tune(wanted, say=lambda _: None, progress=False)
 
 
 def test_weights_that_do_not_say_how_pixels_are_normalised_are_asked_for_it(plan, tuned) -> None:
     decided = from_config(read_yaml(plan.out / "plan.yaml"), Decisions)
     network = experiments(decided)["after"].network
     assert (network.mean, network.std) == ((0.4,), (0.3,))
-    with pytest.raises(InputError, match=r"\(of tune --mean and --std\) as they were trained with"):
+    with pytest.raises(InputError, match=r"\(--mean and --std of tune\) as they were trained with"):
         tune(replace(plan, mean=None, std=None, out=plan.out.parent / "other"), say=lambda _: None, progress=False)
 
 

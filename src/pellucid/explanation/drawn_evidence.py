@@ -17,7 +17,7 @@ BETWEEN = 14
 HEAD = 30
 STRIP = 74
 """Height of the dots with their axis."""
-LABEL = 150
+LABEL = 205
 """Pixels between two labels below which the second stands a line lower."""
 
 

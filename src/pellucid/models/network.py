@@ -267,8 +267,9 @@ def _normalize(
             return nn.Identity()
         raise InputError(
             f"nothing says how pixels are normalised for the weights of {network.name!r}; give --network.mean and "
-            "--network.std (of tune --mean and --std) as they were trained with, --network.normalize data for those of "
-            "the data set, or --network.normalize false if the network normalises by itself"
+            "--network.std (--mean and --std of tune) as they were trained with; a training also takes "
+            "--network.normalize data for those of the data set, or --network.normalize false if the network "
+            "normalises by itself"
         )
     if unknown == "leave" and not mean:
         return nn.Identity()
@@ -357,7 +358,11 @@ def _take_logits(name: str, model: nn.Sequential, classes: int, shape: tuple[int
         model.add_module("binary", Binary())
         output = Binary()(output)
     if not isinstance(output, Tensor) or tuple(output.shape) != expected:
-        way_out = "" if isinstance(output, Tensor) else "; name the entry that holds them with --network.output KEY"
+        way_out = (
+            ""
+            if isinstance(output, Tensor)
+            else "; name the entry that holds them with --network.output KEY (--output KEY of tune)"
+        )
         raise InputError(
             f"network {name!r} must give logits of shape {expected} on images of shape {(2, *shape)}, "
             f"got {described(output)}{way_out}"

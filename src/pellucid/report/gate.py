@@ -76,8 +76,8 @@ def check(run: str | Path, baseline: str | Path | None, requirements: Sequence[R
         One outcome for each requirement; of one about every subgroup, one for each subgroup.
 
     Raises:
-        InputError: runs that cannot be read or compared, a metric or a subgroup that one of them lacks, or, without a
-            baseline, a multiple or a bound that is not above 0.
+        InputError: runs that cannot be read or compared, a metric or a subgroup that one of them lacks, a bound that
+            no share of images can reach, or, without a baseline, a multiple or a bound that is not above 0.
     """
     if baseline is None:
         return _absolute(read_run(run), requirements)
@@ -167,7 +167,8 @@ def _refuse_empty(requirement: Requirement, measure: Measure, run: Run, *, absol
         raise InputError(f"{requirement} is no bound: a share of images is never above 1; write 70 % as 0.7")
     if not absolute and abs(requirement.bound) > 1:
         raise InputError(
-            f"{requirement} is no bound: two shares of images never differ by more than 1; write two points as 0.02"
+            f"{requirement} is no bound: two shares of images never differ by more than 1; write two points as "
+            f"{math.copysign(0.02, requirement.bound):g}"
         )
 
 

@@ -119,7 +119,7 @@ class RunDirectory:
 
     @property
     def meant(self) -> str:
-        """Run directories that lie in this folder, asked as a question where it is none itself; empty for none."""
+        """Run directories that lie in this folder, asked as a question; empty for none."""
         inner = sorted(found.parent for found in self.path.glob(f"*/{self.experiment.name}"))
         return f"did you mean {' or '.join(map(str, inner[:3]))}?" if inner else ""
 

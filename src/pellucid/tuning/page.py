@@ -5,6 +5,7 @@ from typing import Any
 
 from pellucid.report import Conclusion
 from pellucid.report.measures import written
+from pellucid.report.words import number
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 
@@ -23,7 +24,6 @@ ANSWERS = {
 }
 """What to do, by how a tuning ended."""
 HEADS = {
-    "robust_accuracy": "Robust accuracy, ε 2/255 (%) ↑",
     "composite_accuracy": "Accuracy on composites (%) ↑",
     "no_objection": "Cards without objection (%) ↑",
 }
@@ -37,7 +37,7 @@ def page(result: Mapping[str, Any]) -> str:
         lines += [f"The preset {result['preset']} is a first guess for such a network: no search has chosen it.", ""]
     lines += ["| | " + " | ".join(rows) + " |", "| --- |" + " ---: |" * len(rows)]
     lines += [
-        f"| {_head(name)} | " + " | ".join(_cell(name, row.get(name)) for row in rows.values()) + " |"
+        f"| {_head(name, result)} | " + " | ".join(_cell(name, row.get(name)) for row in rows.values()) + " |"
         for name in result["shown"]
     ]
     lines += ["", *(f"- {NAMES[name]}" for name in rows), "", *_said(result), ""]
@@ -74,7 +74,9 @@ def _said(result: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _head(name: str) -> str:
+def _head(name: str, result: Mapping[str, Any]) -> str:
+    if name == "robust_accuracy" and result.get("robust_eps"):
+        return f"Robust accuracy, ε {number(result['robust_eps'])} (%) ↑"
     return HEADS.get(name) or Measure.named(name).head
 
 

@@ -56,7 +56,7 @@ class Tune:
         measured: largest number of test photographs that are measured.
         metrics: what is measured, as in `pellucid.Evaluation`.
         composites: number of test images that paste a photograph onto another background among other things, so that it
-            is known where the object is; 0 for none. They need colour photographs of at least 56 pixels.
+            is known where the object is; 0 for none. They need square colour photographs of at least 56 pixels.
         cards: number of test photographs that get a trust card; 0 for none.
         seed: seed of all random numbers.
 
@@ -100,6 +100,8 @@ class Tune:
         positive(minutes=self.minutes, lr=self.lr)
         at_least(1, epochs=self.epochs, batch_size=self.batch_size, measured=self.measured, size=self.size)
         at_least(0, composites=self.composites, cards=self.cards)
+        if (self.mean is None) != (self.std is None):
+            raise InputError(f"mean and std are given together, got mean {self.mean} and std {self.std}")
         if not self.network:
             raise InputError("network must name one, such as timm:resnet18 or efficientnet-lite0, got nothing")
 

@@ -17,7 +17,7 @@ from pellucid.data.headers import sift
 from pellucid.data.truth import why_not_pasted
 from pellucid.data.walk import files_below
 from pellucid.models import Network
-from pellucid.models.network import is_untrained
+from pellucid.models.network import NAMES, is_untrained
 from pellucid.models.preprocessing import preprocessing_of
 from pellucid.report import write_picture, write_report
 from pellucid.runs.directory import read_run
@@ -188,6 +188,19 @@ def _network(plan: Tune) -> Network:
     )  # fmt: skip
 
 
+def _refuse_random(plan: Tune) -> None:
+    """Refuse a known network that nobody has trained; of one that nobody knows, `build` says what it could mean."""
+    if not is_untrained(_network(plan)) or not (plan.network in NAMES or _is_packaged(plan.network)):
+        return
+    remedy = "leave the option pretrained out, or give weights, the file that holds them"
+    if not _is_packaged(plan.network):
+        remedy = (
+            "give weights, the file that holds them, or a pretrained network, such as timm:resnet18, "
+            "torchvision:resnet18 or efficientnet-lite0"
+        )
+    raise InputError(f"{plan.network} has random weights, and tune begins with trained ones; {remedy}")
+
+
 def _is_packaged(network: str) -> bool:
     return network.partition(":")[0] in ("timm", "torchvision") or network.startswith("efficientnet-lite")
 
@@ -204,11 +217,7 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
         if replace(known.plan, minutes=plan.minutes) != plan:
             raise InputError(f"{plan.out} was begun with another plan, which {file} holds; give another folder")
         return known
-    if is_untrained(_network(plan)):
-        raise InputError(
-            f"{plan.network} has random weights, and tune begins with trained ones; give weights, the file that holds "
-            "them, or a pretrained network, such as timm:resnet18, torchvision:resnet18 or efficientnet-lite0"
-        )
+    _refuse_random(plan)
     size = plan.size if plan.size is not None or _are_alike(plan) else _expected_size(plan)
     regular = _regular(plan, size, epochs=1, images=None)
     train = load(regular.dataset, "train")

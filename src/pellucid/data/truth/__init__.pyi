@@ -1,2 +1,2 @@
-from .pasted import pasted as pasted, why_not_pasted as why_not_pasted
+from .pasting import pasted as pasted, why_not_pasted as why_not_pasted
 from .reading import IMAGES as IMAGES, reader as reader

@@ -29,15 +29,17 @@ def why_not_pasted(dataset: Dataset) -> str:
     Args:
         dataset: whose images are pasted.
     """
-    side = min(dataset.shape[1:])
-    if dataset.shape[0] != 3:
+    channels, height, width = dataset.shape
+    if channels != 3:
         return "they are made of colour images"
-    if side < LEAST:
-        return f"they are made of images of at least {LEAST} pixels, and these have {side}"
+    if height != width:
+        return f"they are made of square images, and these have {width} x {height} pixels; give a size"
+    if height < LEAST:
+        return f"they are made of images of at least {LEAST} pixels, and these have {height}"
     if dataset.task != "multiclass":
         return "they are made of images that have one class each"
     if len(set(dataset.labels.tolist())) < 2:
-        return f"they need images of two classes, and all in the {dataset.split} split have one"
+        return f"they need images of two classes, and the {dataset.split} split does not have them"
     return ""
 
 
@@ -50,7 +52,7 @@ def pasted(dataset: Dataset, n: int) -> Dataset:
     class is the square of the pasted image. The same images give the same composites.
 
     Args:
-        dataset: whose images are pasted; of those that are not square, the middle.
+        dataset: whose images are pasted, square and in colour, with one class each.
         n: number of composites, of every class that has an image equally many.
 
     Returns:
@@ -74,7 +76,6 @@ def pasted(dataset: Dataset, n: int) -> Dataset:
     return replace(
         dataset,
         name=f"{dataset.name} composites",
-        shape=recipe.shape,
         labels=torch.from_numpy(made.labels),
         source=torch.from_numpy(made.images),
         truth=Truth(torch.from_numpy(made.masks)),
@@ -97,8 +98,7 @@ class _Pasted:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        side = min(self.dataset.shape[1:])
-        return (3, side, side)
+        return self.dataset.shape
 
     @cached_property
     def _of_class(self) -> tuple[Stock, Array]:
@@ -120,6 +120,5 @@ class _Pasted:
             top, left, side = ((edge * size + drawn // 2) // drawn for edge in box)
             box = Boxes(top, left, np.minimum(side, size - np.maximum(top, left)))
         rows = of_class.choose(label, chance.uniform("image", n))
-        above, beside = ((edge - size) // 2 for edge in self.dataset.shape[1:])
-        images = self.dataset.take(rows.tolist())[:, :, above : above + size, beside : beside + size].numpy()
-        return Made(laid_on(rest, box, images), present[label], box.covered(size))
+        images = laid_on(rest, box, self.dataset.take(rows.tolist()).numpy())
+        return Made(images, present[label], box.covered(size))
