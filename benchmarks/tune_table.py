@@ -81,6 +81,8 @@ NUMBERS = {
 }
 SHARES = ("correct", "robust_correct", "no objection")
 """Shares of photographs, whose intervals end at 0 and 1."""
+PLACES = ("run", "composites", "held-back", "held-back-composites")
+"""Folders of a network's measurements."""
 TEST = [name for name in NUMBERS if not name.startswith("held_back")]
 CHOOSING = [name for name in NUMBERS if name.startswith("held_back")]
 
@@ -110,7 +112,7 @@ def statistic(above: Floats, below: Floats, usable: npt.NDArray[np.bool_]) -> Ca
 def measured(way: Path, other: Path, number: Number) -> dict[str, Any] | None:
     """One number of a way with its interval, and its difference from another way, over the seeds that both have."""
     file = Path(number.place) if number.place == "cards.json" else Path(number.place) / "rows.parquet"
-    seeds = sorted(folder.name for folder in way.glob("seed*") if (folder / file).exists())
+    seeds = sorted(folder.name for folder in way.glob("seed*") if is_measured(folder) and (folder / file).exists())
     if not seeds:
         return None
     both = [seed for seed in seeds if (other / seed / file).exists()]
@@ -138,13 +140,16 @@ def seconds(way: Path) -> float | None:
     return float(np.mean([np.sum(log) for log in logs])) if logs else None
 
 
+def is_measured(folder: Path) -> bool:
+    """Whether all that a page tells of a network is there; what was stopped in between waits for its end."""
+    return all((folder / place / "rows.parquet").exists() for place in PLACES)
+
+
 def table(rows: Path) -> list[dict[str, Any]]:
     """A row for each network and way."""
     found = []
     for network in sorted(path for path in rows.iterdir() if path.is_dir()):
-        for way in sorted(
-            path for path in network.iterdir() if (path / "seed1" / "composites" / "rows.parquet").exists()
-        ):
+        for way in sorted(path for path in network.iterdir() if is_measured(path / "seed1")):
             numbers = {name: measured(way, network / CONTROL, number) for name, number in NUMBERS.items()}
             from_noise = {name: measured(way, network / NOISE, number) for name, number in NUMBERS.items()}
             found.append({

@@ -170,7 +170,9 @@ def test_the_page_of_tuned_photographs_keeps_the_network_that_was_not_measured(b
     table, before = benchmarks("tune_table"), stored("tune-photographs")
     assert numbers((RESULTS / "tune-photographs.md").read_text()) == numbers(table.page(before))
     (tmp_path / "tune-photographs.json").write_text(json.dumps(before))
-    tuned(tmp_path / "rows" / "resnet18-224", ["before", "regular", "trades"], 2)
+    tuned(tmp_path / "rows" / "resnet18-224", ["before", "regular", "trades", "stopped"], 2)
+    for seed in (1, 2):  # which time had run out for
+        (tmp_path / "rows/resnet18-224/stopped" / f"seed{seed}" / "run/rows.parquet").unlink()
     facts = before["origins"]["efficientnet-lite0"] | {"command": "python second"}
     table.write(tmp_path / "rows", facts, tmp_path / "tune-photographs")
     after = json.loads((tmp_path / "tune-photographs.json").read_text())
