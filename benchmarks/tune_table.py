@@ -115,7 +115,7 @@ def measured(way: Path, other: Path, number: Number) -> dict[str, Any] | None:
     seeds = sorted(folder.name for folder in way.glob("seed*") if is_measured(folder) and (folder / file).exists())
     if not seeds:
         return None
-    both = [seed for seed in seeds if (other / seed / file).exists()]
+    both = [seed for seed in seeds if is_measured(other / seed) and (other / seed / file).exists()]
     own = {seed: columns(way / seed, number) for seed in seeds}
     theirs = {seed: columns(other / seed, number) for seed in both}
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -20,6 +21,7 @@ from pellucid.runs.directory import read_run
 from pellucid.runs.subgroups import Subgroup
 from pellucid.statistics.shares import images_to_show
 
+ROOT = Path(__file__).parents[2]
 GOOD = (0.89, 0.10, 0.56, 13e-3, 0.20, 1.9, 8.0)
 WORSE = (0.60, 0.05, 0.30, 60e-3, 0.05, 5.0, 8.0)
 ISSUE = "aopc_lerf<=1.1x, gini>=-0.02, clean_accuracy>=-0.01"
@@ -93,6 +95,15 @@ def test_the_help_says_how_many_images_a_margin_needs(capsys) -> None:
     for margin in (0.01, 0.02):
         alike, often = images_to_show(margin), images_to_show(margin, differing=0.05)
         assert f" {alike} " in said and f" {often:,}" in said
+
+
+def test_the_pages_say_how_many_images_their_gate_needs() -> None:
+    alike, often = images_to_show(0.1), images_to_show(0.1, differing=0.15)
+    for page in ("README.md", "docs/tune.md"):
+        assert f"takes {alike} to {often} test photographs" in " ".join((ROOT / page).read_text().split())
+    quick = " ".join((ROOT / "docs/index.md").read_text().split())
+    assert f"takes {alike} test photographs if" in quick and f"and {often} if they differ on 15 of 100" in quick
+    assert often < 0.2 * 400 and "a fifth of 400 photographs is enough" in quick
 
 
 def test_a_worse_network_fails_and_an_equal_one_passes(three, tmp_path) -> None:

@@ -358,11 +358,8 @@ def _take_logits(name: str, model: nn.Sequential, classes: int, shape: tuple[int
         model.add_module("binary", Binary())
         output = Binary()(output)
     if not isinstance(output, Tensor) or tuple(output.shape) != expected:
-        way_out = (
-            ""
-            if isinstance(output, Tensor)
-            else "; name the entry that holds them with --network.output KEY (--output KEY of tune)"
-        )
+        option = "--network.output KEY (--output KEY of tune)"
+        way_out = "" if isinstance(output, Tensor) else f"; name the entry that holds them with {option}"
         raise InputError(
             f"network {name!r} must give logits of shape {expected} on images of shape {(2, *shape)}, "
             f"got {described(output)}{way_out}"
