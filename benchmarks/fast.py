@@ -35,8 +35,8 @@ from pellucid.papers import measured
 from pellucid.papers.setting import Setting
 from pellucid.papers.stages import finished
 from pellucid.report.table import interval_data
-from pellucid.runs.directory import Run, read_run
 from pellucid.runs.environment import environment
+from pellucid.runs.evaluated import Run, read_run
 from pellucid.runs.training import build_network, train_step
 from pellucid.statistics import Interval
 from pellucid.statistics.pareto import Criterion, front

@@ -29,7 +29,7 @@ from pellucid.explanation.pictures import read as read_picture
 from pellucid.models import Network, build
 from pellucid.report.gate import check
 from pellucid.report.requirement import parse
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 from pellucid.runs.settings import read_experiment
 from pellucid.study.folder import read_manifest, read_study
 

@@ -9,7 +9,7 @@ import pytest
 
 from pellucid import Data, Evaluation, Experiment, Network, evaluate, fit
 from pellucid.report import write_report
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 
 GUIDE = Path(__file__).parents[1] / "docs" / "extend.md"
 REST = """

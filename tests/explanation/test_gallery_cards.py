@@ -9,7 +9,7 @@ from PIL import Image
 
 from pellucid.cli.main import main
 from pellucid.explanation import gallery_cards
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.settings import Data, Experiment
 from pellucid.runs.training import fit

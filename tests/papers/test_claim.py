@@ -10,7 +10,7 @@ import pytest
 from pellucid.papers import claim as claims, measured
 from pellucid.papers.claim import Claim, checked
 from pellucid.papers.table_page import claim_number, fewer_images, verdicts
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 
 
 class _Values:

@@ -12,7 +12,7 @@ from pellucid.core.errors import InputError
 from pellucid.papers.curves import panels
 from pellucid.papers.figures import SIZES, draw
 from pellucid.papers.galleries import write_extremes
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.statistics.seeds import hierarchical_interval
 
 N, POINTS = 30, 4

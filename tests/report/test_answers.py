@@ -16,7 +16,7 @@ from pellucid.report.hardest import hardest
 from pellucid.report.origin import told_command
 from pellucid.report.rows_csv import rows_csv
 from pellucid.report.words import spelled
-from pellucid.runs.directory import read_run, read_runs
+from pellucid.runs.evaluated import read_run, read_runs
 
 
 def test_a_confusion_matrix_counts_every_answer(make_run) -> None:

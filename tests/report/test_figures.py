@@ -19,7 +19,7 @@ from pellucid.report.figures import (
 )
 from pellucid.report.table import summarise
 from pellucid.report.training import sample_panels, training
-from pellucid.runs.directory import read_run, read_runs
+from pellucid.runs.evaluated import read_run, read_runs
 from pellucid.statistics import Interval
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -14,7 +14,7 @@ from pellucid.core.errors import InputError
 from pellucid.report.formats import render
 from pellucid.report.measures import written
 from pellucid.report.table import compare
-from pellucid.runs.directory import read_runs
+from pellucid.runs.evaluated import read_runs
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from pellucid.core.errors import InputError
 from pellucid.report.gallery import COLUMNS, extremes, gallery, orders, snapshots, strips
-from pellucid.runs.directory import Run, read_run
+from pellucid.runs.evaluated import Run, read_run
 
 
 def _pixels(uri: str) -> np.ndarray:

@@ -17,7 +17,7 @@ from pellucid.report.gate import FEWEST, check, is_met
 from pellucid.report.gate_formats import github, table, write_junit
 from pellucid.report.requirement import Requirement, parse
 from pellucid.report.table import summarise
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 from pellucid.runs.subgroups import Subgroup
 from pellucid.statistics.shares import images_to_show
 

@@ -15,7 +15,7 @@ from pellucid.report.contrasts import contrasts
 from pellucid.report.gate import check
 from pellucid.report.recommendation import contests
 from pellucid.report.requirement import parse
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.measures import Measure
 from pellucid.runs.settings import Experiment

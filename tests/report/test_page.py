@@ -18,7 +18,7 @@ from pellucid.report.formats import render
 from pellucid.report.measures import written
 from pellucid.report.page import MANY, _named, write_report
 from pellucid.report.table import compare
-from pellucid.runs.directory import read_runs
+from pellucid.runs.evaluated import read_runs
 from pellucid.runs.measures import KNOWN, Measure, measures_of, ordered
 from pellucid.statistics import Interval
 

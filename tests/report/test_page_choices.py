@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from pellucid.report.page import write_report
-from pellucid.runs.directory import read_runs
+from pellucid.runs.evaluated import read_runs
 
 
 @pytest.fixture(scope="module")

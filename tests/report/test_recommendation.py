@@ -15,7 +15,7 @@ from pellucid.report.scale import scale
 from pellucid.report.table import summarise
 from pellucid.report.verdict import baseline_of
 from pellucid.report.weights import score, weighed
-from pellucid.runs.directory import Run, read_runs
+from pellucid.runs.evaluated import Run, read_runs
 from pellucid.runs.measures import Measure
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from pellucid.core.errors import InputError
 from pellucid.report import compare, render
-from pellucid.runs.directory import read_run, read_runs
+from pellucid.runs.evaluated import read_run, read_runs
 
 
 def test_a_run_reads_back(make_run) -> None:

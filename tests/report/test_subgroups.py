@@ -15,7 +15,7 @@ from pellucid.report.gate import check
 from pellucid.report.page import write_report
 from pellucid.report.requirement import parse
 from pellucid.report.subgroups import MOST, compare_by, gap_sentence, gaps, measures_by, sections_by
-from pellucid.runs.directory import Run, read_run, read_runs
+from pellucid.runs.evaluated import Run, read_run, read_runs
 from pellucid.runs.measures import Measure
 from pellucid.runs.subgroups import Subgroup, part_of
 from pellucid.statistics import paired_difference

@@ -10,7 +10,7 @@ import pytest
 from pellucid.core.errors import InputError
 from pellucid.report.formats import render
 from pellucid.report.table import compare, definitions, interval_data, summarise
-from pellucid.runs.directory import read_run, read_runs
+from pellucid.runs.evaluated import read_run, read_runs
 from pellucid.statistics import Interval
 
 OTHER = ["gini", "entropy", "size_kb", "aopc_morf", "aopc_lerf", "aopc_rel"]

@@ -9,7 +9,7 @@ from pellucid.cli import main
 from pellucid.report.formats import render
 from pellucid.report.table import compare
 from pellucid.report.text_table import ranks
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 
 GOOD = (0.89, 0.10, 0.56, 13e-3, 0.20, 1.9, 8.0)
 WORSE = (0.60, 0.05, 0.30, 60e-3, 0.05, 5.0, 8.0)

@@ -4,7 +4,7 @@ import pytest
 
 from pellucid.report.drawing import styles
 from pellucid.report.training import sample_panels, seconds_per_step
-from pellucid.runs.directory import read_runs
+from pellucid.runs.evaluated import read_runs
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pellucid.metrics.survival import survives
 from pellucid.report.contrasts import Contrast, contrasts, p_value, spoken_of
 from pellucid.report.table import summarise
 from pellucid.report.verdict import baseline_of, changes, sanity, standings
-from pellucid.runs.directory import read_runs
+from pellucid.runs.evaluated import read_runs
 from pellucid.statistics import Interval, paired_difference
 
 

@@ -15,7 +15,7 @@ from pellucid.core.notes import tell
 from pellucid.explanation.explained_network import of_run
 from pellucid.report.page import write_report
 from pellucid.runs.digests import check_digest, digested_file
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 
 QUICK = Evaluation(images=4, metrics=("gini",), saliency=("vanilla_gradient",), gallery=2)
 SETTINGS = Experiment(dataset=Data(limit=64, validation=0), network=Network(name="lenet5"), epochs=1, batch_size=64)

@@ -38,7 +38,7 @@ from pellucid.metrics.families.robustness import CHECKS
 from pellucid.metrics.metric import Images
 from pellucid.metrics.perturbation import NoisyCopies
 from pellucid.metrics.suite import BARE, COLUMNS, FAMILIES, select, split
-from pellucid.runs.directory import read_runs
+from pellucid.runs.evaluated import read_runs
 from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.training import load_network
 

@@ -34,7 +34,7 @@ from pellucid.core.label_sets import label_code, label_words
 from pellucid.data import load
 from pellucid.metrics import InsertionDeletion, auc, gini
 from pellucid.report.gallery import gallery
-from pellucid.runs.directory import read_run, read_runs
+from pellucid.runs.evaluated import read_run, read_runs
 from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.labels import explained_labels
 from pellucid.runs.predictions import predict

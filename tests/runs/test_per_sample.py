@@ -8,7 +8,8 @@ import pytest
 
 from pellucid import Data, Evaluation, Experiment, InputError, Network, evaluate, fit
 from pellucid.report import write_report
-from pellucid.runs.directory import RunDirectory, read_run
+from pellucid.runs.directory import RunDirectory
+from pellucid.runs.evaluated import read_run
 from pellucid.runs.per_sample import append_epoch
 
 

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from pellucid import Evaluation, InputError
 from pellucid.core.notes import tell
 from pellucid.report.caveats import caveats
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 from pellucid.runs.evaluation import evaluate
 
 N = 20

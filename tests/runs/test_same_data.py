@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pellucid import Data, Evaluation, Experiment, InputError, Network, Regular, evaluate, fit
-from pellucid.runs.directory import RunDirectory, read_runs
+from pellucid.runs.directory import RunDirectory
+from pellucid.runs.evaluated import read_runs
 from pellucid.runs.trained import open_run
 
 PICTURES = Experiment(

@@ -6,7 +6,7 @@ import pytest
 
 from pellucid.core.errors import InputError
 from pellucid.metrics.scores import auc
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure, measured, resolved
 from pellucid.runs.outcomes import Predictions, one_against_the_others
 from pellucid.runs.scores import SCORES

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pellucid import Data, Evaluation, Experiment, InputError, Network, evaluate, fit
 from pellucid.data import load
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 from pellucid.runs.trained import open_run
 
 

@@ -14,7 +14,7 @@ from pellucid.explanation.batch import explain
 from pellucid.explanation.cards import examination_of
 from pellucid.explanation.explained_network import of_run
 from pellucid.report.colours import photograph
-from pellucid.runs.directory import read_runs
+from pellucid.runs.evaluated import read_runs
 
 __all__ = ["gallery_cards"]
 

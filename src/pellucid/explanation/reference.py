@@ -28,7 +28,7 @@ from pellucid.explanation.trust_rules import Thresholds
 from pellucid.metrics.column import Column
 from pellucid.metrics.suite import COLUMNS, column_name, split
 from pellucid.report.words import dataset_words
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 
 __all__ = ["FEWEST", "Reference", "of_folder", "of_rows"]
 

@@ -16,8 +16,9 @@ from pellucid.exports.usage import plain, use
 from pellucid.report.caveats import caveats
 from pellucid.report.measures import saliency_title, written
 from pellucid.report.words import training_words
-from pellucid.runs.directory import Run, RunDirectory
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.environment import told_commit
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 

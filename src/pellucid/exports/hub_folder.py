@@ -10,7 +10,8 @@ from pellucid.exports.exported_network import ExportedNetwork
 from pellucid.exports.weights import check_weights, write_json, write_weights
 from pellucid.report.measures import saliency_title
 from pellucid.report.picture import write_picture
-from pellucid.runs.directory import Run, RunDirectory, read_run
+from pellucid.runs.directory import RunDirectory
+from pellucid.runs.evaluated import Run, read_run
 
 __all__ = ["write_hub_folder"]
 

@@ -16,8 +16,8 @@ from pellucid.papers import measured
 from pellucid.papers.claim import Claim
 from pellucid.papers.reproduce import write
 from pellucid.report.table import interval_data
-from pellucid.runs.directory import Run
 from pellucid.runs.environment import environment
+from pellucid.runs.evaluated import Run
 from pellucid.statistics import Interval
 from pellucid.statistics.comparison import holm
 from pellucid.statistics.seeds import hierarchical_statistic

@@ -6,8 +6,8 @@ from typing import Any
 from pellucid.core.errors import InputError
 from pellucid.core.plain_data import read_json
 from pellucid.leaderboard.plan import Leaderboard
-from pellucid.runs.directory import Run
 from pellucid.runs.environment import told_commit
+from pellucid.runs.evaluated import Run
 
 __all__ = ["origin", "origins_joined", "stored"]
 

@@ -15,7 +15,7 @@ from pellucid.papers import measured
 from pellucid.papers.expression import expression
 from pellucid.papers.plan import source
 from pellucid.report.table import definitions, interval_data
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.settings import read_experiment
 from pellucid.statistics import Interval
 from pellucid.statistics.seeds import hierarchical_statistic

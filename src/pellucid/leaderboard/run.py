@@ -18,8 +18,9 @@ from pellucid.leaderboard.plan import Leaderboard
 from pellucid.leaderboard.rows import frame, joined, refuse_other_rows, summarise
 from pellucid.papers.reproduce import build_each, refuse_fewer_seeds, write
 from pellucid.papers.stages import Stage, carried_out, jobs_of
-from pellucid.runs.directory import Run, RunDirectory, read_run
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.environment import environment
+from pellucid.runs.evaluated import Run, read_run
 from pellucid.runs.evaluation import Evaluation
 from pellucid.runs.settings import Experiment, read_experiment
 from pellucid.runs.training import fit

@@ -36,8 +36,8 @@ from pellucid.papers.plan import source
 from pellucid.papers.reproduce import write
 from pellucid.papers.setting import Setting
 from pellucid.papers.stages import Stage
-from pellucid.runs.directory import Run, read_run
 from pellucid.runs.environment import environment
+from pellucid.runs.evaluated import Run, read_run
 from pellucid.runs.evaluation import Evaluation
 from pellucid.runs.settings import Experiment
 

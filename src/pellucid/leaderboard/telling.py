@@ -17,8 +17,9 @@ from pellucid.leaderboard.run import stages_of
 from pellucid.leaderboard.telling_page import page
 from pellucid.papers.reproduce import write
 from pellucid.report.table import interval_data
-from pellucid.runs.directory import Run, RunDirectory, read_run
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.environment import environment
+from pellucid.runs.evaluated import Run, read_run
 from pellucid.statistics import Interval
 from pellucid.statistics.clusters import clustered_interval, rank_correlation
 

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import rankdata
 
 from pellucid.data import load
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.settings import read_experiment
 from pellucid.statistics import Interval
 from pellucid.statistics.seeds import hierarchical_statistic

@@ -13,7 +13,7 @@ from pellucid.papers import measured
 from pellucid.papers.background import with_background
 from pellucid.papers.measured import FloatArray
 from pellucid.report.table import interval_data
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.statistics import Interval, mean_interval
 from pellucid.statistics.seeds import hierarchical_interval, hierarchical_ratio, hierarchical_statistic
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pellucid.metrics.suite import column_name
 from pellucid.papers.table import Figure
 from pellucid.report.measures import saliency_title
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure
 from pellucid.statistics import mean_band
 from pellucid.statistics.seeds import hierarchical_interval

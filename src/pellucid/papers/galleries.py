@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from pellucid.core.errors import InputError
 from pellucid.data import load
 from pellucid.report.picture import bare, draw_heatmap, draw_image, save
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.settings import read_experiment
 from pellucid.runs.training import load_network
 from pellucid.saliency import VanillaGradient, heatmap

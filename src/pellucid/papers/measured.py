@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pellucid.metrics.suite import column_name, split
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure, Statistic
 from pellucid.statistics import Interval, of_share, shares
 from pellucid.statistics.seeds import hierarchical_statistic

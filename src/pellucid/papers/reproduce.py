@@ -21,8 +21,9 @@ from pellucid.papers.summary import network, summarise
 from pellucid.papers.table import table_name, tables
 from pellucid.papers.table_page import figure_file, page
 from pellucid.report.picture import write_picture
-from pellucid.runs.directory import RunDirectory, read_run
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.environment import environment
+from pellucid.runs.evaluated import read_run
 from pellucid.runs.training import build_network
 
 __all__ = ["Reproduction", "build_each", "forecast", "refuse_fewer_seeds", "reproduce", "write"]

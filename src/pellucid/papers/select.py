@@ -23,8 +23,8 @@ from pellucid.papers.search_page import page
 from pellucid.papers.setting import Setting, setting
 from pellucid.papers.stages import Stage, carried_out, jobs_of
 from pellucid.report.table import interval_data, summarise
-from pellucid.runs.directory import Run, read_run
 from pellucid.runs.environment import environment, told_commit
+from pellucid.runs.evaluated import Run, read_run
 from pellucid.runs.settings import Experiment
 from pellucid.statistics.pareto import Criterion, best_or_tied, front, recommended
 

@@ -18,8 +18,8 @@ from pellucid.papers.stages import folder
 from pellucid.papers.table import Table, table_name
 from pellucid.report.caveats import caveats
 from pellucid.report.table import definitions, interval_data
-from pellucid.runs.directory import Run, read_run
 from pellucid.runs.environment import told_commit
+from pellucid.runs.evaluated import Run, read_run
 
 __all__ = ["network", "summarise"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from pellucid.metrics.suite import COLUMNS, column_name, split
 from pellucid.metrics.survival import Survival, survives
 from pellucid.report.measures import saliency_title
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.masking import attack_caveats
 
 __all__ = ["caveats", "merged", "survivals"]

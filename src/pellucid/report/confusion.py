@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 
 __all__ = ["MOST_CLASSES", "Confusion", "Mistake", "confusions", "counted"]
 

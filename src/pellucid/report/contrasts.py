@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure, measures_of
 from pellucid.statistics import Interval
 from pellucid.statistics.aggregates import MOST_IMAGES, Share

@@ -6,7 +6,7 @@ from typing import Any
 from pellucid.report.contrasts import Summaries
 from pellucid.report.formats import render
 from pellucid.report.table import plain
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 
 __all__ = ["copies"]
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pellucid.core.files import whole_file
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 
 __all__ = [
     "INK",

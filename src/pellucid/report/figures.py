@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from pellucid.metrics.suite import column_name
 from pellucid.report.drawing import INK, Panel, Styles, draw_band, draw_panel, line
 from pellucid.report.verdict import with_unit
-from pellucid.runs.directory import Floats, Run
+from pellucid.runs.evaluated import Floats, Run
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval, mean_bands, pareto
 

@@ -15,7 +15,7 @@ from pellucid.core.errors import InputError
 from pellucid.metrics.suite import column_name
 from pellucid.report.colours import Scale, coloured, is_signed, photograph, uri
 from pellucid.report.measures import saliency_title
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure, measures_of
 
 __all__ = ["Gallery", "Picture", "Row", "Strip", "color_bar", "extremes", "gallery", "orders", "snapshots", "strips"]

@@ -11,7 +11,8 @@ from typing import Literal, get_args
 from pellucid.core.errors import InputError
 from pellucid.metrics.suite import COLUMNS, DERIVED, split
 from pellucid.report.requirement import Requirement
-from pellucid.runs.directory import Run, check_comparable, read_run
+from pellucid.runs.comparability import check_comparable
+from pellucid.runs.evaluated import Run, read_run
 from pellucid.runs.masking import attack_caveats
 from pellucid.runs.measures import Measure, measured
 from pellucid.runs.subgroups import FEWEST as FEWEST_OF_A_SUBGROUP, part_of, subgroups_of

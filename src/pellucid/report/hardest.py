@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.report.gallery import Gallery, Picture
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 
 __all__ = ["MOST", "HardImage", "hardest"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pellucid.report.contrasts import Summaries
 from pellucid.report.words import number
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure
 
 __all__ = ["meanings"]

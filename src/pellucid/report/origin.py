@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 
 __all__ = ["details", "told_command"]
 

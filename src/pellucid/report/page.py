@@ -36,7 +36,7 @@ from pellucid.report.table import summaries_of
 from pellucid.report.training import seconds_per_step
 from pellucid.report.weights import weighed
 from pellucid.report.words import dataset_words, number, told_apart, training_words
-from pellucid.runs.directory import Run, read_runs
+from pellucid.runs.evaluated import Run, read_runs
 from pellucid.runs.measures import Measure, measures_of
 from pellucid.runs.subgroups import FEWEST
 from pellucid.statistics import Interval

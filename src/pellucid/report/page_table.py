@@ -7,7 +7,7 @@ from typing import Any
 from pellucid.report import verdict
 from pellucid.report.contrasts import Summaries
 from pellucid.report.measures import written
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure
 
 __all__ = ["cell", "chooser", "groups"]

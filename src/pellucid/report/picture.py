@@ -13,7 +13,7 @@ from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.report.colours import COLORMAP, SIGNED_COLORMAP, Scale, is_signed, photograph
-from pellucid.runs.directory import read_runs
+from pellucid.runs.evaluated import read_runs
 
 __all__ = ["bare", "draw_heatmap", "draw_image", "save", "write_picture"]
 

@@ -8,7 +8,7 @@ from pellucid.report.contrasts import Contrasts, Summaries, spoken_of
 from pellucid.report.measures import spoken_saliency, written
 from pellucid.report.training import seconds_per_step
 from pellucid.report.verdict import listed, with_unit
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.masking import attack_caveats
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval

@@ -13,7 +13,7 @@ import pyarrow.csv as pc
 from pellucid.core.spreadsheet import guarded
 from pellucid.metrics.suite import split
 from pellucid.report.contrasts import spoken_of
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import columns_of
 
 __all__ = ["LARGEST", "RowsCsv", "rows_csv"]

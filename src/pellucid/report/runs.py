@@ -1,5 +1,5 @@
-"""What a report is made of: evaluated run directories, as `pellucid.runs.directory` reads them."""
+"""What a report is made of: evaluated run directories, as `pellucid.runs.evaluated` reads them."""
 
-from pellucid.runs.directory import FORMAT, Run, check_comparable, read_run, read_runs
+from pellucid.runs.evaluated import Run, read_run, read_runs
 
-__all__ = ["FORMAT", "Run", "check_comparable", "read_run", "read_runs"]
+__all__ = ["Run", "read_run", "read_runs"]

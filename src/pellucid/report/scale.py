@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pellucid.report.contrasts import Summaries
 from pellucid.report.recommendation import DECIDING, RANDOM_GINI, Contest
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure
 
 __all__ = ["Mark", "Scale", "scale"]

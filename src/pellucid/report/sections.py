@@ -10,7 +10,7 @@ from pellucid.metrics.survival import Survival
 from pellucid.report import figures, training
 from pellucid.report.drawing import Styles
 from pellucid.report.gallery import extremes, snapshots, strips
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 

@@ -10,7 +10,8 @@ from pellucid.report.contrasts import ALPHA, p_value
 from pellucid.report.measures import written
 from pellucid.report.table import Comparison, interval_data, plain
 from pellucid.report.verdict import with_unit
-from pellucid.runs.directory import Run, check_comparable
+from pellucid.runs.comparability import check_comparable
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure, columns_of, measured
 from pellucid.runs.outcomes import has_several_labels
 from pellucid.runs.subgroups import CLASS, FEWEST, Subgroup, names_of, others_of, part_of, subgroups_of

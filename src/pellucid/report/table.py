@@ -10,7 +10,8 @@ from pellucid.core.errors import InputError
 from pellucid.metrics.suite import COLUMNS, DERIVED, FAMILIES, split
 from pellucid.report.caveats import caveats
 from pellucid.report.formats import render
-from pellucid.runs.directory import Run, check_comparable, read_run
+from pellucid.runs.comparability import check_comparable
+from pellucid.runs.evaluated import Run, read_run
 from pellucid.runs.measures import Measure, columns_of, measured, measures_of, ordered
 from pellucid.statistics import Interval
 from pellucid.statistics.together import intervals

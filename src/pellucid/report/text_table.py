@@ -9,7 +9,7 @@ from pellucid.report.cells import Comparison, cell, printable, sections_of, trai
 from pellucid.report.contrasts import contrasts
 from pellucid.report.measures import saliency_title
 from pellucid.report.verdict import baseline_of, standings
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure
 
 __all__ = ["Ranks", "ranks", "text_table"]

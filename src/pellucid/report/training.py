@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pellucid.report.drawing import Panel, Styles, draw_panel, line
-from pellucid.runs.directory import Floats, Run
+from pellucid.runs.evaluated import Floats, Run
 
 __all__ = ["sample_panels", "seconds_per_step", "training"]
 

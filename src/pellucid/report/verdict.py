@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pellucid.metrics.survival import Survival
 from pellucid.report.contrasts import Contrast, Contrasts, Summaries, best_of, is_measured, spoken_of
 from pellucid.report.measures import saliency_title, written
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 from pellucid.runs.measures import Measure, measures_of
 from pellucid.statistics import Interval
 

@@ -1,10 +1,6 @@
-from .directory import (
-    Run as Run,
-    RunDirectory as RunDirectory,
-    check_comparable as check_comparable,
-    read_run as read_run,
-    read_runs as read_runs,
-)
+from .comparability import check_comparable as check_comparable
+from .directory import RunDirectory as RunDirectory
+from .evaluated import Run as Run, read_run as read_run, read_runs as read_runs
 from .evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .facts import DataFacts as DataFacts
 from .fine_tuning import FineTuning as FineTuning

@@ -8,7 +8,7 @@ import numpy as np
 from pellucid.core.errors import InputError
 
 if TYPE_CHECKING:
-    from pellucid.runs.directory import Run
+    from pellucid.runs.evaluated import Run
 
 __all__ = ["check_comparable"]
 

@@ -24,10 +24,11 @@ from pellucid.metrics.chunks import usual_chunk
 from pellucid.metrics.metric import Images
 from pellucid.runs.any_network import lent
 from pellucid.runs.budget import could_be_planned, fitted
-from pellucid.runs.directory import RunDirectory, read_run
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.earlier import keep_earlier
 from pellucid.runs.engine import launch, make_fabric
 from pellucid.runs.environment import tell_changed_machine
+from pellucid.runs.evaluated import read_run
 from pellucid.runs.fabric import Fabric
 from pellucid.runs.given import Given, given
 from pellucid.runs.lock import working_on

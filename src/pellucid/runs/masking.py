@@ -4,7 +4,7 @@ import numpy as np
 
 from pellucid.metrics.families.robustness import CHECKS
 from pellucid.metrics.masking import masking_warnings
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 
 __all__ = ["attack_caveats"]
 

@@ -15,7 +15,7 @@ from pellucid.statistics import Interval
 from pellucid.statistics.aggregates import Aggregate, Mean, Ratio, Share, Statistic
 
 if TYPE_CHECKING:
-    from pellucid.runs.directory import Run
+    from pellucid.runs.evaluated import Run
 
 __all__ = ["ARROWS", "KNOWN", "Measure", "Statistic", "columns_of", "measured", "measures_of", "ordered", "resolved"]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pellucid.metrics.scores import Floats
 
 if TYPE_CHECKING:
-    from pellucid.runs.directory import Run
+    from pellucid.runs.evaluated import Run
 
 __all__ = ["Predictions", "as_two_classes", "has_several_labels", "one_against_the_others"]
 

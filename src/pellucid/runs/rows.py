@@ -20,8 +20,9 @@ from pellucid.core.randomness import seed_of
 from pellucid.data import Dataset
 from pellucid.data.fingerprint import pixels_of
 from pellucid.runs.digests import digest_of, digested_file
-from pellucid.runs.directory import EVALUATION, WEIGHTS, RunDirectory
+from pellucid.runs.directory import RunDirectory
 from pellucid.runs.engine import progress_bar
+from pellucid.runs.evaluated import EVALUATION, WEIGHTS
 from pellucid.runs.fabric import Fabric
 from pellucid.runs.measurement import Measurement
 

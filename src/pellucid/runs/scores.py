@@ -27,7 +27,7 @@ from pellucid.statistics.aggregates import Aggregate, MeanOfShares, Share
 from pellucid.statistics.scores import Resampled, Smooth
 
 if TYPE_CHECKING:
-    from pellucid.runs.directory import Run
+    from pellucid.runs.evaluated import Run
 
 __all__ = ["SCORES", "Score", "column_at_level", "has_score", "score_of"]
 

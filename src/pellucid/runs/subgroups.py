@@ -18,7 +18,7 @@ from pellucid.runs.outcomes import Predictions, as_two_classes, has_several_labe
 from pellucid.runs.scores import score_of
 
 if TYPE_CHECKING:
-    from pellucid.runs.directory import Run
+    from pellucid.runs.evaluated import Run
 
 __all__ = ["CLASS", "FEWEST", "PREFIX", "Subgroup", "members", "names_of", "others_of", "part_of", "subgroups_of"]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from pellucid.core.errors import InputError
 from pellucid.core.files import remove_left, whole_folder
 from pellucid.report.colours import brightest, palette, photograph
-from pellucid.runs.directory import Run, read_runs
+from pellucid.runs.evaluated import Run, read_runs
 from pellucid.study.allocation import shuffled
 from pellucid.study.design import Anchors, Check, Consent, Expertise, PlannedTest, Question, Study
 from pellucid.study.folder import Stimulus, sha256, write_manifest, write_study

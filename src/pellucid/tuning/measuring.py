@@ -16,8 +16,8 @@ from pellucid.explanation.reference import of_rows
 from pellucid.papers.measured import robust_eps
 from pellucid.report.table import interval_data
 from pellucid.runs.budget import Cost, cost_of, planned
-from pellucid.runs.directory import Run, read_run
 from pellucid.runs.environment import environment
+from pellucid.runs.evaluated import Run, read_run
 from pellucid.runs.evaluation import Evaluation, evaluate, measurement_of
 from pellucid.runs.trained import load_network, open_images, open_run
 from pellucid.statistics import Interval

@@ -7,7 +7,7 @@ from typing import Any
 from pellucid.core.files import whole_file
 from pellucid.core.spreadsheet import write_table
 from pellucid.data import Dataset
-from pellucid.runs.directory import Run
+from pellucid.runs.evaluated import Run
 
 __all__ = ["write_photographs"]
 

@@ -20,7 +20,7 @@ from pellucid.models import Network
 from pellucid.models.network import NAMES, is_untrained
 from pellucid.models.preprocessing import preprocessing_of
 from pellucid.report import write_picture, write_report
-from pellucid.runs.directory import read_run
+from pellucid.runs.evaluated import read_run
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.fine_tuning import FineTuning
 from pellucid.runs.lock import working_on

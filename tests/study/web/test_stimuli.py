@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pellucid.core.errors import InputError
-from pellucid.runs.directory import read_runs
+from pellucid.runs.evaluated import read_runs
 from pellucid.study.folder import freeze, is_frozen, read_manifest, read_study, registration
 from pellucid.study.stimuli import New, choose_images, new_study, render
 
