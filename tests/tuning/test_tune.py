@@ -95,7 +95,7 @@ def test_before_control_and_after_are_measured_on_the_same_photographs(plan, tun
     assert "is a first guess" in page and told["verdict"]["sentence"] in page
 
 
-def test_measuring_is_expected_to_take_what_its_photographs_and_cards_do(plan, monkeypatch) -> None:
+def test_measuring_is_expected_to_take_what_its_photographs_cards_and_composites_do(plan, monkeypatch) -> None:
     monkeypatch.setattr(pellucid.tuning.measuring, "cost_of", lambda *_: SimpleNamespace(of=lambda _: 2.0))
     tests, network = load(plan.data(None), "test"), nn.Linear(1, 1)
     assert len(tests) == 8
@@ -103,6 +103,8 @@ def test_measuring_is_expected_to_take_what_its_photographs_and_cards_do(plan, m
     assert measuring_seconds(replace(plan, measured=50, cards=40), network, tests) == 3 * (8 + 1.5 * 8) * 2
     assert measuring_seconds(replace(plan, measured=5, cards=0, control=False), network, tests) == 2 * 5 * 2
     assert network.training  # as it was
+    monkeypatch.setattr(pellucid.tuning.measuring, "why_not_pasted", lambda _: "")
+    assert measuring_seconds(replace(plan, measured=5, cards=4, composites=20), network, tests) == 3 * (11 + 20) * 2
 
 
 def test_photographs_without_a_split_are_measured_on_composites_too(plan, tmp_path) -> None:

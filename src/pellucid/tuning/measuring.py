@@ -1,6 +1,7 @@
 """What is measured of a tuning's networks: the photographs, composites of them, and the trust cards' words."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ FURTHER = ("composite_accuracy", "mass", "no_objection")
 """What the page tells of composites and cards."""
 TRUTH = ("clean_accuracy", "mass", "mass_lift")
 """Measures of the composites."""
+MAP = ("gini",)
+"""A measure that costs one map a picture, as the mass on an object does."""
 TIMED = 8
 """Photographs on which the cost of measuring is timed."""
 ROBUST_EPS = 2 / 255
@@ -66,12 +69,19 @@ def measuring_seconds(plan: Tune, network: nn.Module, tests: Dataset) -> float:
         network: one of them, trained or not.
         tests: the photographs that are measured.
     """
-    asked, mode = _asked(plan), network.training
-    each = _cost(asked, network.eval(), tests).of(measurement_of(asked, "folder", tests))
+    mode = network.training
+    network.eval()
+    each, of_map = (_seconds(asked, network, tests) for asked in (_asked(plan), replace(_asked(plan), metrics=MAP)))
     network.train(mode)
     # A card has fewer measures, but many random maps: it takes half as long again as measuring its photograph.
     pictures = min(plan.measured, len(tests)) + 1.5 * min(plan.cards, len(tests))
-    return (3 if plan.control else 2) * pictures * each
+    composites = 0 if why_not_pasted(tests) else plan.composites
+    return (3 if plan.control else 2) * (pictures * each + composites * of_map)
+
+
+def _seconds(asked: Evaluation, network: nn.Module, tests: Dataset) -> float:
+    """Of measuring one photograph."""
+    return _cost(asked, network, tests).of(measurement_of(asked, "folder", tests))
 
 
 def _asked(plan: Tune) -> Evaluation:
