@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import pellucid.leaderboard.entries
 from pellucid.cli import main
 from pellucid.core.errors import InputError
 from pellucid.leaderboard.boards import beginning, board
@@ -239,6 +240,23 @@ def test_a_preset_with_a_saliency_mask_stands_beside_the_same_with_a_random_one(
     with pytest.raises(InputError, match=f"^{preset}-random has no row on truth:beside: {preset} has no mask"):
         entries_of(Leaderboard(name="truth:beside", only=(f"{preset}-random",)))
     assert entry(f"{preset}-random").strengths("colour") == strengths("colour", preset) | {"base": "scaat-random"}
+
+
+@pytest.mark.parametrize("method", ["sgt", "scaat"])
+@pytest.mark.parametrize("board_name", ["truth:beside", "truth:shapes"])
+def test_a_control_with_a_random_mask_has_the_settings_of_its_method(method, board_name):
+    plan = Leaderboard(name=board_name)
+    at = board(plan)
+    ours, same, own = (entry(f"{method}{end}").experiment(at, plan.family) for end in ("", "-random-same", "-random"))
+    assert same == replace(ours, method=replace(ours.method, ranking="random"))
+    assert same.method.ranking == own.method.ranking and same != own  # the search gave it other settings
+    assert f"{method}-random-same" in {one.name for one in entries_of(plan)}
+
+
+def test_a_control_that_has_the_settings_of_its_method_anyway_has_one_row(monkeypatch):
+    monkeypatch.setattr(pellucid.leaderboard.entries, "strengths", lambda family, name: {"eps": 0.1})
+    reasons = [entry(name).reason_to_skip("grey") for name in ("scaat-random", "scaat-random-same")]
+    assert reasons == ["", "it is the same training as scaat-random there"]
 
 
 def test_a_preset_that_is_the_same_training_as_another_has_no_row():

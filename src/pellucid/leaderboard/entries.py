@@ -62,6 +62,7 @@ class Entry:
         needs_masks: whether it learns from masks, so that only a truth set can have it.
         settings_of: the entry whose strengths it has; its own where empty.
         changed: what of those strengths is another.
+        twin: the entry of which it is no other training where both have the same strengths.
         source: where it comes from.
         published: what papers print of it, with dataset and network.
     """
@@ -76,6 +77,7 @@ class Entry:
     needs_masks: bool = False
     settings_of: str = ""
     changed: Mapping[str, Any] = field(default_factory=dict)
+    twin: str = ""
     source: str = ""
     published: tuple[Published, ...] = ()
 
@@ -89,13 +91,11 @@ class Entry:
 
     def reason_to_skip(self, family: Family) -> str:
         """Why it is no training of its own on a family of images; empty where it is one."""
-        if self.grid or self.name == "trustworthy":
-            return ""
-        if self.settings_of:
-            masked = strengths(family, self.settings_of)["base"] == "scaat"
-            return "" if masked else f"{self.settings_of} has no mask of SCAAT's there"
-        ours = strengths(family, "trustworthy")
-        return "it is the same training as trustworthy there" if self.strengths(family) == ours else ""
+        if self.twin and self.strengths(family) == strengths(family, self.twin):
+            return f"it is the same training as {self.twin} there"
+        if self.changed and strengths(family, self.settings_of)["base"] != "scaat":
+            return f"{self.settings_of} has no mask of SCAAT's there"
+        return ""
 
 
 def _grid(name: str, grey: tuple[Any, ...], colour: tuple[Any, ...] | None = None) -> dict[Family, Any]:
@@ -186,6 +186,11 @@ ENTRIES: tuple[Entry, ...] = (
         grid=_grid("fraction", (0.25, 0.5, 0.75, 0.9)),
     ),
     Entry(
+        name="sgt-random-same", kind="control", of="sgt", settings_of="sgt", twin="sgt-random", grid={},
+        title="SGT with its own share and a mask drawn at random",
+        make=_trained(lambda at, chosen: SaliencyGuided(fraction=chosen["fraction"], ranking="random")),
+    ),
+    Entry(
         name="noise", kind="control", of="sgt", title="cross-entropy on images with noise in random regions, no map",
         make=_trained(lambda at, chosen: NoiseAugmentation(share=chosen["share"], region=at.region)),
         grid=_grid("share", (0.25, 0.5, 0.75, 1.0)),
@@ -200,6 +205,11 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         name="scaat-random", kind="control", of="scaat", title="SCAAT whose mask is drawn at random",
         make=_trained(lambda at, chosen: _scaat(at, chosen, "random")), grid=_radii(0.05, 0.1, 0.2, 0.3),
+    ),
+    Entry(
+        name="scaat-random-same", kind="control", of="scaat", settings_of="scaat", twin="scaat-random", grid={},
+        title="SCAAT at its own radius with a mask drawn at random",
+        make=_trained(lambda at, chosen: _scaat(at, chosen, "random")),
     ),
     Entry(
         name="at", kind="method", title="adversarial training", make=_trained(_adversarial),
@@ -294,17 +304,17 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         name="truest", kind="ours", title="the composition with the truest maps for up to 5 points of accuracy",
-        against=("trustworthy", "robust", "decay"), make=_composed, grid={},
+        against=("trustworthy", "robust", "decay"), make=_composed, twin="trustworthy", grid={},
     ),
     Entry(
         name="robust", kind="ours", title="the truest or most robust composition for up to 3 points of accuracy",
         against=("trustworthy", "trades", "at-small", "gradient-penalty-softplus", "scaat-random"),
-        make=_composed, grid={},
+        make=_composed, twin="trustworthy", grid={},
     ),
     Entry(
         name="fast", kind="ours", title="the truest composition that takes at most two and a half times as long",
         against=("trustworthy", "scaat", "gradient-penalty-softplus", "regular-softplus", "noise", "decay"),
-        make=_composed, grid={},
+        make=_composed, twin="trustworthy", grid={},
     ),
     Entry(
         name="fast-random", kind="control", of="fast", title="the fast preset with a random mask",
