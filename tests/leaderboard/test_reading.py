@@ -13,9 +13,10 @@ from pellucid.explanation.levels import Examined
 from pellucid.explanation.trust_rules import Counts, Thresholds
 from pellucid.leaderboard import declared
 from pellucid.leaderboard.calibration import Judged, is_true, moved, shares
-from pellucid.leaderboard.declared import SENTENCES, judged, p_value
+from pellucid.leaderboard.declared import corrected, judged, p_value
 from pellucid.leaderboard.entries import entry
 from pellucid.leaderboard.plan import BOARDS
+from pellucid.leaderboard.predictions import FIRST, LATER, SENTENCES
 from pellucid.leaderboard.reading import lead
 from pellucid.leaderboard.telling import Network, held_out, telling
 from pellucid.leaderboard.telling_page import reading
@@ -121,7 +122,8 @@ def test_a_p_value_is_that_of_the_interval():
 
 
 def test_sentences_are_of_boards_and_entries_that_there_are():
-    assert 15 <= len(SENTENCES) <= 30
+    assert 15 <= len(FIRST) <= 25 and (*FIRST, *LATER) == SENTENCES
+    assert not any(one.later for one in FIRST) and all(one.later for one in LATER)
     assert len({one.claim.text for one in SENTENCES}) == len(SENTENCES)
     for one in SENTENCES:
         assert one.board in BOARDS and entry(one.claim.run)
@@ -131,11 +133,11 @@ def test_sentences_are_of_boards_and_entries_that_there_are():
 
 def made_up(mean, seeds, n=50):
     random = np.random.default_rng(int(1000 * mean) + seeds)
-    runs = []
-    for _ in range(seeds):
+    runs = {}
+    for seed in range(1, seeds + 1):
         values = mean + 0.05 * random.normal(size=n)
         measure = SimpleNamespace(statistic=lambda run, values=values: lambda weight: weight @ values / weight.sum(1))
-        runs.append(SimpleNamespace(rows=SimpleNamespace(num_rows=n), measures={"mass": measure}))
+        runs[seed] = SimpleNamespace(rows=SimpleNamespace(num_rows=n), measures={"mass": measure})
     return runs
 
 
@@ -147,9 +149,19 @@ def test_a_verdict_needs_seeds_and_the_right_side(monkeypatch):
     assert found["scaat", "scaat-random"]["verdict"] == "refuted"
     assert found["sgt", "regular"]["verdict"] == "not measured"
     assert found["scaat", "regular"]["p_holm"] >= found["scaat", "regular"]["p"]
-    one = {"truth:beside": {name: runs[:1] for name, runs in boards["truth:beside"].items()}}
+    assert [row["p_holm"] for row in corrected([found["scaat", "regular"]])] == [found["scaat", "regular"]["p"]]
+    one = {"truth:beside": {name: {1: runs[1]} for name, runs in boards["truth:beside"].items()}}
     verdicts = {row["verdict"] for row in judged(one)}
     assert verdicts == {"one seed", "not measured"}
+
+
+def test_networks_are_compared_by_their_seeds():
+    """Networks that differ by their seed alone have no difference, whichever seed one entry lacks."""
+    whole = {seed: made_up(0.1 * seed, 1)[1] for seed in (1, 2, 3)}
+    lacking = {seed: run for seed, run in whole.items() if seed != 2}
+    rows = judged({"truth:beside": {"scaat": lacking, "regular": whole}})
+    found = next(row for row in rows if row["seeds"])
+    assert (found["run"], found["baseline"], found["seeds"], found["found"]["mean"]) == ("scaat", "regular", 2, 0)
 
 
 GOOD = {"faithfulness": 0.4, "beats_random": 1.0, "aopc_morf": 0.5, "aopc_lerf": 0.1, "random_aopc": 0.2,

@@ -1,7 +1,7 @@
-"""The sentences that were written down before any leaderboard was measured, and what became of them."""
+"""What became of the predictions: each with its effect, its interval and its verdict."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ import torch
 from pellucid.core.files import check_writable
 from pellucid.leaderboard.declared_page import page
 from pellucid.leaderboard.parts import origin, stored
-from pellucid.leaderboard.plan import SEEDS, Leaderboard
+from pellucid.leaderboard.plan import OWN_PICTURES, SEEDS, Leaderboard
+from pellucid.leaderboard.predictions import SENTENCES, Sentence
 from pellucid.leaderboard.telling import measured_networks
 from pellucid.papers import measured
-from pellucid.papers.claim import Claim
 from pellucid.papers.reproduce import write
 from pellucid.report.table import interval_data
 from pellucid.runs.environment import environment
@@ -22,95 +22,19 @@ from pellucid.statistics import Interval
 from pellucid.statistics.comparison import holm
 from pellucid.statistics.seeds import hierarchical_statistic
 
-__all__ = ["SENTENCES", "Sentence", "corrected", "judged", "p_value", "sentences"]
+__all__ = ["corrected", "judged", "p_value", "sentences"]
 
 ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A claim about one board.
-
-    Args:
-        board: its name.
-        claim: what is said of which entries; a ``difference``, or a ``value`` of one entry.
-    """
-
-    board: str
-    claim: Claim
-
-
-def _higher(text: str, run: str, baseline: str, metric: str = "mass", *, by: float = 0.0, board: str) -> Sentence:
-    return Sentence(board, Claim(text, metric, run, baseline, low=by))
-
-
-def _lower(text: str, run: str, baseline: str, metric: str, *, by: float = 0.0, board: str) -> Sentence:
-    return Sentence(board, Claim(text, metric, run, baseline, high=by))
-
-
-BESIDE, SHAPES, FASHION = "truth:beside", "truth:shapes", "fashion-mnist"
-PENALTY = "gradient-penalty-softplus"
-SENTENCES: tuple[Sentence, ...] = (
-    _higher("SCAAT's true mass is higher than regular training's", "scaat", "regular", board=BESIDE),
-    _higher("SCAAT's true mass is higher than with a random mask, each at the radius chosen for it", "scaat",
-            "scaat-random", board=BESIDE),
-    _higher("SGT's true mass is higher than regular training's", "sgt", "regular", board=BESIDE),
-    _higher("SGT's true mass is higher than with a random mask, each with the share chosen for it", "sgt",
-            "sgt-random", board=BESIDE),
-    _higher("Adversarial training's true mass is higher than SCAAT's", "at", "scaat", board=BESIDE),
-    _higher("Adversarial training with a small radius, a control, has at most .02 less true mass than SCAAT",
-            "at-small", "scaat", by=-0.02, board=BESIDE),
-    _lower("A smooth activation alone raises true mass by no more than .02", "regular-softplus", "regular", "mass",
-           by=0.02, board=BESIDE),
-    _higher("The gradient penalty's true mass is higher with a smooth activation than with ReLU", PENALTY,
-            "gradient-penalty", board=BESIDE),
-    _higher("The gradient penalty with a smooth activation has a higher true mass than SCAAT", PENALTY, "scaat",
-            board=BESIDE),
-    _higher("The gradient penalty with a smooth activation has a higher true mass than adversarial training", PENALTY,
-            "at", board=BESIDE),
-    Sentence(BESIDE, Claim("The preset's true mass is at least .80", "mass", "trustworthy", kind="value", low=0.80)),
-    _higher("The preset's normalised faithfulness is not below regular training's", "trustworthy", "regular",
-            "faithfulness_normalised", board=BESIDE),
-    _higher("The preset's accuracy is at most 2 points below regular training's", "trustworthy", "regular",
-            "clean_accuracy", by=-0.02, board=BESIDE),
-    _higher("The preset's AutoAttack accuracy is at least 30 points above regular training's", "trustworthy", "regular",
-            "autoattack_correct", by=0.30, board=BESIDE),
-    _higher("The preset's Gini index is at least .10 above regular training's", "trustworthy", "regular", "gini",
-            by=0.10, board=BESIDE),
-    _lower("SCAAT's LeRF is lower than regular training's", "scaat", "regular", "aopc_lerf", board=FASHION),
-    _lower("Noise augmentation without any map has a LeRF at most .002 above SCAAT's", "noise", "scaat", "aopc_lerf",
-           by=0.002, board=FASHION),
-    _higher("SCAAT's MoRF − LeRF is higher than with a random mask, each at the radius chosen for it", "scaat",
-            "scaat-random", "area_between", board=FASHION),
-    _higher("With the image's mean as fill, SCAAT's LeRF is lower than regular training's by no more than .002",
-            "scaat", "regular", "aopc_lerf_mean", by=-0.002, board=FASHION),
-    _higher("The smoothing block raises adversarial training's ROS", "at-smoothing", "at", "ros", board=FASHION),
-    _higher("On colour images, SCAAT's true mass is higher than with a random mask, each at the radius chosen for it",
-            "scaat", "scaat-random", board=SHAPES),
-    _higher("On colour images, the gradient penalty with a smooth activation has a higher true mass than regular "
-            "training",
-            PENALTY, "regular", board=SHAPES),
-    _higher("On colour images, the gradient penalty with a smooth activation has a higher true mass than SCAAT",
-            PENALTY, "scaat", board=SHAPES),
-    _higher("SCAAT's true mass is higher than with a random mask at the same radius", "scaat", "scaat-random-same",
-            board=BESIDE),
-    _higher("SCAAT's MoRF − LeRF is higher than with a random mask at the same radius", "scaat", "scaat-random-same",
-            "area_between", board=FASHION),
-    _higher("On colour images, SCAAT's true mass is higher than with a random mask at the same radius", "scaat",
-            "scaat-random-same", board=SHAPES),
-)  # fmt: skip
-"""Twenty-three sentences, from the papers' claims and from what prototypes of one or two seeds had shown. Three were
-added before their control was trained: a search had given SCAAT with a random mask another radius than SCAAT."""
 
 
 def sentences(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     """Write what became of each declared sentence, from the boards' runs; nothing is trained.
 
-    Writes sentences.md and .json. p-values are corrected by Holm's method over all sentences that could be judged. What
-    the page says of a board of which fewer seeds are here is kept.
+    Writes sentences.md and .json. p-values are corrected by Holm's method over all sentences of the same time that
+    could be judged. What the page says of a sentence for which fewer seeds are here is kept.
 
     Args:
-        plan: where the runs and the results are.
+        plan: where the runs and the results are; with a path, the board of those pictures is read too.
         progress: has no effect.
     """
     check_writable(plan.results)
@@ -119,20 +43,19 @@ def sentences(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     kept = {row["text"]: row for row in before.get("sentences", ())}
     found, origins = [], {}
     for name in dict.fromkeys(one.board for one in SENTENCES):
-        runs = _by_entry(replace(plan, name=name))
-        rows = [_found(one, runs) for one in SENTENCES if one.board == name]
-        known = [kept.get(row["text"], row) for row in rows]
-        if any(old["seeds"] > row["seeds"] for old, row in zip(known, rows, strict=True)):
-            found += known
-            origins[name] = before["origins"][name]
-        else:
-            found += rows
-            if runs:
-                origins[name] = origin((run for seeds in runs.values() for run in seeds), facts)
+        runs = _by_entry(replace(plan, name=name, path=plan.path if name in OWN_PICTURES else None))
+        fresh = [_found(one, runs) for one in SENTENCES if one.board == name]
+        left = {row["text"] for row in fresh if kept.get(row["text"], row)["seeds"] > row["seeds"]}
+        found += [kept[row["text"]] | {"later": row["later"]} if row["text"] in left else row for row in fresh]
+        told = origin((run for seeds in runs.values() for run in seeds.values()), facts) if runs else {}
+        if left:
+            commits = {*before["origins"][name]["trained_at"], *told.get("trained_at", ())}
+            told = before["origins"][name] | {"trained_at": sorted(commits)}
+        if told:
+            origins[name] = told
     result = {
         "name": plan.named("sentences"),
         "scale": plan.scale,
-        "declared": len(SENTENCES),
         "sentences": corrected(found),
         "origins": origins,
         "command": f"pellucid leaderboard sentences{' --scale smoke' * (plan.scale == 'smoke')}",
@@ -141,24 +64,27 @@ def sentences(plan: Leaderboard, *, progress: bool = True) -> list[Any]:
     return [write(result, page(result), file), file.with_suffix(".json")]
 
 
-def _by_entry(plan: Leaderboard) -> dict[str, list[Run]]:
-    runs: dict[str, list[Run]] = {}
+def _by_entry(plan: Leaderboard) -> dict[str, dict[int, Run]]:
+    """By entry and seed, the networks of a board that are here."""
+    runs: dict[str, dict[int, Run]] = {}
+    if plan.name in OWN_PICTURES and plan.path is None:
+        return runs
     for network in measured_networks(plan):
-        runs.setdefault(network.entry, []).append(network.run)
+        runs.setdefault(network.entry, {})[network.seed] = network.run
     return runs
 
 
-def judged(runs: Mapping[str, Mapping[str, Sequence[Run]]]) -> list[dict[str, Any]]:
+def judged(runs: Mapping[str, Mapping[str, Mapping[int, Run]]]) -> list[dict[str, Any]]:
     """Every sentence with its effect, its interval and its verdict.
 
     Args:
-        runs: by board and entry, a run for each seed.
+        runs: by board, entry and seed.
     """
     return corrected([_found(one, runs.get(one.board, {})) for one in SENTENCES])
 
 
 def corrected(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Sentences with their verdicts, by p-values that Holm's method has corrected for all that are judged here.
+    """Sentences with their verdicts, by p-values that Holm's method has corrected for all of the same time.
 
     A sentence is confirmed where its corrected p-value is at most .05 and its effect is on the side that it says,
     refuted where it is on the other side, and cannot be told otherwise; with one seed nothing is judged.
@@ -167,27 +93,28 @@ def corrected(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         rows: each with its effect, its p-value and its number of seeds.
     """
     found = [dict(row) for row in rows]
-    known = [row for row in found if row["p"] is not None and row["seeds"] > 1]
-    for row, value in zip(known, holm([row["p"] for row in known]) if known else (), strict=True):
-        row["p_holm"] = float(value)
-        right = row["right_side"]
-        row["verdict"] = "cannot be told" if value > ALPHA else "confirmed" if right else "refuted"
+    for later in (False, True):
+        known = [row for row in found if row["p"] is not None and row["seeds"] > 1 and row["later"] == later]
+        for row, value in zip(known, holm([row["p"] for row in known]) if known else (), strict=True):
+            row["p_holm"] = float(value)
+            right = row["right_side"]
+            row["verdict"] = "cannot be told" if value > ALPHA else "confirmed" if right else "refuted"
     return found
 
 
-def _found(sentence: Sentence, runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
+def _found(sentence: Sentence, runs: Mapping[str, Mapping[int, Run]]) -> dict[str, Any]:
     claim = sentence.claim
     told: dict[str, Any] = {
-        "board": sentence.board, "text": claim.text, "metric": claim.metric, "run": claim.run,
+        "board": sentence.board, "later": sentence.later, "text": claim.text, "metric": claim.metric, "run": claim.run,
         "baseline": claim.baseline, "kind": claim.kind, "allowed": [claim.low, claim.high], "found": None, "p": None,
         "p_holm": None, "verdict": "not measured", "seeds": 0, "declared_seeds": _declared_seeds(sentence.board),
     }  # fmt: skip
     names = [name for name in (claim.run, claim.baseline) if name]
-    groups = [runs.get(name, []) for name in names]
-    seeds = min(map(len, groups))
+    entries = [runs.get(name, {}) for name in names]
+    both = sorted(set.intersection(*map(set, entries)))  # every network is compared with that of its own seed
+    groups, seeds = [[entry[seed] for seed in both] for entry in entries], len(both)
     if not seeds or any(claim.metric not in run.measures for group in groups for run in group):
         return told
-    groups = [group[:seeds] for group in groups]  # seed 1 and on, of every entry
 
     (*statistics,), n = measured.statistics(groups, claim.metric, groups[0][0].rows.num_rows)
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pellucid.core.checks import at_least
 from pellucid.papers.plan import SCALES, known, slug, source
 
-__all__ = ["BOARDS", "FAMILIES", "PAGES", "TRUTH_BOARDS", "Family", "Leaderboard"]
+__all__ = ["BOARDS", "FAMILIES", "OWN_PICTURES", "PAGES", "TRUTH_BOARDS", "Family", "Leaderboard"]
 
 Family = Literal["grey", "colour", "colour-96"]
 FAMILIES: dict[str, Family] = {
@@ -18,9 +18,11 @@ FAMILIES: dict[str, Family] = {
 BOARDS = tuple(FAMILIES)
 TRUTH_BOARDS = tuple(name for name in FAMILIES if name.startswith("truth:"))
 """Those of which it is known what decides the class."""
+OWN_PICTURES = ("cifar10", "imagenette")
+"""Those whose pictures lie in a folder that is named with ``path``."""
 PAGES = ("measures", "cards", "sentences")
-"""Pages over several boards: which measure tells the truth, what the trust card's words are worth, and the sentences
-that were declared before anything was measured."""
+"""Pages over several boards: which measure tells the truth, what the trust card's words are worth, and what
+became of the predictions."""
 SEEDS: dict[Family, int] = {"grey": 5, "colour": 3, "colour-96": 3}
 
 
@@ -33,7 +35,7 @@ class Leaderboard:
         seeds: number of trainings of each entry, with the seeds 1, 2, and so on. By default: 5 on grey images, 3 on
             colour ones. A search uses seeds of its own, from 101.
         scale: ``cpu``, or ``smoke``, which shows in seconds that everything runs.
-        path: folder of the images, for ``cifar10`` and ``imagenette``.
+        path: folder of the images, for ``cifar10`` and ``imagenette``, and for ``sentences`` about one of them.
         only: names of the entries to train and report; by default all that suit the board's images. Regular training is
             always among them. Rows that the table has of other entries stay.
         jobs: number of trainings at once, each with its share of the cores. None: one on each free core if the networks
