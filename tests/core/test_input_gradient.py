@@ -191,6 +191,49 @@ def test_a_loss_of_image_gradients_equals_autograd(channels, kernel, stride, pad
     assert x.grad is None or channels == 6, "nothing is computed for images after the block"
 
 
+class Excitation(nn.Module):
+    """A squeeze-and-excitation block, whose inner convolutions have as few channels as an image."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(6, 4, 1), nn.Conv2d(4, 6, 1)
+
+    def forward(self, x):
+        return x * self.up(nn.functional.silu(self.down(x.mean((2, 3), keepdim=True)))).sigmoid()
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: (nn.Conv2d(3, 3, 1), nn.Softplus(), nn.Conv2d(3, 6, 3)),
+        lambda: (nn.Conv2d(3, 6, 3), Excitation(), nn.Softplus(), nn.Conv2d(6, 3, 3)),
+        lambda: (nn.BatchNorm2d(3), nn.Conv2d(3, 6, 3)),
+        lambda: (nn.Conv2d(3, 4, 3), nn.Softplus(), nn.Conv2d(4, 4, 3), nn.Softplus(), nn.Conv2d(4, 4, 3)),
+    ],
+    ids=["one by one", "excitation", "norm", "narrow"],
+)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_weights_before_a_narrow_convolution_get_their_gradient(layers, scaled):
+    torch.manual_seed(0)
+    network = nn.Sequential(*layers())
+    weights, images = list(network.parameters()), torch.rand(4, 3, 12, 12)
+    whole = (lambda x: network((x - 0.5) / torch.tensor([[[0.2]], [[0.3]], [[0.4]]]))) if scaled else network
+    loss, _ = penalised(whole, images.clone().requires_grad_())
+    expected = torch.autograd.grad(loss, weights)
+    with image_gradients():
+        ours, _ = penalised(whole, images.clone().requires_grad_())
+    for mine, slope in zip(torch.autograd.grad(ours, weights), expected, strict=True):
+        torch.testing.assert_close(mine, slope, rtol=1e-3, atol=1e-3 * slope.abs().max().item())
+
+
+def test_an_image_that_is_learned_gets_its_gradient():
+    image, convolution = nn.Parameter(torch.rand(1, 3, 6, 6)), nn.Conv2d(3, 2, 3)
+    with image_gradients():
+        loss, _ = penalised(convolution, image)
+    loss.backward()
+    assert image.grad is not None
+
+
 def test_image_gradients_end_when_the_block_fails():
     conv = nn.Conv2d(1, 2, 3)
     x = torch.rand(1, 1, 6, 6, requires_grad=True)

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
@@ -208,7 +208,7 @@ def _convolve_twice(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor | None:
-    if not _reads_images(input, padding, dilation, groups):
+    if not (_reads_images(input, padding, dilation, groups) and _is_of_images_alone(input)):
         return None
     return _TwiceConv2d.apply(input, weight, bias, _pair(stride), _pair(padding), while_open)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -225,6 +225,29 @@ def _reads_images(input: Tensor, padding: Any, dilation: Any, groups: int) -> bo
         and _pair(dilation) == [1, 1]
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+def _is_of_images_alone(input: Tensor) -> bool:
+    """Whether no weight lies between the images and a tensor, so that its gradient is theirs alone.
+
+    A later convolution may have as few channels as an image: that of a squeeze-and-excitation block, for example.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    if input.grad_fn is None:
+        return not isinstance(input, nn.Parameter)
+    leaf, nodes, seen = None, [input.grad_fn], {input.grad_fn}
+    while nodes:
+        node = nodes.pop()
+        variable = getattr(node, "variable", None)
+        if variable is not None:
+            if leaf is not None or isinstance(variable, nn.Parameter) or variable.shape[:1] != input.shape[:1]:
+                return False
+            leaf = variable
+        new = {before for before, _ in node.next_functions if before is not None} - seen
+        nodes += new
+        seen |= new
+    return leaf is not None
 
 
 def _pair(value: Any) -> list[int]:
