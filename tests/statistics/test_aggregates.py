@@ -10,6 +10,7 @@ from pellucid.metrics.scores import auc, balanced_accuracy
 from pellucid.statistics import Interval, mean_interval, paired_difference
 from pellucid.statistics.aggregates import Mean, MeanOfShares, Ratio, Share, images_to_tell
 from pellucid.statistics.scores import Resampled, Smooth, stratified_counts
+from pellucid.statistics.seeds import hierarchical_statistic
 from pellucid.statistics.shares import clopper_pearson, share_difference, tango, unseen, wilson
 
 Z = 1.959963984540054
@@ -50,7 +51,10 @@ def test_means_and_ratios_are_those_of_intervals() -> None:
     weight = np.random.default_rng(1).integers(0, 3, (5, 50)).astype(float)
     there = ~np.isnan(a)
     assert Mean(a).weighted(weight) == pytest.approx([np.average(a[there], weights=row[there]) for row in weight])
-    assert not Ratio(a, b - b.mean()).interval().n
+    nothing = Ratio(a, b - b.mean())
+    assert not nothing.interval().n and np.isnan(nothing.weighted(weight)).all()
+    seeds = [Ratio(a, b).weighted, Ratio(a, 2 * b).weighted]
+    assert hierarchical_statistic([seeds], 50).n and not hierarchical_statistic([[*seeds, nothing.weighted]], 50).n
     assert Ratio(b, b).interval().mean == 1
 
 

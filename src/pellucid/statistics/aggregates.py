@@ -71,7 +71,7 @@ class Aggregate(ABC):
             weight: (resamples, n).
 
         Returns:
-            (resamples,); NaN where no image that counts has a value.
+            (resamples,); NaN where no image that counts has a value, or where the number does not exist.
         """
 
     @abstractmethod
@@ -264,6 +264,8 @@ class Ratio(Aggregate):
         return mean_interval(self.below).low > 0
 
     def weighted(self, weight: Floats) -> Floats:
+        if not self.divides:
+            return np.full(len(weight), np.nan)
         ratio: Floats = Mean(self.above).weighted(weight) / np.maximum(Mean(self.below).weighted(weight), FLOOR)
         return ratio
 
