@@ -18,6 +18,7 @@ from pellucid.statistics.together import differences
 
 __all__ = [
     "ALPHA",
+    "FEWEST",
     "Contrast",
     "Contrasts",
     "Summaries",
@@ -31,8 +32,11 @@ __all__ = [
 ALPHA = 0.05
 """Two runs are told apart where the corrected p-value lies below."""
 
+FEWEST = 10
+"""Images below which no runs are told apart, and no network is recommended."""
+
 FEW_RUNS = 8
-"""Runs up to which every pair has a bootstrap of its own; of more runs the pairs share one for each run."""
+"""Runs up to which every pair has a bootstrap of its own; of more runs those with the same images share one a run."""
 
 Summaries = Mapping[str, Mapping[str, Interval]]
 
@@ -111,10 +115,11 @@ def contrasts(runs: Sequence[Run], summaries: Summaries, baseline: Run) -> dict[
         families.setdefault(family, {})
         if measure in spoken:
             left = [pair for pair in combinations(having, 2) if frozenset(run.name for run in pair) not in pairs]
-            if _is_cheap(measure, left, runs):
-                together += left
-            else:
-                families[family] |= _of_pairs(measure, left, summaries)
+            sharing = (
+                [] if _is_cheap(measure, left, runs) else [pair for pair in left if _of_same_images(measure, *pair)]
+            )
+            together += [pair for pair in left if pair not in sharing]
+            families[family] |= _of_pairs(measure, sharing, summaries)
         compared += [(family, measure, run, other) for run, other in together]
     found = differences([(measure.aggregate(run), measure.aggregate(other)) for _, measure, run, other in compared])
     for (family, measure, run, other), interval in zip(compared, found, strict=True):
@@ -137,10 +142,16 @@ def _is_cheap(measure: Measure, pairs: Sequence[tuple[Run, Run]], runs: Sequence
     return len(runs) <= FEW_RUNS or all(isinstance(measure.aggregate(run), Share) for pair in pairs for run in pair)
 
 
+def _of_same_images(measure: Measure, run: Run, other: Run) -> bool:
+    """Whether the same images have a value in both runs, so that resamples of each run alone are paired."""
+    ours, theirs = ([np.isnan(values) for values in measure.sample(one)] for one in (run, other))
+    return all(np.array_equal(mine, its) for mine, its in zip(ours, theirs, strict=True))
+
+
 def _of_pairs(
     measure: Measure, pairs: Sequence[tuple[Run, Run]], summaries: Summaries
 ) -> dict[tuple[str, str, str], Interval]:
-    """Differences of many pairs, made of each run's resampled numbers."""
+    """Differences of many pairs of the same images, made of each run's resampled numbers."""
     there = {run.name: run for pair in pairs for run in pair}
     draws = {name: resampled(measure.statistic(run), run.rows.num_rows) for name, run in there.items()}
     found = {}
@@ -169,14 +180,15 @@ def p_value(difference: Interval, *, confidence: float = 0.95) -> float:
         confidence: that of the interval, in (0, 1).
 
     Returns:
-        p in [0, 1]; 1 for fewer than two images, which tell nothing about others.
+        p in [0, 1]; 1 for fewer than `FEWEST` images, whose interval by resampling is much too narrow: of two images it
+        excludes 0 in every second case where there is no difference, of five in every seventh.
 
     >>> round(p_value(Interval(2.0, 0.0, 4.0, 100)), 3), round(p_value(Interval(-3.0, -4.5, -1.5, 100)), 5)
     (0.05, 9e-05)
 
     Source: Altman and Bland 2011, "How to obtain the P value from a confidence interval", BMJ 343:d2304.
     """
-    if difference.n < 2 or difference.mean == 0 or math.isnan(difference.mean):
+    if difference.n < FEWEST or difference.mean == 0 or math.isnan(difference.mean):
         return 1.0
     half = difference.mean - difference.low if difference.mean > 0 else difference.high - difference.mean
     if half <= 0:

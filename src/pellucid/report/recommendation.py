@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pellucid.report.contrasts import Contrasts, Summaries, spoken_of
+from pellucid.report.contrasts import FEWEST, Contrasts, Summaries, spoken_of
 from pellucid.report.measures import spoken_saliency, written
 from pellucid.report.training import seconds_per_step
 from pellucid.report.verdict import listed, with_unit
@@ -13,10 +13,7 @@ from pellucid.runs.masking import attack_caveats
 from pellucid.runs.measures import Measure
 from pellucid.statistics import Interval
 
-__all__ = ["DECIDING", "FEWEST", "RANDOM_GINI", "Contest", "Recommendation", "contests", "recommend"]
-
-FEWEST = 10
-"""Images below which no network is recommended."""
+__all__ = ["DECIDING", "RANDOM_GINI", "Contest", "Recommendation", "contests", "recommend"]
 
 MOST_TOLD = 3
 """Networks of a tie that are told by name."""
