@@ -18,8 +18,10 @@ from pellucid.leaderboard.entries import entry
 from pellucid.leaderboard.plan import BOARDS
 from pellucid.leaderboard.predictions import FIRST, LATER, SENTENCES
 from pellucid.leaderboard.reading import lead
-from pellucid.leaderboard.telling import Network, held_out, telling
+from pellucid.leaderboard.rows import MAIN, MORE
+from pellucid.leaderboard.telling import MEASURES, Network, held_out, telling
 from pellucid.leaderboard.telling_page import reading
+from pellucid.runs.measures import KNOWN
 from pellucid.statistics import Interval
 from pellucid.statistics.clusters import clustered_interval, rank_correlation
 
@@ -96,6 +98,10 @@ def test_the_measure_that_goes_with_the_truth_is_found():
     assert found["held_out"]["corrections"]["success"] is True
     text = reading({"board": "truth:made-up", **json.loads(json.dumps(found))})
     assert text.count(". ") == 2 and "which reaches the .8" in text
+
+
+def test_every_measure_that_a_page_names_is_one_that_a_table_can_show():
+    assert {*MAIN, *MORE, *MEASURES} <= set(KNOWN)
 
 
 def test_what_odd_seeds_choose_is_told_on_even_seeds():

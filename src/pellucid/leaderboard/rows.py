@@ -32,7 +32,7 @@ MORE = (
     *("mass_lift", "rank_accuracy", "pointing", "follows_cause", "follows_rest", "mass_chance", "mass_random"),
     *("mass_edges", "abs_lerf", "aopc_morf_mean", "aopc_lerf_mean", "abs_lerf_mean", "aopc_random_mean"),
     *("morf_normalised", "morf_normalised_mean", "entropy", "rrs", "stability_coverage", "map_ssim"),
-    *("gradient_variation", "randomisation", "road_morf", "road_lerf"),
+    *("gradient_variation", "road_morf", "road_lerf"),
 )
 """Those of the second."""
 COMMON = ("scale", "network", "epochs", "begun_epochs", "seeds")

@@ -37,7 +37,7 @@ MEASURES = (
     *(f"{name}{fill}" for fill in FILLS for name in ("aopc_lerf", "abs_lerf", "aopc_morf", "area_between")),
     *CORRECTIONS,
     *("ris", "ros", "rrs", "map_ssim", "gini", "entropy", "road_morf", "road_lerf", "gradient_variation"),
-    *("randomisation", "robust_accuracy", "autoattack_correct", "clean_accuracy"),
+    *("randomisation_last", "robust_accuracy", "autoattack_correct", "clean_accuracy"),
 )
 """What is held against the truth; robust accuracy and accuracy need labels, and no other needs anything."""
 AGREEMENT = 0.8
@@ -210,7 +210,7 @@ def _within(run: Run, name: str) -> float:
     column: Mapping[str, Any] = run.columns
     kept = {"robust_accuracy": "robust_correct"}.get(name, name)
     if name == "clean_accuracy":
-        values = (run.values("prediction") == run.values("label")).astype(np.float64)
+        values = run.right.astype(np.float64)
     elif kept in column:
         values = run.values(kept)
     else:
