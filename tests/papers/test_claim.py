@@ -72,8 +72,8 @@ def test_what_masking_loses_counts_from_the_whole_image() -> None:
     """A network that is as good on masked images as on whole ones loses nothing, however bad it is."""
 
     def run(right, masked):
-        columns = {"prediction": np.array(right), "label": np.ones(4), "road_morf": np.array(masked, dtype=float)}
-        return SimpleNamespace(values=columns.__getitem__)
+        columns = {"road_morf": np.array(masked, dtype=float)}
+        return SimpleNamespace(values=columns.__getitem__, right=np.array(right) == 1)
 
     runs = {"good": [run([1, 1, 1, 1], [0.5, 0.5, 0.5, 0.5])], "bad": [run([1, 0, 0, 0], [1, 0, 0, 0])]}
     claim = Claim(text="", metric="road_morf", run="good", baseline="bad", high=0, from_clean=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -34,9 +35,10 @@ from pellucid.core.label_sets import label_code, label_words
 from pellucid.data import load
 from pellucid.metrics import InsertionDeletion, auc, gini
 from pellucid.report.gallery import gallery
-from pellucid.runs.evaluated import read_run, read_runs
+from pellucid.runs.evaluated import Run, read_run, read_runs
 from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.labels import explained_labels
+from pellucid.runs.measures import Measure
 from pellucid.runs.predictions import predict
 from pellucid.runs.training import load_network
 
@@ -253,6 +255,15 @@ def test_sets_of_labels_as_numbers() -> None:
     assert label_words(6, "abc", "multilabel") == "b + c"
     with pytest.raises(InputError, match="at most 62 labels can be measured together, got 63"):
         label_code(torch.ones(1, 63))
+
+
+def test_sixty_labels_are_compared_to_the_last_digit() -> None:
+    label = np.array([1 << 57, (1 << 57) + 1, 0, 3])
+    rows = pa.table({"label": label, "prediction": label - [0, 1, 0, 3]})
+    run = Run("many", Path("many"), {}, rows, {"columns": {}})
+    assert run.right.tolist() == [True, False, True, False]
+    (right,) = Measure.named("clean_accuracy").sample(run)
+    assert right.tolist() == [1, 0, 1, 0]
 
 
 def test_a_network_of_another_number_of_labels_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:

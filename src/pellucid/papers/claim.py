@@ -132,7 +132,7 @@ def _typical(runs: Sequence[Run], baselines: Sequence[Run], metric: str) -> Inte
 
 def _change_by_masking(metric: str, run: Run) -> FloatArray:
     """Accuracy of each measured image while its pixels are masked, less that of the whole image, (n,)."""
-    return np.asarray(run.values(metric) - (run.values("prediction") == run.values("label")), dtype=np.float64)
+    return np.asarray(run.values(metric) - run.right, dtype=np.float64)
 
 
 def _correct_at(eps: float, run: Run) -> FloatArray:

@@ -113,8 +113,7 @@ def _parameters(runs: Runs, name: str) -> dict[str, Any]:
 
 def _from_clean(run: Run, name: str) -> Floats:
     """A curve of correctness in percent, begun with that of the unchanged image, (n, 1 + points)."""
-    clean = run.values("prediction") == run.values("label")
-    return 100 * np.column_stack([clean, run.curves(name)])
+    return 100 * np.column_stack([run.right, run.curves(name)])
 
 
 def _band(curves: Sequence[Floats]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def robustness(runs: Sequence[Run], style: Styles) -> list[Panel]:
 
     def draw(axes: Axes) -> str:
         ends = []
-        clean = [run.values("prediction") == run.values("label") for run in having]
+        clean = [run.right for run in having]
         curves = [np.column_stack([c, run.curves("robust_curve")]) for c, run in zip(clean, having, strict=True)]
         for run, band in zip(having, mean_bands(curves), strict=True):
             radius = np.array([0, *run.columns["robust_curve"]["parameters"]["eps"]])

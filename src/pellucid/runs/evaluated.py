@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
@@ -137,6 +138,19 @@ class Run:
         """(n,) one number per image; NaN where it is null or, as elementwise stability can be, infinite."""
         values: Floats = self.rows[column].cast(pa.float64()).to_numpy(zero_copy_only=False)
         return np.where(np.isfinite(values), values, np.nan)
+
+    def equal(self, column: str, other: str) -> npt.NDArray[np.bool_]:
+        """(n,) whether an image has the same whole number in both columns, such as the prediction and the label.
+
+        The number of a set of labels may have more digits than a float keeps.
+        """
+        same: npt.NDArray[np.bool_] = pc.equal(self.rows[column], self.rows[other]).fill_null(False).to_numpy()
+        return same
+
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether the prediction is the label."""
+        return self.equal("prediction", "label")
 
     def curves(self, column: str) -> Floats:
         """(n, steps + 1) one curve per image."""

@@ -28,8 +28,8 @@ def attack_caveats(run: Run) -> list[str]:
     attacked = {"masking_many_step", "robust_correct"} & set(probes)
     if not attacked or not set(probes) - {"masking_many_step", "robust_correct"}:
         return []
-    labels = run.values("label")
-    most_frequent = max(np.mean(labels == label) for label in np.unique(labels))
+    _, counts = np.unique(run.rows["label"].to_numpy(), return_counts=True)
+    most_frequent = counts.max() / counts.sum()
     guess = 1 / len(run.info["classes"]) if run.task == "multiclass" else 0.5  # of one label, yes or no
     columns = {name: run.values(name) for name in probes}
     return masking_warnings(columns, chance=min(0.99, max(guess, float(most_frequent))))

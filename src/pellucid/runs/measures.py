@@ -137,10 +137,9 @@ class Measure:
         kind = self.column.aggregate
         if kind == "statistic":
             return ()
-        values = tuple(run.values(name) for name in self.stored)
-        if kind == "share" and len(values) == 2:
-            return ((values[0] == values[1]).astype(np.float64),)
-        return values
+        if kind == "share" and len(self.stored) == 2:
+            return (run.equal(*self.stored).astype(np.float64),)
+        return tuple(run.values(name) for name in self.stored)
 
     @property
     def stored(self) -> tuple[str, ...]:
