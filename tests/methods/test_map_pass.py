@@ -75,6 +75,29 @@ def test_with_batchnorm_the_map_is_of_the_batch_as_the_loss_sees_it(method, batc
     torch.testing.assert_close(losses["clean_accuracy"], step(own(method), plain, batch)[0]["clean_accuracy"])
 
 
+class Depth(nn.Module):
+    """Stochastic depth: it has no weights, and is of no class that PyTorch has."""
+
+    def forward(self, x):
+        return x * (torch.rand(len(x), 1, 1, 1) > 0.5) * 2 if self.training else x
+
+
+@pytest.mark.parametrize("layers", [(), (nn.BatchNorm2d(4),), (nn.Dropout(),), (Depth(),)], ids=repr)
+def test_the_attack_compares_the_network_with_itself(layers, batch):
+    """At x + 0, the divergence that the attack climbs is 0, whatever the network does in training mode."""
+    began = []
+
+    class Watched(PGD):
+        def __call__(self, objective, x, **options):
+            began.append(objective(x).abs().max().item())
+            return super().__call__(objective, x, **options)
+
+    network = make_network(*layers).train()
+    method = SCAAT(map_pass="shared", attack=Watched(eps=0.1, step_size=0.05, steps=1))
+    method.loss(network, batch, method.init(8, 1), generator=DRAWS)
+    assert began == [pytest.approx(0, abs=1e-6)]
+
+
 def test_the_map_of_a_part_is_its_rows_with_and_without_batchnorm():
     x, part = torch.rand(6, 3, 8, 8), torch.tensor([0, 3])
     for network in (make_network(), make_network(nn.BatchNorm2d(4))):

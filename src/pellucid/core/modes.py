@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 __all__ = ["DROPOUTS", "NORMS", "acts_otherwise", "evaluating", "following", "untracked", "wake"]
 
@@ -47,7 +48,7 @@ def evaluating(model: Any) -> Iterator[None]:
 def untracked(model: nn.Module) -> Iterator[None]:
     """No running statistics move inside the block.
 
-    A BatchNorm layer in training mode still uses the mean and variance of the batch that it is given, one in eval mode
+    A norm layer in training mode still uses the mean and variance of the batch that it is given, one in eval mode
     its running ones: what the network gives is the same as without the block, what it leaves behind is nothing.
 
     >>> import torch
@@ -59,13 +60,19 @@ def untracked(model: nn.Module) -> Iterator[None]:
     (0.0, 0, True)
     """
     tracking = following(model)
+    # InstanceNorm moves its statistics whatever that flag says, by its momentum.
+    momenta = [(module, module.momentum) for module in tracking if isinstance(module, _InstanceNorm)]
     for module in tracking:
         module.track_running_stats = False
+    for module, _ in momenta:
+        module.momentum = 0.0
     try:
         yield
     finally:
         for module in tracking:
             module.track_running_stats = True
+        for module, momentum in momenta:
+            module.momentum = momentum
 
 
 def following(model: nn.Module) -> list[Any]:
@@ -123,9 +130,20 @@ def _has_a_say(module: nn.Module) -> bool:
 
 
 def acts_otherwise(model: nn.Module) -> bool:
-    """Whether the network gives something else now than in eval mode: a norm or a dropout layer is in training mode.
+    """Whether the network may give something else now than in eval mode, by its layers in training mode.
+
+    A norm or a dropout layer does, and so may a layer of an unknown class that has neither weights nor parts, such as
+    stochastic depth. What a network does in a function of its own is not seen.
 
     >>> acts_otherwise(nn.Sequential(nn.Dropout())), acts_otherwise(nn.Sequential(nn.Dropout().eval(), nn.ReLU()))
     (True, False)
     """
-    return any(module.training and isinstance(module, NORMS + DROPOUTS) for module in model.modules())
+    return any(module.training and _may_act_otherwise(module) for module in model.modules())
+
+
+def _may_act_otherwise(module: nn.Module) -> bool:
+    if isinstance(module, nn.MultiheadAttention):
+        return bool(module.dropout)
+    bare = next(module.children(), None) is None and next(module.parameters(), None) is None
+    known = type(module).__module__.partition(".")[0] in ("torch", "pellucid")
+    return isinstance(module, (*NORMS, *DROPOUTS)) or (bare and not known)

@@ -63,8 +63,8 @@ class SCAAT(Method):
             forward pass in each step. Networks without such layers give the same in both.
         map_pass: forward pass that the ranking map comes from. ``own`` is a pass in eval mode for the map alone.
             ``shared`` is the pass on the clean images that the loss needs anyway, which saves one pass. Networks
-            without BatchNorm and dropout learn the same from both; in the others, f(x) inside the attack comes from
-            that pass as well. ``shared`` needs the gradient as ``saliency``.
+            without BatchNorm and dropout learn the same from both; in the others, the map is that of the network in
+            training mode. ``shared`` needs the gradient as ``saliency``.
         share: part of each batch for which the divergence term is computed, in (0, 1].
         detach_clean: whether gradients through f(x) inside D are left out.
 
