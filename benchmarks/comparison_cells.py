@@ -93,7 +93,7 @@ VISUALIZE = ("monai/visualize", "docs/source/visualize.rst")
 ROWS = (
     Row("training for better maps", "[yes](concepts.md)", {},
         r"saliency.guided|right.for.the.right|attribution prior|(explanation|saliency|attribution).regulari"),
-    Row("training with masks of the object", "[yes](truth.md#methods-and-what-they-are-held-against)", {},
+    Row("training with masks of the object", "[yes](truth.md#methods-and-what-they-are-compared-with)", {},
         r"right.for.the.right|energy.loss|explanation.loss|attribution.loss"),
     Row("maps as part of a loss (differentiable)", "[yes](integrations.md#a-loop-of-your-own)", {
         "pytorch-grad-cam": Found("pytorch_grad_cam/base_cam.py", "activations.cpu().detach().numpy()", "no"),

@@ -43,7 +43,7 @@ def truth(boards: Sequence[Mapping[str, Any]]) -> str:
     table = [f"| {' | '.join([name, *(column[name] for column in columns)])} |" for name in columns[0]]
     told = [
         "**The main result**: how much of the map lies on what decides the class, on pictures where we know that, with "
-        "small networks. The preset is a ready-made recipe.",
+        "small networks. The preset is `trustworthy`: one recipe for grey pictures, another for colour.",
         *("", table[0], "| --- | ---: | ---: |", *table[1:], ""),
         f"{_random(boards)}**We had asked more of the preset.** "
         + " ".join(f"On {_kind(board)} pictures, it misses {_missed(board)}." for board in boards),
@@ -81,8 +81,8 @@ def _random(boards: Sequence[Mapping[str, Any]]) -> str:
         row = next((row for row in board["rows"] if row["name"] == f"{PRESET}-random"), None)
         if row is not None:
             told.append(
-                f"With random pixels in place of those that the map chooses, the {_kind(board)} preset reaches "
-                f"{_percent(row['measured']['mass'])}. "
+                f"The {_kind(board)} preset attacks pixels that the map chooses; a control that attacks random ones "
+                f"has {_percent(row['measured']['mass'])}. "
             )
     return "".join(told)
 
@@ -103,14 +103,16 @@ def photographs(result: Mapping[str, Any]) -> str:
     accuracy, robust, mass = ours["accuracy"], ours["robust_accuracy"], ours["mass"]
     assert len({one["seeds"] for one in (accuracy, robust, mass, usual["robust_accuracy"])}) == 1
     assert mass["difference"]["low"] < 0 < mass["difference"]["high"]  # or another sentence is due
+    assert ours["gini"]["difference"]["high"] < 0  # likewise
     return _filled(
         "*Each column is the first photograph of its class that every network classifies correctly; maps of one seed. "
-        "The network is a pretrained EfficientNet-lite0, fine-tuned on Imagenette.* When every pixel may change by "
-        f"2/255 to mislead it, it stays right on {_percent(robust)} of photographs after pellucid's fine-tuning, and "
-        f"on {_percent(usual['robust_accuracy'])} after regular fine-tuning. Accuracy differs by "
+        "The network is a pretrained EfficientNet-lite0, fine-tuned on Imagenette at 96 pixels.* When every pixel may "
+        f"change by 2/255 to mislead it, it stays right on {_percent(robust)} of photographs after pellucid's "
+        f"fine-tuning, and on {_percent(usual['robust_accuracy'])} after regular fine-tuning. Accuracy differs by "
         f"{_points(accuracy['difference'])} points ({_seeds(accuracy['seeds'])}, 95 % intervals). "
-        "**The share of the map on the object shows "
+        "**The share of the map on the photograph, when it is pasted among other things, shows "
         f"no clear difference**: {_points(mass['difference'])} points. "
+        "Maps are less sparse, so pellucid calls this *a trade*. "
         f"[All numbers]({PHOTOGRAPHS.with_suffix('.md').as_posix()})."
     )
 

@@ -30,6 +30,19 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not [link for link in links if not (page.parent / link).exists()]
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link to a page's headings says behind its #."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_to_headings_lead_to_one(page: Path) -> None:
+    links = re.findall(r"\]\((?![a-z]+:)([^)#\s]*)#([^)\s]+)\)", page.read_text())
+    targets = [((page.parent / file if file else page), anchor) for file, anchor in links]
+    assert not [anchor for target, anchor in targets if target.suffix == ".md" and anchor not in anchors(target)]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_pages_are_short(page: Path) -> None:
     limit = 900 if page.name == "README.md" else 1500

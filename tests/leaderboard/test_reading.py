@@ -213,7 +213,8 @@ def board_of(lows):
 def test_the_lead_says_what_does_not_hold():
     result = {"board": "truth:beside", "scale": "cpu", "seeds": [1, 2, 3, 4, 5], "contrasts": ["mass"]}
     above = list(lead(result | {"rows": [board_of({"regular": 0.05, "scaat-random": 0.01})]}))
-    assert above[0] == "**Higher true mass than regular training and than every control beside it: scaat.**"
+    told = "higher true mass than regular training and than every control beside it"
+    assert above[0] == f"**By uncorrected intervals, {told}: scaat.**"
     not_control = list(lead(result | {"rows": [board_of({"regular": 0.05, "scaat-random": -0.01})]}))
     assert not_control[1].endswith("each of its controls: scaat.")
     not_even = list(lead(result | {"rows": [board_of({"regular": -0.05, "scaat-random": 0.01})]}))
