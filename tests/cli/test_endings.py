@@ -49,7 +49,7 @@ def test_a_reader_that_has_gone_and_a_full_output() -> None:
 def test_signals_stop_as_ctrl_c_does_and_handlers_come_back(number) -> None:
     ours = signal.signal(number, signal.SIG_DFL)  # under nohup the tests themselves ignore SIGHUP
     before = [signal.getsignal(one) for one in STOPPING]
-    said = f"stopped by {number.name}; what was finished is kept"
+    said = f"stopped by {number.name}"
     with pytest.raises(Stopped, match=said) as stopped, stopping_signals():
         signal.raise_signal(number)
     assert stopped.value.code == 128 + number and [signal.getsignal(one) for one in STOPPING] == before

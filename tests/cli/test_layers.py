@@ -97,6 +97,11 @@ def test_a_run_brings_its_network(here, capsys):
     assert "run is a run, which has its own network" in capsys.readouterr().err
 
 
+def test_nothing_is_said_of_answers_that_nobody_looks_at(capsys):
+    assert main(["layers", "lenet5", "--size=28", "--channels=1"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -44,6 +44,23 @@ def trained(*flags):
     return read_experiment("run")
 
 
+def test_a_resumed_run_keeps_what_is_not_given(here, capsys):
+    begun = trained("--seed=3")
+    assert main(["train", "run", "--resume", "--seed=3", "--accelerator=cpu"]) == 0
+    assert read_experiment("run") == begun
+    capsys.readouterr()
+    for word, sentence in (
+        (
+            "--epochs=5",
+            "run was begun with another epochs: 1 there, 5 asked for; leave the settings out",
+        ),
+        ("--method=SCAAT", "run was begun with another method: pellucid.methods.Regular there"),
+        ("--optimizer.lr=0.5", "run was begun with another optimizer.lr: "),
+    ):
+        assert main(["train", "run", "--resume", word]) == 2
+        assert sentence in capsys.readouterr().err
+
+
 def test_train_evaluate_compare_report(here, capsys):
     assert main(["train", "runs/one", *TINY]) == 0
     assert main(["train", "runs/two", *TINY, "--method=SaliencyGuided", "--smoothing.layers=[relu1]"]) == 0
@@ -239,6 +256,18 @@ def test_data_list_and_get(here, capsys):
         ("train run --activation.name tanh", "activation.name must be one of softplus, silu, gelu, smooth_relu, got"),
         ("train run --activation.beta 0", "beta of the activation must be a positive number, got 0.0"),
         ("train run --nonsense 3", "unrecognized arguments: --nonsense 3"),
+        ("train run --lr 0.1", "unrecognized arguments: --lr 0.1, did you mean --optimizer.lr\\?"),
+        ("tune photos", "the following arguments are required: --network; see `pellucid tune --help`"),
+        ("tune photos --network lenet5 --resume", "unrecognized arguments: --resume; see `pellucid tune --help`"),
+        (
+            "tune photos --network lenet5 --test 30",
+            r"test must be a share of the photographs in \(0, 1\), such as",
+        ),
+        (
+            "train run --dataset.path here --dataset.size 28",
+            "got size 28.*; for pictures of your own, name is folder",
+        ),
+        ("report nowhere --out page.pdf", "a report is a page, whose name ends in .html; got page.pdf"),
         ("train run --config nothing.yaml", "cannot read the file of --config, nothing.yaml: No such file"),
         ("train run --network.name lenet6", "unknown network 'lenet6', did you mean lenet5"),
         ("train run --network.name nowhere.at_all:net", "nowhere"),

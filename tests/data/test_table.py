@@ -66,14 +66,22 @@ def test_a_table_with_everything(photos, tmp_path, capsys):
         ([f"{f},{i % 2}" for i, f in enumerate(files())], "utf-8"),
         (["label,path", "", *(f'{i % 2}, "{f[2:]}"' for i, f in enumerate(files()))], "utf-8"),
         (["path|label", *(f"{f}|{i % 2}".replace("/", "\\") for i, f in enumerate(files()))], "utf-8"),
+        (["path,label", *(f"/other/machine/{f},{i % 2}" for i, f in enumerate(files()))], "utf-8"),
     ],
-    ids=["semicolons", "tabs and stems", "no names", "quoted names", "backslashes"],
+    ids=["semicolons", "tabs and stems", "no names", "quoted names", "backslashes", "of another machine"],
 )
 def test_tables_of_every_form(photos, tmp_path, rows, encoding):
     table = read(written(tmp_path, rows, encoding=encoding), photos)
     assert [file.replace(f"{photos}/", "").replace("\\", "/") for file in table.files] == files()
     assert (table.labels, table.classes) == (["0", "1"] * 6, ("0", "1"))
     assert (table.splits, table.groups, table.columns) == (None, None, {})
+
+
+def test_a_flat_folder_has_files_of_its_own_name_alone(photos, tmp_path):
+    named = written(tmp_path, ["file,label", "old/a/00.png,0", "a/01,1", "02.png,1"])
+    assert [file[-6:] for file in read(named, photos / "a").files] == ["00.png", "01.png", "02.png"]
+    with pytest.raises(InputError, match="row 2 of .* names the file 'patient7/00.png', but no such file lies in"):
+        read(written(tmp_path, ["file,label", "patient7/00.png,0"]), photos / "a")
 
 
 def test_numbers_are_sorted_as_numbers_and_named_by_position(photos, tmp_path):
@@ -122,6 +130,8 @@ def test_files_lie_beside_the_table_where_no_path_is_given(photos):
         ([], r"table .*labels.csv is empty; expected a row for each image"),
         (["file,label"], "has no row with an image"),
         (["file,label", "a/00.png,0", "a/99.png,1"], r"row 3 of .* names the file 'a/99.png', but no such file lies"),
+        (["file,label", "a/00.png,0", "c/01.png,1"], r"row 3 of .* names the file 'c/01.png', but no such file"),
+        (["file,label", "a/00.png,0", "/there/c/01.png,1"], r"no such file lies in .*01.png lies in another folder"),
         (["file,label", "a/00.png,0", ",1"], r"row 3 of .* names the file '', but no such file lies in"),
         (["file,label", "a/00.png,0", "a/01.png,1", "00.png,1"], r"row 4 of .* names the file '00.png', as row 2 does"),
         (["file,label", "a/00.png,0", "a/01.png,"], "row 3 of .* has no label; give one, or leave the row out"),

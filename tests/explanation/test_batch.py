@@ -304,6 +304,11 @@ def test_mistakes_are_one_sentence(words, pictures, capsys, more, sentence) -> N
         ("explain cat.png", "give a run directory and then images, got only 'cat.png'"),
         ("explain nowhere cat.png", "nowhere is not a run directory"),
         ("explain run cat.png --weights w.pt", "--weights is for --network, which is missing"),
+        ("explain run cat.png --size -4", "--size is for --network, which is missing"),
+        ("explain run cat.png --channels 7", "--channels is for --network, which is missing"),
+        ("explain run cat.png --classes names.txt", "--classes is for --network, which is missing"),
+        ("explain run cat.png --task multilabel", "--task is for --network, which is missing"),
+        ("explain run cat.png --options nonsense", "--options is for --network, which is missing"),
     ],
 )
 def test_a_run_is_named_first(tmp_path, monkeypatch, capsys, line, sentence) -> None:

@@ -175,6 +175,14 @@ def test_no_network():
     assert of_module(Quadrants(), (3, 4, 4), mean=0, std=1).classes == ()
 
 
+def test_a_wrong_number_of_classes_is_refused():
+    assert of_module(Quadrants(), (3, 4, 4), classes=2, mean=0, std=1).classes == ("class 0", "class 1")
+    with pytest.raises(InputError, match=r"must give logits \(n, 7\)"):
+        explain(Quadrants(), torch.rand(3, 4, 4), classes=7, mean=0, std=1)
+    with pytest.raises(InputError, match="classes must be the names of the classes, or their number, got 'cats'"):
+        explain(Quadrants(), torch.rand(3, 4, 4), classes="cats", mean=0, std=1)
+
+
 def test_a_notebook_shows_the_picture_of_the_card(card):
     html = Cards([card, card])._repr_html_()
     assert html.count("<img ") == 2 and "image 0: class 1" in html

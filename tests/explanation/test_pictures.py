@@ -257,6 +257,18 @@ def test_a_scan_without_a_window_is_stretched() -> None:
     assert found.notes == ("greys stretched from the lowest to the highest",)
 
 
+def test_what_the_network_does_not_see_is_told(tmp_path):
+    clear = Image.new("RGBA", (16, 16), (200, 0, 0, 255))
+    for name, image, notes in (
+        ("opaque.png", clear, ()),
+        ("clear.png", Image.new("RGBA", (16, 16), (200, 0, 0, 90)), ("transparent places became white",)),
+        ("wide.png", Image.new("L", (64, 16), 90), ("only the middle of the picture is seen, 25 % of it",)),
+        ("tall.png", Image.new("L", (16, 30), 90), ()),
+    ):
+        image.save(tmp_path / name)
+        assert read(str(tmp_path / name), (3, 16, 16)).notes == notes
+
+
 @pytest.mark.parametrize(
     ("name", "notes"),
     [

@@ -83,6 +83,9 @@ def test_no_run_at_all() -> None:
 def test_not_evaluated(make_run) -> None:
     path = make_run()
     (path / "rows.parquet").unlink()
+    with pytest.raises(InputError, match="'regular' is not trained to its end; continue it: pellucid"):
+        read_run(path)
+    (path / "model.safetensors").touch()
     with pytest.raises(InputError, match="'regular' has no rows.parquet; evaluate it first: pellucid evaluate"):
         read_run(path)
 

@@ -237,8 +237,17 @@ def test_a_damaged_checkpoint_is_refused(finished, tmp_path):
 def test_unknown_engines():
     with pytest.raises(InputError, match="strategy must be one of auto, ddp, ddp_spawn, ddp_fork, got 'fsdp'"):
         fit(experiment(), "nowhere", strategy="fsdp")
-    with pytest.raises(InputError, match="accelerator 'tpus'"):
+    with pytest.raises(InputError, match="accelerator must be one of auto, cpu, cuda, gpu, mps, got 'tpus'"):
         fit(experiment(), "nowhere", accelerator="tpus")
+    with pytest.raises(InputError, match="devices must be at least 1, got 0"):
+        fit(experiment(), "nowhere", accelerator="cpu", devices=0)
+    with pytest.raises(InputError, match="devices must be at most .*, 4 processes for each core, got 9999"):
+        fit(experiment(), "nowhere", accelerator="cpu", devices=9999)
+    with pytest.raises(InputError, match="precision 16-mixed is not possible on a cpu; give bf16-mixed or 32-true"):
+        fit(experiment(precision="16-mixed"), "nowhere", accelerator="cpu")
+    if not torch.accelerator.is_available():
+        with pytest.raises(InputError, match="accelerator 'cuda' is not available; this machine has only a cpu"):
+            fit(experiment(), "nowhere", accelerator="cuda")
 
 
 def test_a_checkpoint_of_another_network_is_refused(finished, tmp_path):
@@ -368,7 +377,7 @@ def test_interrupted_and_resumed_runs_end_with_the_same_bits(train, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     finish(train(whole, *LONG))
     _, err = finish(kill_in_epoch(train, cut, signal.SIGTERM, 1), 143)
-    assert "stopped by SIGTERM; continue with --resume" in err
+    assert "stopped by SIGTERM; what was finished is kept, and --resume continues" in err
     assert torch.load(cut / "state.pt", weights_only=True)["batch"] > 0, "the checkpoint lies within an epoch"
     assert not (cut / "model.safetensors").exists()
     finish(kill_in_epoch(train, cut, signal.SIGKILL, 2), -signal.SIGKILL)

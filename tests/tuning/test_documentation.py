@@ -23,7 +23,7 @@ def test_the_command_makes_a_plan() -> None:
     parser = Parser("tune", "Tune.", settings="pellucid.tuning.plan.Tune")
     parser.add_argument("photos")
     made, _ = parser.parse(words("tune"))
-    assert made == Tune(photos="photos", network="efficientnet-lite0", out=Path("runs/mine"), minutes=15)
+    assert made == Tune(photos="photos", network="efficientnet-lite0", size=96, out=Path("runs/mine"), minutes=15)
 
 
 def test_what_follows_can_be_asked_for() -> None:

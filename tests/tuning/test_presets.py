@@ -73,7 +73,8 @@ def test_the_table_says_what_is_a_guess() -> None:
     [
         ({"preset": "best"}, "preset"), ({"minutes": 0}, "minutes must be positive"),
         ({"network": ""}, "network must name one"), ({"epochs": 0}, "epochs must be at least 1"),
-        ({"composites": -1}, "composites must be at least 0"),
+        ({"composites": -1}, "composites must be at least 0"), ({"channels": 4}, "channels must be 1 or 3, got 4"),
+        ({"validation": 0}, r"validation must be a share of the photographs in \(0, 1\), such as 0.2, got 0"),
         ({"mean": (0.5,)}, "mean and std are given together"),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from html import escape
@@ -137,8 +138,30 @@ def test_the_same_command_again_leaves_everything(plan, tuned) -> None:
 
 
 def test_another_plan_is_refused(plan, tuned) -> None:
-    with pytest.raises(InputError, match="was begun with another plan"):
+    with pytest.raises(InputError, match="was begun with another lr: 0.001 there, 0.1 asked for; give the same, or"):
         tune(replace(plan, lr=0.1), say=lambda _: None, progress=False)
+
+
+def test_photographs_that_came_later_are_refused(plan, tuned) -> None:
+    later = Path(plan.photos) / "bright" / "later.png"
+    shutil.copy(Path(plan.photos) / "bright" / "00.png", later)
+    try:
+        with pytest.raises(InputError, match="has changed since .* was begun: 41 files, 40 then; restore it, or give"):
+            tune(plan, say=lambda _: None, progress=False)
+    finally:
+        later.unlink()
+
+
+def test_a_folder_that_holds_something_else_is_refused(plan, tmp_path) -> None:
+    (tmp_path / "notes.txt").touch()
+    for out, sentence in (
+        (tmp_path, "is not a tuning, as it holds 'notes.txt'; give a new or empty folder"),
+        (Path(plan.photos), "out must lie outside the folder of photographs, got"),
+        (Path(plan.photos) / "bright" / "new", "out must lie outside the folder of photographs, got"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            tune(replace(plan, out=out), say=lambda _: None, progress=False)
+    assert not (Path(plan.photos) / "bright" / "new").exists() and [*tmp_path.iterdir()] == [tmp_path / "notes.txt"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ class Stopped(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         name = signal.Signals(number).name
-        super().__init__(f"stopped by {name}; what was finished is kept, and --resume continues")
+        super().__init__(f"stopped by {name}")
         self.code = 128 + number
 
 

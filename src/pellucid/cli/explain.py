@@ -63,9 +63,11 @@ def explain(arguments: Sequence[str]) -> None:
         help="explain another network: package.module:factory, timm:NAME, torchvision:NAME or pellucid's own",
     )
     parser.add_argument("--weights", type=Path, help="the file of its weights: .safetensors, .pt or .pth")
-    parser.add_argument("--options", default="{}", metavar="JSON", help="keyword arguments of the network")
-    parser.add_argument("--size", default=224, type=int, help="side in pixels of the pictures that the network takes")
-    parser.add_argument("--channels", default=3, type=int, help="channels of the pictures that the network takes")
+    parser.add_argument("--options", metavar="JSON", help="keyword arguments of the network")
+    parser.add_argument(
+        "--size", type=int, help="side in pixels of the pictures that the network takes, 224 by default"
+    )
+    parser.add_argument("--channels", type=int, help="channels of the pictures that the network takes, 3 by default")
     parser.add_argument(
         "--mean",
         default="",
@@ -79,11 +81,10 @@ def explain(arguments: Sequence[str]) -> None:
         help="standard deviation of each channel that the network was trained with",
     )
     parser.add_argument(
-        "--classes", default="1000", metavar="FILE|N", help="a file with the names of the classes, or their number"
+        "--classes", metavar="FILE|N", help="a file with the names of the classes, or their number; 1000 by default"
     )
     parser.add_argument(
         "--task",
-        default="multiclass",
         metavar="multiclass|multilabel",
         help="multilabel if a picture may have several classes",
     )
@@ -146,8 +147,8 @@ def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
     for named in (parsed.network or "", *names(parsed.saliency)):
         name_typed(named)
     if parsed.network is None:
-        for name in ("weights", "mean", "std"):
-            if getattr(parsed, name):
+        for name in ("weights", "options", "size", "channels", "mean", "std", "classes", "task"):
+            if getattr(parsed, name) not in (None, ""):
                 raise InputError(f"--{name} is for --network, which is missing; a run brings its own")
         run, *images = parsed.words
         if not images:
@@ -155,11 +156,12 @@ def _network(parsed: Namespace) -> tuple["ExplainedNetwork", list[str]]:
                 f"give a run directory and then images, got only {run!r}; for any other network give --network"
             )
         return of_run(run), images
-    classes = int(parsed.classes) if parsed.classes.isdigit() else Path(parsed.classes)
+    named = parsed.classes or "1000"
+    size, channels = (usual if given is None else given for given, usual in ((parsed.size, 224), (parsed.channels, 3)))
     network = of_network(
-        parsed.network, weights=parsed.weights, options=_options(parsed.options), size=parsed.size,
-        channels=parsed.channels, classes=classes, mean=_numbers("mean", parsed.mean), std=_numbers("std", parsed.std),
-        task=parsed.task,
+        parsed.network, weights=parsed.weights, options=_options(parsed.options or "{}"), size=size, channels=channels,
+        classes=int(named) if named.isdigit() else Path(named), mean=_numbers("mean", parsed.mean),
+        std=_numbers("std", parsed.std), task=parsed.task or "multiclass",
     )  # fmt: skip
     return network, parsed.words
 

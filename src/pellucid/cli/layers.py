@@ -73,7 +73,7 @@ def _network(parsed: Any) -> "ExplainedNetwork":
     with fork(0, "layers"):
         return of_network(
             parsed.network, options=options, size=parsed.size or 224, channels=parsed.channels or 3,
-            classes=parsed.classes,
+            classes=parsed.classes, answers=False,
         )  # fmt: skip
 
 

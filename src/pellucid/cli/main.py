@@ -62,10 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(str(error), EXIT_MISTAKE)
     except KeyboardInterrupt as error:
         code = getattr(error, "code", EXIT_INTERRUPTED)
+        how, kept = str(error).partition(";")[0] or "interrupted", "what was finished is kept"
         if name in REPEATED:
-            how = str(error).partition(";")[0] or "interrupted"
-            return _failed(f"{how}; what was finished is kept: the same command given again continues", code)
-        return _failed(str(error) or "interrupted; what was finished is kept", code)
+            kept += ": the same command given again continues"
+        elif name in TOGETHER:
+            kept += ", and --resume continues"
+        return _failed(f"{how}; {kept}", code)
     except ChildProcessError as error:  # another process of a training ended
         return _failed(str(error), EXIT_LOST)
     except BrokenPipeError:  # the reader of our output has gone, as `head` does

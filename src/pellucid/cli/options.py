@@ -81,6 +81,11 @@ class Parser(argparse.ArgumentParser):
             self.add_argument("--config", metavar="FILE", help="YAML file of settings; options after it override it")
             self.add_argument("--print-config", action="store_true", help="print the settings as such a file and stop")
 
+    @property
+    def given(self) -> list[str]:
+        """Names of the settings that were given, in their order."""
+        return [name for name, _ in self._given]
+
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
         """Add an option of the command's own, with a placeholder that says what kind of value it takes."""
         if settings.get("action", "append") == "append":
@@ -134,8 +139,12 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def _refuse(self, option: str, said: str, known: Iterable[str]) -> NoReturn:
-        close = get_close_matches(option.replace("_", "-"), list(known), n=1) if option.startswith("--") else []
-        hint = f", did you mean {close[0]}? See" if close else "; see"
+        name, names = option.replace("_", "-").removeprefix("--"), [one.removeprefix("--") for one in known]
+        fields = flags(find_class(self.settings)).values() if self.settings else ()
+        inner = [field.name.replace("_", "-") for group in fields for field in group if "." in field.name]
+        close = [one for one in inner if one.rpartition(".")[2] == name] or get_close_matches(name, names, 1, 0.7)
+        close = close if option.startswith("--") else []
+        hint = f", did you mean --{close[0]}? See" if close else "; see"
         raise InputError(f"unrecognized arguments: {said}{hint} `{self.prog} --help`")
 
     def _chosen(self) -> list[tuple[str, Class]]:
@@ -184,6 +193,12 @@ class Parser(argparse.ArgumentParser):
         def given_over(data: dict[str, Any]) -> dict[str, Any]:
             self._put_over(data, zip(settings, files, strict=True), fields, options)
             return data
+
+        needed = [field.name for field in dataclasses.fields(kind)
+                  if field.default is field.default_factory is dataclasses.MISSING]  # fmt: skip
+        asked = {path_of(name)[0] for name, _ in settings} | set(own) | {key for config in files for key in config}
+        if lacking := [name for name in needed if name not in asked and underneath is None]:
+            self.error(f"the following arguments are required: --{lacking[0].replace('_', '-')}")
 
         # A word that the user typed is told from one that a file says: it is a `Text`.
         with self._reading(settings):

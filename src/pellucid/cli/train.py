@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.cli.options import Parser, add_engine, engine
+from pellucid.cli.overlay import path_of
 from pellucid.core.errors import InputError
 
 __all__ = ["train"]
@@ -51,15 +52,41 @@ def train(arguments: Sequence[str]) -> None:
     from pellucid.runs.settings import read_experiment
     from pellucid.runs.training import fit, is_first_process
 
-    if parsed.resume and not parsed.given and parsed.preset is None:
-        if not RunDirectory(parsed.run).experiment.exists():
+    if parsed.resume and parsed.preset is None:
+        there = RunDirectory(parsed.run).experiment.exists()
+        if not there and not parsed.given:
             raise InputError(f"there is nothing to resume in {parsed.run}; give the settings of the run to begin it")
-        experiment = read_experiment(parsed.run)
+        if there and "config" not in parser.given:
+            begun = read_experiment(parsed.run)
+            _check_same(experiment, begun, parser.given, parsed.run)
+            experiment = begun
     for note in _short_attacks(experiment.method):
         print(f"pellucid: {note}", file=sys.stderr)
     fit(experiment, parsed.run, resume=parsed.resume, log=parsed.log, snapshots=parsed.snapshots, **engine(parsed))
     if is_first_process():
         print(parsed.run)
+
+
+def _check_same(experiment: Any, begun: Any, given: Sequence[str], run: Path) -> None:
+    """Refuse a setting that is given and is another in the run that is resumed; what is not given is as in the run."""
+    from pellucid.config import to_config
+
+    asked, there = to_config(experiment), to_config(begun)
+    for name in given:
+        theirs, ours = (_at(config, path_of(name)) for config in (there, asked))
+        if theirs != ours:
+            raise InputError(
+                f"{run} was begun with another {name}: {theirs} there, {ours} asked for; leave the settings out, or "
+                "give another folder"
+            )
+
+
+def _at(config: Any, path: Sequence[str]) -> Any:
+    """The value at a place of a config, a class by its name."""
+    for part in path:
+        config = config.get("init_args", config) if isinstance(config, dict) else {}
+        config = config.get(part)
+    return config.get("class_path", config) if isinstance(config, dict) else config
 
 
 def _preset(given: Mapping[str, Any], parsed: Namespace) -> Mapping[str, Any]:

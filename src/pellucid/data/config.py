@@ -164,6 +164,7 @@ folder, huggingface, and the import path of your own, such as my_package:make_da
             raise InputError(
                 "size, channels and classes are for folder, huggingface and datasets of your own; "
                 f"{self.name} stays as it is, got size {self.size}, channels {self.channels}, classes {self.classes}"
+                f"{'; for pictures of your own, name is folder' if self.path else ''}"
             )
         if self.correlation is not None and self.name != "truth:decoy":
             raise InputError(f"correlation is for truth:decoy, got {self.correlation:g} for {self.name}")

@@ -188,6 +188,6 @@ def apart(parts: Mapping[str, Split], name: str) -> None:
             if group in seen:
                 raise InputError(
                     f"group {group!r} of {name} has images in {seen[group]} and in {part}; put them into one of both, "
-                    "or leave --dataset.group out"
+                    "or name another column with --dataset.group"
                 )
             seen[group] = part

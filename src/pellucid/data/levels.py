@@ -80,6 +80,8 @@ def of_fractions(values: npt.NDArray[Any], where: object) -> Levels:
     (array([  0, 128, 255], dtype=uint8), ())
     """
     low, high = float(values.min()), float(values.max())
+    if np.isnan(low):
+        raise InputError(f"{where} has values that are not a number")
     if not (low >= 0 and high <= 1):
         raise InputError(
             f"{where} has values from {low:g} to {high:g}; fractions must be in [0, 1], so divide them by the largest "

@@ -74,7 +74,7 @@ def read(
         place: a CSV file in UTF-8. Without names, its columns are the file, the label and, where there are more, the
             split and the group.
         root: folder that the files are looked for in. A name without its suffix, or without its folders, is enough
-            where one file alone has it.
+            where one file alone has it. Folders above the root, as of another machine, do not matter.
         classes: the classes that labels may have; where labels are numbers and these are names, the number's position.
             None: those that the table has.
         file: name of the column of files; None: one of `ROLES`.
@@ -219,10 +219,12 @@ def _files(place: Path, root: Path, cells: Sequence[str], numbers: Sequence[int]
         file = os.path.join(root, cell.replace("\\", "/"))
         if not cell or not os.path.isfile(file):
             by_name = by_name or _by_name(root)
-            matching = by_name.get(os.path.basename(file), []) if cell else []
+            named = by_name.get(os.path.basename(file), []) if cell else []
+            matching = [one for one in named if _is_meant(cell, one, root)]
             if len(matching) != 1:
                 what = f"{len(matching)} files of that name lie" if matching else "no such file lies"
-                raise InputError(f"{known_row(number, place)} names the file {cell!r}, but {what} in {root}")
+                other = f"; {named[0]} lies in another folder than the row says" if named and not matching else ""
+                raise InputError(f"{known_row(number, place)} names the file {cell!r}, but {what} in {root}{other}")
             file = matching[0]
         if file in row_of:
             raise InputError(
@@ -231,6 +233,17 @@ def _files(place: Path, root: Path, cells: Sequence[str], numbers: Sequence[int]
         row_of[file] = number
         files.append(file)
     return files
+
+
+def _is_meant(cell: str, file: str, root: Path) -> bool:
+    """Whether a cell's folders are those below the root of a file of its name; without any there, the root itself.
+
+    Another patient's folder may hold a file of the same name.
+    """
+    folders = cell.replace("\\", "/").split("/")[:-1]
+    there = Path(os.path.abspath(file)).parent.parts
+    compared = min(len(folders), max(1, len(Path(file).relative_to(root).parts[:-1])))
+    return not compared or folders[-compared:] == list(there[-compared:])
 
 
 def _by_name(root: Path) -> dict[str, list[str]]:

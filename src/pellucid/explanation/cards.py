@@ -84,7 +84,7 @@ def explain(
     network: str | Path | nn.Module | ExplainedNetwork,
     images: Any,
     *,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | int | None = None,
     size: int | None = None,
     mean: Sequence[float] | float | None = None,
     std: Sequence[float] | float | None = None,
@@ -108,7 +108,7 @@ def explain(
             one.
         images: a file, a folder, a picture of Pillow's, an array or tensor (h, w), (h, w, c), (c, h, w) or (n, c, h, w)
             of fractions in [0, 1] or whole numbers of 8 or 16 bits; or several of these in a list.
-        classes: of a module, the names of its classes in the order of the logits; numbers by default.
+        classes: of a module, the names of its classes in the order of the logits, or how many there are.
         size: of a module, the side in pixels of the square images that it takes; by default that of its weights' own
             preprocessing, or that of the tensors or arrays that are given.
         mean: of a module, what it wants subtracted from pixels in [0, 1], for each channel or for all; by default what

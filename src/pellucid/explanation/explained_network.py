@@ -172,6 +172,7 @@ def of_network(
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     task: Task = "multiclass",
+    answers: bool = True,
 ) -> ExplainedNetwork:
     """Any PyTorch classifier; its weights are read without running code.
 
@@ -188,6 +189,7 @@ def of_network(
             weights were trained with where they say so, and nothing otherwise.
         std: one number a channel that the rest is divided by; likewise.
         task: ``multilabel`` for a network whose sigmoids say of each label whether it applies.
+        answers: whether its answers will be looked at, so that random weights and unknown pixels are worth a word.
 
     Raises:
         InputError: as `pellucid.models.build`; or numbers that cannot be.
@@ -209,12 +211,12 @@ def of_network(
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused in the next moment
         model = build(choice, classes=len(names), shape=shape, mean=(), std=(), unknown="leave").eval()
     model, _ = probed(model, torch.full((2, *shape), 0.5), classes=len(names))
-    if is_untrained(choice):
+    if answers and is_untrained(choice):
         tell(
             f"{network} has random weights, so its answers and maps mean nothing; give --weights FILE, or "
             "--options '{\"pretrained\": true}' for published ones"
         )
-    if isinstance(model.get_submodule("normalize"), nn.Identity) and preprocessing_of(model) is None:
+    if answers and isinstance(model.get_submodule("normalize"), nn.Identity) and preprocessing_of(model) is None:
         tell_raw_pixels(network)
     if channels == 3 and size > SMALL:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -230,7 +232,7 @@ def of_module(
     network: nn.Module,
     shape: tuple[int, int, int] | int | None = None,
     *,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | int | None = None,
     mean: Sequence[float] | float | None = None,
     std: Sequence[float] | float | None = None,
     task: Task = "multiclass",
@@ -241,7 +243,7 @@ def of_module(
         network: any module from images (n, c, h, w) to logits (n, classes).
         shape: (c, h, w) of its images, or the side of square colour images; by default that of a network of
             `pellucid.load`, or of its weights' own preprocessing.
-        classes: names of its classes, in the order of the logits; none by default.
+        classes: names of its classes, in the order of the logits, or their number; none by default.
         mean: as in `pellucid.runs.any_network.on_pixels`.
         std: likewise.
         task: as in `of_network`.
@@ -266,6 +268,10 @@ def of_module(
         )
     model = on_pixels(network, channels=shape[0], mean=mean, std=std)
     named = classes if classes is not None else getattr(network, "classes", None)
+    if isinstance(classes, str) or not isinstance(classes, Sequence | int | None):
+        raise InputError(f"classes must be the names of the classes, or their number, got {classes!r}")
+    if isinstance(classes, int):
+        named = [f"class {number}" for number in range(classes)]
     names = tuple(map(str, named)) if isinstance(named, tuple | list) else ()
     return ExplainedNetwork(type(network).__name__, model, names, shape, _digest(model), task=task)
 

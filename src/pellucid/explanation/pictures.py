@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ __all__ = ["STANDARD_INPUT", "Picture", "find", "held", "read", "told"]
 STANDARD_INPUT = "-"
 COLOUR = 24
 """Difference of two of a pixel's channels, of 255, from which on a picture counts as one in colour."""
+WHITE = "transparent places became white"
+MUCH = 0.5
+"""Share of a picture below which it is told how much of it the network sees."""
 READ_IN_FOLDERS = (*SUFFIXES, ".gif", ".npy", ".npz", ".dcm")
 
 
@@ -185,6 +188,7 @@ def _of_image(image: Image.Image, where: str, shape: tuple[int, int, int], notes
     turned = orientation(image) in (5, 6, 7, 8)
     stored = (image.size[1], image.size[0]) if turned else image.size
     lost = channels == 1 and _in_colour(image)
+    notes = (*notes, *(loss for loss in _losses(image, stored, width / height) if not (notes and loss == WHITE)))
     if height == width:
         return pixels(image, size=height, channels=channels, where=where).contiguous(), stored, notes, lost
     whole = pixels(image, size=None, channels=channels, where=where)
@@ -192,6 +196,16 @@ def _of_image(image: Image.Image, where: str, shape: tuple[int, int, int], notes
     upright = Image.fromarray(np.ascontiguousarray(array.numpy()))
     fitted = ImageOps.fit(upright, (width, height), method=Image.Resampling.BILINEAR)
     return pixels(fitted, size=None, channels=channels, where=where).contiguous(), stored, notes, lost
+
+
+def _losses(image: Image.Image, stored: tuple[int, int], ratio: float) -> Iterator[str]:
+    """What the network does not see of a picture, where that is much."""
+    if image.has_transparency_data and np.asarray(image.convert("RGBA").getchannel("A")).min() < 255:
+        yield WHITE
+    wider = stored[0] / stored[1] / ratio
+    seen = min(wider, 1 / wider)
+    if seen < MUCH:
+        yield f"only the middle of the picture is seen, {100 * seen:.2g} % of it"
 
 
 def _in_colour(image: Image.Image) -> bool:

@@ -49,8 +49,8 @@ def lead(result: Mapping[str, Any]) -> Iterator[str]:
     ]
     undefined = [row["name"] for row in methods if row["against"]["regular"][metric]["mean"] is None]
     rest = [row["name"] for row in methods if row["name"] not in {*above, *only_regular, *undefined}]
-    higher = f"higher {told} than regular training and than every control beside it"
-    yield f"**By uncorrected intervals, {higher}: {_listed(above)}.**"
+    words = f"higher {told} than regular training and than every control beside it"
+    yield f"**By uncorrected intervals, {words}: {_listed(above)}.**"
     yield f"Higher than regular training, not shown to be higher than each of its controls: {_listed(only_regular)}."
     yield f"Not shown to be higher than regular training: {_listed(rest)}."
     if undefined:

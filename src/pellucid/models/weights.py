@@ -74,7 +74,8 @@ def put_weights(
     fresh, classes = _without_head(target, tensors)
     problems = _problems(target, fresh if head == "new" else tensors)
     if problems:
-        hint = "" if _problems(target, fresh) else "; head: new keeps a fresh last layer"
+        there = f"the last layer there has {classes[0]} classes: ask for as many, or " if classes and classes[0] else ""
+        hint = "" if _problems(target, fresh) else f"; {there}head: new keeps a fresh last layer"
         kind = type(bare(model)).__name__
         raise InputError(f"weights in {source} do not fit this {kind}: {'; '.join(problems)}{hint}")
     target.load_state_dict({**target.state_dict(), **(fresh if head == "new" else tensors)})

@@ -113,11 +113,16 @@ def write_report(
         ``out``.
 
     Raises:
-        InputError: a run that cannot be read, runs that cannot be compared, or more than `MOST_RUNS`.
+        InputError: a run that cannot be read, runs that cannot be compared, or more than `MOST_RUNS`; a file whose name
+            does not end in .html, or a file in the folder's place.
     """
     if len(runs) > MOST_RUNS:
         raise InputError(f"a report compares at most {MOST_RUNS} runs, got {len(runs)}; choose those that matter")
     out = Path(out)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"a report is a page, whose name ends in .html; got {out}")
+    if figures is not None and Path(figures).is_file():
+        raise InputError(f"figures must be a folder, and {figures} is a file")
     read = read_runs(runs)
     content = _content(read, title, cards or {}) | {"conclusion": conclusion}
     html = _render(content)

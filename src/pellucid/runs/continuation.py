@@ -8,7 +8,7 @@ from pellucid.core.errors import InputError
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.settings import Experiment, read_experiment
 
-__all__ = ["is_done"]
+__all__ = ["first_difference", "is_done"]
 
 
 def is_done(experiment: Experiment, directory: RunDirectory, resume: bool) -> bool:
@@ -34,7 +34,7 @@ def _check_directory(experiment: Experiment, directory: RunDirectory, resume: bo
     there, asked = (
         to_config(replace(one, dataset=one.dataset.settled())) for one in (read_experiment(run), experiment)
     )
-    difference = _first_difference(there, asked)
+    difference = first_difference(there, asked)
     if difference is not None:
         name, theirs, ours = difference
         raise InputError(
@@ -43,7 +43,7 @@ def _check_directory(experiment: Experiment, directory: RunDirectory, resume: bo
         )
 
 
-def _first_difference(there: Any, asked: Any, name: str = "") -> tuple[str, Any, Any] | None:
+def first_difference(there: Any, asked: Any, name: str = "") -> tuple[str, Any, Any] | None:
     """Dotted name and both values of the first setting in which two configs differ."""
     if there == asked:
         return None
@@ -51,5 +51,5 @@ def _first_difference(there: Any, asked: Any, name: str = "") -> tuple[str, Any,
         return name, there, asked
     if there.get("class_path") != asked.get("class_path"):
         return name, there["class_path"], asked["class_path"]
-    inner = (_first_difference(there[key], asked[key], f"{name}.{key}".strip(".")) for key in asked)
+    inner = (first_difference(there[key], asked[key], f"{name}.{key}".strip(".")) for key in asked)
     return next(difference for difference in inner if difference is not None)

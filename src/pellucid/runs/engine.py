@@ -15,7 +15,8 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from tqdm import tqdm
 
 from pellucid.config.trusted import carried
-from pellucid.core.checks import one_of
+from pellucid.core.checks import at_least, one_of
+from pellucid.core.cores import usable_cores
 from pellucid.core.errors import InputError
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.fabric import (
@@ -43,6 +44,8 @@ __all__ = [
 
 Log = Literal["tensorboard", "csv", "wandb"]
 STRATEGIES = ("auto", "ddp", "ddp_spawn", "ddp_fork")
+A_CORE = 4
+"""Processes that one core of a CPU may have; each holds the network and the data."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -99,6 +102,7 @@ def make_fabric(
     with _settings_of_fabric_run() as settings:
         accelerator = _agreed("accelerator", accelerator, "auto", settings)
         _agreed("precision", precision, None, settings)
+        _check_place(accelerator, devices, precision)
         try:
             return Fabric(
                 accelerator=accelerator, devices=devices, num_nodes=num_nodes, strategy=strategy,
@@ -107,6 +111,22 @@ def make_fabric(
         except (ValueError, RuntimeError, MisconfigurationException) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"accelerator {asked[0]!r} with devices {asked[1]!r}: {reason}") from None
+
+
+def _check_place(accelerator: str, devices: int | str, precision: str) -> None:
+    """Refuse what this machine has not, before Fabric does so in words of its own."""
+    one_of(("auto", "cpu", "cuda", "gpu", "mps"), accelerator=accelerator)
+    present = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    kind = "cpu" if accelerator == "cpu" or present is None else present.type
+    if accelerator not in ("auto", "cpu", kind) and (accelerator, kind) != ("gpu", "cuda"):
+        raise InputError(f"accelerator {accelerator!r} is not available; this machine has {present or 'only a cpu'}")
+    if isinstance(devices, int):
+        at_least(1, devices=devices)
+        most = A_CORE * usable_cores()
+        if kind == "cpu" and devices > most:
+            raise InputError(f"devices must be at most {most}, {A_CORE} processes for each core, got {devices}")
+    if kind == "cpu" and precision == "16-mixed":
+        raise InputError("precision 16-mixed is not possible on a cpu; give bf16-mixed or 32-true")
 
 
 class _Started(ClusterEnvironment):

@@ -260,6 +260,8 @@ def read_run(path: str | Path) -> Run:
         raise InputError(f"{experiment} names no method; it must be the file that pellucid train wrote")
     file, again = directory.rows, f"evaluate it again: pellucid evaluate {path}"
     if not directory.is_evaluated:
+        if not directory.is_finished:
+            raise InputError(f"run {name!r} is not trained to its end; continue it: pellucid train {path} --resume")
         raise InputError(f"run {name!r} has no {file.name}; evaluate it first: pellucid evaluate {path}")
     check_digest(file, directory.digests, again)
     check_digest(directory.weights, directory.digests, "restore it, or train again", others=True)

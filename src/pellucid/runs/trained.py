@@ -186,7 +186,8 @@ def load_network(run: str | Path, data: Dataset | DataFacts | None = None) -> nn
     file = directory.weights
     check_readable(file)
     if not file.exists():
-        raise InputError(f"{run} has no {file.name}: its training is not finished; continue it with --resume")
+        again = f"continue it: pellucid train {run} --resume"
+        raise InputError(f"{run} has no {file.name}, as its training is not finished; {again}")
     check_digest(file, directory.digests, "restore it, or train again", others=True)
     try:
         model.load_state_dict(load_file(file))

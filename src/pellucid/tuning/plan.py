@@ -99,6 +99,10 @@ class Tune:
         one_of(("follow", "frozen"), batchnorm=self.batchnorm)
         positive(minutes=self.minutes, lr=self.lr)
         at_least(1, epochs=self.epochs, batch_size=self.batch_size, measured=self.measured, size=self.size)
+        for name, share in {"validation": self.validation, "test": self.test}.items():
+            if share is not None and not 0 < share < 1:
+                raise InputError(f"{name} must be a share of the photographs in (0, 1), such as 0.2, got {share}")
+        one_of((1, 3), channels=self.channels)
         at_least(0, composites=self.composites, cards=self.cards)
         if (self.mean is None) != (self.std is None):
             raise InputError(f"mean and std are given together, got mean {self.mean} and std {self.std}")

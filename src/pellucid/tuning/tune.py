@@ -1,6 +1,7 @@
 """A pretrained network and photographs in; before, control and after, measured side by side, out."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from pellucid.models import Network
 from pellucid.models.network import NAMES, is_untrained
 from pellucid.models.preprocessing import preprocessing_of
 from pellucid.report import write_picture, write_report
+from pellucid.runs.continuation import first_difference
 from pellucid.runs.evaluated import read_run
 from pellucid.runs.evaluation import Evaluation, evaluate
 from pellucid.runs.fine_tuning import FineTuning
@@ -39,6 +41,8 @@ __all__ = ["Decisions", "experiments", "tune"]
 
 LARGEST = 224
 """Side in pixels to which photographs are resized at most where no size is asked for."""
+PLAN = "plan.yaml"
+"""What was asked for and decided."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,7 @@ class Decisions:
         family: of the network.
         stage: layer behind which a smoothing block goes; None where the preset has none, or none fits.
         fits: whether the network's last layer has as many outputs as there are classes already.
+        files: in the folder of photographs; None where an older pellucid decided.
     """
 
     plan: Tune
@@ -72,6 +77,7 @@ class Decisions:
     stage: str | None
     fits: bool
     expected: float | None = None
+    files: int | None = None
 
 
 def tune(plan: Tune, *, say: Callable[[str], None] | None = None, progress: bool = True) -> Path:
@@ -90,12 +96,23 @@ def tune(plan: Tune, *, say: Callable[[str], None] | None = None, progress: bool
         The report.
 
     Raises:
-        InputError: photographs or weights that cannot be read or do not fit, or a folder that holds another plan.
+        InputError: photographs or weights that cannot be read or do not fit, or a folder that holds something else.
     """
     say = say or (lambda line: print(f"pellucid: {line}", file=sys.stderr, flush=True))
     check_writable(plan.out)
+    _check_out(plan)
     with working_on(plan.out):
         return _tuned(plan, say, progress)
+
+
+def _check_out(plan: Tune) -> None:
+    """Refuse a folder that holds something other than a tuning, or lies among the photographs."""
+    out, photos = (Path(os.path.abspath(Path(folder).expanduser())) for folder in (plan.out, plan.photos))
+    if photos in (out, *out.parents):
+        raise InputError(f"out must lie outside the folder of photographs, got {plan.out} in {plan.photos}")
+    held = sorted(file.name for file in plan.out.glob("[!.]*"))
+    if held and not (plan.out / PLAN).exists():
+        raise InputError(f"{plan.out} is not a tuning, as it holds {held[0]!r}; give a new or empty folder")
 
 
 def _tuned(plan: Tune, say: Callable[[str], None], progress: bool) -> Path:
@@ -211,11 +228,11 @@ def _preset(decided: Decisions) -> TuningPreset:
 
 def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
     """What was decided before, or is decided now by timing a few steps."""
-    file = plan.out / "plan.yaml"
+    file = plan.out / PLAN
+    files = sum(1 for _ in files_below(Path(plan.photos).expanduser()))
     if file.exists():
         known: Decisions = read_config(file, Decisions)
-        if replace(known.plan, minutes=plan.minutes) != plan:
-            raise InputError(f"{plan.out} was begun with another plan, which {file} holds; give another folder")
+        _check_same(known, plan, files)
         return known
     _refuse_random(plan)
     size = plan.size if plan.size is not None or _are_alike(plan) else _expected_size(plan)
@@ -237,15 +254,32 @@ def _decided(plan: Tune, say: Callable[[str], None]) -> Decisions:
     decided = Decisions(
         plan=plan, size=size, side=side, epochs=spent.epochs, images=spent.images, training=spent.training,
         measuring=spent.measuring, expected=expected, step=step, family=family, stage=stage,
-        fits=_fits(regular, train),
+        fits=_fits(regular, train), files=files,
     )  # fmt: skip
     write_yaml(decided, file)
     say(_estimate(decided, len(train)))
     if (tested := min(plan.measured, len(tests))) < FEWEST:
-        say(f"{tested} test photographs are too few for a verdict, which needs {FEWEST}; add photographs")
+        remedy = "add photographs" if len(tests) < FEWEST else f"give --measured {FEWEST} or more"
+        say(f"{tested} test photographs are too few for a verdict, which needs {FEWEST}; {remedy}")
     if plan.composites and (reason := why_not_pasted(tests)):
         say(f"no composites are made, so the mass of a map on the object is not measured: {reason}")
     return decided
+
+
+def _check_same(known: Decisions, plan: Tune, files: int) -> None:
+    """Refuse to continue with another plan, or photographs that were not there."""
+    there = replace(known.plan, minutes=plan.minutes)
+    if there != plan:
+        name, theirs, ours = first_difference(to_config(there), to_config(plan)) or ("plan", there, plan)
+        raise InputError(
+            f"{plan.out} was begun with another {name}: {theirs} there, {ours} asked for; give the same, or another "
+            "folder with --out"
+        )
+    if known.files is not None and known.files != files:
+        raise InputError(
+            f"{plan.photos} has changed since {plan.out} was begun: {files} files, {known.files} then; restore it, or "
+            "give another folder with --out"
+        )
 
 
 def _evaluation(plan: Tune, *, seconds: float) -> Evaluation:
