@@ -175,6 +175,11 @@ def test_no_network():
     assert of_module(Quadrants(), (3, 4, 4), mean=0, std=1).classes == ()
 
 
+def test_a_size_that_is_none_is_refused():
+    with pytest.raises(InputError, match="size must be a whole number of at least 1, got 'big'"):
+        explain(Quadrants(), torch.rand(3, 4, 4), size="big")
+
+
 def test_a_wrong_number_of_classes_is_refused():
     assert of_module(Quadrants(), (3, 4, 4), classes=2, mean=0, std=1).classes == ("class 0", "class 1")
     with pytest.raises(InputError, match=r"must give logits \(n, 7\)"):

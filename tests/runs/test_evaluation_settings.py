@@ -14,6 +14,8 @@ from pellucid.runs.evaluation import measurement_of
         ({"robust_eps": float("nan")}, r"robust_eps must be in \[0, 1\], the range of pixels, got nan"),
         ({"robust_eps": 8}, r"robust_eps must be in \[0, 1\], the range of pixels, got 8"),
         ({"region": 0}, "region must be at least 1, got 0"),
+        ({"metrics": "gini"}, r"metrics must be several names, such as \('gini',\), got 'gini'"),
+        ({"saliency": "smoothgrad"}, r"saliency must be several names, such as \('smoothgrad',\), got 'smoothgrad'"),
         ({"saliency": ()}, "saliency must name at least one method, got none"),
         ({"saliency": ("vanilla",)}, "saliency must be vanilla_gradient, smoothgrad, .*, got 'vanilla'"),
         ({"stability": ("lime",)}, "stability must be among the measured methods vanilla_gradient.*, got 'lime'"),

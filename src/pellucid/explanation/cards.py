@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from pellucid.core.checks import whole
 from pellucid.core.errors import InputError
 from pellucid.core.types import Task
 from pellucid.explanation.batch import cards
@@ -134,6 +135,8 @@ def explain(
         InputError: no picture, or one that was named and cannot be read; a network that fails on the pictures or gives
             no logits; settings that cannot be.
     """
+    if size is not None:
+        whole(1, size=size)
     given = images if isinstance(images, list | tuple) else [images]
     of_module_alone = {"classes": classes, "size": size, "mean": mean, "std": std, "task": task}
     if isinstance(network, str | Path):

@@ -284,6 +284,9 @@ class Evaluation:
         at_least(1, images=self.images, gallery=self.gallery, batch_size=self.batch_size, chunk=self.chunk)
         if self.budget is not None:
             positive(budget=self.budget)
+        for name, value in {"metrics": self.metrics, "saliency": self.saliency}.items():
+            if isinstance(value, str):
+                raise InputError(f"{name} must be several names, such as ({value!r},), got {value!r}")
         if not self.metrics:
             raise InputError("metrics must name at least one; `pellucid metrics` lists them")
         for metric in (metric for metrics in ALL.values() for metric in metrics):
