@@ -284,7 +284,8 @@ class Evaluation:
         at_least(1, images=self.images, gallery=self.gallery, batch_size=self.batch_size, chunk=self.chunk)
         if self.budget is not None:
             positive(budget=self.budget)
-        for name, value in {"metrics": self.metrics, "saliency": self.saliency}.items():
+        given: dict[str, Any] = {"metrics": self.metrics, "saliency": self.saliency}
+        for name, value in given.items():
             if isinstance(value, str):
                 raise InputError(f"{name} must be several names, such as ({value!r},), got {value!r}")
         if not self.metrics:
