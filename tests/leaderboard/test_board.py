@@ -118,6 +118,7 @@ def test_rows_of_entries_that_were_not_asked_for_stay(made):
     again = json.loads(json.dumps(result))
     scaat = next(row for row in again["rows"] if row["name"] == "scaat")
     scaat["against"] = {"noise": {}}
+    scaat["measured"]["gini"]["mean"] *= 1 + 1e-12  # another library's rounding
     kept = next(row for row in joined(result, again)["rows"] if row["name"] == "scaat")
     assert set(kept["against"]) == {"noise", "regular", "scaat-random"}  # of the same networks
     scaat["measured"]["gini"]["mean"] += 1

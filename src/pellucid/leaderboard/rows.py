@@ -136,9 +136,18 @@ def joined(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_contrasts(row: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """A row with the contrasts of an earlier one of the same networks beside its own."""
-    if earlier is None or earlier["measured"] != row["measured"]:
+    if earlier is None or not _are_alike(earlier["measured"], row["measured"]):
         return row
     return {**row, "against": {**earlier["against"], **row["against"]}}
+
+
+def _are_alike(numbers: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether intervals by name are the same but for rounding, as they are of networks that were trained again."""
+    return numbers.keys() == others.keys() and all(
+        np.allclose(*(np.array([one[end] for end in ("mean", "low", "high")], dtype=float) for one in both),
+                    rtol=1e-9, atol=1e-12, equal_nan=True)
+        for both in ((numbers[name], others[name]) for name in numbers)
+    )  # fmt: skip
 
 
 def _network(name: str, options: Mapping[str, Any]) -> str:
