@@ -87,6 +87,26 @@ def test_a_swapped_activation_is_put_in_again(tmp_path: Path, name) -> None:
     torch.testing.assert_close(loaded(x), swapped(normal), rtol=0, atol=1e-6)
 
 
+def test_a_shared_relu_and_a_relu_with_a_ceiling_are_swapped_as_well(tmp_path: Path) -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.act1, self.second = nn.Conv2d(2, 3, 3), nn.ReLU6(), nn.Conv2d(3, 3, 3)
+            self.act2 = self.act1
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act2(self.second(self.act1(5 * self.first(x)))).flatten(1)
+
+    activation = Activation(beta=2.0)
+    network = Shared().eval()
+    swapped = swap_activations(network, activation)
+    loaded = standalone.load(Shared(), written(tmp_path, swapped, activation, None))
+    x = 10 * torch.rand(3, 2, 8, 8)
+    normal = (x - torch.tensor([0.5, 0.4]).view(-1, 1, 1)) / torch.tensor([0.2, 0.3]).view(-1, 1, 1)
+    torch.testing.assert_close(loaded(x), swapped(normal), rtol=0, atol=1e-5)
+    assert (loaded(x) - network(normal)).abs().max() > 1e-3
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     folder = written(tmp_path, network(), None, None)
     with pytest.raises(RuntimeError, match="size mismatch"):

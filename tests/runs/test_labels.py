@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+import pellucid
 from pellucid import (
     PGD,
     SCAAT,
@@ -33,6 +35,7 @@ from pellucid import (
 )
 from pellucid.core.label_sets import label_code, label_words
 from pellucid.data import load
+from pellucid.exports import export, standalone
 from pellucid.metrics import InsertionDeletion, auc, gini
 from pellucid.report.gallery import gallery
 from pellucid.runs.evaluated import Run, read_run, read_runs
@@ -305,12 +308,18 @@ def one_logit():
     )  # fmt: skip
     run = fit(experiment, tmp_path / "run", accelerator="cpu", progress=False)
     evaluate(run, replace(QUICK, metrics=("gini", "robust_correct")), accelerator="cpu", progress=False)
+    one_logit = import_module("one_logit_of_a_user")
     model, rows = load_network(run), pq.read_table(run / "rows.parquet").to_pydict()
     test = load(experiment.dataset, "test")
     logit = model[1](model[0](test.take(rows["index"]).float() / 255))[:, 0]
     assert logit.shape == (16,) and "network.3.weight" in load_file(run / "model.safetensors")
     said = (logit > 0).long()
     assert rows["prediction"] == said.tolist()
+    images = test.take(rows["index"]).float() / 255
+    export(run, tmp_path / "export", ("state_dict",))
+    for network in (pellucid.load(run), standalone.load(one_logit.one_logit(), tmp_path / "export")):
+        torch.testing.assert_close(network(images), model(images))
+        assert network(images).argmax(1).tolist() == rows["prediction"]
     assert rows["score"] == pytest.approx(torch.where(said > 0, logit, -logit).sigmoid().tolist(), rel=1e-4)
     assert read_run(run).measures["clean_accuracy"].interval(read_run(run)).mean > 0.9
     assert "auc" in read_run(run).measures

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from pellucid import Data, Experiment, InputError, Network, Regular, fit
 from pellucid.explanation.explained_network import of_run
 from pellucid.models import build
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.predictions import predict
-from pellucid.runs.trained import load_network, open_run
+from pellucid.runs.trained import load, load_network, open_run
 
 PICTURES = Experiment(
     dataset=Data(name="things_of_a_user:make", validation=6, channels=1, augmentation="none", workers=0),
@@ -47,6 +48,22 @@ def test_a_network_that_normalises_nothing_is_recorded_so(users, tmp_path):
     )
     facts = RunDirectory(fit(plain, tmp_path / "plain", progress=False)).facts
     assert facts.mean is None and facts.std is None
+
+
+def test_a_network_that_normalises_by_itself_is_opened_again(users, tmp_path, monkeypatch):
+    (tmp_path / "itself_of_a_user.py").write_text(
+        "from torch import nn\nfrom pellucid.models import Normalize\n"
+        "def make(num_classes, in_channels):\n"
+        "    layers = nn.Conv2d(in_channels, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, num_classes)\n"
+        "    return nn.Sequential(Normalize([0.3] * in_channels, [0.2] * in_channels), *layers)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    chosen = replace(PICTURES, network=Network(name="itself_of_a_user:make"))
+    run = fit(chosen, tmp_path / "itself", progress=False)
+    model, dataset = open_run(run)
+    x = dataset.take([0, 1, 2]).float() / 255
+    assert isinstance(model.get_submodule("normalize"), nn.Identity)
+    assert torch.equal(load(run)(x), model(x)) and torch.equal(of_run(run).model(x), model(x))
 
 
 def test_a_run_records_the_normalisation_that_its_weights_brought(users, run, tmp_path):

@@ -18,6 +18,7 @@ from pellucid.data import load
 from pellucid.edits.smoothing import Smoothed
 from pellucid.explanation.explained_network import of_run
 from pellucid.models import without_weights
+from pellucid.models.binary import Binary
 from pellucid.models.outputs import Logits, bare
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.facts import DataFacts
@@ -25,9 +26,6 @@ from pellucid.runs.settings import Experiment, read_experiment
 from pellucid.runs.trained import build_network
 
 __all__ = ["ExportedNetwork", "read_network"]
-
-PARTS = ("normalize", "network")
-"""What every run's model has: the normalisation of pixels, and the network that its factory makes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +61,9 @@ class ExportedNetwork:
         return bare(self.model)
 
     @property
-    def after_network(self) -> nn.Sequential:
-        """What the model puts behind the network, such as two classes in the place of one logit; mostly nothing."""
-        return nn.Sequential(*(child for name, child in self.model.named_children() if name not in PARTS))
+    def one_logit(self) -> bool:
+        """Whether the network gives one logit, of which the model makes two classes."""
+        return any(isinstance(child, Binary) for child in self.model.children())
 
     @property
     def normalization(self) -> tuple[list[float], list[float]] | None:
@@ -135,6 +133,7 @@ class ExportedNetwork:
             "classes": list(self.classes),
             "network": {"name": self.experiment.network.name, "options": self.experiment.network.options},
             "output": self.output,
+            "one_logit": self.one_logit,
             "changes": self.changes,
             "pellucid": __version__,
         }

@@ -24,7 +24,7 @@ def load(network: nn.Module, folder: str | Path | None = None) -> nn.Module:
     """Change a bare network as this one was changed, and give it the weights.
 
     Args:
-        network: as its factory makes it, with as many logits as there are classes.
+        network: as its factory makes it, with as many logits as there are classes, or with one for two classes.
         folder: that of ``preprocessing.json`` and the weights; by default the folder of this file.
 
     Returns:
@@ -47,10 +47,11 @@ def load(network: nn.Module, folder: str | Path | None = None) -> nn.Module:
         for name, parent in parents.items():
             last = name.rpartition(".")[2]
             setattr(parent, last, Smoothed(getattr(parent, last), **settings, **layers[name]))
-        _shape_blocks(network, weights)
+        _shape_blocks(without_fast_path(network), weights)
     network.load_state_dict(weights)
     before = nn.Identity() if said["mean"] is None else Normalize(said["mean"], said["std"])
-    return nn.Sequential(before, network if said["output"] is None else Logits(network, **said["output"])).eval()
+    logits = network if said["output"] is None else Logits(network, **said["output"])
+    return nn.Sequential(before, logits, *([Binary()] if said.get("one_logit") else [])).eval()
 
 
 class Normalize(nn.Module):
@@ -89,15 +90,28 @@ class Logits(nn.Module):
         return logits
 
 
-class Activation(nn.Module):
-    """The smooth function in a ReLU's place; ``beta`` is its sharpness."""
+class Binary(nn.Module):
+    """One logit z as the logits (−z/2, z/2) of two classes, no and yes."""
 
-    def __init__(self, name: str, beta: float) -> None:
+    def forward(self, logit: Tensor) -> Tensor:
+        """(n, 2) logits."""
+        half = logit.reshape(len(logit), 1) / 2
+        return torch.cat([-half, half], 1)
+
+
+class Activation(nn.Module):
+    """The smooth function in a ReLU's place, or in a ReLU6's; ``beta`` is its sharpness."""
+
+    def __init__(self, name: str, beta: float, ceiling: float | None = None) -> None:
         super().__init__()
-        self.name, self.beta = name, beta
+        self.name, self.beta, self.ceiling = name, beta, ceiling
 
     def forward(self, x: Tensor) -> Tensor:
         """The function of each number."""
+        return self.smooth(x) if self.ceiling is None else self.smooth(x) - self.smooth(x - self.ceiling)
+
+    def smooth(self, x: Tensor) -> Tensor:
+        """The function in a ReLU's place."""
         scaled = self.beta * x
         if self.name == "softplus":
             return F.softplus(x, beta=self.beta)
@@ -211,11 +225,22 @@ def _weights(folder: Path) -> dict[str, Tensor]:
 
 
 def _with_activation(network: nn.Module, name: str, beta: float) -> nn.Module:
-    """The network with the smooth function in the place of every ReLU layer."""
-    if isinstance(network, nn.ReLU):
-        return Activation(name, beta)
-    for layer, child in network.named_children():
-        setattr(network, layer, _with_activation(child, name, beta))
+    """The network with the smooth function in the place of every ReLU and ReLU6 layer."""
+    for place, module in list(network.named_modules(remove_duplicate=False)):
+        if isinstance(module, nn.ReLU | nn.ReLU6):
+            smooth = Activation(name, beta, 6.0 if isinstance(module, nn.ReLU6) else None)
+            if not place:
+                return smooth
+            parent, _, last = place.rpartition(".")
+            setattr(network.get_submodule(parent), last, smooth)
+    return without_fast_path(network)
+
+
+def without_fast_path(network: nn.Module) -> nn.Module:
+    """The network, whose transformer layers take the way on which their parts are called."""
+    for layer in network.modules():
+        if isinstance(layer, nn.TransformerEncoderLayer):
+            layer.activation_relu_or_gelu = 0
     return network
 
 

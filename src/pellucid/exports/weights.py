@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from pellucid.core.errors import InputError, raised
 from pellucid.core.files import whole_file
@@ -67,7 +67,7 @@ def check_weights(exported: ExportedNetwork, folder: Path, *, tolerance: float) 
         InputError: the bare network does not take the weights, or gives other logits with them.
     """
     try:
-        loaded = nn.Sequential(standalone.load(exported.bare(), folder), exported.after_network)
+        loaded = standalone.load(exported.bare(), folder)
     except (RuntimeError, AttributeError, KeyError) as error:
         raise InputError(
             f"the weights of {exported.run} do not load into {exported.experiment.network.name} alone "

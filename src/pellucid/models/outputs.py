@@ -8,7 +8,10 @@ from pellucid.core.errors import InputError
 from pellucid.core.outputs import entries, only_logits
 from pellucid.core.types import Image
 
-__all__ = ["Logits", "bare", "described", "find_key", "logits_of"]
+__all__ = ["PARTS", "Logits", "bare", "described", "find_key", "logits_of"]
+
+PARTS = ("normalize", "network")
+"""Names of the first two parts of what `pellucid.models.build` returns."""
 
 Key = str | int | None
 
@@ -116,6 +119,6 @@ def bare(model: nn.Module) -> nn.Module:
     >>> bare(nn.Sequential(OrderedDict(normalize=nn.Identity(), network=Logits(nn.Flatten()))))
     Flatten(start_dim=1, end_dim=-1)
     """
-    if [name for name, _ in model.named_children()][:2] == ["normalize", "network"]:
+    if tuple(name for name, _ in model.named_children())[:2] == PARTS:
         model = model.get_submodule("network")
     return model.net if isinstance(model, Logits) else model

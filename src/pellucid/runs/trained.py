@@ -18,6 +18,7 @@ from pellucid.data import Data, Dataset, load as load_data
 from pellucid.edits.activation import swap_activations
 from pellucid.edits.smoothing import smooth
 from pellucid.models import Normalize, build, without_weights
+from pellucid.models.outputs import PARTS
 from pellucid.models.preprocessing import numbers
 from pellucid.runs.digests import check_digest
 from pellucid.runs.directory import RunDirectory
@@ -57,6 +58,7 @@ class TrainedNetwork(nn.Module):
     Attributes:
         normalize: makes of pixels what the weights were trained on.
         network: the network without that layer, for code that normalises by itself.
+        behind: names of the layers that follow it: of a network of one logit, the one that makes two classes of it.
         classes: names of the classes, in the order of the logits.
         shape: (c, h, w) of the images.
     """
@@ -64,10 +66,16 @@ class TrainedNetwork(nn.Module):
     def __init__(self, model: nn.Module, classes: tuple[str, ...], shape: tuple[int, int, int]) -> None:
         super().__init__()
         self.normalize, self.network = model.get_submodule("normalize"), model.get_submodule("network")
+        self.behind = [name for name, _ in model.named_children() if name not in PARTS]
+        for name in self.behind:
+            self.add_module(name, model.get_submodule(name))
         self.classes, self.shape = classes, shape
 
     def forward(self, x: Image) -> Logits:
-        return self.network(self.normalize(x))  # type: ignore[no-any-return]
+        logits: Logits = self.network(self.normalize(x))
+        for name in self.behind:
+            logits = self.get_submodule(name)(logits)
+        return logits
 
 
 def load(run: str | Path) -> TrainedNetwork:
@@ -181,7 +189,10 @@ def load_network(run: str | Path, data: Dataset | DataFacts | None = None) -> nn
             f"{run} has no {directory.data.name}, as it was trained by an older pellucid; give a split of its dataset"
         )
     # The weights that training began with are in the trained ones' place now; their file may be gone.
-    experiment = replace(experiment, network=without_weights(experiment.network))
+    choice = without_weights(experiment.network)
+    if facts is not None and facts.mean is None:  # pixels went in as they are: the network normalises by itself
+        choice = replace(choice, normalize=False, mean=None, std=None)
+    experiment = replace(experiment, network=choice)
     model = build_network(experiment, known)
     file = directory.weights
     check_readable(file)
