@@ -24,6 +24,32 @@ def curve(name: Any, beta: float, x: Tensor = LINE) -> Tensor:
     return SmoothActivation(Activation(name=name, beta=beta))(x)
 
 
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 8, 4, 4)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, activation=nn.ReLU(), batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(self.conv(x).flatten(2).transpose(1, 2)).mean(1)
+
+
+@pytest.mark.parametrize("edit", ["swap", "linear2", "dropout2"])
+def test_a_transformer_gives_the_same_with_and_without_gradients(edit: str) -> None:
+    """PyTorch's fused layer reads the weights and not the parts that were put in."""
+    torch.manual_seed(0)
+    x, network = torch.rand(3, 1, 12, 12), Encoder().eval()
+    if edit == "swap":
+        edited = swap_activations(network, Activation(beta=1.0), example=x)
+    else:
+        edited = insert_smoothing(network, f"layer.{edit}", filter="gaussian", init="default", example=x)
+    with torch.no_grad():
+        without, plain = edited(x), network(x)
+    torch.testing.assert_close(without, edited(x.requires_grad_()).detach())
+    assert (without - plain).abs().max() > 1e-3
+    assert network.layer.activation_relu_or_gelu == 1
+
+
 @pytest.mark.parametrize("beta", [0.5, 1, 3, 8.0])
 def test_values_are_those_of_scipy(beta: float) -> None:
     x = LINE.numpy()

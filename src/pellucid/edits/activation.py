@@ -15,6 +15,7 @@ from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.modes import evaluating
 from pellucid.core.types import Image
+from pellucid.edits.fast_path import without_fast_path
 
 __all__ = ["Activation", "SmoothActivation", "gelu", "silu", "smooth_relu", "softplus", "swap_activations"]
 
@@ -174,6 +175,7 @@ def swap_activations(model: nn.Module, activation: Activation, *, example: Image
             f"layers are {', '.join(_layers(model))}; a ReLU that forward() calls as a function cannot be swapped, "
             "make it a layer"
         )
+    without_fast_path(model, SmoothActivation)
     if example is not None:
         _refuse_functional(model, example)
     return model

@@ -14,6 +14,7 @@ from pellucid.core.checks import one_of
 from pellucid.core.errors import InputError
 from pellucid.core.feature_maps import Grid, Layout, SeenLayer, observe
 from pellucid.core.types import Image
+from pellucid.edits.fast_path import without_fast_path
 from pellucid.edits.filters import Blur, Median, NonLocal, feature_map_sigma, gaussian_kernel
 
 __all__ = [
@@ -220,6 +221,7 @@ def insert_smoothing(
         for module in (smoothed, *block.modules()):  # not `train()`, which would wake frozen layers inside the layer
             module.training = layers[name].training
         setattr(parent, name.rpartition(".")[2], smoothed)
+    without_fast_path(model, Smoothed)
     return model
 
 
