@@ -19,6 +19,22 @@ def stored(labels, groups=None, *, whole=False):
     return Stored(images, labels, names, (1, 2, 2), groups=groups, whole=whole)
 
 
+@pytest.mark.parametrize("grouped_by", [None, 3])
+def test_images_of_several_labels_are_cut(grouped_by):
+    draws = torch.Generator().manual_seed(0)
+    labels = (torch.rand(60, 3, generator=draws) < 0.4).float()
+    labels[0], labels[1] = torch.tensor([0.0, 0.0, 0.0]), torch.tensor([1.0, torch.nan, 0.0])
+    groups = None if grouped_by is None else tuple(f"p{i // grouped_by}" for i in range(60))
+    train = Stored(torch.zeros(60, 1, 2, 2, dtype=torch.uint8), labels, ("a", "b", "c"), (1, 2, 2), groups=groups,
+                   whole=True)  # fmt: skip
+    for data in (Data(name="folder", path="x"), Data(name="folder", path="x", validation=9, test=9)):
+        parts = cut(train, data, "x", validates=True)
+        assert sorted(torch.cat(parts).tolist()) == list(range(60)) and all(len(part) >= 6 for part in parts)
+        if groups is not None:
+            apart = [{groups[i] for i in part.tolist()} for part in parts]
+            assert not (apart[0] & apart[1] or apart[0] & apart[2] or apart[1] & apart[2])
+
+
 def folder(**more):
     return Data(name="folder", path="x", **more)
 

@@ -123,6 +123,29 @@ def test_integer_labels_are_named_by_their_numbers_unless_names_are_given(tmp_pa
         load(data(tmp_path / "numbers", classes=("a", "b")), "train")
 
 
+def test_of_several_columns_the_one_of_the_usual_name_is_taken(tmp_path):
+    masks, old = [Image.new("RGB", (8, 8), "white")] * 6, datasets.ClassLabel(names=["old", "new"])
+    columns = {
+        "annotation": (masks, datasets.Image()), "image": (pil(pictures()), datasets.Image()),
+        "camera": ([0, 1] * 3, old), "label": ([1, 1, 1, 0, 0, 0], datasets.ClassLabel(names=NAMES)),
+    }  # fmt: skip
+
+    def saved(place, columns):
+        features = datasets.Features({name: kind for name, (_, kind) in columns.items()})
+        made = datasets.Dataset.from_dict({name: values for name, (values, _) in columns.items()}, features=features)
+        made.save_to_disk(tmp_path / place)
+        return load(data(tmp_path / place, test=0), "train")
+
+    found = saved("usual", columns)
+    assert (found.classes, found.labels.tolist()) == (("cat", "dog"), [1, 1, 1, 0, 0, 0])
+    assert found.image(0).float().std() > 0  # not the annotation
+    words = saved("words", columns | {"label": (["ill", "well"] * 3, datasets.Value("string"))})
+    assert words.classes == ("ill", "well")
+    columns["finding"] = columns.pop("label")
+    with pytest.raises(InputError, match="has several label columns, camera, finding; name one with --dataset.label_"):
+        saved("several", columns)
+
+
 def test_columns_of_any_name(tmp_path):
     arrays = pictures()
     features = {

@@ -151,6 +151,21 @@ def test_mistakes_are_told_with_their_row(photos, tmp_path, rows, sentence):
     assert "\n" not in str(caught.value)
 
 
+def test_one_wrong_label_is_not_read_as_a_position(photos, tmp_path):
+    grades = [*(f"{name},{1 + i % 4}" for i, name in enumerate(files()[:-1])), f"{files()[-1]},0"]
+    with pytest.raises(InputError, match="row 13 of .*: unknown class '0'"):
+        read(written(tmp_path, ["file,label", *grades]), photos, classes=("1", "2", "3", "4", "5"))
+    odd = read(written(tmp_path, ["file,label", "a/00.png,²", "a/01.png,+-1"]), photos)
+    assert odd.classes == ("+-1", "²")
+
+
+@pytest.mark.parametrize("other", ["./a/00.png", "a//00.png", "b/../a/00.png", "{photos}/a/00.png"])
+def test_another_spelling_of_a_file_is_the_same_file(photos, tmp_path, other):
+    rows = ["file,label", "a/00.png,0", f"{other.format(photos=photos)},1"]
+    with pytest.raises(InputError, match="row 3 of .* names the file .*, as row 2 does; an image has one row"):
+        read(written(tmp_path, rows), photos)
+
+
 def test_unknown_classes_and_unreadable_tables(photos, tmp_path):
     place = written(tmp_path, ["file,label", "a/00.png,cat", "a/01.png,dgo"])
     with pytest.raises(InputError, match=r"row 3 of .*labels.csv: unknown class 'dgo', did you mean 'dog'\? Known are"):

@@ -57,7 +57,8 @@ def cut(train: Split, data: Data, name: str, *, validates: bool) -> Cut:
             f"{name} has no split; {len(rows)} of its images are for training, {len(validating)} for validation and "
             f"{len(kept)} for testing (the settings validation and test change this)"
         )
-        if alone := [train.classes[c] for c in (torch.bincount(train.labels) == 1).nonzero().flatten().tolist()]:
+        sizes = torch.bincount(train.labels) if train.labels.ndim == 1 else (train.labels > 0).sum(0)
+        if alone := [train.classes[c] for c in (sizes == 1).nonzero().flatten().tolist()]:
             more = f" and {len(alone) - 1} other classes have" if len(alone) > 1 else " has"
             tell(f"class {alone[0]!r} of {name}{more} one image, which can be in only one of these parts")
     return Cut(rows, validating, kept)
@@ -83,8 +84,8 @@ def _kept(part: str, asked: int | float, train: Split, rows: Tensor, seed: int, 
                 f"the {len(set(train.groups))} groups of {name} are too few to keep some for {part}; set "
                 f"--dataset.{part} 0, or leave the group out"
             )
-    elif part == "validation" and isinstance(asked, int):
-        taken = drawn[:count]  # of all images alike, as always
+    elif train.labels.ndim > 1 or (part == "validation" and isinstance(asked, int)):
+        taken = drawn[:count]  # of all images alike
     else:
         taken = stratified(train.labels[rows], count, drawn)
     chosen = torch.zeros(n, dtype=torch.bool)
@@ -129,7 +130,7 @@ def grouped(labels: Tensor, groups: Sequence[str], count: int, drawn: Tensor) ->
     Then single groups change sides for as long as that brings the shares nearer.
 
     Args:
-        labels: (n,) int64.
+        labels: (n,) int64; or (n, k) labels, of which each is shared as a class is.
         groups: (n,) the group of each image; an image of group "" is a group of its own.
         count: of images, in [1, n).
         drawn: (n,) positions in a random order, which decides between groups that are alike.
@@ -147,8 +148,12 @@ def grouped(labels: Tensor, groups: Sequence[str], count: int, drawn: Tensor) ->
     if len(number) < 2:
         return None
     group = np.array([number[name] for name in names])
-    table = np.zeros((len(number), int(labels.max()) + 1))
-    np.add.at(table, (group, labels.numpy()), 1)
+    if labels.ndim == 1:
+        present = np.eye(int(labels.max()) + 1)[labels.numpy()]
+    else:  # and the images themselves, of which some may have no label
+        present = np.concatenate([(labels > 0).numpy(), np.ones((len(labels), 1))], axis=1)
+    table = np.zeros((len(number), present.shape[1]))
+    np.add.at(table, group, present)
     sizes = table.sum(axis=0)
     table, sizes = table[:, sizes > 0], sizes[sizes > 0]
     share = count / len(labels)

@@ -121,7 +121,13 @@ def _words(values: Any, feature: Any) -> tuple[str, ...]:
 
 def _column(features: Any, kind: type, names: tuple[str, ...], possible: list[str], noun: str, where: str) -> str:
     typed = [name for name, feature in features.items() if isinstance(feature, kind)]
-    if matching := typed or [name for name in names if name in features]:
+    usual = [name for name in names if name in features]
+    named = [name for name in usual if name in typed] or (usual if noun == "label" else [])
+    if matching := named or typed or usual:
+        if not named and len(typed) > 1:
+            raise InputError(
+                f"{where} has several {noun} columns, {', '.join(typed)}; name one with --dataset.{noun}_column"
+            )
         return str(matching[0])
     if len(possible) == 1:
         return possible[0]

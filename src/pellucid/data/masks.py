@@ -93,7 +93,7 @@ def find(images: list[str], folder: Path, masks: Path, shape: tuple[int, int]) -
     """
     if not masks.is_dir():
         raise InputError(f"{masks} is not a folder; expected one with the masks of {folder}, CLASS/NAME.png")
-    places = [masks / Path(image).relative_to(folder).with_suffix(".png") for image in images]
+    places = [masks / Path(os.path.relpath(image, folder)).with_suffix(".png") for image in images]
     sound = sift([str(place) for place in places if place.is_file()], 1)
     if sound.left_out:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sound.left_out.items())

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -181,9 +182,9 @@ def _labels(
             raise InputError(f"row {number} of {place} has no label; give one, or leave the row out")
     if classes is None:
         found = set(labels)
-        numeric = all(label.lstrip("+-").isdigit() for label in found)
+        numeric = all(re.fullmatch(r"[+-]?\d+", label) for label in found)
         return labels, tuple(sorted(found, key=(lambda label: (int(label), label)) if numeric else None))
-    if not set(labels) <= set(classes) and all(label.isdigit() and int(label) < len(classes) for label in labels):
+    if not set(labels) & set(classes) and all(label.isdecimal() and int(label) < len(classes) for label in labels):
         return [classes[int(label)] for label in labels], classes
     for label, number in zip(labels, numbers, strict=True):
         if label not in classes:
@@ -226,11 +227,12 @@ def _files(place: Path, root: Path, cells: Sequence[str], numbers: Sequence[int]
                 other = f"; {named[0]} lies in another folder than the row says" if named and not matching else ""
                 raise InputError(f"{known_row(number, place)} names the file {cell!r}, but {what} in {root}{other}")
             file = matching[0]
-        if file in row_of:
+        same = os.path.realpath(file)
+        if same in row_of:
             raise InputError(
-                f"{known_row(number, place)} names the file {cell!r}, as row {row_of[file]} does; an image has one row"
+                f"{known_row(number, place)} names the file {cell!r}, as row {row_of[same]} does; an image has one row"
             )
-        row_of[file] = number
+        row_of[same] = number
         files.append(file)
     return files
 
