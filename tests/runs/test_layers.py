@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from pellucid import FineTuning
 from pellucid.core.modes import wake
@@ -37,6 +38,19 @@ def test_layers_are_counted_from_the_image_to_the_logits():
     assert [group["lr"] for group in groups] == pytest.approx([0.125, 0.25, 0.5, 1.0, 1.0])
     freeze(network, FineTuning(freeze_share=0.75))
     assert [name for name, p in network.named_parameters() if p.requires_grad] == ["head.weight", "head.bias"]
+
+
+def test_a_parametrised_layer_is_one_layer():
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), weight_norm(nn.Linear(4, 2)))
+    assert [(layer.name, len(layer.parameters)) for layer in layers(network)] == [("0", 2), ("1", 3)]
+
+
+def test_a_norm_without_weights_rests_with_the_layer_before_it():
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2, affine=False), nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2, affine=False)
+    ).train()
+    freeze(network, FineTuning(freeze_share=0.5))
+    assert [network[1].training, network[3].training] == [False, True]
 
 
 def test_only_the_head_gives_everything_back():

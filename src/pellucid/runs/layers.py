@@ -45,7 +45,7 @@ def layers(model: nn.Module) -> list[Layer]:
     """
     found: list[Layer] = []
     for name, parameter in _network(model).named_parameters():
-        owner = name.rpartition(".")[0]
+        owner = name.rpartition(".")[0].partition(".parametrizations.")[0]
         if not found or found[-1].name != owner:
             found.append(Layer(owner, {}))
         found[-1].parameters[name] = parameter
@@ -90,6 +90,12 @@ def freeze(model: nn.Module, tuning: FineTuning) -> None:
         if inside and inside <= names:
             for inner in module.modules():
                 inner.training = False
+    before: set[str] = set()
+    for name, module in network.named_modules():
+        own = {f"{name}.{key}".lstrip(".") for key, _ in module.named_parameters(recurse=False)}
+        if isinstance(module, NORMS) and not own and before and before <= names:
+            module.training = False  # without weights, it belongs to the layer before it
+        before = own or before
     if tuning.batchnorm == "frozen":
         for module in _norms(network).values():
             module.training = False
@@ -190,7 +196,7 @@ layers'
 
 
 def _network(model: nn.Module) -> nn.Module:
-    built = [name for name, _ in model.named_children()] == ["normalize", "network"]
+    built = [name for name, _ in model.named_children()][:2] == ["normalize", "network"]
     return model.get_submodule("network") if built else model
 
 
