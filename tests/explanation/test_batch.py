@@ -103,6 +103,16 @@ def test_the_files_say_the_same(subject, examination, folder, tmp_path) -> None:
     assert not (tmp_path / "summary.json").exists()
 
 
+def test_a_picture_that_is_called_a_card_is_explained(subject, examination, folder) -> None:
+    files = sorted(folder.iterdir())
+    files[0].rename(folder / "id-card.png")
+    for file in files[1:]:
+        file.unlink()
+    for sources in ([folder], [folder / "id-card.png"]):
+        summary = explain(subject, sources, folder, examination=examination, formats=("png",), progress=False)
+        assert [entry["source"] for entry in summary.made] == [str(folder / "id-card.png")]
+
+
 def test_cards_are_not_explained(subject, examination, folder) -> None:
     for file in sorted(folder.iterdir())[2:]:
         file.unlink()

@@ -326,6 +326,8 @@ def test_files_say_what_the_table_says(three, tmp_path) -> None:
         assert [line.split()[0].strip(":") for line in lines][: len(kinds)] == kinds
         assert all("%" not in line or "%25" in line for line in lines)
         file = write_junit(outcomes, tmp_path / f"{undecided}.xml", name="<a & b>\x00", undecided=undecided)
+        odd = [replace(outcomes[0], caveats=("run\x1b: a weak attack",))]
+        ElementTree.parse(write_junit(odd, tmp_path / "odd.xml", name="a", undecided=undecided))
         suite = ElementTree.parse(file).getroot()[0]
         assert [len(case) for case in suite] == [1, 0, 0, 1]
         assert suite.get("skipped") == str(int(undecided == "pass"))

@@ -92,6 +92,15 @@ def test_the_median_is_over_pages_not_questions(responses: Responses) -> None:
     assert found["synthetic-0"] == 6.5  # of 1 to 11 and 99
 
 
+def test_the_median_is_of_rated_pictures_alone(responses: Responses) -> None:
+    """Whoever clicks through the pictures and takes time to compare is found."""
+    first, second, *rest = responses.study.questions
+    study = replace(responses.study, questions=(first, replace(second, kind="choice"), *rest), tests=())
+    slow = [replace(one, seconds=60.0, position=f"c{one.position}") if one.question == second.name else one
+            for one in (replace(one, seconds=0.5) for one in responses.answers)]  # fmt: skip
+    assert set(median_seconds(replace(responses, study=study, answers=tuple(slow))).values()) == {0.5}
+
+
 def test_straight_lining_is_the_share_of_the_most_frequent(responses: Responses) -> None:
     found = straight_lining(_line(responses, 5))
     assert found["synthetic-5"] == 1

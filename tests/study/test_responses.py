@@ -13,7 +13,7 @@ import pytest
 from pellucid.core.errors import InputError
 from pellucid.study.design import Question
 from pellucid.study.raters import simulated
-from pellucid.study.responses import Answer, Responses, read_responses
+from pellucid.study.responses import Answer, Responses, _option, read_responses
 
 GUESS = Question(name="guess", kind="guess", text={"en": "What did it answer?"})
 BEST = Question(name="best", kind="choice", text={"en": "Which is best?"})
@@ -105,6 +105,14 @@ def test_a_study_changed_after_freezing_is_noticed(responses: Responses, make_ex
     text = (folder / "study.yaml").read_text()
     (folder / "study.yaml").write_text(text.replace("alpha: 0.05", "alpha: 0.1"))
     assert read_responses(folder).changed == ("study.yaml",)
+
+
+def test_an_answer_about_the_person_is_a_position_even_where_words_are_numbers() -> None:
+    years = ("1", "2", "3", "10")
+    assert [_option(str(position), years, 2) for position in range(4)] == list(years)
+    assert [_option(text, ("none", "some"), 2) for text in ("", "some", "0")] == ["", "some", "none"]
+    with pytest.raises(InputError, match="line 2: expertise must be in 0 to 1, got '2'"):
+        _option("2", ("none", "some"), 2)
 
 
 def test_only_some_participants(responses: Responses) -> None:

@@ -117,6 +117,8 @@ def explain(arguments: Sequence[str]) -> None:
         network, images, parsed.out, examination=examination, reference=compared, formats=formats,
         target=parsed.target, batch_size=parsed.batch_size, scale=scale,
     )  # fmt: skip
+    if not (summary.made or summary.skipped):
+        raise InputError(f"there is nothing to explain: the pictures in {parsed.out} are cards that pellucid made")
     if not summary.made:
         reason = summary.skipped[0]["reason"]
         many = len(summary.skipped)

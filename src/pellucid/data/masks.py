@@ -1,5 +1,6 @@
 """Masks that a person drew: pictures beside an image folder, bright where what decides the class of an image is."""
 
+import os
 from pathlib import Path
 
 import numpy as np

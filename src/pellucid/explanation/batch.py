@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from pellucid.core.errors import InputError
@@ -81,7 +82,8 @@ def explain(
     """
     check_formats(formats)
     out = check_out(out)
-    pictures = [source for source in find(sources) if not _is_card(source, out)]
+    named = set(map(str, sources))
+    pictures = [source for source in find(sources) if source in named or not _is_card(source, out)]
     entries: dict[str, Entry] = {source: {} for source in pictures}
     names = dict(zip(pictures, file_names(pictures), strict=True))
     thumbnails: dict[str, str] = {}
@@ -227,7 +229,13 @@ def _card(
 def _is_card(source: str, out: Path) -> bool:
     """True for a card that an earlier call left in the folder of the pictures."""
     path = Path(source)
-    return path.stem.endswith("-card") and path.parent.resolve() == out.resolve()
+    if path.suffix != ".png" or not path.stem.endswith("-card") or path.parent.resolve() != out.resolve():
+        return False
+    try:
+        with Image.open(path) as picture:
+            return str(picture.info.get("Software", "")).startswith("pellucid ")
+    except (OSError, ValueError):
+        return False
 
 
 def _class(target: str | int, classes: Sequence[str]) -> int:

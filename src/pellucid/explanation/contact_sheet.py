@@ -1,7 +1,6 @@
 """The page that lists the cards of a batch: thumbnails with their verdicts, to be filtered and sorted, and a table."""
 
 import base64
-import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from pellucid.core.spreadsheet import write_table
 from pellucid.explanation.card import Card, share
 from pellucid.explanation.card_page import CLASSES, environment
 from pellucid.explanation.overlay import LARGE, overlay
@@ -26,8 +26,6 @@ THUMBNAIL = 120
 COLUMNS = ("source", "predicted", "probability", "level", "fault", "beats_random", "steadiness", "sentence",
            "next_step", "reason")  # fmt: skip
 """Of the table, in this order."""
-GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""How a cell begins that a spreadsheet would compute."""
 
 
 def entry_of(card: Card, links: Sequence[str]) -> Entry:
@@ -121,17 +119,9 @@ def cards_table(entries: Sequence[Entry]) -> str:
     "'=1+1.png,,,,,,,,,it is empty"
     """
     out = io.StringIO(newline="")
-    lines = csv.writer(out, lineterminator="\n")
-    lines.writerow(COLUMNS)
-    for entry in entries:
-        lines.writerow([_guarded(entry.get(column)) for column in COLUMNS])
+    write_table(out, COLUMNS, [{key: _short(value) for key, value in entry.items()} for entry in entries])
     return out.getvalue()
 
 
-def _guarded(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = str(value)
-    return f"'{text}" if text.startswith(GUARDED) else text
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value

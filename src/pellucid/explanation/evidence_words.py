@@ -40,14 +40,14 @@ def covering_words(covering: Covering) -> str:
     """What covering shows, or that it shows nothing."""
     part = covered_part(covering)
     said = (
-        f"With the most marked {part} of the picture covered by noise, the confidence goes from "
+        f"With the most marked {part} of the picture covered, the confidence goes from "
         f"{share(covering.clean)} to {share(covering.marked)}; with the least marked {part} covered, to "
         f"{share(covering.unmarked)}."
     )
     if covering.raises:
         said = (
             f"Covering raises the confidence in both orders: from {share(covering.clean)} to {share(covering.marked)} "
-            f"with the most marked {part} of the picture covered by noise, and to {share(covering.unmarked)} with the "
+            f"with the most marked {part} of the picture covered, and to {share(covering.unmarked)} with the "
             "least marked. Neither part holds the answer up."
         )
     if not covering.random:

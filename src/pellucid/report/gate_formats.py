@@ -12,6 +12,7 @@ from pellucid.core import terminal
 from pellucid.core.errors import InputError
 from pellucid.core.files import whole_file
 from pellucid.core.terminal import rendered
+from pellucid.report.cells import printable
 from pellucid.report.gate import UNTOLD, Outcome, Undecided
 
 __all__ = ["github", "table", "write_junit"]
@@ -48,7 +49,7 @@ def table(outcomes: Sequence[Outcome], form: Form = "text") -> str:
     warned = [f"! {sentence}" for sentence in dict.fromkeys(said for outcome in outcomes for said in outcome.caveats)]
     if form == "markdown":
         whole = [head, ["---", "---:", "---:", "---:", "---:", "---"], *rows]
-        lines = [f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in whole]
+        lines = [f"| {' | '.join(printable(cell).replace('|', '&#124;') for cell in line)} |" for line in whole]
         return "\n".join([*lines, *(f"\n{sentence}" for sentence in warned)])
     numbers = [False, True, True, True, True, False]
     notes = [f"{outcome.requirement}: {outcome.reason}." for outcome in outcomes if outcome.reason]
@@ -131,11 +132,13 @@ def write_junit(outcomes: Sequence[Outcome], file: str | Path, *, name: str, und
     attributes = {key: str(value) for key, value in counts.items()}
     suite = ElementTree.SubElement(suites, "testsuite", {"name": "pellucid check", **attributes})
     for outcome, is_failure, is_skipped in zip(outcomes, failed, skipped, strict=True):
-        case = ElementTree.SubElement(suite, "testcase", {"classname": _xml(name), "name": str(outcome.requirement)})
+        case = ElementTree.SubElement(
+            suite, "testcase", {"classname": _xml(name), "name": _xml(str(outcome.requirement))}
+        )
         if is_failure:
-            ElementTree.SubElement(case, "failure", {"type": outcome.verdict, "message": _sentence(outcome)})
+            ElementTree.SubElement(case, "failure", {"type": outcome.verdict, "message": _xml(_sentence(outcome))})
         elif is_skipped:
-            ElementTree.SubElement(case, "skipped", {"message": _sentence(outcome)})
+            ElementTree.SubElement(case, "skipped", {"message": _xml(_sentence(outcome))})
     ElementTree.indent(suites)
     file = Path(file)
     with whole_file(file) as temporary:

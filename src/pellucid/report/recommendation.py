@@ -284,7 +284,7 @@ def _all_level(contest: Contest, contrasted: Contrasts, images: int) -> str:
     said = f"These networks cannot be told apart by {_in_words(measure)} with {images:,} images"
     if not needed:
         return f"{said}; their numbers are so alike that more images would hardly help."
-    return f"{said}; about {_rounded(min(needed))} would be needed to tell the best from the worst."
+    return f"{said}; about {_rounded(min(needed))} would be needed to tell any two of them apart."
 
 
 def _in_words(measure: Measure) -> str:

@@ -60,8 +60,9 @@ def working_on(path: str | Path) -> Iterator[RunDirectory]:
     finally:
         with suppress(OSError):
             directory.lock.write_text("", encoding="utf-8")
-        if made and {entry.name for entry in directory.path.iterdir()} == {directory.lock.name}:
-            directory.lock.unlink()
+        with suppress(OSError):  # the folder may have been removed meanwhile
+            if made and {entry.name for entry in directory.path.iterdir()} == {directory.lock.name}:
+                directory.lock.unlink()
         lock.release()
         remove_empty(made)
 

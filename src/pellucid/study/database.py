@@ -81,6 +81,10 @@ class Database:
                 f"there is no {file}; nobody has taken part yet, or the answers are elsewhere: --database URL"
             )
         store = cls(url or f"sqlite:///{file}")
+        there = str(store.engine.url.database)
+        if store.is_sqlite and not create and not os.path.exists(there):
+            store.close()
+            raise InputError(f"there is no database {there}; give the one of the study with --database")
         if store.is_sqlite:
             with suppress(OSError):  # who may not create it is told below
                 os.close(os.open(str(store.engine.url.database), os.O_CREAT, 0o600))  # other users read no answers

@@ -15,6 +15,13 @@ Text = Mapping[str, str]
 
 LANGUAGES = ("en", "de")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+RESERVED = (
+    *("consent", "instructions", "comment", "expertise", "comprehension"),  # pages
+    *("step", "token", "seconds", "attempt", "decision", "language", "width", "height", "touch"),  # fields
+)
+"""Names that the pages of a study have themselves."""
+MOST_ASKED = 30
+"""Questions or checks of a kind; a page holds no more fields than its form may send."""
 CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -132,7 +139,9 @@ class Study:
         conditions: names of the compared runs; participants never see them.
         images: number of test images; a multiple of the number of conditions where ``crossing`` is ``rotated``.
         crossing: ``rotated`` shows a participant each image under one condition, and over participants each image
-            under every condition equally often; ``full`` shows each participant every image under every condition.
+            under every condition equally often; ``full`` shows each participant every image under every condition, for
+            each image in the same cycle from another beginning, so that what one condition leaves behind for the next
+            is not balanced.
         choose: rule by which the images were chosen: ``all-correct``, ``stratified`` or ``any``.
         saliency: the method whose maps are shown.
         scaling: how a map becomes colours, the same for every condition.
@@ -264,7 +273,7 @@ def _check_bounds(study: Study) -> None:
         ("comprehension_tries", study.comprehension_tries, 1, 10),
         ("break_every", study.break_every, 0, None),
         ("participants", study.participants, 1, None),
-        ("abandoned_after_hours", study.abandoned_after_hours, 0, None),
+        ("abandoned_after_hours", study.abandoned_after_hours, 0, 8760),
         ("exclusions.max_attention_failures", rules.max_attention_failures, 0, None),
         ("exclusions.max_comprehension_failures", rules.max_comprehension_failures, 0, None),
         ("exclusions.min_median_seconds", rules.min_median_seconds, 0, None),
@@ -313,6 +322,13 @@ def _check_questions(study: Study) -> None:
     for name in names:
         if not NAME.fullmatch(name):
             raise InputError(f"a name begins with a letter and holds a-z, 0-9 and _, got {name!r}")
+    for name in names:
+        if name in RESERVED:
+            raise InputError(f"the name {name!r} is one of the study's own pages or fields; take another")
+    for kind, count in (("questions", len(study.questions)), ("expertise", len(study.expertise)),
+                        ("checks", len(study.checks))):  # fmt: skip
+        if count > MOST_ASKED:
+            raise InputError(f"{kind} must be at most {MOST_ASKED}, got {count}")
     twice: Sequence[str] = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"the name {twice[0]!r} is used twice; names of questions, checks and expertise must differ")

@@ -102,9 +102,10 @@ def exclude(responses: Responses) -> Flow:
 
 def median_seconds(responses: Responses) -> dict[str, float]:
     """Median time per rated picture of each participant who has times; the questions of one page share its time."""
+    rated = {question.name for question in responses.study.rated}
     pages: dict[str, dict[str, float]] = {}
     for answer in responses.answers:
-        if not np.isnan(answer.seconds):
+        if answer.question in rated and not np.isnan(answer.seconds):
             pages.setdefault(answer.participant, {})[answer.position] = answer.seconds
     return {name: float(np.median(list(times.values()))) for name, times in pages.items()}
 

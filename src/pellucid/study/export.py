@@ -74,7 +74,8 @@ def write_export(folder: str | Path, store: Store, out: str | Path, *, deidentif
         store: its answers.
         out: the folder to write; it appears whole or not at all.
         deidentified: leave out times of day, windows, free text and the IDs of a recruiting service, and give
-            participants other identifiers, in another order.
+            participants other identifiers, in another order. The slot, which what they saw depends on, stays: slots are
+            given away in the order of arrival.
 
     Returns:
         ``out``.
@@ -188,7 +189,7 @@ def _answer(study: Study, step: Step, record: Mapping[str, Any], name: str, valu
 
 
 def _deidentify(answers: list[Row], participants: list[Row], secret: bytes) -> None:
-    """Other identifiers in another order; the secret never leaves the database, so neither can be undone without it."""
+    """Other identifiers in another order; the secret never leaves the database, so no identifier can be undone."""
     order = shuffled(participants, secret.hex(), "deidentify")
     names = {row["participant"]: f"p{number:04d}" for number, row in enumerate(order, start=1)}
     for row in (*answers, *participants):

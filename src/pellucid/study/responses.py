@@ -315,11 +315,11 @@ def _answer(row: Mapping[str, str], number: int, study: Study) -> Answer:
 
 def _option(text: str, options: Sequence[str], number: int) -> str:
     """An answer about the person in words: the export has its position."""
+    if text.isdecimal() and int(text) < len(options):  # also where the words are numbers themselves
+        return options[int(text)]
     if not text or text in options:
         return text
-    if not text.isdigit() or int(text) >= len(options):
-        raise InputError(f"participants, line {number}: expertise must be in 0 to {len(options) - 1}, got {text!r}")
-    return options[int(text)]
+    raise InputError(f"participants, line {number}: expertise must be in 0 to {len(options) - 1}, got {text!r}")
 
 
 def _flag(text: str, file: str, number: int) -> bool:

@@ -261,6 +261,10 @@ def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
 def test_no_answers_yet_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nobody has taken part yet"):
         Store.open(tmp_path, create=False)
+    missing = tmp_path / "typo.sqlite"
+    with pytest.raises(InputError, match="there is no database .*typo.sqlite; give the one of the study with --data"):
+        Store.open(tmp_path, f"sqlite:///{missing}", create=False)
+    assert not missing.exists()
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
