@@ -20,7 +20,7 @@ from pellucid.leaderboard.entries import ENTRIES, entries_of, entry
 from pellucid.leaderboard.evaluation import SomeImages
 from pellucid.leaderboard.page import page
 from pellucid.leaderboard.plan import BOARDS, FAMILIES, Leaderboard
-from pellucid.leaderboard.rows import joined
+from pellucid.leaderboard.rows import joined, refuse_other_rows
 from pellucid.leaderboard.run import begin, leaderboard, place, runs_of, stages_of
 from pellucid.leaderboard.settings import strengths
 from pellucid.metrics.case import Case
@@ -139,6 +139,14 @@ def test_rows_that_were_trained_in_another_way_are_not_mixed(made, tmp_path, nam
     with pytest.raises(InputError, match=rf"has rows with {words} '?{value}'?, and these have .*; give another folder"):
         leaderboard(replace(plan, results=tmp_path, only=("decay",)), progress=False)
     assert not (plan.out / plan.where / "seed1" / "decay").exists()
+
+
+def test_rows_of_an_older_table_that_says_nothing_of_a_beginning_are_of_none(made, tmp_path):
+    _, _, result = made
+    older = {name: value for name, value in result.items() if name != "begun_epochs"}
+    refuse_other_rows(older, result, tmp_path / "board.json")
+    with pytest.raises(InputError, match="has rows with begun epochs 0, and these have 10"):
+        refuse_other_rows(older, result | {"begun_epochs": 10}, tmp_path / "board.json")
 
 
 def test_other_settings_of_an_entry_have_a_folder_of_their_own(made):

@@ -110,10 +110,11 @@ def refuse_other_rows(there: Mapping[str, Any], now: Mapping[str, Any], file: Pa
     Raises:
         InputError: the first thing in which they differ.
     """
+    known = {"begun_epochs": 0, **there}  # which older tables, of networks that began from nothing, do not say
     for name in (*COMMON, "training_images", "images", "columns", "more", "contrasts") if there else ():
-        if name in now and there.get(name) != now[name]:
+        if name in now and known.get(name) != now[name]:
             raise InputError(
-                f"{file} has rows with {name.replace('_', ' ')} {there.get(name)!r}, and these have {now[name]!r}; "
+                f"{file} has rows with {name.replace('_', ' ')} {known.get(name)!r}, and these have {now[name]!r}; "
                 "give another folder for --results, or leave out --only to measure all entries again"
             )
 
