@@ -160,18 +160,32 @@ def test_networks_of_pellucid_by_their_import_path_are_its_own(tmp_path):
     assert read_config(file, Experiment).network.name == "pellucid.models.lenet:LeNet5"
 
 
-@pytest.mark.parametrize("option", ["trust_remote_code", "checkpoint_path", "pretrained_cfg", "weights_only"])
-def test_options_that_let_packages_run_code(option, tmp_path):
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("trust_remote_code", True), ("checkpoint_path", "x"), ("pretrained_cfg", {"file": "x"}),
+        ("weights_only", False), ("weights_only", 0), ("weights_only", None), ("weights_only", "x"),
+        ("attn_implementation", "somebody/kernel"), ("allow_all_kernels", True),
+    ],
+)  # fmt: skip
+def test_options_that_let_packages_run_code(option, value, tmp_path):
     for source in ("timm:resnet18", "huggingface:some/model"):
         plain = to_config(Experiment(network=Network(name=source)))
-        file = written(plain, ("network", "options"), {option: "x"}, tmp_path)
+        file = written(plain, ("network", "options"), {option: value}, tmp_path)
         with pytest.raises(InputError, match=f"gives network.options.{option}, by which .* give --trust timm or"):
             read_config(file, Experiment)
         with trust("huggingface"):
-            assert read_config(file, Experiment).network.options == {option: "x"}
-        made = Experiment(network=Network(name=source, options={option: "y"}))
+            assert read_config(file, Experiment).network.options == {option: value}
+        made = Experiment(network=Network(name=source, options={option: value}))
         write_yaml(made, file)
         assert read_config(file, Experiment) == made, "what this user has written is the user's own"
+
+
+def test_the_same_options_where_they_run_nothing(tmp_path):
+    harmless = {"weights_only": True, "trust_remote_code": False, "attn_implementation": "sdpa", "pretrained_cfg": None}
+    plain = to_config(Experiment(network=Network(name="huggingface:some/model")))
+    file = written(plain, ("network", "options"), harmless, tmp_path)
+    assert read_config(file, Experiment).network.options == harmless
 
 
 def test_trust_lets_a_package_in_for_as_long_as_it_is_given(own, tmp_path):

@@ -20,7 +20,7 @@ from pellucid.config.declared import (
     public_name,
 )
 from pellucid.config.importing import check_passed_on, import_name
-from pellucid.config.trusted import CODE_OPTIONS, check_trusted, is_import_path, name_typed
+from pellucid.config.trusted import CODE_OPTIONS, check_trusted, is_import_path, name_typed, runs_code
 from pellucid.core.errors import InputError
 from pellucid.core.plain_data import parse_yaml
 
@@ -76,7 +76,7 @@ def _built(value: Any, declared: Any, where: str, default: Any) -> Any:
         _permit(value, where, typed=typed)
     if "options" in marks and isinstance(value, Mapping) and not typed:
         for name in CODE_OPTIONS:
-            if value.get(name) and not isinstance(value[name], Text):
+            if name in value and not isinstance(value[name], Text) and runs_code(name, value[name]):
                 check_trusted(name, where)
     if Any in options or isinstance(value, tuple(classes)) or (value is None and type(None) in options):
         return value

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from pellucid.config.declared import classes_of, item_type, marks_of, of_origin, options_of
-from pellucid.config.trusted import CODE_OPTIONS, is_import_path
+from pellucid.config.trusted import CODE_OPTIONS, is_import_path, runs_code
 from pellucid.core.errors import InputError
 
 __all__ = ["named_in", "to_config"]
@@ -43,7 +43,7 @@ def _plain(value: Any, declared: Any, names: set[str]) -> Any:
     if "import path" in marks and isinstance(value, str) and is_import_path(value):
         names.add(value)
     if "options" in marks and isinstance(value, Mapping):
-        names |= {name for name in CODE_OPTIONS if value.get(name)}
+        names |= {name for name in CODE_OPTIONS if name in value and runs_code(name, value[name])}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints = get_type_hints(type(value), include_extras=True)
         fields = {f.name: _plain(getattr(value, f.name), hints[f.name], names) for f in dataclasses.fields(value)}

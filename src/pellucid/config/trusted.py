@@ -31,6 +31,7 @@ __all__ = [
     "name_typed",
     "note_named",
     "reading",
+    "runs_code",
     "searchable",
     "trust",
 ]
@@ -38,7 +39,10 @@ __all__ = [
 SOURCES = ("timm", "torchvision", "huggingface", "truth", "object")
 """What stands before a colon without being a module."""
 
-CODE_OPTIONS = ("trust_remote_code", "weights_only", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay")
+CODE_OPTIONS = (
+    *("trust_remote_code", "weights_only", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"),
+    *("attn_implementation", "experts_implementation", "use_kernels", "kernel_config", "allow_all_kernels"),
+)
 """Keyword arguments of timm's and transformers' networks that let code or a pickle be fetched and run."""
 
 ImportPath = Annotated[str, "import path"]
@@ -166,6 +170,19 @@ def reading(path: str | Path, content: bytes) -> Iterator[None]:
         yield
     finally:
         _FILE.reset(token)
+
+
+def runs_code(name: str, value: object) -> bool:
+    """Whether a value of one of `CODE_OPTIONS` may let code be fetched and run.
+
+    >>> runs_code("weights_only", False), runs_code("weights_only", True), runs_code("trust_remote_code", False)
+    (True, False, False)
+    """
+    if name == "weights_only":
+        return value is not True
+    if name.endswith("_implementation"):
+        return "/" in str(value)  # a kernel of a repository
+    return bool(value)
 
 
 def check_trusted(path: str, place: str = "") -> bool:

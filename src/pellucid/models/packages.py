@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -183,6 +184,11 @@ PACKAGES: Mapping[str, Callable[[str, Mapping[str, Any], int, tuple[int, int, in
 def _made(source: str, name: str, options: Mapping[str, Any], make: Callable[[], Any]) -> Any:
     try:
         return make()
+    except pickle.UnpicklingError:  # its words advise to load them all the same
+        raise InputError(
+            f"{source} cannot make network {name!r}: its weights are damaged, or hold other objects than tensors, "
+            "which may run code"
+        ) from None
     except (RuntimeError, ValueError, TypeError, KeyError, OSError, AssertionError) as error:
         raise InputError(
             f"{source} cannot make network {name!r} with options {dict(options)}: {first_line(error)}"
