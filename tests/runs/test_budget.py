@@ -144,6 +144,37 @@ def test_a_plan_is_kept_by_what_is_resumed(slow, tmp_path, monkeypatch):
     assert made(evaluate(network, images(), choice, **options)).images == 60
 
 
+def test_a_plan_that_leaves_nothing_out_is_kept_as_well(tmp_path, monkeypatch):
+    """On a busier machine the rest would be other images, beside rows of the first ones."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Counting()
+    choice = replace(BUDGET, images=50, batch_size=10, budget=1e6)
+    options = {"out": tmp_path / "run", "mean": 0, "std": 1, "accelerator": "cpu", "progress": False}
+    monkeypatch.setattr(pellucid.runs.budget, "cost_of", lambda *_: SimpleNamespace(of=lambda one: 0.001))
+    with monkeypatch.context() as patch:
+        patch.setattr(pellucid.runs.rows, "save", lambda maps, **settings: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            evaluate(network, images(), choice, **options)
+    monkeypatch.setattr(pellucid.runs.budget, "cost_of", lambda *_: SimpleNamespace(of=lambda one: 1e5))
+    run = evaluate(network, images(), choice, resume=True, **options)
+    assert made(run).images == 50 and len(set(pq.read_table(run / "rows.parquet")["index"].to_pylist())) == 50
+
+
+def test_another_activation_is_another_network(tmp_path):
+    """It has the same weights."""
+    torch.manual_seed(0)
+    first, last = nn.Conv2d(1, 4, 3), nn.Linear(144, 3)
+    choice = replace(BUDGET, budget=None, images=12, metrics=("gini",), saliency=("vanilla_gradient",))
+    options = {"out": tmp_path / "run", "mean": 0, "std": 1, "accelerator": "cpu", "progress": False, "resume": True}
+    found = []
+    for between in (nn.ReLU(), nn.Softplus(), nn.Softplus()):
+        run = evaluate(nn.Sequential(first, between, nn.Flatten(), last), images(), choice, **options)
+        found.append((run / "rows.parquet").stat().st_mtime_ns)
+        found.append(pq.read_table(run / "rows.parquet")["gini"].to_pylist())
+    assert found[1] != found[3] and found[2:4] == found[4:6]
+
+
 def test_what_takes_long_is_told_and_nothing_else(tmp_path, monkeypatch, capsys):
     quick = replace(BUDGET, budget=None, images=3, metrics=("gini",), saliency=("vanilla_gradient",))
     measure(tmp_path / "one", quick)

@@ -262,8 +262,8 @@ def _evaluate(
         parts = begin_parts(fabric, directory, asked, resume=resume)
         if fabric.is_global_zero:
             begun(directory, "evaluation", fabric.device, processes=fabric.world_size)
-        if fabric.is_global_zero and made != evaluation:
-            write_yaml(made, plan)
+        if fabric.is_global_zero and (made != evaluation or evaluation.budget is not None):
+            write_yaml(made, plan)  # who resumes on a busier machine measures the same images
         key = _key(run, to_config(made), made.transfer)
         measure_rows(
             fabric,
