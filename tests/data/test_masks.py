@@ -1,4 +1,5 @@
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -39,6 +40,13 @@ def test_masks_are_those_of_their_images(tmp_path, capsys):
     assert torch.equal(few.truth_of([3]).mask, few.take([3])[:, 0] > 127)
     assert load(data(tmp_path, masks=None), "train").truth is None
     assert capsys.readouterr().err == ""
+
+
+def test_other_masks_are_other_contents(tmp_path):
+    before = load(data(write(tmp_path)), "train").contents
+    assert load(data(tmp_path), "train").contents == before != load(data(tmp_path, masks=None), "train").contents
+    shutil.copy(tmp_path / "masks" / "train" / "cat" / "1.png", tmp_path / "masks" / "train" / "cat" / "0.png")
+    assert load(data(tmp_path), "train").contents != before
 
 
 def test_a_damaged_mask_is_one_that_is_not_known(tmp_path, capsys):

@@ -166,6 +166,17 @@ def test_another_spelling_of_a_file_is_the_same_file(photos, tmp_path, other):
         read(written(tmp_path, rows), photos)
 
 
+def test_columns_count_as_contents_and_none_is_called_class(photos, tmp_path, capsys):
+    def train(site):
+        rows = [f"{name},{i % 2},{site if i == 3 else 'A'},small" for i, name in enumerate(files())]
+        place = written(tmp_path, ["file,label,site,class", *rows])
+        return load(choice(photos, place, validation=0, test=0), "train")
+
+    first = train("B")
+    assert set(first.columns) == {"site"} and "column 'class' of " in capsys.readouterr().err
+    assert first.contents == train("B").contents != train("A").contents
+
+
 def test_unknown_classes_and_unreadable_tables(photos, tmp_path):
     place = written(tmp_path, ["file,label", "a/00.png,cat", "a/01.png,dgo"])
     with pytest.raises(InputError, match=r"row 3 of .*labels.csv: unknown class 'dgo', did you mean 'dog'\? Known are"):

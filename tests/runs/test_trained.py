@@ -3,8 +3,10 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from pellucid import Data, Experiment, InputError, Network, Regular, fit
@@ -12,7 +14,7 @@ from pellucid.explanation.explained_network import of_run
 from pellucid.models import build
 from pellucid.runs.directory import RunDirectory
 from pellucid.runs.predictions import predict
-from pellucid.runs.trained import load, load_network, open_run
+from pellucid.runs.trained import OtherImages, load, load_network, open_run
 
 PICTURES = Experiment(
     dataset=Data(name="things_of_a_user:make", validation=6, channels=1, augmentation="none", workers=0),
@@ -64,6 +66,27 @@ def test_a_network_that_normalises_by_itself_is_opened_again(users, tmp_path, mo
     x = dataset.take([0, 1, 2]).float() / 255
     assert isinstance(model.get_submodule("normalize"), nn.Identity)
     assert torch.equal(load(run)(x), model(x)) and torch.equal(of_run(run).model(x), model(x))
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_images_that_may_have_trained_by_now_are_refused(tmp_path, split):
+    """After pictures were added, another part of the folder is held back."""
+    draws = np.random.default_rng(0)
+
+    def add(numbers):
+        for name in ("cat", "dog"):
+            (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+            for i in numbers:
+                pixels = draws.integers(0, 256, (28, 28), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i:02d}.png")
+
+    add(range(20))
+    data = Data(name="folder", path=str(tmp_path / "photos"), channels=1, augmentation="none")
+    run = fit(replace(PICTURES, dataset=data, batch_size=8), tmp_path / "run", progress=False)
+    assert len(open_run(run, split)[1]) > 0
+    add(range(20, 26))
+    with pytest.raises(OtherImages):
+        open_run(run, split)
 
 
 def test_a_run_records_the_normalisation_that_its_weights_brought(users, run, tmp_path):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from pellucid.data.masks import Masks
 from pellucid.data.splits import Images, Rows
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ def contents_of(dataset: "Dataset") -> str:
     else:
         count = min(n, DECODED)
         _update(digest, dataset.take, [i * n // count for i in range(count)])
+    if dataset.columns:
+        digest.update(json.dumps(sorted(dataset.columns.items())).encode())
+    for mask in _masks(dataset, n):
+        digest.update(b"" if mask is None else file_digest(mask, whole=True))
     return digest.hexdigest()
 
 
@@ -97,6 +102,15 @@ def _files(images: Images, n: int) -> list[str] | None:
         rows, images = images.rows[rows], images.images
     files = getattr(getattr(images, "values", None), "files", None)
     return None if files is None else [files[row] for row in rows.tolist()]
+
+
+def _masks(dataset: "Dataset", n: int) -> list[str | None]:
+    """The files of the images' masks, in their order; none where there are no such files."""
+    masks: Any = None if dataset.truth is None else dataset.truth.mask
+    rows = torch.arange(n)
+    while isinstance(masks, Rows):
+        rows, masks = masks.rows[rows], masks.images
+    return [masks.files[row][1] for row in rows.tolist()] if isinstance(masks, Masks) else []
 
 
 def file_digest(file: str, *, whole: bool) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pellucid.core.checks import among
 from pellucid.core.errors import InputError
+from pellucid.core.notes import tell
 from pellucid.data.config import is_pattern, known
 from pellucid.data.walk import files_below
 
@@ -30,6 +31,9 @@ SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 """What splits are called, in tables and as folders."""
+
+CLASS = "class"
+"""The name by which images are parted by what their label says."""
 
 SAMPLE = 1 << 16
 """Characters from which the delimiter is told."""
@@ -128,6 +132,8 @@ def read(
         for i, name in enumerate(names)
         if i not in taken and name.strip()
     }
+    if columns.pop(CLASS, None) is not None:
+        tell(f"column {CLASS!r} of {place} is left out, as images are parted by their class under this name; rename it")
     files = _files(place, root, column("file") or [], numbers)
     return Table(str(place), files, labels, found, splits, None if groups is None else tuple(groups), columns)
 

@@ -70,10 +70,16 @@ def write_weights(directory: RunDirectory, weights: Mapping[str, Tensor]) -> Non
         temporary.write_bytes(weights_content(weights))
 
 
-def weights_content(weights: Mapping[str, Tensor]) -> bytes:
-    """What the file of a run's weights holds: the tensors in the safetensors format, marked as ours."""
+def weights_content(weights: Mapping[str, Tensor], *, layers: str | None = None) -> bytes:
+    """What the file of a run's weights holds: the tensors in the safetensors format, marked as ours.
+
+    Args:
+        weights: by name.
+        layers: of a network that was given as a Python object, what tells it from another with the same weights.
+    """
+    marks = MARK if layers is None else {**MARK, "pellucid.layers": layers}
     # Cloned, since safetensors refuses weights that share memory, as tied ones do.
-    return save({name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}, metadata=MARK)
+    return save({name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}, metadata=marks)
 
 
 class Checkpoint:

@@ -1,6 +1,8 @@
 """The run directory of a network that was given, not trained: its settings, its weights, what is known of its data."""
 
 import dataclasses
+import hashlib
+import re
 from pathlib import Path
 
 import torch
@@ -65,7 +67,7 @@ def record(model: nn.Module, experiment: Experiment, dataset: Dataset, run: str 
     """
     directory = RunDirectory(run)
     _check_directory(directory, experiment)
-    weights = weights_content(model.state_dict())
+    weights = weights_content(model.state_dict(), layers=_layers(model))
     if directory.is_finished and directory.weights.read_bytes() != weights:
         if directory.is_evaluated:
             tell(f"note: {run} was measured with other weights; those rows go, and new ones take their place")
@@ -87,6 +89,11 @@ def record(model: nn.Module, experiment: Experiment, dataset: Dataset, run: str 
     with digested_file(directory.weights, directory.digests) as temporary:
         temporary.write_bytes(weights)
     return directory.path
+
+
+def _layers(model: nn.Module) -> str:
+    """A digest of how a network is described: another activation has the same weights."""
+    return hashlib.blake2b(re.sub("0x[0-9a-f]+", "", repr(model)).encode(), digest_size=8).hexdigest()
 
 
 def _check_directory(directory: RunDirectory, experiment: Experiment) -> None:

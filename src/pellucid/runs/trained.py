@@ -114,8 +114,8 @@ def open_run(run: str | Path, split: Literal["train", "validation", "test"] = "t
 
     Raises:
         InputError: the run is not finished, the split holds no images, one of its classes is unknown to the network,
-            its images have another size or other channels, or test images were cut from the same folder as the training
-            images and the folder has changed.
+            its images have another size or other channels, or they were cut from the same folder as the training images
+            and the folder has changed.
     """
     dataset = open_images(run, split)
     return load_network(run, dataset), dataset
@@ -142,7 +142,7 @@ def open_images(run: str | Path, split: Literal["train", "validation", "test"] =
     dataset = load_data(data, split, alone=facts is not None)
     if len(dataset) == 0:
         raise InputError(f"{run} has no {split} images; it was trained with dataset.validation 0")
-    if facts is not None and facts.images and split == "test" and dataset.cut:  # a network as given has learnt none
+    if facts is not None and facts.images and split != "train" and dataset.cut:  # a network as given has learnt none
         _check_cut(run, facts, load_data(data, "train"))
     if facts is not None:
         _check_shape(run, facts, dataset)
@@ -278,11 +278,11 @@ def tell_changed_images(run: Path, facts: DataFacts, dataset: Dataset) -> None:
 
 
 def _check_cut(run: Path, facts: DataFacts, train: Dataset) -> None:
-    """Refuse test images that were cut from the same images as the training images, when these have changed."""
+    """Refuse images that were cut from the same as the training images, when these have changed."""
     if train.fingerprint != facts.fingerprint or train.contents != facts.contents.get("train", train.contents):
         raise OtherImages(
-            f"the images of {train.name} have changed since {run} was trained, so that the test images, which are cut "
-            "from them, may be among those it has learnt; bring them back, or give it images apart"
+            f"the images of {train.name} have changed since {run} was trained, so that its other images, which are "
+            "cut from them, may be among those it has learnt; bring them back, or give it images apart"
         )
 
 
