@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -52,6 +53,21 @@ def test_l2_step_goes_along_the_gradient():
     x = torch.full((2, 3, 6, 6), 0.5)
     changed = PGD(eps=0.5, step_size=0.5, steps=1, norm="l2", random_start=False)(linear, x)
     torch.testing.assert_close(changed - x, (0.5 * WEIGHT / WEIGHT.norm()).expand_as(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("scale", [3e4, 1e-6])
+def test_an_l2_step_in_half_precision_has_its_length(dtype, scale):
+    x = torch.full((2, 3, 6, 6), 0.5, dtype=dtype)
+    attack = PGD(eps=0.5, step_size=0.5, steps=1, norm="l2", random_start=False)
+    changed = attack(lambda x: (scale * x).sum((1, 2, 3), dtype=torch.float32), x)
+    length = (changed - x).float().flatten(1).norm(dim=1)
+    assert changed.dtype == dtype and length == pytest.approx([0.5, 0.5], rel=0.04)
+
+
+def test_an_infinite_radius_is_refused():
+    with pytest.raises(InputError, match=r"eps must be in \[0, 1\], got inf"):
+        PGD(eps=math.inf, step_size=0.1, steps=1, norm="l2")
 
 
 def test_mask_of_ones_is_no_mask_and_of_zeros_no_change():

@@ -1,5 +1,6 @@
 """Projected gradient ascent on any per-sample objective, everywhere or only where a mask allows: one loop."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -56,7 +57,7 @@ class PGD:
         low, high = self.bounds
         if not low < high:
             raise InputError(f"bounds must be (low, high) with low < high, got {self.bounds}")
-        if not self.eps >= 0 or (self.norm == "linf" and self.eps > high - low):
+        if not 0 <= self.eps < math.inf or (self.norm == "linf" and self.eps > high - low):
             raise InputError(
                 f"eps must be in [0, {high - low:g}], got {self.eps:g}; it is in pixel units, so 8 of 255 grey levels "
                 "is 0.0314"
@@ -127,13 +128,13 @@ class PGD:
         # Uniform in the ball: a normal direction, and a radius whose d-th power is uniform.
         direction = normal(x.shape, of(generator, "direction"), device=x.device).to(x.dtype)
         radius = uniform((len(x), 1, 1, 1), of(generator, "radius"), device=x.device).to(x.dtype)
-        return direction / _length(direction) * radius ** (1 / x[0].numel()) * self.eps
+        return _unit(direction) * radius ** (1 / x[0].numel()) * self.eps
 
     def _direction(self, gradient: Tensor, allowed: Tensor | None) -> Tensor:
         if self.norm == "linf":
             return gradient.sign()
         gradient = gradient if allowed is None else gradient * allowed
-        return gradient / _length(gradient)
+        return _unit(gradient)
 
     def _project(self, changed: Image, x: Image, allowed: Tensor | None) -> Image:
         delta = changed - x
@@ -142,7 +143,7 @@ class PGD:
         if self.norm == "linf":
             delta = delta.clamp(-self.eps, self.eps)
         else:
-            delta = delta * (self.eps / _length(delta)).clamp(max=1)
+            delta = delta * (self.eps / _length(delta)).clamp(max=1).to(delta.dtype)
         return (x + delta).clamp(*self.bounds)
 
 
@@ -157,7 +158,13 @@ def fgsm(*, eps: float, norm: Literal["linf", "l2"] = "linf", random_start: bool
     return PGD(eps=eps, step_size=eps, steps=1, norm=norm, random_start=random_start)
 
 
+def _unit(value: Tensor) -> Tensor:
+    """Each sample at length 1; one of zeros stays as it is."""
+    return (value / _length(value)).to(value.dtype)
+
+
 def _length(value: Tensor) -> Tensor:
-    """Euclidean norm of each sample, (n, 1, 1, 1), never zero."""
+    """Euclidean norm of each sample, (n, 1, 1, 1), never zero, at least in single precision: squares overflow early."""
+    value = value if value.dtype == torch.float64 else value.float()
     length: Tensor = value.flatten(1).norm(dim=1).clamp(min=torch.finfo(value.dtype).tiny)
     return length[:, None, None, None]
