@@ -217,6 +217,9 @@ def test_the_lead_says_what_does_not_hold():
     assert above[0] == f"**By uncorrected intervals, {told}: scaat.**"
     not_control = list(lead(result | {"rows": [board_of({"regular": 0.05, "scaat-random": -0.01})]}))
     assert not_control[1].endswith("each of its controls: scaat.")
+    alone = list(lead(result | {"rows": [board_of({"regular": 0.05})]}))
+    assert alone[0].endswith("beside it: none.**")
+    assert alone[2] == "Higher than regular training, with no control measured beside it: scaat."
     not_even = list(lead(result | {"rows": [board_of({"regular": -0.05, "scaat-random": 0.01})]}))
     assert not_even[2] == "Not shown to be higher than regular training: scaat."
     assert "nothing is confirmed" in next(lead(result | {"seeds": [1], "rows": []}))

@@ -43,15 +43,20 @@ def lead(result: Mapping[str, Any]) -> Iterator[str]:
             f"{len(result['seeds'])} of the {declared} declared seeds are measured, so the intervals over seeds are "
             "wide and most differences cannot be told yet; read the means as a direction."
         )
-    above = [row["name"] for row in methods if _all_above(row, metric)]
+    alone = [row["name"] for row in methods if set(row["against"]) == {"regular"} and _all_above(row, metric)]
+    above = [row["name"] for row in methods if row["name"] not in alone and _all_above(row, metric)]
     only_regular = [
-        row["name"] for row in methods if row["name"] not in above and _above(row["against"]["regular"], metric)
+        row["name"]
+        for row in methods
+        if row["name"] not in {*above, *alone} and _above(row["against"]["regular"], metric)
     ]
     undefined = [row["name"] for row in methods if row["against"]["regular"][metric]["mean"] is None]
-    rest = [row["name"] for row in methods if row["name"] not in {*above, *only_regular, *undefined}]
+    rest = [row["name"] for row in methods if row["name"] not in {*above, *alone, *only_regular, *undefined}]
     words = f"higher {told} than regular training and than every control beside it"
     yield f"**By uncorrected intervals, {words}: {_listed(above)}.**"
     yield f"Higher than regular training, not shown to be higher than each of its controls: {_listed(only_regular)}."
+    if alone:
+        yield f"Higher than regular training, with no control measured beside it: {_listed(alone)}."
     yield f"Not shown to be higher than regular training: {_listed(rest)}."
     if undefined:
         yield f"Not compared, because {told} is not defined for every network: {_listed(undefined)}."
