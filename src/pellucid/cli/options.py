@@ -197,7 +197,8 @@ class Parser(argparse.ArgumentParser):
         needed = [field.name for field in dataclasses.fields(kind)
                   if field.default is field.default_factory is dataclasses.MISSING]  # fmt: skip
         asked = {path_of(name)[0] for name, _ in settings} | set(own) | {key for config in files for key in config}
-        if lacking := [name for name in needed if name not in asked and underneath is None]:
+        lacking = [name for name in needed if name not in asked]
+        if lacking and underneath is None:  # which may give them
             self.error(f"the following arguments are required: --{lacking[0].replace('_', '-')}")
 
         # A word that the user typed is told from one that a file says: it is a `Text`.
