@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from safetensors import safe_open
 from torch import nn
 
 import pellucid.runs.budget
@@ -19,6 +20,7 @@ from pellucid.data import Dataset
 from pellucid.metrics.metric import Images
 from pellucid.runs import RunDirectory
 from pellucid.runs.budget import ENOUGH, FEWEST, SPARE, cost_of, could_be_planned, leaner, planned
+from pellucid.runs.checkpoint import weights_content
 from pellucid.runs.evaluation import measurement_of
 from pellucid.runs.recording import of_object, record
 
@@ -173,6 +175,15 @@ def test_another_activation_is_another_network(tmp_path):
         found.append((run / "rows.parquet").stat().st_mtime_ns)
         found.append(pq.read_table(run / "rows.parquet")["gini"].to_pylist())
     assert found[1] != found[3] and found[2:4] == found[4:6]
+
+
+def test_the_same_network_has_the_same_file_whatever_is_marked_in_it(tmp_path):
+    weights = {"a.é": torch.rand(3), "b": torch.arange(4)}
+    assert len({weights_content(weights, layers="x") for _ in range(40)}) == 1
+    (tmp_path / "w.safetensors").write_bytes(weights_content(weights, layers="x"))
+    with safe_open(tmp_path / "w.safetensors", "pt") as opened:
+        assert opened.metadata() == {"written_by": "pellucid", "pellucid.layers": "x"}
+        assert all(torch.equal(opened.get_tensor(name), value) for name, value in weights.items())
 
 
 def test_what_takes_long_is_told_and_nothing_else(tmp_path, monkeypatch, capsys):

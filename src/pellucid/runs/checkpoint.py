@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -77,9 +78,17 @@ def weights_content(weights: Mapping[str, Tensor], *, layers: str | None = None)
         weights: by name.
         layers: of a network that was given as a Python object, what tells it from another with the same weights.
     """
-    marks = MARK if layers is None else {**MARK, "pellucid.layers": layers}
     # Cloned, since safetensors refuses weights that share memory, as tied ones do.
-    return save({name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}, metadata=marks)
+    content = save({name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}, metadata=MARK)
+    if layers is None:
+        return content
+    # safetensors writes several marks in any order, and the same network must have the same file.
+    length = int.from_bytes(content[:8], "little")
+    head = json.loads(content[8 : 8 + length])
+    head["__metadata__"]["pellucid.layers"] = layers
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 class Checkpoint:

@@ -2,10 +2,8 @@
 
 import dataclasses
 import hashlib
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -70,8 +68,7 @@ def record(model: nn.Module, experiment: Experiment, dataset: Dataset, run: str 
     directory = RunDirectory(run)
     _check_directory(directory, experiment)
     weights = weights_content(model.state_dict(), layers=_layers(model))
-    same = directory.is_finished and _parts(directory.weights.read_bytes()) == _parts(weights)
-    if directory.is_finished and not same:
+    if directory.is_finished and directory.weights.read_bytes() != weights:
         if directory.is_evaluated:
             tell(f"note: {run} was measured with other weights; those rows go, and new ones take their place")
         for file in (directory.rows, directory.maps, directory.evaluation, directory.weights):
@@ -89,19 +86,9 @@ def record(model: nn.Module, experiment: Experiment, dataset: Dataset, run: str 
         begun(directory, "recording", device, parameters=count_parameters(model))
     write_json(dataclasses.asdict(facts), directory.data)
     write_yaml(experiment, directory.experiment)
-    if not same:
-        with digested_file(directory.weights, directory.digests) as temporary:
-            temporary.write_bytes(weights)
+    with digested_file(directory.weights, directory.digests) as temporary:
+        temporary.write_bytes(weights)
     return directory.path
-
-
-def _parts(content: bytes) -> tuple[Any, bytes]:
-    """Head and body of a file of safetensors, which writes the marks of a head in any order."""
-    length = int.from_bytes(content[:8], "little")
-    try:
-        return json.loads(content[8 : 8 + length]), content[8 + length :]
-    except ValueError:  # damaged
-        return None, content
 
 
 def _layers(model: nn.Module) -> str:
